@@ -1,0 +1,80 @@
+/*
+ * base/fault.h - places where a test may make the world go wrong.
+ *
+ * RDL_FAULT_AT(POINT) is 0 unless the point is armed and this is the armed occurrence; then
+ * it does the action: kill (SIGKILL to this process), stall, or returns the errno to
+ * pretend.  Points are in every build, since we test what we ship; an unarmed point is one
+ * predictable branch.  Armed by the environment alone: RDL_FAULT=<name>:<nth>:<action>, with
+ * action kill, torn, stall:<ms> or an errno name (EIO, ENOSPC, ENOMEM, ...); several are
+ * separated by commas.  `torn` returns RDL_FAULT_TORN: the caller writes half, then dies.
+ *
+ * Thread: any.
+ */
+#ifndef RDL_BASE_FAULT_H
+#define RDL_BASE_FAULT_H
+
+#include <stdbool.h>
+
+#define RDL_FAULT_LIST(X)                                                                  \
+    X(ALLOC, "alloc")                                                                      \
+    X(FS_WRITE, "fs.write")                                                                \
+    X(FS_SYNC, "fs.sync")                                                                  \
+    X(FS_RENAME, "fs.rename")                                                              \
+    X(PLAN_DONE, "epoch.planned")                                                          \
+    X(DECODE_DONE, "epoch.decoded")                                                        \
+    X(JUDGE_DONE, "epoch.judged")                                                          \
+    X(SEGMENT_WRITTEN, "epoch.segment_written")                                            \
+    X(STATE_MERGED, "epoch.state_merged")                                                  \
+    X(BEFORE_SYNC, "epoch.before_sync")                                                    \
+    X(BEFORE_SEAL, "epoch.before_seal")                                                    \
+    X(SEAL_WRITE, "seal.write")                                                            \
+    X(SEAL_BEFORE_SYNC, "seal.before_sync")                                                \
+    X(AFTER_SEAL, "epoch.after_seal")                                                      \
+    X(SNAPSHOT_LANDED, "snapshot.landed")                                                  \
+    X(RUN_BEFORE_RENAME, "state.run_before_rename")                                        \
+    X(RUN_WRITTEN, "state.run_written")                                                    \
+    X(CHECKPOINT_DONE, "state.checkpoint_done")                                            \
+    X(DELTA_PRUNED, "state.delta_pruned")                                                  \
+    X(LAKE_AFTER_DATA, "lake.after_data")                                                  \
+    X(LAKE_BEFORE_LINK, "lake.before_link")                                                \
+    X(LAKE_AFTER_COMMIT, "lake.after_commit")                                              \
+    X(LAKE_CHECKPOINT, "lake.checkpoint")                                                  \
+    X(LAKE_COMPACT_DATA, "lake.compact_data")                                              \
+    X(LAKE_VACUUM, "lake.vacuum")                                                          \
+    X(SINK_BEFORE_ROWS, "sink.before_rows")                                                \
+    X(SINK_BEFORE_COMMIT, "sink.before_commit")                                            \
+    X(SINK_AFTER_COMMIT, "sink.after_commit")                                              \
+    X(EPOCH_PRUNED, "epoch.pruned")
+
+typedef enum rdl_fault {
+#define RDL_FAULT_ENUM(id, name) RDL_FAULT_##id,
+    RDL_FAULT_LIST(RDL_FAULT_ENUM)
+#undef RDL_FAULT_ENUM
+        RDL_FAULT_COUNT
+} rdl_fault;
+
+enum {
+    RDL_FAULT_KILL = -1,
+    RDL_FAULT_TORN = -2,
+};
+
+extern bool rdl_fault_any; /* set once, before threads, when anything is armed */
+int rdl_fault_hit(rdl_fault point);
+
+/* 0, an errno, or RDL_FAULT_TORN. */
+#define RDL_FAULT_AT(id)                                                                   \
+    (__builtin_expect(rdl_fault_any, 0) ? rdl_fault_hit(RDL_FAULT_##id) : 0)
+
+/* Tests: fail the nth occurrence (1-based) with an errno or RDL_FAULT_KILL. */
+void rdl_fault_arm(rdl_fault point, unsigned nth, int action);
+void rdl_fault_disarm(void);
+bool rdl_fault_fired(void);
+const char *rdl_fault_name(rdl_fault point);
+/* Read RDL_FAULT; false with a message when it cannot be understood. */
+bool rdl_fault_arm_from_env(char *msg, unsigned msg_bytes);
+
+/* In-process stand-in for kill, used by the script tests: longjmp-free; the hook, when set,
+ * is called instead of SIGKILL and the point then returns EINTR. */
+extern void (*rdl_fault_kill_hook)(rdl_fault point);
+
+#endif

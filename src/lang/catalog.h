@@ -1,0 +1,228 @@
+/*
+ * lang/catalog.h - a pipeline as it stands after parsing and binding: what everything else
+ * reads.  Made by rdl_pipeline_load; immutable afterwards; all memory is the pipeline arena's.
+ *
+ * Thread: any, once loaded.
+ */
+#ifndef RDL_LANG_CATALOG_H
+#define RDL_LANG_CATALOG_H
+
+#include "base/hash.h"
+#include "base/map.h"
+#include "base/type.h"
+#include "duck/duck.h"
+#include "lang/diag.h"
+
+typedef struct rdl_table rdl_table;
+typedef struct rdl_pipeline rdl_pipeline;
+
+typedef enum rdl_table_kind {
+    RDL_TABLE_SOURCE,    /* append-only rows from outside */
+    RDL_TABLE_SNAPSHOT,  /* a source whose content is the whole state of the thing */
+    RDL_TABLE_STREAMING, /* append-only lake table */
+    RDL_TABLE_VIEW,      /* materialized view: a lake table kept equal to its body */
+} rdl_table_kind;
+
+typedef enum rdl_violation {
+    RDL_VIOLATION_KEEP,
+    RDL_VIOLATION_DROP_ROW,
+    RDL_VIOLATION_QUARANTINE,
+    RDL_VIOLATION_FAIL,
+    RDL_VIOLATION_IMPUTE,
+} rdl_violation;
+
+typedef struct rdl_impute {
+    size_t column;  /* of the table */
+    rdl_str expr;   /* SQL over the table's columns */
+} rdl_impute;
+
+typedef struct rdl_constraint {
+    rdl_str name;
+    rdl_pos pos;
+    rdl_violation action;
+    rdl_str expr; /* SQL over the table's columns; a NULL result is no violation */
+    rdl_impute *imputes;
+    size_t impute_count;
+    size_t *unique; /* EXPECT UNIQUE: columns; expr is empty */
+    size_t unique_count;
+} rdl_constraint;
+
+typedef enum rdl_on_late {
+    RDL_LATE_AMEND,
+    RDL_LATE_DIVERT,
+    RDL_LATE_DROP,
+} rdl_on_late;
+
+typedef enum rdl_on_malformed {
+    RDL_MALFORMED_QUARANTINE,
+    RDL_MALFORMED_SKIP,
+    RDL_MALFORMED_FAIL,
+} rdl_on_malformed;
+
+typedef enum rdl_on_repeat {
+    RDL_REPEAT_DEFAULT, /* read if every table on it deduplicates, else an error */
+    RDL_REPEAT_SKIP,
+    RDL_REPEAT_READ,
+} rdl_on_repeat;
+
+typedef enum rdl_format {
+    RDL_FORMAT_JSON,
+    RDL_FORMAT_CSV,
+    RDL_FORMAT_PARQUET,
+} rdl_format;
+
+typedef struct rdl_option {
+    rdl_str name, value; /* names in lower case */
+    rdl_pos pos;
+} rdl_option;
+
+/* A declared column of a source. */
+typedef struct rdl_source_column {
+    rdl_column column;
+    rdl_str field;    /* name in the data; equals column.name unless FIELD says */
+    rdl_str computed; /* SQL over the declared columns; empty: decoded */
+} rdl_source_column;
+
+typedef struct rdl_source_def {
+    rdl_str url;      /* as written, variables replaced */
+    rdl_format format;
+    rdl_option *options;
+    size_t option_count;
+    rdl_source_column *columns; /* declared order, computed ones included */
+    size_t column_count;
+    rdl_on_malformed on_malformed;
+    rdl_on_repeat on_repeat;
+    int watermark_column;   /* index in columns; -1: none */
+    int64_t watermark_delay_us;
+} rdl_source_def;
+
+typedef struct rdl_input {
+    rdl_table *table;
+    bool stream;   /* written STREAM x */
+    rdl_pos pos;
+} rdl_input;
+
+typedef enum rdl_schedule_kind {
+    RDL_SCHEDULE_NONE,
+    RDL_SCHEDULE_CRON,
+    RDL_SCHEDULE_EVERY,
+    RDL_SCHEDULE_ON_UPDATE,
+} rdl_schedule_kind;
+
+typedef struct rdl_schedule {
+    rdl_schedule_kind kind;
+    rdl_str cron;
+    int64_t every_us;
+} rdl_schedule;
+
+typedef struct rdl_stream_plan rdl_stream_plan; /* lang/plan.h */
+typedef struct rdl_view_plan rdl_view_plan;     /* lang/plan.h */
+
+struct rdl_table {
+    rdl_table_kind kind;
+    rdl_str schema, name;  /* schema is "main" for sources */
+    rdl_str full;          /* "schema.name"; a source's is its name alone */
+    rdl_str comment;       /* the -- lines above the statement, joined by newlines */
+    rdl_pos pos;           /* of the name */
+    size_t index;          /* in pipeline->tables; inputs have smaller ones */
+    bool internal;         /* made by us (a flow's change history); shown on request only */
+
+    rdl_schema columns;    /* visible ones, in order */
+    rdl_str *column_comments; /* by column; may hold empty strings */
+
+    rdl_source_def *source; /* SOURCE, SNAPSHOT */
+
+    /* STREAMING and VIEW: the body, views and functions inlined, STREAM words taken out,
+     * table names written "schema"."name" (sources "main"."name"). */
+    rdl_str body;
+    rdl_str body_text;     /* as the user wrote it */
+    rdl_pos body_pos;
+    rdl_input *inputs;
+    size_t input_count;
+
+    rdl_constraint *constraints;
+    size_t constraint_count;
+    size_t *partition_by; /* column indexes */
+    size_t partition_count;
+
+    /* STREAMING */
+    size_t *dedup; /* column indexes; none: no deduplication */
+    size_t dedup_count;
+    int64_t dedup_within_us; /* 0: for ever */
+    rdl_on_late on_late;
+    bool allow_fanout;
+    rdl_stream_plan *stream_plan;
+
+    /* VIEW */
+    size_t *primary_key; /* declared PRIMARY KEY; else what the planner proves; may be none */
+    size_t primary_key_count;
+    rdl_schedule schedule;
+    rdl_view_plan *view_plan;
+
+    /* Of everything that decides the table's content: body, inputs' columns, constraints, keys. */
+    rdl_hash128 fingerprint;
+};
+
+typedef struct rdl_publication {
+    rdl_table *table;
+    rdl_str url;  /* "sqlite:serving.db" */
+    rdl_str name; /* in the store; default: the table's name without its schema */
+    rdl_pos pos;
+    size_t *key;  /* column indexes: partition key first, then clustering */
+    bool *descending; /* by key */
+    size_t key_count, partition_key_count;
+    rdl_option *options; /* WITH (...) */
+    size_t option_count;
+    size_t index;
+} rdl_publication;
+
+typedef struct rdl_query_file {
+    rdl_str name;    /* "daily_costs" for queries/daily_costs.sql */
+    rdl_str path, text;
+    rdl_str comment; /* its leading -- lines */
+} rdl_query_file;
+
+typedef struct rdl_variable {
+    rdl_str name, value;
+    const char *from; /* "raudal.env", "environment", "--set" */
+} rdl_variable;
+
+struct rdl_pipeline {
+    rdl_arena *arena;
+    const char *dir; /* absolute */
+    const char *name; /* last part of dir */
+    rdl_table **tables; /* graph order: inputs first */
+    size_t table_count;
+    rdl_publication **publications;
+    size_t publication_count;
+    rdl_query_file *queries;
+    size_t query_count;
+    rdl_variable *variables; /* every one that was replaced, and every line of raudal.env */
+    size_t variable_count;
+    rdl_hash128 fingerprint; /* of all tables and publications */
+    rdl_str prelude_sql; /* macros to create on a connection before bodies run */
+};
+
+typedef struct rdl_load_options {
+    const char *const *set; /* "NAME=value" */
+    size_t set_count;
+} rdl_load_options;
+
+/*
+ * Read, parse, bind and plan the folder.  Problems of the text go to diags and make the call
+ * fail with RDL_EUSAGE (err says how many); warnings go there too.  An unreadable folder is
+ * RDL_EIO.  conn is used to bind and is left as it was.
+ */
+RDL_MUST rdl_code rdl_pipeline_load(rdl_arena *a, rdl_conn *conn, const char *dir,
+                                    const rdl_load_options *options, rdl_diags *diags,
+                                    rdl_pipeline **out, rdl_err *err);
+/* The same from one text, for test scripts; relative paths are relative to dir. */
+RDL_MUST rdl_code rdl_pipeline_load_text(rdl_arena *a, rdl_conn *conn, const char *dir,
+                                         rdl_str text, const rdl_load_options *options,
+                                         rdl_diags *diags, rdl_pipeline **out, rdl_err *err);
+rdl_table *rdl_pipeline_find(const rdl_pipeline *p, rdl_str full_name); /* without case */
+/* A setting: --set, environment, raudal.env, else fallback.  Names as RAUDAL_MAX_FILES_PER_EPOCH
+ * in the environment and max_files_per_epoch in raudal.env and --set. */
+rdl_str rdl_pipeline_setting(const rdl_pipeline *p, const char *name, const char *fallback);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * lang/plan.h - how each table is kept up to date: SQL texts that the epoch runs, and what
+ * native code does between them.
+ *
+ * NAMES IN THE TEXTS.  While an epoch runs, DuckDB holds (schema "e" is in memory):
+ *
+ *   e."new:<t>"   rows that the epoch adds to t: the visible columns, then the identity
+ *                 columns _epoch, _source_partition, _source_offset, _ordinal and _event_ts.
+ *                 For a view (its identity columns do not exist) new rows of changed pairs.
+ *   e."old:<t>"   rows that the epoch takes away from t (views and snapshots only).
+ *   e."all:<t>"   the whole content of t at the end of this epoch (visible columns; for
+ *                 streaming tables the identity columns too).
+ *   e."touched:<v>"  columns k0, k1, ...: keys of view v that this epoch touches.
+ *   e."states:<v>"   columns k0.., a0..: merged aggregate values of the touched groups.
+ *
+ * <t> is rdl_table.full.  All are views or tables that the epoch makes before a text runs;
+ * `needs_all` says which e."all:" relations a plan reads.
+ *
+ * IDENTITY.  A streaming table's rows carry (_epoch BIGINT, _source_partition INTEGER,
+ * _source_offset BIGINT, _ordinal BIGINT).  Sources give _ordinal 0.
+ */
+#ifndef RDL_LANG_PLAN_H
+#define RDL_LANG_PLAN_H
+
+#include "lang/catalog.h"
+
+#define RDL_IDENTITY_COLUMNS "_epoch, _source_partition, _source_offset, _ordinal"
+
+/* A streaming table. */
+struct rdl_stream_plan {
+    /*
+     * SELECT <visible columns>, _epoch, _source_partition, _source_offset, _ordinal, _event_ts,
+     * _c0 .. _cN-1 FROM <body with identity threaded>: one row per row that the body gives.
+     * IMPUTE constraints are applied (in order) before the others are evaluated; _ci is TRUE when
+     * constraint i was violated (for IMPUTE: was applied), never NULL.  STREAM inputs read
+     * e."new:<input>", other inputs e."all:<input>".
+     * _event_ts TIMESTAMPTZ is the upstream _event_ts (sources: the watermark column, else NULL).
+     * _ordinal numbers the copies of one upstream row from 0; deterministic.
+     */
+    rdl_str body_sql;
+    /* True when the body can give more than one row per input row (join, unnest, hop). */
+    bool may_fan_out;
+    bool declared_hop; /* the copies come from hop_windows alone: counted, not an error */
+    bool may_filter;   /* WHERE, inner join: rows may be missing */
+    rdl_table **needs_all;
+    size_t needs_all_count;
+};
+
+typedef enum rdl_maintenance {
+    RDL_MAINTAIN_INCREMENTAL, /* partial, merge into keyed state, final */
+    RDL_MAINTAIN_APPEND,      /* no aggregation over the driving input: rows map to rows, kept by EXCEPT-free pairs */
+    RDL_MAINTAIN_GROUPS,      /* recompute the touched groups or window partitions */
+    RDL_MAINTAIN_FULL,        /* recompute whole, compare with what is stored */
+} rdl_maintenance;
+
+typedef enum rdl_slot_kind {
+    RDL_SLOT_ADD_INT,   /* BIGINT or DECIMAL(38,s): added as 128-bit; overflow fails the epoch */
+    RDL_SLOT_ADD_EXACT, /* BLOB of rdl_sum_state / rdl_square_state: merged as exact sums */
+    RDL_SLOT_MIN,       /* any type, NULL: none: the smaller in codec order is kept */
+    RDL_SLOT_MAX,
+} rdl_slot_kind;
+
+typedef struct rdl_slot {
+    rdl_slot_kind kind;
+    const rdl_type *type; /* of the partial's column and of the states relation's column */
+} rdl_slot;
+
+struct rdl_view_plan {
+    rdl_maintenance mode;
+    rdl_str reason;        /* one sentence for explain: what in the text forced the mode */
+    rdl_pos reason_pos;
+    /* Changes of this input drive the view; changes of any other input force a rebuild. */
+    rdl_table *driving;    /* NULL for FULL without one */
+    bool may_subtract;     /* INCREMENTAL: old rows can be taken back (no MIN, MAX slot) */
+
+    /* The batch answer: the body with our own aggregates in place, over e."all:<input>",
+     * constraints applied (IMPUTE, DROP ROW; QUARANTINE as DROP ROW).  Visible columns only. */
+    rdl_str batch_sql;
+
+    /*
+     * INCREMENTAL.  partial_new_sql and partial_old_sql give k0.., n BIGINT (rows), s0.. over
+     * e."new:<driving>" and e."old:<driving>".  Merge: state[k] += new - old; n = 0 deletes the
+     * group (unless key_count is 0: one group that always exists).  final_sql gives the visible
+     * columns from e."states:<v>" (k0.., n BIGINT, s0..); rows that HAVING rejects are absent.  partial_all_sql is partial_new_sql over e."all:<driving>", for a build.
+     */
+    rdl_str partial_new_sql, partial_old_sql, partial_all_sql, final_sql;
+    const rdl_type **key_types;
+    size_t key_count;
+    rdl_slot *slots;
+    size_t slot_count;
+
+    /*
+     * GROUPS.  touched_sql gives k0.. (distinct) from e."new:<driving>" union e."old:<driving>";
+     * groups_sql is the batch text with the driving input restricted to rows whose keys are in
+     * e."touched:<v>" (NULLs equal): the new rows of the touched groups.  key_columns are the
+     * view's own columns that carry the keys, so that the old rows are found in e."all:<v>".
+     */
+    rdl_str touched_sql, groups_sql;
+    size_t *key_columns; /* k_i is visible column key_columns[i] */
+
+    /* APPEND: pairs are row_new_sql over e."new:<driving>" and row_old_sql over e."old:". */
+    rdl_str row_new_sql, row_old_sql;
+
+    /*
+     * The texts above (final, groups, row_*) give rows before constraints; batch_sql alone has
+     * them applied.  Where the view has constraints the epoch puts those rows into
+     * e."unchecked:<v>" and checked_sql reads it: the visible columns with IMPUTEs applied in
+     * order, then _c0.. as in a stream plan.  Empty when there are no constraints.
+     */
+    rdl_str checked_sql;
+
+    rdl_table **needs_all;
+    size_t needs_all_count;
+};
+
+/* Plan one bound table; called by rdl_pipeline_load in graph order. */
+RDL_MUST rdl_code rdl_plan_table(rdl_arena *a, rdl_conn *conn, const rdl_pipeline *p,
+                                 rdl_table *t, rdl_diags *diags, rdl_err *err);
+
+#endif

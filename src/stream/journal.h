@@ -1,0 +1,59 @@
+/*
+ * stream/journal.h - the one file whose last good record says what is committed.
+ *
+ * FILE  <root>/state/journal
+ *   header  "raudal-journal 1\n" and the root's 16-byte UUID and 16-byte hash seed, checksum
+ *   record  u32 magic · u32 type · u64 sequence (1, 2, ...) · u32 bytes · u32 0 · payload ·
+ *           u64 XXH3 of all before it in the record, chained with the previous record's checksum
+ *
+ * INVARIANTS
+ *   J1  A record is durable before rdl_journal_append returns.
+ *   J2  At open, an incomplete record at the very end is a torn append: it was never
+ *       acknowledged; it is moved to journal.torn-<sequence> and cut off.  Any other damage
+ *       is RDL_EDATA naming the byte, and nothing is changed.
+ *   J3  Nothing before the last record is ever rewritten.
+ *
+ * A complete-looking last record with a wrong checksum cannot be told from a torn one by its
+ * bytes; it is treated as torn only if the file's length ends inside or right after it, and the
+ * engine then refuses to go on if any store or the lake is ahead of what is left.
+ *
+ * Thread: epoch.
+ */
+#ifndef RDL_STREAM_JOURNAL_H
+#define RDL_STREAM_JOURNAL_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+typedef enum rdl_record_type {
+    RDL_RECORD_SEAL = 1,       /* an epoch: JSON (stream/seal.h) */
+    RDL_RECORD_CHECKPOINT = 2, /* state runs and what they cover: JSON */
+    RDL_RECORD_PRUNE = 3,      /* epochs whose segments are gone: JSON */
+} rdl_record_type;
+
+typedef struct rdl_root_identity {
+    uint8_t uuid[16];
+    uint8_t seed[16]; /* of keyed hashes */
+} rdl_root_identity;
+
+typedef rdl_code (*rdl_journal_visitor)(void *arg, uint32_t type, uint64_t sequence,
+                                        rdl_str payload, rdl_err *err);
+
+typedef struct rdl_journal rdl_journal;
+/* Opens or creates (with new random identity); visits every good record in order. */
+RDL_MUST rdl_code rdl_journal_open(const char *path, rdl_root_identity *out_identity,
+                                   rdl_journal_visitor visit, void *arg, rdl_journal **out,
+                                   rdl_err *err);
+/* Read-only, beside a writer: visits what is durable now; a torn tail is left alone. */
+RDL_MUST rdl_code rdl_journal_read(const char *path, rdl_root_identity *out_identity,
+                                   rdl_journal_visitor visit, void *arg, rdl_err *err);
+bool rdl_journal_was_torn(const rdl_journal *j);
+/* One record, synced.  After a failure the journal takes no more (reopen it). */
+RDL_MUST rdl_code rdl_journal_append(rdl_journal *j, uint32_t type, rdl_str payload, rdl_err *err);
+uint64_t rdl_journal_bytes(const rdl_journal *j);
+void rdl_journal_close(rdl_journal *j);
+void rdl_uuid_print(const uint8_t uuid[16], char out[37]);
+
+#endif
