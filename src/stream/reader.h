@@ -1,0 +1,72 @@
+/*
+ * stream/reader.h - one sealed cut of a root, read beside its writer.
+ *
+ * Opening loads the pipeline, reads the journal up to its last good record and defines, in an
+ * in-memory DuckDB, for every table s.t: view s.t (visible columns), view s."t$rows" (streaming
+ * tables: identity columns too), quarantine.<schema>_<table>; sources have none.  They read lake
+ * files and the sealed segments that the lake has not taken yet.  No lock is taken; a file
+ * that vanished because the writer moved on makes a query fail with RDL_ERR_RETRY: open again.
+ *
+ * Thread: one at a time.
+ */
+#ifndef RDL_STREAM_READER_H
+#define RDL_STREAM_READER_H
+
+#include "lang/catalog.h"
+#include "stream/engine.h"
+
+typedef struct rdl_reader rdl_reader;
+
+typedef struct rdl_reader_config {
+    const char *dir, *root;    /* as in rdl_engine_config */
+    rdl_load_options load;
+    const char *text;
+    uint64_t memory_bytes;
+    unsigned threads;
+} rdl_reader_config;
+
+RDL_MUST rdl_code rdl_reader_open(const rdl_reader_config *config, rdl_diags *diags,
+                                  rdl_reader **out, rdl_err *err);
+void rdl_reader_close(rdl_reader *r);
+const rdl_pipeline *rdl_reader_pipeline(const rdl_reader *r);
+rdl_conn *rdl_reader_conn(rdl_reader *r); /* for any SQL over the views */
+const char *rdl_reader_root(const rdl_reader *r);
+const char *rdl_reader_root_uuid(const rdl_reader *r);
+
+/*
+ * Run user SQL read-only: one statement that is a SELECT, WITH, VALUES, FROM, DESCRIBE, SUMMARIZE, EXPLAIN,
+ * SHOW; anything else is RDL_EUSAGE.  `s.t VERSION AS OF n` and `s.t TIMESTAMP AS OF '...'`
+ * after a table name read the lake as of then.
+ */
+RDL_MUST rdl_code rdl_reader_query(rdl_reader *r, const char *sql, rdl_result **out, rdl_err *err);
+
+/* What the journal says, for status. */
+typedef struct rdl_table_status {
+    const rdl_table *table;
+    uint64_t rows;             /* now, lake and segments */
+    uint64_t quarantined;
+    uint64_t last_epoch;       /* that changed it; 0: none */
+    int64_t lake_version;      /* -1: none */
+    uint64_t lake_epoch;       /* shown by the lake */
+    int64_t watermark_us;      /* INT64_MIN: none */
+    rdl_ledger ledger;         /* since the root began */
+} rdl_table_status;
+typedef struct rdl_publication_status {
+    const rdl_publication *publication;
+    int64_t epoch;             /* shown by the store; -1: none or not reachable */
+    char problem[200];         /* why it is not reachable */
+} rdl_publication_status;
+typedef struct rdl_root_status {
+    uint64_t epoch;            /* last sealed */
+    int64_t last_seal_us;
+    bool writer_alive;
+    char writer[200];          /* who holds the lock */
+    rdl_table_status *tables;
+    size_t table_count;
+    rdl_publication_status *publications;
+    size_t publication_count;
+    uint64_t state_bytes, lake_bytes;
+} rdl_root_status;
+RDL_MUST rdl_code rdl_reader_status(rdl_reader *r, rdl_arena *a, rdl_root_status *out, rdl_err *err);
+
+#endif
