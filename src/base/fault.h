@@ -70,6 +70,9 @@ void rdl_fault_arm(rdl_fault point, unsigned nth, int action);
 void rdl_fault_disarm(void);
 bool rdl_fault_fired(void);
 const char *rdl_fault_name(rdl_fault point);
+/* Die here, as the action kill does; for a caller that has done its half of a torn write.
+ * With the hook set, calls it and returns EINTR. */
+int rdl_fault_kill(rdl_fault point);
 /* Read RDL_FAULT; false with a message when it cannot be understood. */
 bool rdl_fault_arm_from_env(char *msg, unsigned msg_bytes);
 
