@@ -12,7 +12,7 @@
 
 #include "base/type.h"
 
-typedef __int128 rdl_i128;
+__extension__ typedef __int128 rdl_i128;
 
 typedef struct rdl_vector rdl_vector;
 struct rdl_vector {

@@ -16,6 +16,14 @@
 
 typedef struct rdl_engine rdl_engine;
 
+typedef struct rdl_engine_progress {
+    uint64_t epoch;
+    const char *step;         /* "plan", "decode", "judge", "views", "seal", "lake", "sqlite" */
+    uint64_t rows_read;       /* so far in this run */
+    uint64_t files_left, bytes_left;
+    double seconds;
+} rdl_engine_progress;
+
 typedef struct rdl_engine_config {
     const char *dir;          /* the pipeline's folder */
     const char *root;         /* NULL: <dir>/.raudal */
@@ -27,17 +35,9 @@ typedef struct rdl_engine_config {
     rdl_clock *clock;         /* NULL: wall clock */
     const char *only;         /* glob over table names: run these and what feeds nothing else; NULL: all */
     /* Called between steps on the engine's thread; may be NULL. */
-    void (*progress)(void *arg, const struct rdl_engine_progress *p);
+    void (*progress)(void *arg, const rdl_engine_progress *p);
     void *progress_arg;
 } rdl_engine_config;
-
-typedef struct rdl_engine_progress {
-    uint64_t epoch;
-    const char *step;         /* "plan", "decode", "judge", "views", "seal", "lake", "sqlite" */
-    uint64_t rows_read;       /* so far in this run */
-    uint64_t files_left, bytes_left;
-    double seconds;
-} rdl_engine_progress;
 
 /* Fates of rows; per table and epoch, and summed. */
 typedef struct rdl_ledger {

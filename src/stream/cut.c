@@ -1,0 +1,383 @@
+/*
+ * stream/cut.c - composing lake and segments.
+ */
+#include "stream/cut.h"
+
+#include <inttypes.h>
+
+void rdl_cut_init(rdl_cut *c, rdl_arena *a, const rdl_root *root, const rdl_pipeline *p,
+                  rdl_history *h, const char *app_id, uint64_t epoch)
+{
+    *c = (rdl_cut){
+        .arena = a,
+        .root = root,
+        .pipeline = p,
+        .history = h,
+        .app_id = app_id,
+        .epoch = epoch,
+        .lakes = RDL_NEWN(a, rdl_lake_snapshot *, p->table_count),
+        .quarantines = RDL_NEWN(a, rdl_lake_snapshot *, p->table_count),
+    };
+}
+
+static rdl_code load(rdl_cut *c, rdl_lake_snapshot **slot, const char *dir,
+                     const rdl_lake_snapshot **out, rdl_err *err)
+{
+    if (*slot == NULL) {
+        rdl_lake_snapshot *s = RDL_NEW(c->arena, rdl_lake_snapshot);
+        RDL_TRY(rdl_lake_load(c->arena, dir, c->app_id, -1, s, err));
+        *slot = s;
+    }
+    *out = *slot;
+    return RDL_OK;
+}
+
+rdl_code rdl_cut_lake(rdl_cut *c, const rdl_table *t, const rdl_lake_snapshot **out, rdl_err *err)
+{
+    return load(c, &c->lakes[t->index], rdl_root_lake_table(c->arena, c->root, t), out, err);
+}
+
+rdl_code rdl_cut_quarantine_lake(rdl_cut *c, const rdl_table *t, const rdl_lake_snapshot **out,
+                                 rdl_err *err)
+{
+    return load(c, &c->quarantines[t->index], rdl_root_quarantine(c->arena, c->root, t), out,
+                err);
+}
+
+void rdl_table_lake_schema(rdl_arena *a, const rdl_table *t, rdl_schema *out)
+{
+    const rdl_type *big = rdl_type_of(RDL_TYPE_BIGINT);
+    const rdl_column identity[] = {
+        {RDL_STR("_epoch"), big},
+        {RDL_STR("_source_partition"), rdl_type_of(RDL_TYPE_INTEGER)},
+        {RDL_STR("_source_offset"), big},
+        {RDL_STR("_ordinal"), big},
+    };
+    size_t more = t->kind == RDL_TABLE_STREAMING ? 4 : 0;
+    out->n = t->columns.n + more;
+    out->v = RDL_NEWN(a, rdl_column, out->n);
+    memcpy(out->v, t->columns.v, t->columns.n * sizeof *out->v);
+    memcpy(out->v + t->columns.n, identity, more * sizeof *out->v);
+}
+
+void rdl_put_columns(rdl_buf *out, const char *prefix, const rdl_schema *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        rdl_buf_puts(out, i == 0 ? "" : ", ");
+        rdl_buf_puts(out, prefix);
+        rdl_buf_put_sql_ident(out, s->v[i].name);
+    }
+}
+
+void rdl_put_key(rdl_buf *out, const char *prefix, const rdl_schema *s, const size_t *key,
+                 size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        rdl_buf_puts(out, i == 0 ? "" : ", ");
+        rdl_buf_puts(out, prefix);
+        rdl_buf_put_sql_ident(out, s->v[key[i]].name);
+    }
+}
+
+/* NULL::T AS "c", ... WHERE false: gives a union its columns, whatever its files have. */
+static void put_template(rdl_buf *out, const rdl_schema *s)
+{
+    rdl_buf_puts(out, "SELECT ");
+    for (size_t i = 0; i < s->n; i++) {
+        rdl_buf_puts(out, i == 0 ? "NULL::" : ", NULL::");
+        rdl_type_print(s->v[i].type, out);
+        rdl_buf_puts(out, " AS ");
+        rdl_buf_put_sql_ident(out, s->v[i].name);
+    }
+    rdl_buf_puts(out, " WHERE false");
+}
+
+static void put_file(rdl_cut *c, rdl_buf *out, uint64_t epoch, rdl_str table, rdl_segment kind)
+{
+    rdl_buf_puts(out, "read_parquet(");
+    rdl_buf_put_sql_text(
+        out, rdl_str_of(rdl_root_segment(c->arena, c->root, epoch, table, kind)));
+    rdl_buf_puts(out, ")");
+}
+
+static uint64_t rows_of(const rdl_segment_ref *s, rdl_segment kind)
+{
+    return kind == RDL_SEGMENT_NEW   ? s->rows_new
+           : kind == RDL_SEGMENT_OLD ? s->rows_old
+                                     : s->rows_quarantined;
+}
+
+/* Rows of one kind of every segment in (from, to], under the schema's columns. */
+static void put_segments(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
+                         const rdl_schema *schema, uint64_t from, uint64_t to, rdl_segment kind)
+{
+    rdl_buf_puts(out, "SELECT ");
+    rdl_put_columns(out, "", schema);
+    rdl_buf_puts(out, " FROM (");
+    put_template(out, schema);
+    bool any = false;
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        if (s->epoch <= from || s->epoch > to || rows_of(s, kind) == 0)
+            continue;
+        rdl_buf_puts(out, any ? ", " : " UNION ALL BY NAME SELECT * FROM read_parquet([");
+        rdl_buf_put_sql_text(
+            out, rdl_str_of(rdl_root_segment(c->arena, c->root, s->epoch, h->table, kind)));
+        any = true;
+    }
+    rdl_buf_puts(out, any ? "], union_by_name = true))" : ")");
+}
+
+/* The newest reset in (from, to], or 0. */
+static uint64_t last_reset(const rdl_table_history *h, uint64_t from, uint64_t to)
+{
+    uint64_t reset = 0;
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        if (s->reset && s->epoch > from && s->epoch <= to)
+            reset = s->epoch;
+    }
+    return reset;
+}
+
+static bool any_segment(const rdl_table_history *h, uint64_t from, uint64_t to)
+{
+    for (size_t i = 0; i < h->segments.n; i++) {
+        if (h->segments.v[i].epoch > from && h->segments.v[i].epoch <= to)
+            return true;
+    }
+    return false;
+}
+
+/* (SELECT e, k.. FROM every old and new row of (from, to]) */
+static void put_named_keys(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
+                           const rdl_table *t, const size_t *key, size_t key_count,
+                           uint64_t from, uint64_t to)
+{
+    bool any = false;
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        if (s->epoch <= from || s->epoch > to)
+            continue;
+        for (rdl_segment kind = RDL_SEGMENT_NEW; kind <= RDL_SEGMENT_OLD; kind++) {
+            if (rows_of(s, kind) == 0)
+                continue;
+            rdl_buf_printf(out, "%sSELECT %" PRIu64 "::BIGINT AS _e, ",
+                           any ? " UNION ALL " : "", s->epoch);
+            rdl_put_key(out, "", &t->columns, key, key_count);
+            rdl_buf_puts(out, " FROM ");
+            put_file(c, out, s->epoch, h->table, kind);
+            any = true;
+        }
+    }
+    if (!any) {
+        rdl_schema keys = {RDL_NEWN(c->arena, rdl_column, key_count), key_count};
+        for (size_t i = 0; i < key_count; i++)
+            keys.v[i] = t->columns.v[key[i]];
+        rdl_buf_puts(out, "SELECT 0::BIGINT AS _e, * FROM (");
+        put_template(out, &keys);
+        rdl_buf_puts(out, ")");
+    }
+}
+
+static void put_same_key(rdl_buf *out, const rdl_table *t, const size_t *key, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        rdl_buf_puts(out, i == 0 ? "l." : " AND l.");
+        rdl_buf_put_sql_ident(out, t->columns.v[key[i]].name);
+        rdl_buf_puts(out, " IS NOT DISTINCT FROM m.");
+        rdl_buf_put_sql_ident(out, t->columns.v[key[i]].name);
+    }
+}
+
+/* For each key that (from, to] names: the new row of the newest epoch that names it, if any. */
+static void put_newest(rdl_cut *c, rdl_buf *out, const rdl_table_history *h, const rdl_table *t,
+                       const size_t *key, size_t key_count, uint64_t from, uint64_t to)
+{
+    rdl_buf_puts(out, "SELECT ");
+    rdl_put_columns(out, "l.", &t->columns);
+    rdl_buf_puts(out, " FROM (");
+    bool any = false;
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        if (s->epoch <= from || s->epoch > to || s->rows_new == 0)
+            continue;
+        rdl_buf_printf(out, "%sSELECT %" PRIu64 "::BIGINT AS _e, ", any ? " UNION ALL " : "",
+                       s->epoch);
+        rdl_put_columns(out, "", &t->columns);
+        rdl_buf_puts(out, " FROM ");
+        put_file(c, out, s->epoch, h->table, RDL_SEGMENT_NEW);
+        any = true;
+    }
+    if (!any) {
+        rdl_buf_puts(out, "SELECT 0::BIGINT AS _e, * FROM (");
+        put_template(out, &t->columns);
+        rdl_buf_puts(out, ")");
+    }
+    rdl_buf_puts(out, ") l JOIN (SELECT max(_e) AS _e, ");
+    rdl_put_key(out, "", &t->columns, key, key_count);
+    rdl_buf_puts(out, " FROM (");
+    put_named_keys(c, out, h, t, key, key_count, from, to);
+    rdl_buf_puts(out, ") GROUP BY ALL) m ON l._e = m._e AND ");
+    put_same_key(out, t, key, key_count);
+}
+
+static void put_keyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, const rdl_table_history *h,
+                      const rdl_table *t, uint64_t from)
+{
+    rdl_buf_puts(out, "SELECT ");
+    rdl_put_columns(out, "l.", &t->columns);
+    rdl_buf_printf(out, " FROM (%s) l ANTI JOIN (", rdl_buf_str(base));
+    put_named_keys(c, out, h, t, t->primary_key, t->primary_key_count, from, c->epoch);
+    rdl_buf_puts(out, ") m ON ");
+    put_same_key(out, t, t->primary_key, t->primary_key_count);
+    rdl_buf_puts(out, " UNION ALL ");
+    put_newest(c, out, h, t, t->primary_key, t->primary_key_count, from, c->epoch);
+}
+
+static void put_unkeyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, const rdl_table_history *h,
+                        const rdl_table *t, uint64_t from)
+{
+    rdl_buf now = {0}, next = {0};
+    rdl_buf_put(&now, base->p, base->n);
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        if (s->epoch <= from || s->epoch > c->epoch)
+            continue;
+        for (rdl_segment kind = RDL_SEGMENT_OLD; kind + 1 > RDL_SEGMENT_NEW; kind--) {
+            if (rows_of(s, kind) > 0) {
+                rdl_buf_clear(&next);
+                rdl_buf_printf(&next, "(%s) %s (SELECT ", rdl_buf_str(&now),
+                               kind == RDL_SEGMENT_OLD ? "EXCEPT ALL" : "UNION ALL");
+                rdl_put_columns(&next, "", &t->columns);
+                rdl_buf_puts(&next, " FROM ");
+                put_file(c, &next, s->epoch, h->table, kind);
+                rdl_buf_puts(&next, ")");
+                rdl_buf swap = now;
+                now = next;
+                next = swap;
+            }
+            if (kind == RDL_SEGMENT_NEW)
+                break;
+        }
+    }
+    rdl_buf_put(out, now.p, now.n);
+    rdl_buf_fini(&now);
+    rdl_buf_fini(&next);
+}
+
+/* Lake rows, or the new rows of the last reset; *from is the epoch they stand for. */
+static rdl_code put_base(rdl_cut *c, const rdl_table *t, const rdl_table_history *h, rdl_buf *out,
+                         uint64_t *from, rdl_err *err)
+{
+    const rdl_lake_snapshot *lake;
+    RDL_TRY(rdl_cut_lake(c, t, &lake, err));
+    *from = lake->txn_version > 0 ? (uint64_t)lake->txn_version : 0;
+    uint64_t reset = last_reset(h, *from, c->epoch);
+    if (reset != 0) {
+        *from = reset;
+        put_segments(c, out, h, &t->columns, reset - 1, reset, RDL_SEGMENT_NEW);
+        return RDL_OK;
+    }
+    rdl_buf_puts(out, "SELECT ");
+    rdl_put_columns(out, "", &t->columns);
+    rdl_buf_puts(out, " FROM (");
+    put_template(out, &t->columns);
+    if (lake->version >= 0 && lake->file_count > 0) {
+        rdl_buf_puts(out, " UNION ALL BY NAME (");
+        RDL_TRY(rdl_lake_select(c->arena, rdl_root_lake_table(c->arena, c->root, t), lake, out,
+                                err));
+        rdl_buf_puts(out, ")");
+    }
+    rdl_buf_puts(out, ")");
+    return RDL_OK;
+}
+
+static rdl_code select_view(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(c->history, t->full);
+    rdl_buf base = {0};
+    uint64_t from = 0;
+    rdl_code rc = put_base(c, t, h, &base, &from, err);
+    if (rc == RDL_OK) {
+        if (!any_segment(h, from, c->epoch))
+            rdl_buf_put(out, base.p, base.n);
+        else if (t->primary_key_count > 0)
+            put_keyed(c, out, &base, h, t, from);
+        else
+            put_unkeyed(c, out, &base, h, t, from);
+    }
+    rdl_buf_fini(&base);
+    return rc;
+}
+
+/* Append-only: lake rows and segments after it, under the schema's columns. */
+static rdl_code select_append(rdl_cut *c, const rdl_schema *schema, const rdl_lake_snapshot *lake,
+                              const char *dir, const rdl_table_history *h, rdl_segment kind,
+                              rdl_buf *out, rdl_err *err)
+{
+    uint64_t from = lake->txn_version > 0 ? (uint64_t)lake->txn_version : 0;
+    put_segments(c, out, h, schema, from, c->epoch, kind);
+    if (lake->version >= 0 && lake->file_count > 0) {
+        rdl_buf_puts(out, " UNION ALL SELECT ");
+        rdl_put_columns(out, "", schema);
+        rdl_buf_puts(out, " FROM (");
+        put_template(out, schema);
+        rdl_buf_puts(out, " UNION ALL BY NAME (");
+        RDL_TRY(rdl_lake_select(c->arena, dir, lake, out, err));
+        rdl_buf_puts(out, "))");
+    }
+    return RDL_OK;
+}
+
+rdl_code rdl_cut_select(rdl_cut *c, const rdl_table *t, bool identity, rdl_buf *out, rdl_err *err)
+{
+    if (t->kind == RDL_TABLE_VIEW)
+        return rdl_err_in(select_view(c, t, out, err), err, "table %s", t->full.p);
+    const rdl_lake_snapshot *lake;
+    rdl_schema schema = t->columns;
+    if (identity)
+        rdl_table_lake_schema(c->arena, t, &schema);
+    RDL_TRY(rdl_cut_lake(c, t, &lake, err));
+    return select_append(c, &schema, lake, rdl_root_lake_table(c->arena, c->root, t),
+                         rdl_history_table(c->history, t->full), RDL_SEGMENT_NEW, out, err);
+}
+
+rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err)
+{
+    const rdl_lake_snapshot *lake;
+    rdl_schema schema;
+    rdl_quarantine_schema(c->arena, &schema);
+    RDL_TRY(rdl_cut_quarantine_lake(c, t, &lake, err));
+    return select_append(c, &schema, lake, rdl_root_quarantine(c->arena, c->root, t),
+                         rdl_history_table(c->history, t->full), RDL_SEGMENT_QUARANTINE, out,
+                         err);
+}
+
+rdl_code rdl_cut_changes(rdl_cut *c, const rdl_table *t, const size_t *key, size_t key_count,
+                         uint64_t from, uint64_t to, bool *any, bool *whole, rdl_buf *upserts,
+                         rdl_buf *removals, rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(c->history, t->full);
+    if (from < c->history->pruned)
+        return rdl_err_set(err, RDL_ELIMIT, 0,
+                           "cannot give the changes of \"%.*s\" since epoch %" PRIu64
+                           ": segments up to epoch %" PRIu64 " are gone",
+                           (int)t->full.n, t->full.p, from, c->history->pruned);
+    *whole = last_reset(h, from, to) != 0;
+    *any = *whole || any_segment(h, from, to);
+    if (*whole)
+        return rdl_cut_select(c, t, false, upserts, err);
+    if (!*any)
+        return RDL_OK;
+    put_newest(c, upserts, h, t, key, key_count, from, to);
+    rdl_buf_puts(removals, "SELECT DISTINCT ");
+    rdl_put_key(removals, "l.", &t->columns, key, key_count);
+    rdl_buf_puts(removals, " FROM (");
+    put_named_keys(c, removals, h, t, key, key_count, from, to);
+    rdl_buf_puts(removals, ") l ANTI JOIN (");
+    put_newest(c, removals, h, t, key, key_count, from, to);
+    rdl_buf_puts(removals, ") m ON ");
+    put_same_key(removals, t, key, key_count);
+    return RDL_OK;
+}

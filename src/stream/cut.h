@@ -1,0 +1,64 @@
+/*
+ * stream/cut.h - the content of a table at one sealed epoch, as SQL.
+ *
+ * Content = what the lake shows (its txn epoch) and, after that, the sealed segments.
+ *
+ *   streaming table   lake rows and the new rows of every later segment
+ *   view with a key   lake rows whose key no later segment names, and for each key the new row of
+ *                     the newest segment that names it (a key named by an old row alone is gone)
+ *   view without key  for each later segment in turn: minus its old rows, plus its new rows,
+ *                     as multisets
+ *   a reset segment   forgets everything before itself
+ *
+ * INVARIANT  R1  For every sealed epoch n and table t, the rows given at n do not depend on how
+ *                far the lake is; tests/slt/lake_interval.slt checks it.
+ *
+ * Thread: the caller's; a cut keeps what it loaded from the lake until it is made anew.
+ */
+#ifndef RDL_STREAM_CUT_H
+#define RDL_STREAM_CUT_H
+
+#include "lake/lake.h"
+#include "stream/history.h"
+#include "stream/root.h"
+
+typedef struct rdl_cut {
+    rdl_arena *arena;
+    const rdl_root *root;
+    const rdl_pipeline *pipeline;
+    rdl_history *history;
+    const char *app_id;
+    uint64_t epoch;              /* the cut; normally history->epoch */
+    rdl_lake_snapshot **lakes;   /* by table->index; loaded when asked */
+    rdl_lake_snapshot **quarantines;
+} rdl_cut;
+
+void rdl_cut_init(rdl_cut *c, rdl_arena *a, const rdl_root *root, const rdl_pipeline *p,
+                  rdl_history *h, const char *app_id, uint64_t epoch);
+/* The table's lake snapshot, or its quarantine's; version -1 when there is none yet. */
+RDL_MUST rdl_code rdl_cut_lake(rdl_cut *c, const rdl_table *t, const rdl_lake_snapshot **out,
+                               rdl_err *err);
+RDL_MUST rdl_code rdl_cut_quarantine_lake(rdl_cut *c, const rdl_table *t,
+                                          const rdl_lake_snapshot **out, rdl_err *err);
+/* Append SELECT of the visible columns (identity: and the identity columns of a streaming table). */
+RDL_MUST rdl_code rdl_cut_select(rdl_cut *c, const rdl_table *t, bool identity, rdl_buf *out,
+                                 rdl_err *err);
+RDL_MUST rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,
+                                            rdl_err *err);
+/*
+ * Net changes of a table over the epochs (from, to]: sets *any; upserts (all visible columns)
+ * and removals (the given key columns only).  RDL_ELIMIT when segments of that range are gone:
+ * publish whole instead.  A reset in the range gives *whole true: upserts are all rows.
+ */
+RDL_MUST rdl_code rdl_cut_changes(rdl_cut *c, const rdl_table *t, const size_t *key,
+                                  size_t key_count, uint64_t from, uint64_t to, bool *any,
+                                  bool *whole, rdl_buf *upserts, rdl_buf *removals, rdl_err *err);
+
+/* The columns that a table has in the lake: visible, then identity for streaming tables. */
+void rdl_table_lake_schema(rdl_arena *a, const rdl_table *t, rdl_schema *out);
+/* "a", "b", "c": the names of columns quoted, each with a prefix such as l. */
+void rdl_put_columns(rdl_buf *out, const char *prefix, const rdl_schema *s);
+void rdl_put_key(rdl_buf *out, const char *prefix, const rdl_schema *s, const size_t *key,
+                 size_t n);
+
+#endif

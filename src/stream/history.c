@@ -1,0 +1,161 @@
+/*
+ * stream/history.c - adding seals up.
+ */
+#include "stream/history.h"
+
+void rdl_history_init(rdl_history *h, rdl_arena *a)
+{
+    *h = (rdl_history){.arena = a};
+    rdl_map_init(&h->partition_of, a);
+    rdl_map_init(&h->tables, a);
+    rdl_map_init(&h->watermarks, a);
+    rdl_map_init(&h->snapshots, a);
+}
+
+static rdl_str keep(rdl_arena *a, rdl_str s)
+{
+    return (rdl_str){rdl_arena_strndup(a, s.p, s.n), s.n};
+}
+
+static rdl_str pair(rdl_buf *b, rdl_str first, rdl_str second)
+{
+    rdl_buf_clear(b);
+    rdl_buf_put(b, first.p, first.n);
+    rdl_buf_putc(b, '\n');
+    rdl_buf_put(b, second.p, second.n);
+    return (rdl_str){b->p, b->n};
+}
+
+rdl_table_history *rdl_history_table(rdl_history *h, rdl_str table)
+{
+    rdl_table_history *t = rdl_map_get(&h->tables, table);
+    if (t != NULL)
+        return t;
+    t = RDL_NEW(h->arena, rdl_table_history);
+    t->table = keep(h->arena, table);
+    rdl_map_put(&h->tables, t->table, t);
+    return t;
+}
+
+static void add_table(rdl_history *h, uint64_t epoch, const rdl_sealed_table *s)
+{
+    rdl_table_history *t = rdl_history_table(h, s->table);
+    t->exists = true;
+    t->fingerprint = s->fingerprint;
+    if (s->rows_new != 0 || s->rows_old != 0 || s->reset)
+        t->last_changed = epoch;
+    if (s->evaluated)
+        t->last_evaluated = epoch;
+    if (s->rows_quarantined != 0)
+        t->last_quarantined = epoch;
+    t->rows_total += s->rows_new;
+    t->quarantined_total += s->rows_quarantined;
+    rdl_ledger_add(&t->ledger, &s->ledger);
+    if (s->rows_new != 0 || s->rows_old != 0 || s->rows_quarantined != 0 || s->reset)
+        RDL_PUSH(h->arena, &t->segments) = (rdl_segment_ref){
+            epoch, s->rows_new, s->rows_old, s->rows_quarantined, s->reset};
+}
+
+static void add_watermark(rdl_history *h, rdl_buf *b, const rdl_sealed_watermark *s)
+{
+    rdl_str key = pair(b, s->table, s->partition);
+    rdl_watermark *w = rdl_map_get(&h->watermarks, key);
+    if (w == NULL) {
+        w = RDL_NEW(h->arena, rdl_watermark);
+        *w = (rdl_watermark){keep(h->arena, s->table), keep(h->arena, s->partition), INT64_MIN};
+        rdl_map_put(&h->watermarks, key, w);
+    }
+    if (s->max_us > w->max_us)
+        w->max_us = s->max_us;
+}
+
+static void add_snapshot(rdl_history *h, uint64_t epoch, const rdl_sealed_snapshot *s)
+{
+    rdl_snapshot_history *v = rdl_map_get(&h->snapshots, s->source);
+    if (v == NULL) {
+        v = RDL_NEW(h->arena, rdl_snapshot_history);
+        v->source = keep(h->arena, s->source);
+        rdl_map_put(&h->snapshots, v->source, v);
+    }
+    v->hash = s->hash;
+    v->rows = s->rows;
+    v->epoch = epoch;
+}
+
+static void add_range(rdl_history *h, const rdl_sealed_range *s)
+{
+    rdl_sealed_range r = *s;
+    r.source = keep(h->arena, s->source);
+    r.range.path = rdl_arena_strdup(h->arena, s->range.path);
+    r.range.shown = rdl_arena_strdup(h->arena, s->range.shown);
+    RDL_PUSH(h->arena, &h->ranges) = r;
+}
+
+void rdl_history_add(rdl_history *h, const rdl_seal *seal)
+{
+    rdl_buf b = {0};
+    for (size_t i = 0; i < seal->partitions.n; i++) {
+        const rdl_sealed_partition *s = &seal->partitions.v[i];
+        rdl_sealed_partition *p = RDL_NEW(h->arena, rdl_sealed_partition);
+        *p = (rdl_sealed_partition){s->number, keep(h->arena, s->source),
+                                    keep(h->arena, s->name)};
+        RDL_PUSH(h->arena, &h->partitions) = *p;
+        rdl_map_put(&h->partition_of, pair(&b, s->source, s->name), p);
+        if (p->number >= h->partition_next)
+            h->partition_next = p->number + 1;
+    }
+    for (size_t i = 0; i < seal->ranges.n; i++)
+        add_range(h, &seal->ranges.v[i]);
+    for (size_t i = 0; i < seal->snapshots.n; i++)
+        add_snapshot(h, seal->epoch, &seal->snapshots.v[i]);
+    for (size_t i = 0; i < seal->tables.n; i++)
+        add_table(h, seal->epoch, &seal->tables.v[i]);
+    for (size_t i = 0; i < seal->watermarks.n; i++)
+        add_watermark(h, &b, &seal->watermarks.v[i]);
+    if (seal->has_delta)
+        RDL_PUSH(h->arena, &h->deltas) = seal->epoch;
+    h->epoch = seal->epoch;
+    h->ts_us = seal->ts_us;
+    rdl_buf_fini(&b);
+}
+
+void rdl_history_prune(rdl_history *h, uint64_t epoch)
+{
+    h->pruned = epoch > h->pruned ? epoch : h->pruned;
+    for (size_t i = 0; i < h->tables.n; i++) {
+        rdl_table_history *t = h->tables.entries[i].value;
+        size_t kept = 0;
+        for (size_t j = 0; j < t->segments.n; j++) {
+            if (t->segments.v[j].epoch > epoch)
+                t->segments.v[kept++] = t->segments.v[j];
+        }
+        t->segments.n = kept;
+    }
+    size_t kept = 0;
+    for (size_t j = 0; j < h->deltas.n; j++) {
+        if (h->deltas.v[j] > epoch)
+            h->deltas.v[kept++] = h->deltas.v[j];
+    }
+    h->deltas.n = kept;
+}
+
+const rdl_snapshot_history *rdl_history_snapshot(const rdl_history *h, rdl_str source)
+{
+    return rdl_map_get(&h->snapshots, source);
+}
+
+int64_t rdl_history_watermark(const rdl_history *h, rdl_str table, rdl_str partition)
+{
+    rdl_buf b = {0};
+    const rdl_watermark *w = rdl_map_get(&h->watermarks, pair(&b, table, partition));
+    rdl_buf_fini(&b);
+    return w != NULL ? w->max_us : INT64_MIN;
+}
+
+int32_t rdl_history_partition(const rdl_history *h, rdl_str source, rdl_str name)
+{
+    rdl_buf b = {0};
+    const rdl_sealed_partition *p = rdl_map_get(&h->partition_of, pair(&b, source, name));
+    rdl_buf_fini(&b);
+    return p != NULL ? p->number : -1;
+}

@@ -1,0 +1,69 @@
+/*
+ * stream/history.h - what the journal has told so far, in the shape that the engine asks.
+ *
+ * Fed with seals in order (at open from the journal, then by each commit).  Names are matched
+ * by text, so that a table that left the pipeline keeps its past.
+ *
+ * Thread: guarded by the engine's lock when the apply thread runs; else epoch.
+ */
+#ifndef RDL_STREAM_HISTORY_H
+#define RDL_STREAM_HISTORY_H
+
+#include "base/map.h"
+#include "stream/seal.h"
+
+typedef struct rdl_segment_ref {
+    uint64_t epoch, rows_new, rows_old, rows_quarantined;
+    bool reset;
+} rdl_segment_ref;
+
+typedef struct rdl_table_history {
+    rdl_str table;
+    rdl_hash128 fingerprint;   /* of the newest seal that names the table */
+    bool exists;               /* some seal names it */
+    uint64_t last_changed;     /* epoch whose rows_new or rows_old are not 0 */
+    uint64_t last_evaluated;   /* views */
+    uint64_t last_quarantined;
+    uint64_t rows_total, quarantined_total; /* streaming: written so far */
+    rdl_ledger ledger;
+    RDL_VEC(rdl_segment_ref) segments; /* ascending epochs; those with any rows; pruned ones go */
+} rdl_table_history;
+
+typedef struct rdl_watermark {
+    rdl_str table, partition;
+    int64_t max_us;
+} rdl_watermark;
+
+typedef struct rdl_snapshot_history {
+    rdl_str source;
+    rdl_hash128 hash;
+    uint64_t epoch, rows;
+} rdl_snapshot_history;
+
+typedef struct rdl_history {
+    rdl_arena *arena;
+    uint64_t epoch;            /* last sealed; 0: none */
+    int64_t ts_us;             /* of it */
+    uint64_t pruned;           /* segments of epochs up to here may be gone */
+    int32_t partition_next;
+    RDL_VEC(rdl_sealed_partition) partitions; /* by number */
+    rdl_map partition_of;      /* "source\n name" -> rdl_sealed_partition * */
+    RDL_VEC(rdl_sealed_range) ranges; /* newest per (source, path) is last */
+    rdl_map tables;            /* name -> rdl_table_history * */
+    rdl_map watermarks;        /* "table\n partition" -> rdl_watermark * */
+    rdl_map snapshots;         /* source -> rdl_snapshot_history * */
+    RDL_VEC(uint64_t) deltas;  /* epochs with a state.delta, not pruned */
+} rdl_history;
+
+void rdl_history_init(rdl_history *h, rdl_arena *a);
+void rdl_history_add(rdl_history *h, const rdl_seal *seal); /* copies what it keeps */
+void rdl_history_prune(rdl_history *h, uint64_t epoch);     /* a PRUNE record */
+/* Never NULL: a table that no seal names has exists false. */
+rdl_table_history *rdl_history_table(rdl_history *h, rdl_str table);
+const rdl_snapshot_history *rdl_history_snapshot(const rdl_history *h, rdl_str source);
+/* INT64_MIN when there is none. */
+int64_t rdl_history_watermark(const rdl_history *h, rdl_str table, rdl_str partition);
+/* The number of a partition; -1 when it has none yet. */
+int32_t rdl_history_partition(const rdl_history *h, rdl_str source, rdl_str name);
+
+#endif

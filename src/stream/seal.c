@@ -1,0 +1,265 @@
+/*
+ * stream/seal.c - SEAL records to JSON and back.
+ *
+ * Numbers that may pass 2^53 (hashes) are hexadecimal text; times and byte counts fit.  Zero
+ * ledger fields are left out.
+ */
+#include "stream/seal.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stddef.h>
+
+typedef struct ledger_field {
+    const char *name;
+    size_t offset;
+} ledger_field;
+
+#define FIELD(name) {#name, offsetof(rdl_ledger, name)}
+static const ledger_field ledger_fields[] = {
+    FIELD(read),        FIELD(replayed),     FIELD(fanout),      FIELD(written),
+    FIELD(duplicate),   FIELD(late_diverted), FIELD(late_dropped), FIELD(quarantined),
+    FIELD(dropped),     FIELD(filtered),     FIELD(amended),     FIELD(imputed),
+    FIELD(kept),        FIELD(rescued),      FIELD(malformed),   FIELD(hop_copies),
+};
+#undef FIELD
+enum { LEDGER_FIELDS = sizeof ledger_fields / sizeof ledger_fields[0] };
+
+static uint64_t *field_of(rdl_ledger *l, size_t i)
+{
+    return (uint64_t *)(void *)((char *)l + ledger_fields[i].offset);
+}
+
+bool rdl_ledger_balances(const rdl_ledger *l)
+{
+    return l->read + l->replayed + l->fanout == l->written + l->duplicate + l->late_diverted +
+                                                    l->late_dropped + l->quarantined +
+                                                    l->dropped + l->filtered;
+}
+
+void rdl_ledger_add(rdl_ledger *to, const rdl_ledger *from)
+{
+    for (size_t i = 0; i < LEDGER_FIELDS; i++)
+        *field_of(to, i) += *field_of((rdl_ledger *)(uintptr_t)from, i);
+}
+
+/* ---- printing ---- */
+
+static json_t *text(rdl_str s)
+{
+    return json_stringn(s.p != NULL ? s.p : "", s.n);
+}
+
+static json_t *hex(rdl_hash128 h)
+{
+    char out[33];
+    rdl_hash128_hex(h, out);
+    return json_string(out);
+}
+
+static void put_int(json_t *o, const char *name, uint64_t value)
+{
+    json_object_set_new(o, name, json_integer((json_int_t)value));
+}
+
+static json_t *ledger_to_json(const rdl_ledger *l)
+{
+    json_t *o = json_object();
+    for (size_t i = 0; i < LEDGER_FIELDS; i++) {
+        uint64_t value = *field_of((rdl_ledger *)(uintptr_t)l, i);
+        if (value != 0)
+            put_int(o, ledger_fields[i].name, value);
+    }
+    return o;
+}
+
+static json_t *range_to_json(const rdl_sealed_range *r)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "source", text(r->source));
+    json_object_set_new(o, "path", json_string(r->range.path));
+    json_object_set_new(o, "shown", json_string(r->range.shown));
+    put_int(o, "partition", (uint64_t)r->range.partition);
+    put_int(o, "begin", r->range.begin);
+    put_int(o, "end", r->range.end);
+    put_int(o, "first_record", r->range.first_record);
+    put_int(o, "records", r->range.records);
+    put_int(o, "prefix_bytes", r->range.prefix_bytes);
+    put_int(o, "mtime_us", (uint64_t)r->range.mtime_us);
+    json_object_set_new(o, "hash", hex(r->range.prefix_hash));
+    if (r->range.whole)
+        json_object_set_new(o, "whole", json_true());
+    if (r->range.skipped)
+        json_object_set_new(o, "skipped", json_true());
+    return o;
+}
+
+static json_t *table_to_json(const rdl_sealed_table *t)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "table", text(t->table));
+    json_object_set_new(o, "fingerprint", hex(t->fingerprint));
+    put_int(o, "new", t->rows_new);
+    put_int(o, "old", t->rows_old);
+    put_int(o, "quarantined", t->rows_quarantined);
+    if (t->reset)
+        json_object_set_new(o, "reset", json_true());
+    if (t->evaluated)
+        json_object_set_new(o, "evaluated", json_true());
+    json_object_set_new(o, "ledger", ledger_to_json(&t->ledger));
+    return o;
+}
+
+static json_t *array_in(json_t *o, const char *name)
+{
+    json_t *a = json_array();
+    json_object_set_new(o, name, a);
+    return a;
+}
+
+void rdl_seal_print(const rdl_seal *s, rdl_buf *out)
+{
+    json_t *o = json_object();
+    put_int(o, "epoch", s->epoch);
+    put_int(o, "ts_us", (uint64_t)s->ts_us);
+    json_object_set_new(o, "pipeline", hex(s->pipeline));
+    json_object_set_new(o, "delta", json_boolean(s->has_delta));
+
+    json_t *list = array_in(o, "partitions");
+    for (size_t i = 0; i < s->partitions.n; i++) {
+        const rdl_sealed_partition *p = &s->partitions.v[i];
+        json_t *e = json_object();
+        put_int(e, "number", (uint64_t)p->number);
+        json_object_set_new(e, "source", text(p->source));
+        json_object_set_new(e, "name", text(p->name));
+        json_array_append_new(list, e);
+    }
+    list = array_in(o, "ranges");
+    for (size_t i = 0; i < s->ranges.n; i++)
+        json_array_append_new(list, range_to_json(&s->ranges.v[i]));
+    list = array_in(o, "snapshots");
+    for (size_t i = 0; i < s->snapshots.n; i++) {
+        json_t *e = json_object();
+        json_object_set_new(e, "source", text(s->snapshots.v[i].source));
+        json_object_set_new(e, "hash", hex(s->snapshots.v[i].hash));
+        put_int(e, "rows", s->snapshots.v[i].rows);
+        json_array_append_new(list, e);
+    }
+    list = array_in(o, "tables");
+    for (size_t i = 0; i < s->tables.n; i++)
+        json_array_append_new(list, table_to_json(&s->tables.v[i]));
+    list = array_in(o, "watermarks");
+    for (size_t i = 0; i < s->watermarks.n; i++) {
+        json_t *e = json_object();
+        json_object_set_new(e, "table", text(s->watermarks.v[i].table));
+        json_object_set_new(e, "partition", text(s->watermarks.v[i].partition));
+        put_int(e, "max_us", (uint64_t)s->watermarks.v[i].max_us);
+        json_array_append_new(list, e);
+    }
+    char *dumped = json_dumps(o, JSON_COMPACT);
+    json_decref(o);
+    if (dumped != NULL)
+        rdl_buf_puts(out, dumped);
+    free(dumped); /* allow: jansson's */
+}
+
+/* ---- parsing ---- */
+
+static rdl_str get_text(rdl_arena *a, const json_t *o, const char *name)
+{
+    const json_t *v = json_object_get(o, name);
+    if (!json_is_string(v))
+        return (rdl_str){"", 0};
+    size_t n = json_string_length(v);
+    return (rdl_str){rdl_arena_strndup(a, json_string_value(v), n), n};
+}
+
+static uint64_t get_int(const json_t *o, const char *name)
+{
+    return (uint64_t)json_integer_value(json_object_get(o, name));
+}
+
+static rdl_hash128 get_hex(const json_t *o, const char *name)
+{
+    rdl_hash128 h = {0, 0};
+    const json_t *v = json_object_get(o, name);
+    if (json_is_string(v))
+        (void)rdl_hash128_unhex(json_string_value(v), json_string_length(v), &h);
+    return h;
+}
+
+static void get_range(rdl_arena *a, const json_t *e, rdl_sealed_range *out)
+{
+    out->source = get_text(a, e, "source");
+    out->range = (rdl_file_range){
+        .path = get_text(a, e, "path").p,
+        .shown = get_text(a, e, "shown").p,
+        .partition = (int32_t)get_int(e, "partition"),
+        .begin = get_int(e, "begin"),
+        .end = get_int(e, "end"),
+        .first_record = get_int(e, "first_record"),
+        .records = get_int(e, "records"),
+        .prefix_bytes = get_int(e, "prefix_bytes"),
+        .mtime_us = (int64_t)get_int(e, "mtime_us"),
+        .prefix_hash = get_hex(e, "hash"),
+        .whole = json_is_true(json_object_get(e, "whole")),
+        .skipped = json_is_true(json_object_get(e, "skipped")),
+    };
+}
+
+static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
+{
+    *out = (rdl_sealed_table){
+        .table = get_text(a, e, "table"),
+        .fingerprint = get_hex(e, "fingerprint"),
+        .rows_new = get_int(e, "new"),
+        .rows_old = get_int(e, "old"),
+        .rows_quarantined = get_int(e, "quarantined"),
+        .reset = json_is_true(json_object_get(e, "reset")),
+        .evaluated = json_is_true(json_object_get(e, "evaluated")),
+    };
+    const json_t *l = json_object_get(e, "ledger");
+    for (size_t i = 0; i < LEDGER_FIELDS; i++)
+        *field_of(&out->ledger, i) = get_int(l, ledger_fields[i].name);
+}
+
+rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err)
+{
+    json_error_t why;
+    json_t *o = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, &why);
+    if (!json_is_object(o)) {
+        json_decref(o);
+        rdl_err_set(err, RDL_EDATA, 0, "cannot read a seal record: %s at byte %d", why.text,
+                    why.position);
+        return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
+    }
+    *out = (rdl_seal){
+        .epoch = get_int(o, "epoch"),
+        .ts_us = (int64_t)get_int(o, "ts_us"),
+        .pipeline = get_hex(o, "pipeline"),
+        .has_delta = json_is_true(json_object_get(o, "delta")),
+    };
+    size_t i;
+    json_t *e;
+    json_array_foreach(json_object_get(o, "partitions"), i, e)
+        RDL_PUSH(a, &out->partitions) = (rdl_sealed_partition){
+            (int32_t)get_int(e, "number"), get_text(a, e, "source"), get_text(a, e, "name")};
+    json_array_foreach(json_object_get(o, "ranges"), i, e) {
+        rdl_sealed_range r;
+        get_range(a, e, &r);
+        RDL_PUSH(a, &out->ranges) = r;
+    }
+    json_array_foreach(json_object_get(o, "snapshots"), i, e)
+        RDL_PUSH(a, &out->snapshots) = (rdl_sealed_snapshot){
+            get_text(a, e, "source"), get_hex(e, "hash"), get_int(e, "rows")};
+    json_array_foreach(json_object_get(o, "tables"), i, e) {
+        rdl_sealed_table t;
+        get_table(a, e, &t);
+        RDL_PUSH(a, &out->tables) = t;
+    }
+    json_array_foreach(json_object_get(o, "watermarks"), i, e)
+        RDL_PUSH(a, &out->watermarks) = (rdl_sealed_watermark){
+            get_text(a, e, "table"), get_text(a, e, "partition"), (int64_t)get_int(e, "max_us")};
+    json_decref(o);
+    return RDL_OK;
+}

@@ -1,0 +1,63 @@
+/*
+ * stream/seal.h - what a SEAL record says: one epoch, whole.
+ *
+ * The record is JSON so that people can read a journal; its fields are listed in
+ * docs/format/journal.md.  Everything that an epoch publishes lies in files that are durable
+ * before the record is written (stream/commit.c), so the record names no bytes but those.
+ */
+#ifndef RDL_STREAM_SEAL_H
+#define RDL_STREAM_SEAL_H
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "source/files.h"
+#include "stream/engine.h"
+
+/* A number for a file (or, later, a topic's partition); given once, kept for ever. */
+typedef struct rdl_sealed_partition {
+    int32_t number;
+    rdl_str source, name;
+} rdl_sealed_partition;
+
+typedef struct rdl_sealed_range {
+    rdl_str source;
+    rdl_file_range range;
+} rdl_sealed_range;
+
+typedef struct rdl_sealed_snapshot {
+    rdl_str source;
+    rdl_hash128 hash; /* of the content that was read */
+    uint64_t rows;
+} rdl_sealed_snapshot;
+
+/* One table's part.  Segment files exist where the count is not 0 (see stream/segment.h). */
+typedef struct rdl_sealed_table {
+    rdl_str table;
+    rdl_hash128 fingerprint; /* of the text that made the rows */
+    uint64_t rows_new, rows_old, rows_quarantined;
+    bool reset;              /* new rows are the whole content; what was before is gone */
+    bool evaluated;          /* a view that is up to date with its inputs as of this epoch */
+    rdl_ledger ledger;
+} rdl_sealed_table;
+
+typedef struct rdl_sealed_watermark {
+    rdl_str table, partition; /* partition: the source's name, or topic partition */
+    int64_t max_us;
+} rdl_sealed_watermark;
+
+typedef struct rdl_seal {
+    uint64_t epoch;
+    int64_t ts_us;            /* the plan's timestamp, later than the last */
+    rdl_hash128 pipeline;     /* fingerprint of the text */
+    bool has_delta;           /* state.delta exists */
+    RDL_VEC(rdl_sealed_partition) partitions;
+    RDL_VEC(rdl_sealed_range) ranges;
+    RDL_VEC(rdl_sealed_snapshot) snapshots;
+    RDL_VEC(rdl_sealed_table) tables;
+    RDL_VEC(rdl_sealed_watermark) watermarks;
+} rdl_seal;
+
+void rdl_seal_print(const rdl_seal *s, rdl_buf *out);
+RDL_MUST rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err);
+
+#endif
