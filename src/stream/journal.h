@@ -3,8 +3,9 @@
  *
  * FILE  <root>/state/journal
  *   header  "raudal-journal 1\n" and the root's 16-byte UUID and 16-byte hash seed, checksum
- *   record  u32 magic · u32 type · u64 sequence (1, 2, ...) · u32 bytes · u32 0 · payload ·
- *           u64 XXH3 of all before it in the record, chained with the previous record's checksum
+ *   record  u32 magic · u32 type · u64 sequence (1, 2, ...) · u32 bytes · u32 check of these
+ *           20 bytes · payload · u64 XXH3 of the previous checksum and all before it in the record
+ *   docs/format/journal.md is the normative text.
  *
  * INVARIANTS
  *   J1  A record is durable before rdl_journal_append returns.
@@ -22,6 +23,7 @@
 #ifndef RDL_STREAM_JOURNAL_H
 #define RDL_STREAM_JOURNAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
