@@ -44,7 +44,12 @@ RDL_MUST rdl_code rdl_execf(rdl_conn *c, rdl_err *err, const char *fmt, ...) RDL
 /* Rows changed by the last rdl_exec of an INSERT, UPDATE, DELETE, COPY or CTAS. */
 uint64_t rdl_conn_changed(const rdl_conn *c);
 
-/* A materialised result; chunks are given once, in order. */
+/*
+ * A materialised result; chunks are given once, in order.  Types outside the closed list are
+ * widened into it: small integers to INTEGER or BIGINT, UBIGINT to DECIMAL(20,0) (to BIGINT in
+ * the result of a COPY or its like), HUGEINT to DECIMAL(38,0) or RDL_EDATA if a value is too
+ * large, FLOAT to DOUBLE, any TIMESTAMP to TIMESTAMPTZ; the others are RDL_ESCHEMA.
+ */
 RDL_MUST rdl_code rdl_query(rdl_conn *c, const char *sql, rdl_result **out, rdl_err *err);
 RDL_MUST rdl_code rdl_queryf(rdl_conn *c, rdl_result **out, rdl_err *err, const char *fmt, ...)
     RDL_PRINTF(4, 5);

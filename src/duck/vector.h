@@ -12,7 +12,8 @@
 
 #include "base/type.h"
 
-__extension__ typedef __int128 rdl_i128;
+__extension__ __extension__ typedef __int128 rdl_i128;
+__extension__ typedef unsigned __int128 rdl_u128;
 
 typedef struct rdl_vector rdl_vector;
 struct rdl_vector {
@@ -33,15 +34,16 @@ typedef struct rdl_chunk {
 enum { RDL_VECTOR_ROWS = 2048 };
 
 /* DuckDB's 16-byte string: up to 12 bytes inline, else a pointer. */
-typedef struct rdl_duck_string {
-    uint32_t n;
-    union {
+typedef union rdl_duck_string {
+    struct {
+        uint32_t n;
         char inlined[12];
-        struct {
-            char prefix[4];
-            const char *p;
-        } pointer;
-    } u;
+    };
+    struct {
+        uint32_t n;
+        char prefix[4];
+        const char *p;
+    } pointer;
 } rdl_duck_string;
 
 typedef struct rdl_duck_list {
@@ -55,7 +57,7 @@ static inline bool rdl_vector_valid(const rdl_vector *v, size_t row)
 static inline rdl_str rdl_vector_str(const rdl_vector *v, size_t row)
 {
     const rdl_duck_string *s = (const rdl_duck_string *)v->data + row;
-    return (rdl_str){s->n <= 12 ? s->u.inlined : s->u.pointer.p, s->n};
+    return (rdl_str){s->n <= 12 ? s->inlined : s->pointer.p, s->n};
 }
 #define RDL_VECTOR_AT(vec, ctype, row) (((ctype *)(vec)->data)[row])
 

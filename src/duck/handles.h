@@ -1,0 +1,76 @@
+/*
+ * duck/handles.h - what the files of this folder share: DuckDB's handles and type mapping.
+ *
+ * Included by src/duck/ alone; it is where duckdb.h comes in.
+ */
+#ifndef RDL_DUCK_HANDLES_H
+#define RDL_DUCK_HANDLES_H
+
+/* The header declares functions without parameters as f(). */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wstrict-prototypes"
+#include <duckdb.h>
+#pragma GCC diagnostic pop
+
+#include "base/thread.h"
+#include "duck/duck.h"
+
+/*
+ * How a column as DuckDB made it becomes one of the closed list: `from` is DuckDB's type.
+ * Most are the same bytes (exact); the others are widened chunk by chunk into an arena.
+ */
+typedef struct rdl_widen rdl_widen;
+struct rdl_widen {
+    duckdb_type from;
+    bool exact;   /* this value and all below it have the very layout */
+    bool checked; /* a value may not fit, here or below */
+    rdl_widen *children;
+};
+
+typedef struct rdl_scan_entry rdl_scan_entry;
+
+struct rdl_duck {
+    duckdb_database db;
+    rdl_mutex lock;
+    rdl_scan_entry *scans; /* under lock */
+    rdl_conn *conns;       /* under lock: to find who runs a failing scan */
+};
+
+struct rdl_conn {
+    rdl_duck *duck;
+    duckdb_connection handle;
+    uint64_t id; /* DuckDB's number of the connection */
+    uint64_t changed;
+    rdl_conn *next;
+    bool scan_failed; /* under duck->lock */
+    rdl_err scan_err; /* under duck->lock */
+};
+
+/* A DuckDB type as ours; false when it is outside the closed list, then *bad names it. */
+bool rdl_type_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type **out, rdl_widen *w,
+                        const char **bad);
+/* Ours as DuckDB's; the caller destroys it. */
+duckdb_logical_type rdl_type_to_duck(const rdl_type *t);
+/* RDL_ESCHEMA: this column has a type that tables cannot hold. */
+rdl_code rdl_type_refuse(rdl_str column, const char *bad, rdl_err *err);
+
+/* Allocate the children of a view on vectors of this type; handles come with bind. */
+void rdl_vector_shape(rdl_arena *a, const rdl_type *t, rdl_vector *out);
+/* Point a shaped view at a DuckDB vector; rows may be read or written through it. */
+void rdl_vector_bind(rdl_vector *v, duckdb_vector handle);
+/* As bind, converting where w is not exact; false when a value does not fit. */
+bool rdl_vector_bind_widened(rdl_arena *a, rdl_vector *v, const rdl_widen *w,
+                             duckdb_vector handle, size_t rows);
+
+/* DuckDB's error text (JSON or plain) as rdl_err. */
+rdl_code rdl_duck_error(rdl_err *err, const char *text, duckdb_error_type fallback);
+/* The same for a connection's statement: a failed scan's own error comes first. */
+rdl_code rdl_conn_error(rdl_conn *c, rdl_err *err, const char *text, duckdb_error_type fallback);
+void rdl_conn_begin_statement(rdl_conn *c); /* forgets an earlier scan's failure */
+/* Called from a scan on any of DuckDB's threads: the connection's statement will fail. */
+void rdl_conn_scan_failed(rdl_duck *d, uint64_t conn_id, const rdl_err *err);
+
+RDL_MUST rdl_code rdl_scan_function_register(rdl_duck *d, duckdb_connection c, rdl_err *err);
+void rdl_scans_free(rdl_duck *d);
+
+#endif
