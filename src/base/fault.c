@@ -23,7 +23,7 @@ enum {
 typedef struct arm {
     rdl_fault point;
     unsigned nth;
-    int action;   /* RDL_FAULT_KILL, RDL_FAULT_TORN, ACTION_STALL or an errno */
+    int action; /* RDL_FAULT_KILL, RDL_FAULT_TORN, ACTION_STALL or an errno */
     int stall_ms;
     atomic_uint passes;
 } arm;
@@ -38,14 +38,29 @@ static const struct {
     const char *name;
     int value;
 } errnos[] = {
-    {"EACCES", EACCES},         {"EAGAIN", EAGAIN},     {"EBADF", EBADF},
-    {"EBUSY", EBUSY},           {"ECONNREFUSED", ECONNREFUSED},
-    {"ECONNRESET", ECONNRESET}, {"EDQUOT", EDQUOT},     {"EEXIST", EEXIST},
-    {"EFBIG", EFBIG},           {"EINTR", EINTR},       {"EINVAL", EINVAL},
-    {"EIO", EIO},               {"EISDIR", EISDIR},     {"EMFILE", EMFILE},
-    {"ENFILE", ENFILE},         {"ENOENT", ENOENT},     {"ENOMEM", ENOMEM},
-    {"ENOSPC", ENOSPC},         {"ENOTDIR", ENOTDIR},   {"EPERM", EPERM},
-    {"EPIPE", EPIPE},           {"EROFS", EROFS},       {"ESTALE", ESTALE},
+    {"EACCES", EACCES},
+    {"EAGAIN", EAGAIN},
+    {"EBADF", EBADF},
+    {"EBUSY", EBUSY},
+    {"ECONNREFUSED", ECONNREFUSED},
+    {"ECONNRESET", ECONNRESET},
+    {"EDQUOT", EDQUOT},
+    {"EEXIST", EEXIST},
+    {"EFBIG", EFBIG},
+    {"EINTR", EINTR},
+    {"EINVAL", EINVAL},
+    {"EIO", EIO},
+    {"EISDIR", EISDIR},
+    {"EMFILE", EMFILE},
+    {"ENFILE", ENFILE},
+    {"ENOENT", ENOENT},
+    {"ENOMEM", ENOMEM},
+    {"ENOSPC", ENOSPC},
+    {"ENOTDIR", ENOTDIR},
+    {"EPERM", EPERM},
+    {"EPIPE", EPIPE},
+    {"EROFS", EROFS},
+    {"ESTALE", ESTALE},
     {"ETIMEDOUT", ETIMEDOUT},
 };
 

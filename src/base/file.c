@@ -3,14 +3,13 @@
  *
  * INVARIANTS
  *
- *   F4  A file that rdl_file_open_append or rdl_file_create made has its name on disk after the
- *       first rdl_file_sync: that one syncs the folder too.
- *   F5  rdl_file_size is what has been written whole: after a write that failed half way, the
- *       file is cut back to it.
+ *   F4  A file that rdl_file_open_append or rdl_file_create made has its name on disk after
+ * the first rdl_file_sync: that one syncs the folder too. F5  rdl_file_size is what has
+ * been written whole: after a write that failed half way, the file is cut back to it.
  *
- * A lock is an open-file-description lock: it belongs to the opened file, so two takers in one
- * process conflict too, and the kernel drops it with the process.  The text in the file is for
- * people; only the kernel's lock decides.
+ * A lock is an open-file-description lock: it belongs to the opened file, so two takers in
+ * one process conflict too, and the kernel drops it with the process.  The text in the file
+ * is for people; only the kernel's lock decides.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -148,7 +147,8 @@ rdl_code rdl_file_truncate(rdl_file *f, uint64_t size, rdl_err *err)
     return RDL_OK;
 }
 
-rdl_code rdl_file_pread(rdl_file *f, void *p, size_t n, uint64_t at, size_t *out_n, rdl_err *err)
+rdl_code
+rdl_file_pread(rdl_file *f, void *p, size_t n, uint64_t at, size_t *out_n, rdl_err *err)
 {
     char *to = p;
     size_t done = 0;
@@ -189,9 +189,11 @@ static rdl_code held(const char *path, int fd, rdl_err *err)
     while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\0'))
         len--;
     text[len] = '\0';
-    (void)rdl_err_set(err, RDL_ECONFLICT, RDL_ERR_RETRY, "could not lock \"%s\": held by %s",
-                      path, len > 0 ? text : "another process");
-    return rdl_err_hint(err, "One process writes to a root at a time; stop that one first.");
+    (void)rdl_err_set(err, RDL_ECONFLICT, RDL_ERR_RETRY,
+                      "could not lock \"%s\": held by %s", path,
+                      len > 0 ? text : "another process");
+    return rdl_err_hint(err,
+                        "One process writes to a root at a time; stop that one first.");
 }
 
 static rdl_code write_holder(int fd, const char *path, const char *who, rdl_err *err)

@@ -1,10 +1,11 @@
 /*
  * base/glob.c - paths that match a pattern.
  *
- * In one part of the path: * any bytes, ? one byte, [a-z] [!a-z] a set, \ takes the next byte
- * as it is.  A part that is ** stands for no folder or any number of them.  As in a shell, a
- * name that begins with a dot is matched only by a part that begins with one.  Folders that
- * cannot be listed match nothing below them, except the one that the pattern names outright.
+ * In one part of the path: * any bytes, ? one byte, [a-z] [!a-z] a set, \ takes the next
+ * byte as it is.  A part that is ** stands for no folder or any number of them.  As in a
+ * shell, a name that begins with a dot is matched only by a part that begins with one.
+ * Folders that cannot be listed match nothing below them, except the one that the pattern
+ * names outright.
  */
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -20,9 +21,11 @@ typedef struct globber {
     RDL_VEC(char *) found;
 } globber;
 
-static rdl_code expand(globber *g, const char *at, const char *pattern, unsigned depth, rdl_err *err);
+static rdl_code
+expand(globber *g, const char *at, const char *pattern, unsigned depth, rdl_err *err);
 
-/* p is after the "["; whether c is in the set; *out_next after the "]", NULL if there is none. */
+/* p is after the "["; whether c is in the set; *out_next after the "]", NULL if there is
+ * none. */
 static bool in_set(const char *p, const char *end, unsigned char c, const char **out_next)
 {
     bool inside = false, negate = p < end && (*p == '!' || *p == '^');
@@ -112,8 +115,12 @@ static char *with_slash(globber *g, const char *path)
     return rdl_arena_printf(g->arena, "%s/", path);
 }
 
-static rdl_code expand_any_folders(globber *g, const char *at, const char *rest,
-                                   const char *names_again, unsigned depth, rdl_err *err)
+static rdl_code expand_any_folders(globber *g,
+                                   const char *at,
+                                   const char *rest,
+                                   const char *names_again,
+                                   unsigned depth,
+                                   rdl_err *err)
 {
     rdl_names names = {0};
     rdl_err ignored;
@@ -128,7 +135,8 @@ static rdl_code expand_any_folders(globber *g, const char *at, const char *rest,
     return RDL_OK;
 }
 
-static rdl_code expand(globber *g, const char *at, const char *pattern, unsigned depth, rdl_err *err)
+static rdl_code
+expand(globber *g, const char *at, const char *pattern, unsigned depth, rdl_err *err)
 {
     rdl_names names = {0};
     rdl_err ignored;
@@ -136,7 +144,8 @@ static rdl_code expand(globber *g, const char *at, const char *pattern, unsigned
     const char *rest = pattern + n + slashes;
     if (depth > FOLDERS_DEEP_MAX)
         return rdl_err_set(err, RDL_ELIMIT, 0,
-                           "could not expand \"%s\": its folders are nested too deeply", at);
+                           "could not expand \"%s\": its folders are nested too deeply",
+                           at);
     if (n == 2 && pattern[0] == '*' && pattern[1] == '*')
         return expand_any_folders(g, at, *rest != '\0' ? rest : "*", pattern, depth, err);
     if (is_plain(pattern, n)) {

@@ -1,9 +1,9 @@
 /*
  * base/log.c - lines on stderr, each written by one call so that threads do not mix.
  *
- * Events at warn and error are counted by (module, event); the table holds EVENTS_MAX of them
- * and passes over more.  Repeated failures are known by their module, event and text in a
- * table of REPEATS_MAX places where a new one takes the place of the old.
+ * Events at warn and error are counted by (module, event); the table holds EVENTS_MAX of
+ * them and passes over more.  Repeated failures are known by their module, event and text
+ * in a table of REPEATS_MAX places where a new one takes the place of the old.
  */
 #include "base/log.h"
 
@@ -105,7 +105,8 @@ static void finish(rdl_buf *line)
     rdl_buf_fini(line);
 }
 
-void rdl_log(rdl_log_level level, const char *module, const char *event, const char *fmt, ...)
+void rdl_log(
+    rdl_log_level level, const char *module, const char *event, const char *fmt, ...)
 {
     char small[512];
     rdl_buf line = {0};
@@ -146,7 +147,10 @@ static uint64_t seen(const char *module, const char *event, const char *msg)
     return n;
 }
 
-void rdl_log_err(rdl_log_level level, const char *module, const char *event, const rdl_err *err)
+void rdl_log_err(rdl_log_level level,
+                 const char *module,
+                 const char *event,
+                 const rdl_err *err)
 {
     rdl_buf line = {0};
     count(level, module, event);

@@ -20,7 +20,8 @@
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
-/* A number of a small file of the kernel; false for "max", for none, and for no such file. */
+/* A number of a small file of the kernel; false for "max", for none, and for no such file.
+ */
 static bool read_number(const char *path, uint64_t *out)
 {
     rdl_buf text = {0};
@@ -78,8 +79,10 @@ out:
 }
 
 /* Call visit for <root>/<group>/ and each folder above it, down to <root>/. */
-static void each_group(const char *root, const char *controller,
-                       void (*visit)(const char *dir, uint64_t *least), uint64_t *least)
+static void each_group(const char *root,
+                       const char *controller,
+                       void (*visit)(const char *dir, uint64_t *least),
+                       uint64_t *least)
 {
     char group[PATH_MAX], dir[PATH_MAX + 64];
     find_group(controller, group);

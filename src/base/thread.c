@@ -1,8 +1,8 @@
 /*
  * base/thread.c - POSIX threads, and the bounded queue.
  *
- * A queue is a ring under one lock.  After close, put is refused at once and get gives what is
- * left, then says that it is over.
+ * A queue is a ring under one lock.  After close, put is refused at once and get gives what
+ * is left, then says that it is over.
  */
 #include "base/thread.h"
 
@@ -54,8 +54,8 @@ static void block_signals(sigset_t *before)
     pthread_sigmask(SIG_BLOCK, &set, before);
 }
 
-rdl_code rdl_thread_start(const char *name, void *(*fn)(void *), void *arg, rdl_thread **out,
-                          rdl_err *err)
+rdl_code rdl_thread_start(
+    const char *name, void *(*fn)(void *), void *arg, rdl_thread **out, rdl_err *err)
 {
     sigset_t before;
     rdl_thread *t = malloc(sizeof *t);

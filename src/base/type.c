@@ -41,53 +41,89 @@ static const struct {
     const char *word;
     rdl_type_kind kind;
 } words[] = {
-    {"BOOLEAN", RDL_TYPE_BOOLEAN},   {"BOOL", RDL_TYPE_BOOLEAN},
-    {"LOGICAL", RDL_TYPE_BOOLEAN},   {"INTEGER", RDL_TYPE_INTEGER},
-    {"INT", RDL_TYPE_INTEGER},       {"INT4", RDL_TYPE_INTEGER},
-    {"INT2", RDL_TYPE_INTEGER},      {"INT1", RDL_TYPE_INTEGER},
-    {"SIGNED", RDL_TYPE_INTEGER},    {"SMALLINT", RDL_TYPE_INTEGER},
-    {"TINYINT", RDL_TYPE_INTEGER},   {"BIGINT", RDL_TYPE_BIGINT},
-    {"INT8", RDL_TYPE_BIGINT},       {"LONG", RDL_TYPE_BIGINT},
-    {"DOUBLE", RDL_TYPE_DOUBLE},     {"FLOAT", RDL_TYPE_DOUBLE},
-    {"REAL", RDL_TYPE_DOUBLE},       {"FLOAT4", RDL_TYPE_DOUBLE},
-    {"FLOAT8", RDL_TYPE_DOUBLE},     {"DECIMAL", RDL_TYPE_DECIMAL},
-    {"NUMERIC", RDL_TYPE_DECIMAL},   {"DEC", RDL_TYPE_DECIMAL},
-    {"HUGEINT", RDL_TYPE_DECIMAL},   {"TEXT", RDL_TYPE_TEXT},
-    {"VARCHAR", RDL_TYPE_TEXT},      {"STRING", RDL_TYPE_TEXT},
-    {"CHAR", RDL_TYPE_TEXT},         {"BPCHAR", RDL_TYPE_TEXT},
-    {"BLOB", RDL_TYPE_BLOB},         {"BYTEA", RDL_TYPE_BLOB},
-    {"BINARY", RDL_TYPE_BLOB},       {"VARBINARY", RDL_TYPE_BLOB},
-    {"DATE", RDL_TYPE_DATE},         {"TIMESTAMP", RDL_TYPE_TIMESTAMPTZ},
-    {"DATETIME", RDL_TYPE_TIMESTAMPTZ}, {"TIMESTAMPTZ", RDL_TYPE_TIMESTAMPTZ},
-    {"JSON", RDL_TYPE_JSON},         {"LIST", RDL_TYPE_LIST},
-    {"ARRAY", RDL_TYPE_LIST},        {"MAP", RDL_TYPE_MAP},
-    {"STRUCT", RDL_TYPE_STRUCT},     {"ROW", RDL_TYPE_STRUCT},
+    {"BOOLEAN", RDL_TYPE_BOOLEAN},
+    {"BOOL", RDL_TYPE_BOOLEAN},
+    {"LOGICAL", RDL_TYPE_BOOLEAN},
+    {"INTEGER", RDL_TYPE_INTEGER},
+    {"INT", RDL_TYPE_INTEGER},
+    {"INT4", RDL_TYPE_INTEGER},
+    {"INT2", RDL_TYPE_INTEGER},
+    {"INT1", RDL_TYPE_INTEGER},
+    {"SIGNED", RDL_TYPE_INTEGER},
+    {"SMALLINT", RDL_TYPE_INTEGER},
+    {"TINYINT", RDL_TYPE_INTEGER},
+    {"BIGINT", RDL_TYPE_BIGINT},
+    {"INT8", RDL_TYPE_BIGINT},
+    {"LONG", RDL_TYPE_BIGINT},
+    {"DOUBLE", RDL_TYPE_DOUBLE},
+    {"FLOAT", RDL_TYPE_DOUBLE},
+    {"REAL", RDL_TYPE_DOUBLE},
+    {"FLOAT4", RDL_TYPE_DOUBLE},
+    {"FLOAT8", RDL_TYPE_DOUBLE},
+    {"DECIMAL", RDL_TYPE_DECIMAL},
+    {"NUMERIC", RDL_TYPE_DECIMAL},
+    {"DEC", RDL_TYPE_DECIMAL},
+    {"HUGEINT", RDL_TYPE_DECIMAL},
+    {"TEXT", RDL_TYPE_TEXT},
+    {"VARCHAR", RDL_TYPE_TEXT},
+    {"STRING", RDL_TYPE_TEXT},
+    {"CHAR", RDL_TYPE_TEXT},
+    {"BPCHAR", RDL_TYPE_TEXT},
+    {"BLOB", RDL_TYPE_BLOB},
+    {"BYTEA", RDL_TYPE_BLOB},
+    {"BINARY", RDL_TYPE_BLOB},
+    {"VARBINARY", RDL_TYPE_BLOB},
+    {"DATE", RDL_TYPE_DATE},
+    {"TIMESTAMP", RDL_TYPE_TIMESTAMPTZ},
+    {"DATETIME", RDL_TYPE_TIMESTAMPTZ},
+    {"TIMESTAMPTZ", RDL_TYPE_TIMESTAMPTZ},
+    {"JSON", RDL_TYPE_JSON},
+    {"LIST", RDL_TYPE_LIST},
+    {"ARRAY", RDL_TYPE_LIST},
+    {"MAP", RDL_TYPE_MAP},
+    {"STRUCT", RDL_TYPE_STRUCT},
+    {"ROW", RDL_TYPE_STRUCT},
 };
 
 /* Words that DuckDB's grammar does not take as a plain field name. */
 static const char *const reserved[] = {
-    "all",      "analyse",   "analyze",    "and",        "anti",       "any",      "array",
-    "as",       "asc",       "asof",       "asymmetric", "authorization", "between",
-    "bigint",   "binary",    "bit",        "boolean",    "both",       "case",     "cast",
-    "char",     "character", "check",      "coalesce",   "collate",    "collation", "column",
-    "columns",  "concurrently", "constraint", "create",  "cross",      "dec",      "decimal",
-    "default",  "deferrable", "desc",      "describe",   "distinct",   "do",       "else",
-    "end",      "except",    "exists",     "extract",    "false",      "fetch",    "float",
-    "for",      "foreign",   "freeze",     "from",       "full",       "generated", "glob",
-    "grant",    "group",     "grouping",   "grouping_id", "having",    "ilike",    "in",
-    "initially", "inner",    "inout",      "int",        "integer",    "intersect", "interval",
-    "into",     "is",        "isnull",     "join",       "lambda",     "lateral",  "leading",
-    "left",     "like",      "limit",      "map",        "national",   "natural",  "nchar",
-    "none",     "not",       "notnull",    "null",       "nullif",     "numeric",  "offset",
-    "on",       "only",      "or",         "order",      "out",        "outer",    "overlaps",
-    "overlay",  "pivot",     "pivot_longer", "pivot_wider", "placing", "position", "positional",
-    "precision", "primary",  "qualify",    "real",       "references", "returning", "right",
-    "row",      "select",    "semi",       "setof",      "show",       "similar",  "smallint",
-    "some",     "struct",    "substring",  "summarize",  "symmetric",  "table",
-    "tablesample", "then",   "time",       "timestamp",  "to",         "trailing", "treat",
-    "trim",     "true",      "try_cast",   "union",      "unique",     "unpack",   "unpivot",
-    "using",    "values",    "varchar",    "variadic",   "verbose",    "when",     "where",
-    "window",   "with",      "xmlattributes",
+    "all",          "analyse",    "analyze",     "and",
+    "anti",         "any",        "array",       "as",
+    "asc",          "asof",       "asymmetric",  "authorization",
+    "between",      "bigint",     "binary",      "bit",
+    "boolean",      "both",       "case",        "cast",
+    "char",         "character",  "check",       "coalesce",
+    "collate",      "collation",  "column",      "columns",
+    "concurrently", "constraint", "create",      "cross",
+    "dec",          "decimal",    "default",     "deferrable",
+    "desc",         "describe",   "distinct",    "do",
+    "else",         "end",        "except",      "exists",
+    "extract",      "false",      "fetch",       "float",
+    "for",          "foreign",    "freeze",      "from",
+    "full",         "generated",  "glob",        "grant",
+    "group",        "grouping",   "grouping_id", "having",
+    "ilike",        "in",         "initially",   "inner",
+    "inout",        "int",        "integer",     "intersect",
+    "interval",     "into",       "is",          "isnull",
+    "join",         "lambda",     "lateral",     "leading",
+    "left",         "like",       "limit",       "map",
+    "national",     "natural",    "nchar",       "none",
+    "not",          "notnull",    "null",        "nullif",
+    "numeric",      "offset",     "on",          "only",
+    "or",           "order",      "out",         "outer",
+    "overlaps",     "overlay",    "pivot",       "pivot_longer",
+    "pivot_wider",  "placing",    "position",    "positional",
+    "precision",    "primary",    "qualify",     "real",
+    "references",   "returning",  "right",       "row",
+    "select",       "semi",       "setof",       "show",
+    "similar",      "smallint",   "some",        "struct",
+    "substring",    "summarize",  "symmetric",   "table",
+    "tablesample",  "then",       "time",        "timestamp",
+    "to",           "trailing",   "treat",       "trim",
+    "true",         "try_cast",   "union",       "unique",
+    "unpack",       "unpivot",    "using",       "values",
+    "varchar",      "variadic",   "verbose",     "when",
+    "where",        "window",     "with",        "xmlattributes",
 };
 
 const rdl_type *rdl_type_of(rdl_type_kind kind)
@@ -98,9 +134,8 @@ const rdl_type *rdl_type_of(rdl_type_kind kind)
 const rdl_type *rdl_type_decimal(rdl_arena *a, unsigned precision, unsigned scale)
 {
     rdl_type *t = RDL_NEW(a, rdl_type);
-    *t = (rdl_type){.kind = RDL_TYPE_DECIMAL,
-                    .precision = (uint8_t)precision,
-                    .scale = (uint8_t)scale};
+    *t = (rdl_type){
+        .kind = RDL_TYPE_DECIMAL, .precision = (uint8_t)precision, .scale = (uint8_t)scale};
     return t;
 }
 
@@ -281,7 +316,8 @@ static const rdl_type *read_struct(reader *r)
 static const rdl_type *read_scalar(reader *r, rdl_str word, rdl_type_kind kind)
 {
     unsigned ignored;
-    if (kind == RDL_TYPE_TEXT && take(r, '(') && (!take_number(r, &ignored) || !take(r, ')')))
+    if (kind == RDL_TYPE_TEXT && take(r, '(') &&
+        (!take_number(r, &ignored) || !take(r, ')')))
         return NULL;
     if (rdl_str_eq_nocase(word, RDL_STR("DOUBLE")))
         (void)take_this(r, "PRECISION");
@@ -304,8 +340,9 @@ static const rdl_type *read_base(reader *r)
         return NULL;
     switch (words[i].kind) {
     case RDL_TYPE_DECIMAL:
-        return rdl_str_eq_nocase(word, RDL_STR("HUGEINT")) ? rdl_type_decimal(r->arena, 38, 0)
-                                                           : read_decimal(r);
+        return rdl_str_eq_nocase(word, RDL_STR("HUGEINT"))
+                   ? rdl_type_decimal(r->arena, 38, 0)
+                   : read_decimal(r);
     case RDL_TYPE_LIST:
         return read_list(r);
     case RDL_TYPE_MAP:
@@ -352,9 +389,9 @@ rdl_code rdl_type_parse(rdl_arena *a, rdl_str text, const rdl_type **out, rdl_er
     (void)rdl_err_set(err, RDL_ESCHEMA, 0, "could not understand type \"%.*s\": %s",
                       text.n > 200 ? 200 : (int)text.n, text.n > 0 ? text.p : "",
                       r.wrong != NULL ? r.wrong : "there is no such type");
-    return rdl_err_hint(err,
-                        "Use BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL(p,s), TEXT, BLOB, DATE, "
-                        "TIMESTAMPTZ, JSON, T[], MAP(K, V) or STRUCT(a T, b U).");
+    return rdl_err_hint(
+        err, "Use BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL(p,s), TEXT, BLOB, DATE, "
+             "TIMESTAMPTZ, JSON, T[], MAP(K, V) or STRUCT(a T, b U).");
 }
 
 /* Printing. */
@@ -447,7 +484,8 @@ bool rdl_type_eq(const rdl_type *a, const rdl_type *b)
 
 bool rdl_type_is_scalar(const rdl_type *t)
 {
-    return t->kind != RDL_TYPE_LIST && t->kind != RDL_TYPE_MAP && t->kind != RDL_TYPE_STRUCT;
+    return t->kind != RDL_TYPE_LIST && t->kind != RDL_TYPE_MAP &&
+           t->kind != RDL_TYPE_STRUCT;
 }
 
 int rdl_schema_find(const rdl_schema *s, rdl_str name)

@@ -121,17 +121,34 @@ static void types_are_read_in_every_spelling_and_printed_in_one(void **state)
     assert_type("timestamp without time zone[]", "TIMESTAMP WITH TIME ZONE[]");
     assert_type("LIST<ARRAY<json>>", "JSON[][]");
     assert_type("map(text, int[])", "MAP(VARCHAR, INTEGER[])");
-    assert_type("struct(a int, \"b c\" text, \"q\"\"q\" date, \"select\" bool)[]",
-                "STRUCT(a INTEGER, \"b c\" VARCHAR, \"q\"\"q\" DATE, \"select\" BOOLEAN)[]");
+    assert_type(
+        "struct(a int, \"b c\" text, \"q\"\"q\" date, \"select\" bool)[]",
+        "STRUCT(a INTEGER, \"b c\" VARCHAR, \"q\"\"q\" DATE, \"select\" BOOLEAN)[]");
 }
 
 static void what_is_not_a_type_is_refused_with_the_list_of_types(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "money", "int int", "decimal(39)", "decimal(0)", "decimal(4,5)", "decimal(4",
-        "int[", "int[3]", "map(int)", "struct()", "struct(a)", "struct(a int, A text)",
-        "struct(\"a int)", "list<int)", "timestamp with", "varchar(x)", "(", "[]",
+        "",
+        "money",
+        "int int",
+        "decimal(39)",
+        "decimal(0)",
+        "decimal(4,5)",
+        "decimal(4",
+        "int[",
+        "int[3]",
+        "map(int)",
+        "struct()",
+        "struct(a)",
+        "struct(a int, A text)",
+        "struct(\"a int)",
+        "list<int)",
+        "timestamp with",
+        "varchar(x)",
+        "(",
+        "[]",
     };
     rdl_arena a;
     rdl_arena_init(&a, 0);
@@ -199,8 +216,10 @@ static void hashes_are_the_same_in_pieces_and_differ_by_key(void **state)
     assert_false(rdl_hash128_unhex(hex, 32, &back));
     rdl_hash_key_init(&k, seed);
     rdl_hash_key_init(&k2, other);
-    assert_false(rdl_hash128_eq(rdl_hash128_keyed(&k, text, 19), rdl_hash128_keyed(&k2, text, 19)));
-    /* Golden: XXH3-64 of nothing, as its authors publish it; what is on disk depends on it. */
+    assert_false(
+        rdl_hash128_eq(rdl_hash128_keyed(&k, text, 19), rdl_hash128_keyed(&k2, text, 19)));
+    /* Golden: XXH3-64 of nothing, as its authors publish it; what is on disk depends on it.
+     */
     assert_true(rdl_hash64("", 0) == UINT64_C(0x2d06800538d394c2));
 }
 
@@ -219,9 +238,9 @@ static void faults_are_armed_from_the_environment_and_fire_once(void **state)
     assert_int_equal(RDL_FAULT_AT(FS_WRITE), RDL_FAULT_TORN);
     assert_int_equal(RDL_FAULT_AT(PLAN_DONE), 0);
     rdl_fault_disarm();
-    static const char *const bad[] = {"fs.sync", "fs.sync:1", "no.such:1:kill", "fs.sync:0:kill",
-                                      "fs.sync:1:explode", "fs.sync:x:EIO", "fs.sync:1:stall:",
-                                      "fs.sync:1:kill,fs.sync"};
+    static const char *const bad[] = {
+        "fs.sync",           "fs.sync:1",     "no.such:1:kill",   "fs.sync:0:kill",
+        "fs.sync:1:explode", "fs.sync:x:EIO", "fs.sync:1:stall:", "fs.sync:1:kill,fs.sync"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         setenv("RDL_FAULT", bad[i], 1);
         assert_false(rdl_fault_arm_from_env(msg, sizeof msg));
@@ -255,7 +274,8 @@ static void a_queue_keeps_order_and_gives_what_is_left_after_close(void **state)
     void *item = NULL;
     assert_int_equal(rdl_queue_new(4, &q, &err), RDL_OK);
     assert_false(rdl_queue_try_get(q, &item));
-    assert_int_equal(rdl_thread_start("producer-with-long-name", produce, q, &t, &err), RDL_OK);
+    assert_int_equal(rdl_thread_start("producer-with-long-name", produce, q, &t, &err),
+                     RDL_OK);
     for (int i = 0; i < 1000; i++) {
         assert_true(rdl_queue_get(q, &item));
         assert_int_equal(*(int *)item, i);
