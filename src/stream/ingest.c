@@ -1,0 +1,472 @@
+/*
+ * stream/ingest.c - sources into relations.
+ *
+ * For an append-only source with ranges in the plan:
+ *   e."decoded:<s>"  table: declared columns, system columns, _event_ts, and where each record lies
+ *   e."new:<s>"      view of it without the places
+ * For a snapshot with a new version: e."decoded:<s>" likewise, then the difference from the last
+ * version by the declared columns, as multisets: e."new:<s>", e."old:<s>".  A row that did not
+ * change keeps the system columns of the version that brought it.  The version that results is
+ * landed in state/snapshots, so that a rebuild does not need the files again.
+ */
+#include <inttypes.h>
+
+#include "stream/internal.h"
+
+rdl_feed *rdl_feed_of(rdl_engine *e, const rdl_table *source)
+{
+    for (size_t i = 0; i < e->feed_count; i++) {
+        if (e->feeds[i].table == source)
+            return &e->feeds[i];
+    }
+    return NULL;
+}
+
+static rdl_str option(const rdl_source_def *s, const char *name, const char *fallback)
+{
+    for (size_t i = 0; i < s->option_count; i++) {
+        if (rdl_str_eq_nocase(s->options[i].name, rdl_str_of(name)))
+            return s->options[i].value;
+    }
+    return rdl_str_of(fallback);
+}
+
+static bool truth(rdl_str s)
+{
+    return rdl_str_eq_nocase(s, RDL_STR("true")) || rdl_str_eq_nocase(s, RDL_STR("1")) ||
+           rdl_str_eq_nocase(s, RDL_STR("yes")) || rdl_str_eq_nocase(s, RDL_STR("on"));
+}
+
+static rdl_compression compression_of(const rdl_source_def *s)
+{
+    rdl_str c = option(s, "compression", "auto");
+    if (rdl_str_eq_nocase(c, RDL_STR("gzip")))
+        return RDL_COMPRESSION_GZIP;
+    if (rdl_str_eq_nocase(c, RDL_STR("zstd")))
+        return RDL_COMPRESSION_ZSTD;
+    return rdl_str_eq_nocase(c, RDL_STR("none")) ? RDL_COMPRESSION_NONE : RDL_COMPRESSION_AUTO;
+}
+
+static void make_spec(rdl_engine *e, rdl_feed *f)
+{
+    const rdl_source_def *s = f->table->source;
+    rdl_decode_spec_init(&f->spec);
+    f->spec.format = s->format == RDL_FORMAT_CSV ? RDL_DECODE_CSV : RDL_DECODE_JSON;
+    rdl_decode_column *columns = RDL_NEWN(&e->arena, rdl_decode_column, s->column_count);
+    size_t n = 0;
+    for (size_t i = 0; i < s->column_count; i++) {
+        const rdl_source_column *c = &s->columns[i];
+        if (c->computed.n == 0)
+            columns[n++] = (rdl_decode_column){c->column.name, c->field, c->column.type};
+    }
+    f->spec.columns = columns;
+    f->spec.column_count = n;
+    rdl_str delimiter = option(s, "delimiter", ","), quote = option(s, "quote", "\"");
+    rdl_str escape = option(s, "escape", "");
+    f->spec.delimiter = rdl_str_eq(delimiter, RDL_STR("\\t")) ? '\t'
+                        : delimiter.n > 0                     ? delimiter.p[0]
+                                                              : ',';
+    f->spec.quote = quote.n > 0 ? quote.p[0] : '"';
+    f->spec.escape = escape.n > 0 ? escape.p[0] : f->spec.quote;
+    f->spec.header = truth(option(s, "header", "true"));
+    f->spec.null_text = option(s, "null", "");
+    f->spec.date_format = option(s, "date_format", "");
+    f->spec.timestamp_format = option(s, "timestamp_format", "");
+}
+
+static bool readers_deduplicate(rdl_engine *e, const rdl_table *source)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        for (size_t j = 0; j < t->input_count; j++) {
+            if (t->inputs[j].table == source && t->dedup_count == 0)
+                return false;
+        }
+    }
+    return true;
+}
+
+static rdl_code open_feed(rdl_engine *e, rdl_feed *f, rdl_err *err)
+{
+    const rdl_source_def *s = f->table->source;
+    make_spec(e, f);
+    f->format = s->format;
+    rdl_compression packed = compression_of(s);
+    rdl_str quiet = option(s, "quiet_ms", "1000");
+    int64_t quiet_ms = 0;
+    for (size_t i = 0; i < quiet.n && quiet.p[i] >= '0' && quiet.p[i] <= '9'; i++)
+        quiet_ms = quiet_ms * 10 + (quiet.p[i] - '0');
+    const rdl_files_config config = {
+        .base_dir = e->pipeline->dir,
+        .url = rdl_arena_strndup(&e->arena, s->url.p, s->url.n),
+        .line_format = s->format != RDL_FORMAT_PARQUET &&
+                       (packed == RDL_COMPRESSION_AUTO || packed == RDL_COMPRESSION_NONE),
+        .repeat = (int)s->on_repeat,
+        .may_repeat = f->every_reader_deduplicates,
+        .quiet_ms = quiet_ms,
+        .clock = e->clock,
+    };
+    rdl_code rc = rdl_files_new(&config, &f->files, err);
+    return rdl_err_in(rc, err, "source %s", f->table->full.p);
+}
+
+rdl_code rdl_feeds_open(rdl_engine *e, rdl_err *err)
+{
+    e->feeds = RDL_NEWN(&e->arena, rdl_feed, e->pipeline->table_count);
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        rdl_table *t = e->pipeline->tables[i];
+        if (t->kind != RDL_TABLE_SOURCE && t->kind != RDL_TABLE_SNAPSHOT)
+            continue;
+        rdl_feed *f = &e->feeds[e->feed_count++];
+        *f = (rdl_feed){.table = t, .every_reader_deduplicates = readers_deduplicate(e, t)};
+        RDL_TRY(open_feed(e, f, err));
+    }
+    for (size_t i = 0; i < e->history.ranges.n; i++) {
+        const rdl_sealed_range *r = &e->history.ranges.v[i];
+        rdl_table *t = rdl_pipeline_find(e->pipeline, r->source);
+        rdl_feed *f = t != NULL ? rdl_feed_of(e, t) : NULL;
+        if (f != NULL)
+            rdl_files_restore(f->files, &r->range);
+    }
+    return RDL_OK;
+}
+
+void rdl_feeds_close(rdl_engine *e)
+{
+    for (size_t i = 0; i < e->feed_count; i++)
+        rdl_files_free(e->feeds[i].files);
+    e->feed_count = 0;
+}
+
+/* ---- decoding ---- */
+
+/* The declared columns in order; computed ones as their expression. */
+static void put_declared(rdl_buf *sql, const rdl_source_def *s)
+{
+    for (size_t i = 0; i < s->column_count; i++) {
+        const rdl_source_column *c = &s->columns[i];
+        rdl_buf_puts(sql, i == 0 ? "" : ", ");
+        if (c->computed.n > 0) {
+            rdl_buf_puts(sql, "CAST((");
+            rdl_buf_put(sql, c->computed.p, c->computed.n);
+            rdl_buf_puts(sql, ") AS ");
+            rdl_type_print(c->column.type, sql);
+            rdl_buf_puts(sql, ") AS ");
+        }
+        rdl_buf_put_sql_ident(sql, c->column.name);
+    }
+}
+
+static void put_system(rdl_buf *sql, const rdl_work *w, const rdl_source_def *s)
+{
+    rdl_buf_printf(sql,
+                   ", _source_file, _source_partition, _source_offset, 0::BIGINT AS _ordinal, "
+                   "CAST(make_timestamp(%" PRId64 "::BIGINT) AS TIMESTAMPTZ) AS _ingest_ts, "
+                   "%" PRIu64 "::BIGINT AS _epoch, _rescued, ",
+                   w->ts_us, w->epoch);
+    if (s->watermark_column < 0) {
+        rdl_buf_puts(sql, "NULL");
+    } else {
+        rdl_buf_putc(sql, '(');
+        const rdl_source_column *c = &s->columns[s->watermark_column];
+        if (c->computed.n > 0)
+            rdl_buf_put(sql, c->computed.p, c->computed.n);
+        else
+            rdl_buf_put_sql_ident(sql, c->column.name);
+        rdl_buf_putc(sql, ')');
+    }
+    rdl_buf_puts(sql, "::TIMESTAMPTZ AS _event_ts, _record_at, _record_bytes FROM ");
+}
+
+static rdl_code decode_lines(rdl_engine *e, rdl_work *w, rdl_feed *f,
+                             const rdl_decode_input *inputs, size_t n, rdl_err *err)
+{
+    size_t at = (size_t)(f - e->feeds);
+    rdl_buf sql = {0};
+    char *name = rdl_arena_printf(&w->arena, "decode:%s", f->table->full.p);
+    rdl_code rc = rdl_decode_register(e->duck, name, &f->spec, inputs, n, &w->decodes[at], err);
+    if (rc == RDL_OK) {
+        rdl_buf_puts(&sql, "CREATE TABLE ");
+        rdl_put_relation(&sql, "e", "decoded:", f->table->full);
+        rdl_buf_puts(&sql, " AS SELECT ");
+        put_declared(&sql, f->table->source);
+        put_system(&sql, w, f->table->source);
+        rdl_buf_puts(&sql, "rdl_scan(");
+        rdl_buf_put_sql_text(&sql, rdl_str_of(name));
+        rdl_buf_puts(&sql, ")");
+        rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    }
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code decode_parquet(rdl_engine *e, rdl_work *w, rdl_feed *f,
+                               const rdl_decode_input *inputs, size_t n, rdl_err *err)
+{
+    const rdl_source_def *s = f->table->source;
+    rdl_buf sql = {0};
+    rdl_buf_puts(&sql, "CREATE TABLE ");
+    rdl_put_relation(&sql, "e", "decoded:", f->table->full);
+    rdl_buf_puts(&sql, " AS SELECT ");
+    put_declared(&sql, s);
+    put_system(&sql, w, s);
+    rdl_buf_puts(&sql, "(");
+    for (size_t i = 0; i < n; i++) {
+        rdl_buf_puts(&sql, i == 0 ? "SELECT " : " UNION ALL SELECT ");
+        for (size_t j = 0; j < f->spec.column_count; j++) {
+            const rdl_decode_column *c = &f->spec.columns[j];
+            rdl_buf_puts(&sql, j == 0 ? "CAST(" : ", CAST(");
+            rdl_buf_put_sql_ident(&sql, c->field);
+            rdl_buf_puts(&sql, " AS ");
+            rdl_type_print(c->type, &sql);
+            rdl_buf_puts(&sql, ") AS ");
+            rdl_buf_put_sql_ident(&sql, c->name);
+        }
+        rdl_buf_puts(&sql, ", NULL::JSON AS _rescued, ");
+        rdl_buf_put_sql_text(&sql, rdl_str_of(inputs[i].shown));
+        rdl_buf_printf(&sql,
+                       " AS _source_file, %" PRId32 "::INTEGER AS _source_partition, "
+                       "file_row_number AS _source_offset, NULL::BIGINT AS _record_at, "
+                       "NULL::INTEGER AS _record_bytes FROM read_parquet(",
+                       inputs[i].partition);
+        rdl_buf_put_sql_text(&sql, rdl_str_of(inputs[i].path));
+        rdl_buf_puts(&sql, ", file_row_number = true)");
+    }
+    rdl_buf_puts(&sql, ")");
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code count_decoded(rdl_engine *e, const rdl_feed *f, uint64_t *out, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    int64_t n = 0;
+    rdl_buf_puts(&sql, "SELECT count(*) FROM ");
+    rdl_put_relation(&sql, "e", "decoded:", f->table->full);
+    rdl_code rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), &n, err);
+    rdl_buf_fini(&sql);
+    *out = (uint64_t)n;
+    return rc;
+}
+
+static rdl_code malformed_fails(const rdl_feed *f, rdl_decode *d, rdl_err *err)
+{
+    size_t n;
+    const rdl_malformed *m = rdl_decode_malformed(d, &n);
+    rdl_err_set(err, RDL_EDATA, 0, "malformed record %" PRIu64 " in \"%s\": %s", m[0].offset,
+                m[0].shown, m[0].reason);
+    rdl_err_hint(err, "Mend the record, or declare the source ON MALFORMED QUARANTINE.");
+    return rdl_err_in(RDL_EDATA, err, "source %s", f->table->full.p);
+}
+
+static rdl_code decode(rdl_engine *e, rdl_work *w, rdl_feed *f, const rdl_decode_input *inputs,
+                       size_t n, rdl_err *err)
+{
+    size_t at = (size_t)(f - e->feeds);
+    rdl_ledger *l = &w->reports[f->table->index].ledger;
+    rdl_code rc;
+    if (f->format == RDL_FORMAT_PARQUET) {
+        RDL_TRY(decode_parquet(e, w, f, inputs, n, err));
+        rc = count_decoded(e, f, &l->read, err);
+    } else {
+        RDL_TRY(decode_lines(e, w, f, inputs, n, err));
+        rdl_decode_counts counts;
+        rdl_decode_result(w->decodes[at], &counts);
+        l->read = counts.rows + counts.malformed;
+        l->malformed = counts.malformed;
+        l->rescued = counts.rescued;
+        w->bytes += counts.bytes;
+        rc = counts.malformed > 0 && f->table->source->on_malformed == RDL_MALFORMED_FAIL
+                 ? malformed_fails(f, w->decodes[at], err)
+                 : RDL_OK;
+    }
+    w->rows += l->read;
+    return rc;
+}
+
+/* ---- append-only sources ---- */
+
+static rdl_code ingest_ranges(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *err)
+{
+    size_t at = (size_t)(f - e->feeds), n = 0;
+    rdl_decode_input *inputs = RDL_NEWN(&w->arena, rdl_decode_input, w->range_count[at]);
+    rdl_file_range **taken = RDL_NEWN(&w->arena, rdl_file_range *, w->range_count[at]);
+    for (size_t i = 0; i < w->range_count[at]; i++) {
+        rdl_file_range *r = &w->ranges[at][i];
+        if (r->skipped || r->end == r->begin)
+            continue;
+        taken[n] = r;
+        inputs[n++] = (rdl_decode_input){
+            .path = r->path,
+            .shown = r->shown,
+            .compression = compression_of(f->table->source),
+            .partition = r->partition,
+            .begin = r->begin,
+            .end = r->whole ? 0 : r->end,
+            .first_record = r->first_record,
+        };
+    }
+    if (n > 0) {
+        RDL_TRY(decode(e, w, f, inputs, n, err));
+        for (size_t i = 0; i < n && w->decodes[at] != NULL; i++)
+            taken[i]->records = rdl_decode_input_records(w->decodes[at], i);
+        rdl_buf sql = {0};
+        rdl_buf_puts(&sql, "CREATE VIEW ");
+        rdl_put_relation(&sql, "e", "new:", f->table->full);
+        rdl_buf_puts(&sql, " AS SELECT * EXCLUDE (_record_at, _record_bytes) FROM ");
+        rdl_put_relation(&sql, "e", "decoded:", f->table->full);
+        rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+        rdl_buf_fini(&sql);
+        RDL_TRY(rc);
+        w->changed[f->table->index] = true;
+    }
+    for (size_t i = 0; i < w->range_count[at]; i++)
+        RDL_PUSH(&w->arena, &w->seal.ranges) =
+            (rdl_sealed_range){f->table->full, w->ranges[at][i]};
+    return RDL_OK;
+}
+
+/* ---- snapshots ---- */
+
+static void put_numbered(rdl_buf *sql, const rdl_table *t, const char *schema, const char *role)
+{
+    rdl_buf_puts(sql, "(SELECT *, rdl_key(");
+    rdl_put_columns(sql, "", &t->columns);
+    rdl_buf_puts(sql, ") AS _k, row_number() OVER (PARTITION BY rdl_key(");
+    rdl_put_columns(sql, "", &t->columns);
+    rdl_buf_puts(sql, ") ORDER BY _source_partition, _source_offset) AS _n FROM ");
+    rdl_put_relation(sql, schema, role, t->full);
+    rdl_buf_puts(sql, ")");
+}
+
+static rdl_code difference(rdl_engine *e, const rdl_table *t, const char *role, bool of_new,
+                           rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_puts(&sql, "CREATE TABLE ");
+    rdl_put_relation(&sql, "e", role, t->full);
+    rdl_buf_puts(&sql, of_new ? " AS SELECT l.* EXCLUDE (_k, _n, _record_at, _record_bytes) FROM "
+                              : " AS SELECT l.* EXCLUDE (_k, _n) FROM ");
+    put_numbered(&sql, t, of_new ? "e" : "c", of_new ? "decoded:" : "");
+    rdl_buf_puts(&sql, " l ANTI JOIN ");
+    put_numbered(&sql, t, of_new ? "c" : "e", of_new ? "" : "decoded:");
+    rdl_buf_puts(&sql, " r ON l._k = r._k AND l._n = r._n");
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code count_of(rdl_engine *e, const char *schema, const char *role, rdl_str table,
+                         int64_t *out, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_puts(&sql, "SELECT count(*) FROM ");
+    rdl_put_relation(&sql, schema, role, table);
+    rdl_code rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), out, err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+/* A delivery that lost most of its rows is more often broken than true. */
+static rdl_code refuse_shrinking(rdl_engine *e, const rdl_feed *f, int64_t before, int64_t gone,
+                                 int64_t now, rdl_err *err)
+{
+    (void)e;
+    if (truth(option(f->table->source, "allow_shrink", "false")))
+        return RDL_OK;
+    bool empty = now == 0 && before > 0;
+    if (!empty && gone * 2 <= before)
+        return RDL_OK;
+    rdl_err_set(err, RDL_EDATA, 0,
+                "the new version of snapshot \"%s\" has %" PRId64 " rows and drops %" PRId64
+                " of the %" PRId64 " that were there",
+                f->table->full.p, now, gone, before);
+    rdl_err_hint(err, "If that is right, say OPTIONS (allow_shrink = 'true') in its CREATE SOURCE.");
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
+}
+
+static rdl_code land(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
+{
+    const char *path = rdl_root_snapshot(&w->arena, &e->root, t->full, w->epoch);
+    RDL_TRY(rdl_fs_mkdirs(rdl_path_dir(&w->arena, path), err));
+    rdl_buf sql = {0};
+    rdl_buf_puts(&sql, "COPY ");
+    rdl_put_relation(&sql, "c", "", t->full);
+    rdl_buf_puts(&sql, " TO ");
+    rdl_buf_put_sql_text(&sql, rdl_str_of(path));
+    rdl_buf_puts(&sql, " (FORMAT parquet)");
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    if (rc == RDL_OK)
+        (void)RDL_FAULT_AT(SNAPSHOT_LANDED);
+    return rc;
+}
+
+static rdl_code ingest_snapshot(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *err)
+{
+    size_t at = (size_t)(f - e->feeds);
+    const rdl_snapshot_version *v = &w->snapshots[at];
+    rdl_table *t = f->table;
+    int64_t before = 0, gone = 0, now = 0, added = 0;
+    rdl_decode_input *inputs = RDL_NEWN(&w->arena, rdl_decode_input, v->n);
+    for (size_t i = 0; i < v->n; i++) {
+        int32_t number = rdl_history_partition(&e->history, t->full, rdl_str_of(v->paths[i]));
+        if (number < 0) {
+            number = e->history.partition_next + (int32_t)w->seal.partitions.n;
+            RDL_PUSH(&w->arena, &w->seal.partitions) =
+                (rdl_sealed_partition){number, t->full, rdl_str_of(v->paths[i])};
+        }
+        inputs[i] = (rdl_decode_input){.path = v->paths[i],
+                                       .shown = v->shown[i],
+                                       .compression = compression_of(t->source),
+                                       .partition = number};
+    }
+    RDL_TRY(rdl_cache_load(e, t, err));
+    RDL_TRY(decode(e, w, f, inputs, v->n, err));
+    RDL_TRY(count_of(e, "c", "", t->full, &before, err));
+    RDL_TRY(difference(e, t, "old:", false, err));
+    RDL_TRY(difference(e, t, "new:", true, err));
+    RDL_TRY(count_of(e, "e", "old:", t->full, &gone, err));
+    RDL_TRY(count_of(e, "e", "new:", t->full, &added, err));
+    RDL_TRY(count_of(e, "e", "decoded:", t->full, &now, err));
+    RDL_TRY(refuse_shrinking(e, f, before, gone - (added < gone ? added : gone), now, err));
+    w->changed[t->index] = gone != 0 || added != 0;
+    RDL_TRY(rdl_cache_update(e, w, t, false, err));
+    RDL_TRY(land(e, w, t, err));
+    RDL_PUSH(&w->arena, &w->seal.snapshots) =
+        (rdl_sealed_snapshot){t->full, v->hash, (uint64_t)now};
+    rdl_sealed_table *s = rdl_work_seal_table(e, w, t);
+    s->ledger = w->reports[t->index].ledger;
+    s->ledger.written = (uint64_t)now;
+    s->rows_new = (uint64_t)added;
+    s->rows_old = (uint64_t)gone;
+    if (w->reports[t->index].ledger.malformed == 0)
+        return RDL_OK;
+    if (t->source->on_malformed == RDL_MALFORMED_SKIP) {
+        s->ledger.dropped = s->ledger.malformed;
+        return RDL_OK;
+    }
+    RDL_TRY(rdl_quarantine_rows(e, w, t, false, &s->rows_quarantined, err));
+    s->ledger.quarantined = s->rows_quarantined;
+    return RDL_OK;
+}
+
+rdl_code rdl_ingest(rdl_engine *e, rdl_work *w, rdl_err *err)
+{
+    int64_t began = rdl_monotonic_us();
+    for (size_t i = 0; i < e->feed_count; i++) {
+        rdl_feed *f = &e->feeds[i];
+        rdl_code rc = RDL_OK;
+        if (f->table->kind == RDL_TABLE_SNAPSHOT && w->snapshots[i].n > 0)
+            rc = ingest_snapshot(e, w, f, err);
+        else if (f->table->kind == RDL_TABLE_SOURCE && w->range_count[i] > 0)
+            rc = ingest_ranges(e, w, f, err);
+        if (rc != RDL_OK)
+            return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
+                              f->table->full.p);
+    }
+    rdl_engine_note_step(e, RDL_STEP_DECODE, began, w->rows, w->bytes);
+    (void)RDL_FAULT_AT(DECODE_DONE);
+    return RDL_OK;
+}

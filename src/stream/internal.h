@@ -1,0 +1,178 @@
+/*
+ * stream/internal.h - what the files of the engine share.  Not for other folders.
+ *
+ *   engine.c     open, restore, run loops, close
+ *   plan.c       what the next epoch takes: snapshots, ranges of files, jobs
+ *   epoch.c      the work of one epoch in graph order, and its seal
+ *   ingest.c     sources and snapshots into e."new:..", e."old:.."
+ *   judge.c      each row's one fate
+ *   quarantine.c rejected rows with their bytes and reasons
+ *   view.c       pairs of old and new rows of a view; merge.c merges keyed state
+ *   relation.c   e."all:.." and what is kept of tables in memory between epochs
+ *   apply.c      sealed epochs into lake and stores; prune.c removes what all have
+ */
+#ifndef RDL_STREAM_INTERNAL_H
+#define RDL_STREAM_INTERNAL_H
+
+#include "base/fs.h"
+#include "base/thread.h"
+#include "duck/codec.h"
+#include "lang/plan.h"
+#include "sink/sink.h"
+#include "source/decode/decode.h"
+#include "source/files.h"
+#include "stream/cut.h"
+#include "stream/engine.h"
+#include "base/fault.h"
+#include "stream/journal.h"
+#include "stream/state.h"
+
+typedef enum rdl_step {
+    RDL_STEP_PLAN,
+    RDL_STEP_DECODE,
+    RDL_STEP_JUDGE,
+    RDL_STEP_VIEWS,
+    RDL_STEP_SEGMENTS,
+    RDL_STEP_SEAL,
+    RDL_STEP_LAKE,
+    RDL_STEP_SINKS,
+    RDL_STEP_COUNT,
+} rdl_step;
+
+/* A source of the pipeline and where it stands. */
+typedef struct rdl_feed {
+    rdl_table *table;
+    rdl_files *files;
+    rdl_decode_spec spec;
+    rdl_format format;
+    bool wanted;            /* a selected table reads it */
+    bool every_reader_deduplicates;
+} rdl_feed;
+
+/* What one table needs between epochs. */
+typedef struct rdl_runtime {
+    rdl_table *table;
+    bool selected;          /* by --only */
+    bool cached;            /* c."<t>" holds the whole content */
+    bool cache_needed;      /* some plan reads e."all:<t>", or old rows are looked up */
+    bool stream_fed;        /* rows of an append-only source reach it */
+    bool old_needed;        /* readers of changes need old rows, not deletions alone */
+    uint64_t space;         /* of keyed state */
+} rdl_runtime;
+
+typedef struct rdl_destination {
+    rdl_publication *publication;
+    rdl_sink *sink;         /* shared by publications of one URL */
+    rdl_sink_table table;
+    int64_t epoch;          /* shown by the store; -1: fill whole */
+} rdl_destination;
+
+/* One epoch while it is made. */
+typedef struct rdl_work {
+    uint64_t epoch;
+    int64_t ts_us;
+    rdl_arena arena;
+    rdl_seal seal;
+    rdl_file_range **ranges; /* by feed */
+    size_t *range_count;
+    rdl_snapshot_version *snapshots; /* by feed; n 0: no new version */
+    rdl_decode **decodes;    /* by feed */
+    bool barrier;            /* snapshots, no stream rows */
+    bool refresh_deferred;   /* recompute dirty whole-table views */
+    bool *refresh;           /* by table: recompute whatever its inputs did; NULL: none */
+    /* By table: */
+    bool *changed;           /* e."new:" or e."old:" has rows */
+    bool *all_made;          /* e."all:" exists */
+    bool *cache_touched;     /* an abort must forget the cache */
+    rdl_table_report *reports;
+    uint64_t rows, bytes;
+    bool last;               /* of a --once run: unfinished lines are read */
+} rdl_work;
+
+struct rdl_engine {
+    rdl_engine_config config;
+    rdl_arena arena;         /* pipeline */
+    rdl_arena history_arena;
+    rdl_pipeline *pipeline;
+    rdl_duck *duck;
+    rdl_conn *conn;
+    rdl_root root;
+    rdl_lock *lock;
+    rdl_journal *journal;
+    rdl_root_identity identity;
+    char uuid[37];
+    rdl_hash_key hash_key;
+    rdl_state *state;
+    rdl_history history;
+    rdl_buf checkpoint;      /* newest CHECKPOINT payload */
+    uint64_t covered;        /* epochs whose delta state no longer needs */
+    rdl_feed *feeds;
+    size_t feed_count;
+    rdl_runtime *tables;     /* by table->index */
+    rdl_destination *destinations;
+    size_t destination_count;
+    rdl_clock *clock;
+    uint64_t files_max, rows_max, bytes_max;
+    int64_t trigger_us, lake_interval_us;
+    int64_t last_lake_us;
+    uint64_t pending_max;    /* sealed epochs that a store may lack before we wait for it */
+    volatile int stop;       /* set by rdl_engine_stop */
+    rdl_watch *watch;
+    rdl_run_report report;
+    rdl_mutex status_lock;
+    rdl_engine_status status; /* under status_lock */
+    double *late_behind, *late_seen; /* by table: rows behind the watermark, rows judged */
+};
+
+/* plan.c: false in *out_any when there is nothing to do. */
+RDL_MUST rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl_err *err);
+/* epoch.c */
+void rdl_work_init(rdl_engine *e, rdl_work *w);
+void rdl_work_fini(rdl_engine *e, rdl_work *w);
+RDL_MUST rdl_code rdl_epoch_run(rdl_engine *e, rdl_work *w, rdl_err *err);
+rdl_sealed_table *rdl_work_seal_table(rdl_engine *e, rdl_work *w, const rdl_table *t);
+/* ingest.c */
+RDL_MUST rdl_code rdl_feeds_open(rdl_engine *e, rdl_err *err);
+void rdl_feeds_close(rdl_engine *e);
+RDL_MUST rdl_code rdl_ingest(rdl_engine *e, rdl_work *w, rdl_err *err);
+rdl_feed *rdl_feed_of(rdl_engine *e, const rdl_table *source);
+/* judge.c: runs the body of a streaming table and leaves e."new:<t>". */
+RDL_MUST rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
+/* quarantine.c: from e."judge:<t>" and e."fates:<t>"; and malformed records of its sources. */
+RDL_MUST rdl_code rdl_quarantine_rows(rdl_engine *e, rdl_work *w, rdl_table *t, bool judged,
+                                      uint64_t *out_rows, rdl_err *err);
+/* view.c: leaves e."new:<v>" and e."old:<v>". */
+RDL_MUST rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err);
+/* merge.c: see there. */
+typedef struct rdl_touched rdl_touched;
+RDL_MUST rdl_code rdl_merge_partials(rdl_engine *e, rdl_work *w, const rdl_table *v,
+                                     const char *partial_new, const char *partial_old,
+                                     rdl_touched **out, rdl_err *err);
+/* Registers e."states:<v>" over the groups' state before (or after) the merge. */
+RDL_MUST rdl_code rdl_touched_expose(rdl_engine *e, rdl_touched *t, bool before, bool only_gone,
+                                     rdl_err *err);
+size_t rdl_touched_count(const rdl_touched *t);
+size_t rdl_touched_gone(const rdl_touched *t);
+void rdl_touched_free(rdl_engine *e, rdl_touched *t);
+/* relation.c */
+RDL_MUST rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
+/* The content before this epoch as c."<t>"; loads it from the lake and segments when needed. */
+RDL_MUST rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err);
+/* Bring c."<t>" to the end of this epoch from e."new:<t>", e."old:<t>". */
+RDL_MUST rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, rdl_err *err);
+void rdl_caches_forget(rdl_engine *e, const rdl_work *w); /* those that an aborted epoch touched */
+void rdl_put_relation(rdl_buf *out, const char *schema, const char *role, rdl_str table);
+/* apply.c */
+RDL_MUST rdl_code rdl_destinations_open(rdl_engine *e, rdl_err *err);
+void rdl_destinations_close(rdl_engine *e);
+RDL_MUST rdl_code rdl_apply_lake(rdl_engine *e, rdl_err *err);
+RDL_MUST rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err);
+RDL_MUST rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err);
+RDL_MUST rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err);
+/* engine.c */
+void rdl_engine_note_step(rdl_engine *e, rdl_step step, int64_t began_us, uint64_t rows,
+                          uint64_t bytes);
+void rdl_engine_progress_at(rdl_engine *e, const rdl_work *w, const char *step);
+void rdl_engine_warn(rdl_engine *e, const char *fmt, ...) RDL_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,677 @@
+/*
+ * stream/judge.c - each row of a streaming table meets exactly one fate.
+ *
+ * The body runs into e."judge:<t>" (visible columns, identity, _event_ts, _c0..).  Then, row by
+ * row in arrival order (identity order), the first of these that applies takes the row:
+ *
+ *   a constraint that was violated   DROP ROW, QUARANTINE, FAIL UPDATE (IMPUTE and KEEP only tag)
+ *   EXPECT UNIQUE                    the same, by the deduplication index
+ *   late                             DIVERT, DROP (AMEND only tags)
+ *   duplicate
+ *   written
+ *
+ * INVARIANTS
+ *   W1  Late is behind the running maximum of the row's own (table, source partition) in arrival order,
+ *       minus the delay.  Rows that a constraint took move no maximum and claim no key.  So cuts
+ *       of epochs, threads and crashes cannot change a fate (tests/slt/late_*.slt).
+ *   W2  read + fanout = sum of fates + filtered, or the epoch is not sealed.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "stream/internal.h"
+
+typedef enum fate {
+    FATE_WRITTEN,
+    FATE_DROPPED,
+    FATE_QUARANTINED,
+    FATE_LATE_DIVERTED,
+    FATE_LATE_DROPPED,
+    FATE_DUPLICATE,
+} fate;
+
+typedef struct judged_row {
+    int64_t epoch, offset, ordinal, rowid;
+    int64_t event_us;      /* INT64_MIN: none */
+    uint64_t violated;     /* bit per constraint */
+    int32_t partition;
+    uint32_t place;        /* as it came from the query: its keys are there */
+    fate fate;
+} judged_row;
+
+typedef struct verdict {
+    int64_t rowid;
+    int32_t fate;
+    int64_t violated;
+} verdict;
+
+typedef struct court {
+    rdl_engine *e;
+    rdl_work *w;
+    rdl_table *t;
+    judged_row *rows;
+    size_t n, cap;
+    rdl_hash128 *keys;     /* per row: dedup key first, then one per EXPECT UNIQUE; by place */
+    size_t keys_per_row, keys_cap;
+    rdl_buf key_bytes;
+    verdict *verdicts;     /* rows that are not written */
+    size_t verdict_count;
+    size_t verdict_next;
+    rdl_mutex verdict_lock;
+} court;
+
+/* ---- reading the rows ---- */
+
+static bool has_time(const rdl_table *t, rdl_engine *e)
+{
+    (void)e;
+    return t->on_late != RDL_LATE_AMEND || t->kind == RDL_TABLE_STREAMING;
+}
+
+static size_t unique_constraints(const rdl_table *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->constraint_count; i++)
+        n += t->constraints[i].unique_count > 0;
+    return n;
+}
+
+static void put_rows_query(rdl_buf *sql, const rdl_table *t)
+{
+    rdl_buf_puts(sql, "SELECT rowid::BIGINT, _epoch, _source_partition, _source_offset, _ordinal, "
+                      "_event_ts, (0::BIGINT");
+    for (size_t i = 0; i < t->constraint_count; i++) {
+        if (t->constraints[i].unique_count == 0)
+            rdl_buf_printf(sql, " + CASE WHEN _c%zu THEN %" PRIu64 "::BIGINT ELSE 0 END", i,
+                           (uint64_t)1 << i);
+    }
+    rdl_buf_puts(sql, ")");
+    for (size_t i = 0; i < t->dedup_count; i++) {
+        rdl_buf_puts(sql, ", ");
+        rdl_buf_put_sql_ident(sql, t->columns.v[t->dedup[i]].name);
+    }
+    for (size_t i = 0; i < t->constraint_count; i++) {
+        for (size_t j = 0; j < t->constraints[i].unique_count; j++) {
+            rdl_buf_puts(sql, ", ");
+            rdl_buf_put_sql_ident(sql, t->columns.v[t->constraints[i].unique[j]].name);
+        }
+    }
+    rdl_buf_puts(sql, " FROM ");
+    rdl_put_relation(sql, "e", "judge:", t->full);
+}
+
+static rdl_code make_room(court *c, size_t more, rdl_err *err)
+{
+    if (c->n + more <= c->cap)
+        return RDL_OK;
+    size_t cap = (c->n + more) * 2;
+    judged_row *rows = realloc(c->rows, cap * sizeof *rows); /* allow: an epoch's rows */
+    if (rows == NULL)
+        return rdl_err_nomem(err);
+    c->rows = rows;
+    if (c->keys_per_row > 0) {
+        rdl_hash128 *keys = realloc(c->keys, cap * c->keys_per_row * sizeof *keys); /* allow: as above */
+        if (keys == NULL)
+            return rdl_err_nomem(err);
+        c->keys = keys;
+    }
+    c->cap = cap;
+    return RDL_OK;
+}
+
+static rdl_hash128 key_of(court *c, const rdl_chunk *k, size_t first, size_t n, size_t row)
+{
+    rdl_buf_clear(&c->key_bytes);
+    for (size_t i = 0; i < n; i++)
+        rdl_codec_put(&k->v[first + i], row, &c->key_bytes);
+    return rdl_hash128_keyed(&c->e->hash_key, c->key_bytes.p, c->key_bytes.n);
+}
+
+static void take_row(court *c, const rdl_chunk *k, size_t row)
+{
+    const rdl_table *t = c->t;
+    judged_row *j = &c->rows[c->n];
+    *j = (judged_row){
+        .rowid = RDL_VECTOR_AT(&k->v[0], int64_t, row),
+        .epoch = RDL_VECTOR_AT(&k->v[1], int64_t, row),
+        .partition = RDL_VECTOR_AT(&k->v[2], int32_t, row),
+        .offset = RDL_VECTOR_AT(&k->v[3], int64_t, row),
+        .ordinal = RDL_VECTOR_AT(&k->v[4], int64_t, row),
+        .event_us = rdl_vector_valid(&k->v[5], row) ? RDL_VECTOR_AT(&k->v[5], int64_t, row)
+                                                    : INT64_MIN,
+        .violated = (uint64_t)RDL_VECTOR_AT(&k->v[6], int64_t, row),
+        .place = (uint32_t)c->n,
+    };
+    size_t column = 7, slot = c->n * c->keys_per_row;
+    if (t->dedup_count > 0)
+        c->keys[slot++] = key_of(c, k, column, t->dedup_count, row);
+    column += t->dedup_count;
+    for (size_t i = 0; i < t->constraint_count; i++) {
+        if (t->constraints[i].unique_count == 0)
+            continue;
+        c->keys[slot++] = key_of(c, k, column, t->constraints[i].unique_count, row);
+        column += t->constraints[i].unique_count;
+    }
+    c->n++;
+}
+
+static int by_arrival(const void *pa, const void *pb)
+{
+    const judged_row *a = pa, *b = pb;
+    if (a->epoch != b->epoch)
+        return a->epoch < b->epoch ? -1 : 1;
+    if (a->partition != b->partition)
+        return a->partition < b->partition ? -1 : 1;
+    if (a->offset != b->offset)
+        return a->offset < b->offset ? -1 : 1;
+    return (a->ordinal > b->ordinal) - (a->ordinal < b->ordinal);
+}
+
+/* DuckDB's row order is not to be relied on; mostly it is right already. */
+static void sort_rows(court *c)
+{
+    for (size_t i = 1; i < c->n; i++) {
+        if (by_arrival(&c->rows[i - 1], &c->rows[i]) > 0) {
+            qsort(c->rows, c->n, sizeof *c->rows, by_arrival);
+            return;
+        }
+    }
+}
+
+static rdl_code read_rows(court *c, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_result *r = NULL;
+    const rdl_chunk *k;
+    put_rows_query(&sql, c->t);
+    rdl_code rc = rdl_query(c->e->conn, rdl_buf_str(&sql), &r, err);
+    while (rc == RDL_OK && rdl_result_next(r, &k)) {
+        rc = make_room(c, k->rows, err);
+        for (size_t i = 0; rc == RDL_OK && i < k->rows; i++)
+            take_row(c, k, i);
+    }
+    rdl_result_free(r);
+    rdl_buf_fini(&sql);
+    if (rc == RDL_OK)
+        sort_rows(c);
+    return rc;
+}
+
+/* ---- constraints ---- */
+
+static rdl_code fail_update(court *c, const judged_row *j, const rdl_constraint *k, rdl_err *err)
+{
+    const rdl_history *h = &c->e->history;
+    const char *where = "";
+    for (size_t i = 0; i < h->partitions.n; i++) {
+        if (h->partitions.v[i].number == j->partition)
+            where = h->partitions.v[i].name.p;
+    }
+    for (size_t i = 0; i < c->w->seal.partitions.n; i++) {
+        if (c->w->seal.partitions.v[i].number == j->partition)
+            where = c->w->seal.partitions.v[i].name.p;
+    }
+    rdl_err_set(err, RDL_EDATA, 0,
+                "constraint \"%.*s\" of \"%.*s\" says FAIL UPDATE, and record %" PRId64
+                " of \"%s\" violates it",
+                (int)k->name.n, k->name.p, (int)c->t->full.n, c->t->full.p, j->offset, where);
+    rdl_err_hint(err, "Mend the record, or change the constraint to ON VIOLATION QUARANTINE.");
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
+}
+
+/* The first violated constraint in the order of the text decides; tags are counted for written rows. */
+static rdl_code judge_constraints(court *c, rdl_err *err)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        judged_row *j = &c->rows[i];
+        for (size_t k = 0; k < c->t->constraint_count && j->fate == FATE_WRITTEN; k++) {
+            if ((j->violated >> k & 1) == 0)
+                continue;
+            switch (c->t->constraints[k].action) {
+            case RDL_VIOLATION_DROP_ROW:
+                j->fate = FATE_DROPPED;
+                break;
+            case RDL_VIOLATION_QUARANTINE:
+                j->fate = FATE_QUARANTINED;
+                break;
+            case RDL_VIOLATION_FAIL:
+                return fail_update(c, j, &c->t->constraints[k], err);
+            case RDL_VIOLATION_KEEP:
+            case RDL_VIOLATION_IMPUTE:
+                break;
+            }
+        }
+    }
+    return RDL_OK;
+}
+
+/* Claim key number `which` for every row that is still to be written. */
+static rdl_code claim(court *c, size_t which, uint64_t space, int64_t within_us, bool **out,
+                      rdl_err *err)
+{
+    size_t n = 0;
+    rdl_hash128 *keys = rdl_arena_alloc(&c->w->arena, (c->n + 1) * sizeof *keys);
+    int64_t *when = rdl_arena_alloc(&c->w->arena, (c->n + 1) * sizeof *when);
+    bool *claimed = rdl_arena_alloc(&c->w->arena, c->n + 1);
+    if (keys == NULL || when == NULL || claimed == NULL)
+        return rdl_err_nomem(err);
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->rows[i].fate != FATE_WRITTEN)
+            continue;
+        keys[n] = c->keys[c->rows[i].place * c->keys_per_row + which];
+        when[n++] = c->rows[i].event_us == INT64_MIN ? 0 : c->rows[i].event_us;
+    }
+    *out = claimed;
+    return rdl_state_claim(c->e->state, space, keys, within_us > 0 ? when : NULL, within_us, n,
+                           claimed, err);
+}
+
+static uint64_t unique_space(const court *c, size_t constraint)
+{
+    rdl_hash128 h = c->t->fingerprint;
+    h.lo ^= 0x9e3779b97f4a7c15u * (constraint + 1);
+    return rdl_state_space(h);
+}
+
+static rdl_code judge_unique(court *c, rdl_err *err)
+{
+    size_t which = c->t->dedup_count > 0 ? 1 : 0;
+    for (size_t k = 0; k < c->t->constraint_count; k++) {
+        const rdl_constraint *constraint = &c->t->constraints[k];
+        bool *claimed;
+        if (constraint->unique_count == 0)
+            continue;
+        RDL_TRY(claim(c, which++, unique_space(c, k), 0, &claimed, err));
+        for (size_t i = 0, n = 0; i < c->n; i++) {
+            judged_row *j = &c->rows[i];
+            if (j->fate != FATE_WRITTEN || claimed[n++])
+                continue;
+            j->violated |= (uint64_t)1 << k;
+            if (constraint->action == RDL_VIOLATION_FAIL)
+                return fail_update(c, j, constraint, err);
+            if (constraint->action != RDL_VIOLATION_KEEP)
+                j->fate = constraint->action == RDL_VIOLATION_QUARANTINE ? FATE_QUARANTINED
+                                                                         : FATE_DROPPED;
+        }
+    }
+    return RDL_OK;
+}
+
+/* ---- late ---- */
+
+/* Which running maximum a row moves: its source's (a folder of files is one partition). */
+typedef struct lane {
+    rdl_str name;
+    int64_t max_us, delay_us;
+} lane;
+
+typedef struct lanes {
+    lane *v;
+    size_t n;
+    int32_t *of; /* by partition number; -1: no watermark */
+    int32_t of_count;
+} lanes;
+
+static int32_t lane_of_source(court *c, lanes *l, rdl_str source)
+{
+    const rdl_table *s = rdl_pipeline_find(c->e->pipeline, source);
+    if (s == NULL || s->source == NULL || s->source->watermark_column < 0)
+        return -1;
+    for (size_t i = 0; i < l->n; i++) {
+        if (rdl_str_eq(l->v[i].name, source))
+            return (int32_t)i;
+    }
+    l->v[l->n] = (lane){source, rdl_history_watermark(&c->e->history, c->t->full, source),
+                        s->source->watermark_delay_us};
+    return (int32_t)l->n++;
+}
+
+static void open_lanes(court *c, lanes *l)
+{
+    const rdl_history *h = &c->e->history;
+    l->of_count = h->partition_next + (int32_t)c->w->seal.partitions.n;
+    l->of = RDL_NEWN(&c->w->arena, int32_t, (size_t)l->of_count + 1);
+    l->v = RDL_NEWN(&c->w->arena, lane, c->e->feed_count + 1);
+    memset(l->of, -1, sizeof *l->of * ((size_t)l->of_count + 1));
+    for (size_t i = 0; i < h->partitions.n; i++)
+        l->of[h->partitions.v[i].number] = lane_of_source(c, l, h->partitions.v[i].source);
+    for (size_t i = 0; i < c->w->seal.partitions.n; i++) {
+        const rdl_sealed_partition *p = &c->w->seal.partitions.v[i];
+        l->of[p->number] = lane_of_source(c, l, p->source);
+    }
+}
+
+static void judge_late(court *c, rdl_ledger *ledger)
+{
+    lanes l = {0};
+    uint64_t behind = 0, seen = 0;
+    open_lanes(c, &l);
+    for (size_t i = 0; i < c->n; i++) {
+        judged_row *j = &c->rows[i];
+        if (j->fate != FATE_WRITTEN || j->event_us == INT64_MIN || j->partition >= l.of_count ||
+            l.of[j->partition] < 0)
+            continue;
+        lane *own = &l.v[l.of[j->partition]];
+        seen++;
+        if (own->max_us == INT64_MIN || j->event_us >= own->max_us - own->delay_us) {
+            own->max_us = j->event_us > own->max_us ? j->event_us : own->max_us;
+            continue;
+        }
+        behind++;
+        if (c->t->on_late == RDL_LATE_DIVERT)
+            j->fate = FATE_LATE_DIVERTED;
+        else if (c->t->on_late == RDL_LATE_DROP)
+            j->fate = FATE_LATE_DROPPED;
+        else
+            j->violated |= (uint64_t)1 << 63; /* a tag: counted as amended if it is written */
+    }
+    (void)ledger;
+    c->e->late_behind[c->t->index] += (double)behind;
+    c->e->late_seen[c->t->index] += (double)seen;
+    for (size_t i = 0; i < l.n; i++) {
+        if (l.v[i].max_us != INT64_MIN)
+            RDL_PUSH(&c->w->arena, &c->w->seal.watermarks) =
+                (rdl_sealed_watermark){c->t->full, l.v[i].name, l.v[i].max_us};
+    }
+}
+
+static rdl_code judge_duplicates(court *c, rdl_err *err)
+{
+    bool *claimed;
+    if (c->t->dedup_count == 0)
+        return RDL_OK;
+    RDL_TRY(claim(c, 0, c->e->tables[c->t->index].space, c->t->dedup_within_us, &claimed, err));
+    for (size_t i = 0, n = 0; i < c->n; i++) {
+        if (c->rows[i].fate == FATE_WRITTEN && !claimed[n++])
+            c->rows[i].fate = FATE_DUPLICATE;
+    }
+    return RDL_OK;
+}
+
+/* ---- the verdicts back into DuckDB ---- */
+
+static rdl_code next_verdicts(void *scan, void *local, const bool *wanted, rdl_chunk *out,
+                              rdl_err *err)
+{
+    court *c = scan;
+    (void)local;
+    (void)wanted;
+    (void)err;
+    rdl_mutex_lock(&c->verdict_lock);
+    size_t from = c->verdict_next;
+    size_t n = c->verdict_count - from < RDL_VECTOR_ROWS ? c->verdict_count - from
+                                                         : RDL_VECTOR_ROWS;
+    c->verdict_next += n;
+    rdl_mutex_unlock(&c->verdict_lock);
+    for (size_t i = 0; i < n; i++) {
+        RDL_VECTOR_AT(&out->v[0], int64_t, i) = c->verdicts[from + i].rowid;
+        RDL_VECTOR_AT(&out->v[1], int32_t, i) = c->verdicts[from + i].fate;
+        RDL_VECTOR_AT(&out->v[2], int64_t, i) = c->verdicts[from + i].violated;
+    }
+    out->rows = n;
+    return RDL_OK;
+}
+
+static rdl_code expose_verdicts(court *c, rdl_err *err)
+{
+    static const rdl_scan_ops ops = {.next = next_verdicts, .threads_max = 1};
+    rdl_column columns[] = {{RDL_STR("rid"), rdl_type_of(RDL_TYPE_BIGINT)},
+                            {RDL_STR("fate"), rdl_type_of(RDL_TYPE_INTEGER)},
+                            {RDL_STR("violated"), rdl_type_of(RDL_TYPE_BIGINT)}};
+    const rdl_schema schema = {columns, 3};
+    rdl_buf sql = {0};
+    rdl_code rc = rdl_scan_register(c->e->duck, "verdicts", &schema, &ops, c, err);
+    if (rc == RDL_OK) {
+        rdl_buf_puts(&sql, "CREATE TABLE ");
+        rdl_put_relation(&sql, "e", "fates:", c->t->full);
+        rdl_buf_puts(&sql, " AS SELECT * FROM rdl_scan('verdicts')");
+        rc = rdl_exec(c->e->conn, rdl_buf_str(&sql), err);
+        rdl_scan_drop(c->e->duck, "verdicts");
+    }
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code collect_verdicts(court *c, rdl_ledger *l, rdl_table_report *report, rdl_err *err)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++)
+        n += c->rows[i].fate != FATE_WRITTEN;
+    c->verdicts = rdl_arena_alloc(&c->w->arena, (n + 1) * sizeof *c->verdicts);
+    if (c->verdicts == NULL)
+        return rdl_err_nomem(err);
+    for (size_t i = 0; i < c->n; i++) {
+        const judged_row *j = &c->rows[i];
+        for (size_t k = 0; k < c->t->constraint_count; k++)
+            report->violations[k] += j->violated >> k & 1;
+        if (j->fate != FATE_WRITTEN) {
+            c->verdicts[c->verdict_count++] =
+                (verdict){j->rowid, (int32_t)j->fate,
+                          (int64_t)(j->violated & ~((uint64_t)1 << 63))};
+            continue;
+        }
+        l->amended += j->violated >> 63;
+        bool imputed = false, kept = false;
+        for (size_t k = 0; k < c->t->constraint_count; k++) {
+            if ((j->violated >> k & 1) == 0)
+                continue;
+            imputed |= c->t->constraints[k].action == RDL_VIOLATION_IMPUTE;
+            kept |= c->t->constraints[k].action == RDL_VIOLATION_KEEP;
+        }
+        l->imputed += imputed;
+        l->kept += kept;
+    }
+    for (size_t i = 0; i < c->verdict_count; i++) {
+        l->dropped += c->verdicts[i].fate == FATE_DROPPED;
+        l->quarantined += c->verdicts[i].fate == FATE_QUARANTINED;
+        l->late_diverted += c->verdicts[i].fate == FATE_LATE_DIVERTED;
+        l->late_dropped += c->verdicts[i].fate == FATE_LATE_DROPPED;
+        l->duplicate += c->verdicts[i].fate == FATE_DUPLICATE;
+    }
+    l->written = c->n - c->verdict_count;
+    return RDL_OK;
+}
+
+/* ---- what the body did: filtered, fanned out ---- */
+
+static rdl_code count_input(rdl_engine *e, rdl_work *w, const rdl_table *t, const char *what,
+                            int64_t *out, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_printf(&sql, "SELECT sum(n)::BIGINT FROM (SELECT 0::BIGINT AS n");
+    for (size_t i = 0; i < t->input_count; i++) {
+        const rdl_table *in = t->inputs[i].table;
+        bool seen = !t->inputs[i].stream || !w->changed[in->index];
+        for (size_t j = 0; j < i && !seen; j++)
+            seen = t->inputs[j].table == in && t->inputs[j].stream;
+        if (seen)
+            continue;
+        rdl_buf_printf(&sql, " UNION ALL SELECT %s FROM ", what);
+        rdl_put_relation(&sql, "e", "new:", in->full);
+    }
+    rdl_buf_puts(&sql, ")");
+    rdl_code rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), out, err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code count_body(rdl_engine *e, const rdl_table *t, const char *what, int64_t *out,
+                           rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_printf(&sql, "SELECT %s FROM ", what);
+    rdl_put_relation(&sql, "e", "judge:", t->full);
+    rdl_code rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), out, err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code refuse_fanout(rdl_engine *e, rdl_table *t, uint64_t copies, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_arena_init(&a, 0);
+    rdl_buf sql = {0};
+    char *example = NULL;
+    rdl_buf_puts(&sql, "SELECT string_agg(x, '; ') FROM (SELECT to_json(j)::VARCHAR AS x FROM ");
+    rdl_put_relation(&sql, "e", "judge:", t->full);
+    rdl_buf_puts(&sql, " j WHERE (_epoch, _source_partition, _source_offset) IN (SELECT (_epoch, "
+                       "_source_partition, _source_offset) FROM ");
+    rdl_put_relation(&sql, "e", "judge:", t->full);
+    rdl_buf_puts(&sql, " GROUP BY _epoch, _source_partition, _source_offset HAVING count(*) > 1 "
+                       "ORDER BY 1 LIMIT 1) ORDER BY _ordinal LIMIT 2)");
+    rdl_err ignored;
+    if (rdl_query_text(e->conn, &a, rdl_buf_str(&sql), &example, &ignored) != RDL_OK)
+        example = NULL;
+    rdl_err_set(err, RDL_EDATA, 0,
+                "the body of \"%.*s\" made %" PRIu64 " rows too many: a join or unnest gives some "
+                "input rows more than once; for example %.600s",
+                (int)t->full.n, t->full.p, copies, example != NULL ? example : "(none)");
+    rdl_err_hint(err, "Make the joined key unique (a dimension may hold it twice), or say ALLOW "
+                      "FANOUT if the copies are meant.");
+    rdl_buf_fini(&sql);
+    rdl_arena_fini(&a);
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
+}
+
+static rdl_code account_for_body(rdl_engine *e, rdl_work *w, rdl_table *t, uint64_t rows_in,
+                                 uint64_t rows_out, rdl_ledger *l, rdl_err *err)
+{
+    const rdl_stream_plan *p = t->stream_plan;
+    if (!p->may_fan_out) {
+        l->filtered = rows_in - rows_out;
+        return RDL_OK;
+    }
+    const char *distinct = "count(DISTINCT (_epoch, _source_partition, _source_offset))::BIGINT";
+    int64_t ids_in = 0, ids_out = 0;
+    RDL_TRY(count_input(e, w, t, distinct, &ids_in, err));
+    RDL_TRY(count_body(e, t, distinct, &ids_out, err));
+    l->filtered = (uint64_t)(ids_in - ids_out);
+    /* Copies that an upstream table was allowed to make stay copies here. */
+    uint64_t copies_in = rows_in - (uint64_t)ids_in, copies = rows_out - (uint64_t)ids_out;
+    if (copies < copies_in)
+        l->filtered += copies_in - copies;
+    l->fanout = copies > copies_in ? copies - copies_in : 0;
+    if (p->declared_hop)
+        l->hop_copies = l->fanout;
+    else if (l->fanout > 0 && !t->allow_fanout)
+        return refuse_fanout(e, t, l->fanout, err);
+    return RDL_OK;
+}
+
+/* ---- all together ---- */
+
+static rdl_code run_body(rdl_engine *e, rdl_work *w, rdl_table *t, uint64_t *out_rows, rdl_err *err)
+{
+    const rdl_stream_plan *p = t->stream_plan;
+    rdl_buf sql = {0};
+    rdl_code rc = RDL_OK;
+    for (size_t i = 0; i < p->needs_all_count; i++)
+        RDL_TRY(rdl_relation_all(e, w, p->needs_all[i], err));
+    rdl_buf_puts(&sql, "CREATE TABLE ");
+    rdl_put_relation(&sql, "e", "judge:", t->full);
+    rdl_buf_puts(&sql, " AS ");
+    rdl_buf_put(&sql, p->body_sql.p, p->body_sql.n);
+    rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    int64_t n = 0;
+    if (rc == RDL_OK)
+        rc = count_body(e, t, "count(*)", &n, err);
+    *out_rows = (uint64_t)n;
+    return rc;
+}
+
+/* e."new:<t>" over the rows that stay. */
+static rdl_code expose_written(rdl_engine *e, rdl_table *t, bool all_written, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    if (!all_written) {
+        rdl_buf_puts(&sql, "DELETE FROM ");
+        rdl_put_relation(&sql, "e", "judge:", t->full);
+        rdl_buf_puts(&sql, " WHERE rowid IN (SELECT rid FROM ");
+        rdl_put_relation(&sql, "e", "fates:", t->full);
+        rdl_buf_puts(&sql, "); ");
+    }
+    rdl_buf_puts(&sql, "CREATE VIEW ");
+    rdl_put_relation(&sql, "e", "new:", t->full);
+    rdl_buf_puts(&sql, " AS SELECT ");
+    rdl_put_columns(&sql, "", &t->columns);
+    rdl_buf_puts(&sql, ", " RDL_IDENTITY_COLUMNS ", _event_ts FROM ");
+    rdl_put_relation(&sql, "e", "judge:", t->full);
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code sit(court *c, rdl_ledger *l, rdl_table_report *report, rdl_err *err)
+{
+    rdl_table *t = c->t;
+    c->keys_per_row = (t->dedup_count > 0) + unique_constraints(t);
+    RDL_TRY(read_rows(c, err));
+    RDL_TRY(judge_constraints(c, err));
+    RDL_TRY(judge_unique(c, err));
+    if (has_time(t, c->e))
+        judge_late(c, l);
+    RDL_TRY(judge_duplicates(c, err));
+    RDL_TRY(collect_verdicts(c, l, report, err));
+    return c->verdict_count > 0 ? expose_verdicts(c, err) : RDL_OK;
+}
+
+static uint64_t malformed_of_inputs(rdl_engine *e, rdl_work *w, const rdl_table *t, bool *skip)
+{
+    uint64_t n = 0;
+    (void)e;
+    for (size_t i = 0; i < t->input_count; i++) {
+        const rdl_table *in = t->inputs[i].table;
+        if (in->kind != RDL_TABLE_SOURCE)
+            continue;
+        n += w->reports[in->index].ledger.malformed;
+        *skip = in->source->on_malformed == RDL_MALFORMED_SKIP;
+    }
+    return n;
+}
+
+rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
+{
+    rdl_table_report *report = &w->reports[t->index];
+    rdl_ledger *l = &report->ledger;
+    court c = {.e = e, .w = w, .t = t};
+    int64_t rows_in = 0;
+    uint64_t rows_out = 0;
+    bool skip = false;
+    rdl_code rc = RDL_OK;
+    rdl_mutex_init(&c.verdict_lock);
+    RDL_TRY_OUT(run_body(e, w, t, &rows_out, err));
+    RDL_TRY_OUT(count_input(e, w, t, "count(*)", &rows_in, err));
+    RDL_TRY_OUT(account_for_body(e, w, t, (uint64_t)rows_in, rows_out, l, err));
+    RDL_TRY_OUT(sit(&c, l, report, err));
+    l->malformed = malformed_of_inputs(e, w, t, &skip);
+    l->read = (uint64_t)rows_in + l->malformed;
+    uint64_t rejected = 0;
+    if (l->quarantined + l->late_diverted > 0 || (l->malformed > 0 && !skip))
+        RDL_TRY_OUT(rdl_quarantine_rows(e, w, t, l->quarantined + l->late_diverted > 0,
+                                        &rejected, err));
+    if (skip)
+        l->dropped += l->malformed;
+    else
+        l->quarantined += l->malformed;
+    RDL_TRY_OUT(expose_written(e, t, c.verdict_count == 0, err));
+    rdl_sealed_table *s = rdl_work_seal_table(e, w, t);
+    s->rows_new = l->written;
+    s->rows_quarantined = rejected;
+    s->ledger = *l;
+    s->evaluated = true;
+    w->changed[t->index] = l->written > 0;
+    if (!rdl_ledger_balances(l) || rejected != l->quarantined + l->late_diverted)
+        rc = rdl_err_set(err, RDL_EBUG, 0,
+                         "the ledger of \"%.*s\" does not balance: %" PRIu64 " read, %" PRIu64
+                         " fanned out, %" PRIu64 " written, %" PRIu64 " duplicate, %" PRIu64
+                         " quarantined (%" PRIu64 " kept for replay), %" PRIu64 " filtered",
+                         (int)t->full.n, t->full.p, l->read, l->fanout, l->written, l->duplicate,
+                         l->quarantined, rejected, l->filtered);
+out:
+    rdl_mutex_fini(&c.verdict_lock);
+    rdl_buf_fini(&c.key_bytes);
+    free(c.rows); /* allow: an epoch's rows */
+    free(c.keys); /* allow: as above */
+    return rdl_err_in(rc, err, "table %s", t->full.p);
+}
