@@ -58,11 +58,14 @@ RDL_MUST rdl_code rdl_lake_version_at(const char *dir, int64_t at_us, int64_t *o
 /*
  * A SELECT that reads the snapshot: all schema columns with their types, partition columns
  * typed from the log's values, columns that older files lack as NULL.  An empty table gives
- * no rows but has the columns.  where (may be NULL) prunes files by partition value: it is a
- * SQL predicate over partition columns, evaluated on conn.
+ * no rows but has the columns.  A file that is absent or of another size is RDL_EDATA.
  */
 RDL_MUST rdl_code rdl_lake_select(rdl_arena *a, const char *dir, const rdl_lake_snapshot *s,
                                   rdl_buf *out_sql, rdl_err *err);
+/* Keep only the files whose partition values satisfy where, a SQL predicate over the
+ * partition columns, evaluated on conn.  An unpartitioned table keeps all. */
+RDL_MUST rdl_code rdl_lake_prune(rdl_arena *a, rdl_conn *conn, rdl_lake_snapshot *s,
+                                 const char *where, rdl_err *err);
 
 typedef struct rdl_lake_table {
     const char *dir;
@@ -108,6 +111,7 @@ typedef struct rdl_lake_compact_options {
     uint64_t small_bytes;  /* files below this are merged; default 32 MiB */
     uint64_t target_bytes; /* default 128 MiB */
     size_t files_min;      /* per partition; default 4 */
+    const char *order_by;  /* SQL, may be NULL */
 } rdl_lake_compact_options;
 RDL_MUST rdl_code rdl_lake_compact(rdl_conn *conn, const rdl_lake_table *t,
                                    const rdl_lake_compact_options *options,
