@@ -88,37 +88,45 @@ AS SELECT
   count(*) AS events,
   coalesce(sum(cost_usd_increment), 0) AS cost_usd,
   sum(cost_usd_increment) FILTER (WHERE value > 0 AND cost_usd_increment > 0) AS priced_cost_usd,
-  sum(value) FILTER (WHERE value > 0 AND cost_usd_increment > 0) AS priced_use
+  sum(value) FILTER (WHERE value > 0 AND cost_usd_increment > 0) AS priced_use,
+  sum(value * value) FILTER (WHERE value > 0 AND cost_usd_increment > 0) AS priced_use_squares
 FROM STREAM silver.usage_events
 GROUP BY org_id, event_date, service, coalesce(metric, '');
 
 -- What is usual: statistics over all cells of a metric of a service.  They change with every
--- event a little, so they are refreshed on a schedule, not by every epoch.
+-- event a little, so they are refreshed on a schedule, not by every epoch.  A cell's price is an
+-- average over its events, and the more events, the nearer it lies to the usual: deviations count
+-- times the root of the number of events (the effective one, (sum u)^2 / sum u^2, since uses
+-- differ in size), which puts days of one event and of fifteen on one scale.
 CREATE MATERIALIZED VIEW silver.cost_baseline
   PRIMARY KEY (service, metric)
   SCHEDULE EVERY INTERVAL ${ANOMALY_REFRESH:-15 MINUTES}
 AS WITH cells AS (
   SELECT service, metric,
          CAST(cost_usd AS DOUBLE) / events AS event_cost,
-         ln(CAST(priced_cost_usd AS DOUBLE) / priced_use) AS log_price
+         ln(CAST(priced_cost_usd AS DOUBLE) / priced_use) AS log_price,
+         priced_use * priced_use / priced_use_squares AS priced_events
   FROM silver.daily_cost_by_metric
 ), centre AS (
   SELECT service, metric,
          count(*) AS cells,
          avg(log_price) AS log_price_mean,
-         stddev_pop(log_price) AS log_price_sd,
          median(log_price) AS log_price_median,
          quantile_cont(event_cost, 0.99) AS event_cost_p99
   FROM cells
   GROUP BY service, metric
 ), spread AS (
   SELECT c.service, c.metric,
-         1.4826 * median(abs(c.log_price - m.log_price_median)) AS log_price_mad
+         sqrt(avg(c.priced_events * (c.log_price - m.log_price_mean) * (c.log_price - m.log_price_mean))) AS log_price_sd,
+         1.4826 * median(sqrt(c.priced_events) * abs(c.log_price - m.log_price_median)) AS log_price_mad
   FROM cells c JOIN centre m ON m.service = c.service AND m.metric = c.metric
   GROUP BY c.service, c.metric
 )
-SELECT m.service, m.metric, m.cells, m.log_price_mean, m.log_price_sd, m.log_price_median,
-       s.log_price_mad,           -- scaled so that it estimates a standard deviation
+SELECT m.service, m.metric, m.cells,
+       m.log_price_mean,
+       s.log_price_sd,            -- of one event
+       m.log_price_median,
+       s.log_price_mad,           -- of one event; scaled so that it estimates a standard deviation
        m.event_cost_p99
 FROM centre m JOIN spread s ON s.service = m.service AND s.metric = m.metric;
 
@@ -131,8 +139,10 @@ CREATE MATERIALIZED VIEW gold.cost_anomaly_mart
 AS WITH scored AS (
   SELECT
     d.org_id, d.usage_date, d.service, d.cost_usd,
-    (ln(CAST(d.priced_cost_usd AS DOUBLE) / d.priced_use) - b.log_price_mean) / nullif(b.log_price_sd, 0) AS z,
-    (ln(CAST(d.priced_cost_usd AS DOUBLE) / d.priced_use) - b.log_price_median) / nullif(b.log_price_mad, 0) AS mad,
+    (ln(CAST(d.priced_cost_usd AS DOUBLE) / d.priced_use) - b.log_price_mean)
+      * sqrt(d.priced_use * d.priced_use / d.priced_use_squares) / nullif(b.log_price_sd, 0) AS z,
+    (ln(CAST(d.priced_cost_usd AS DOUBLE) / d.priced_use) - b.log_price_median)
+      * sqrt(d.priced_use * d.priced_use / d.priced_use_squares) / nullif(b.log_price_mad, 0) AS mad,
     cume_dist() OVER (PARTITION BY d.service, d.metric ORDER BY CAST(d.cost_usd AS DOUBLE) / d.events) AS percentile,
     CAST(d.cost_usd AS DOUBLE) / d.events > b.event_cost_p99 * ${ANOMALY_FACTOR:-1.5} AS beyond_p99
   FROM silver.daily_cost_by_metric d

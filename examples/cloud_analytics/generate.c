@@ -1,0 +1,1282 @@
+/*
+ * generate.c - a landing zone of the shape of a real one, and the truth about it.
+ *
+ *     generate --out DIR [--scale 1] [--seed 1] [--spikes N] [--duplicates N] ...
+ *
+ * FILES
+ *
+ *   DIR/customers_orgs.csv users.csv resources.csv support_tickets.csv
+ *       marketing_touches.csv nps_surveys.csv billing_monthly.csv
+ *   DIR/usage_events_stream/events_part_0000.jsonl ...   one event a line
+ *   DIR/truth/truth.json             what was injected, and what a correct pipeline must count
+ *   DIR/truth/truth_spikes.csv       kind,event_id,org_id,usage_date,service,cost_before,cost
+ *   DIR/truth/next_delivery/customers_orgs.csv   a second delivery of one master, for SCD 2
+ *
+ * SHAPE.  At scale 1: 80 organizations, 800 users, 400 resources, 43,200 events over 60 days
+ * in 120 files.  Events grow with the scale, everything else with its square root: a provider
+ * a thousand times as busy has both more customers and busier ones.  Each day 60 % of the
+ * resources are in use; use, price per unit, nulls, numbers in quotes, negative costs, missing
+ * units and the change to schema 2 on day 15 follow what the real landing holds.
+ *
+ * INVARIANTS
+ *
+ *   G1  An event is a function of (seed, scale, number): nothing is kept of those written, so
+ *       memory does not grow with the number of events.
+ *   G2  The same options give the same bytes.
+ *   G3  Every line is counted in truth.json under exactly one of accepted, negative_cost,
+ *       violations, duplicates, malformed; they add up to the lines written.
+ *
+ * Checked by tests in tests/generator/ and by `raudal test examples/cloud_analytics`.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    DAYS = 60,
+    FIRST_DAY = 20272, /* 2025-07-03, days since 1970 */
+    SCHEMA_2_DAY = 15, /* 2025-07-18 */
+    MASTERS_DAY = 20212, /* 2025-05-04: the first day in any master */
+    LAST_DAY = 20331,  /* 2025-08-31 */
+    MINUTES_PER_DAY = 1440,
+    UNIT = 10000,      /* costs and amounts are counted in 1/10,000 */
+    COST_FLOOR = -100, /* -0.01 USD: cheaper is an error */
+    SPIKE_MIN = 100,   /* a spike multiplies something: at least one cent */
+    ID_CHARS = 12,
+    RESERVOIR = 1024,  /* written events that a duplicate may repeat */
+    LINE_BYTES = 512,
+    FILE_ROWS_MAX = 36000,
+};
+
+/* Independent streams of random numbers, one per purpose. */
+enum {
+    RNG_ORDER = 1, RNG_DAY, RNG_EVENT, RNG_ID, RNG_ORG, RNG_USER, RNG_RESOURCE, RNG_TICKET,
+    RNG_TOUCH, RNG_NPS, RNG_BILL, RNG_SPIKE, RNG_DUPLICATE, RNG_LATE, RNG_DELIVERY,
+};
+
+static const char *const services[] = {"compute", "storage", "database",
+                                       "networking", "analytics", "genai"};
+static const double service_share[] = {0.290, 0.178, 0.170, 0.160, 0.105, 0.097};
+static const double service_price[] = {0.08, 0.02, 0.05, 0.01, 0.07, 0.12};
+static const char *const regions[] = {"us-east", "us-west", "eu-west", "eu-central",
+                                      "ap-south", "ap-northeast", "sa-east"};
+static const char *const tags[] = {"env:prod", "env:dev", "team:core", "team:ml",
+                                   "costcenter:alpha", "costcenter:beta", "pii:true",
+                                   "backup:daily"};
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+typedef struct options {
+    const char *out;
+    double scale, factor, event_factor;
+    uint64_t seed;
+    int64_t spikes, event_spikes, duplicates, malformed, violations, late;
+    int64_t files, orgs;
+    bool in_time_order;
+} options;
+
+typedef struct rng {
+    uint64_t state;
+} rng;
+
+typedef struct resource {
+    char id[20];
+    uint32_t org;
+    uint8_t service, region;
+} resource;
+
+typedef struct event {
+    int64_t number;
+    char id[20];
+    const resource *resource;
+    int day, minute;
+    int metric;     /* 0 requests, 1 cpu_hours, 2 storage_gb_hours */
+    int64_t value;  /* 1/10,000 */
+    int64_t cost;   /* 1/10,000 USD */
+    int64_t base_cost; /* before a spike */
+    int64_t carbon; /* 1/1,000,000 kg */
+    int64_t tokens; /* -1: none */
+    bool value_null, value_quoted, unit_null;
+} event;
+
+/* An open-addressed set of 64-bit keys, never 0; at most half full. */
+typedef struct key_set {
+    uint64_t *keys;
+    size_t mask, count;
+} key_set;
+
+typedef struct late_event {
+    int64_t number;
+    int64_t due; /* minutes since the first day */
+} late_event;
+
+typedef struct truth {
+    int64_t lines, accepted, negative_cost, violations, duplicates, malformed, late;
+    int64_t altered_duplicates, value_null, value_quoted, unit_imputed, schema_1, tokens_rows;
+    int64_t cost, negative_sum, tokens, carbon;
+    int64_t service_rows[6], service_cost[6];
+    int64_t spike_days, spike_events;
+    int64_t csat_invalid, nps_invalid, org_nps_invalid, credit_notes, credits_null, open_tickets;
+    int64_t tickets, touches, surveys, invoices, users;
+} truth;
+
+typedef struct generator {
+    options opt;
+    int64_t orgs, users, resources, active, per_day, events;
+    char (*org_ids)[20];
+    resource *res;
+    key_set spike_days, spike_events;
+    FILE *stream;
+    int64_t lines_per_file, lines_in_file, file_number;
+    int64_t reservoir[RESERVOIR], reservoir_seen;
+    rng reservoir_rng;
+    late_event *late;
+    size_t late_count, late_next;
+    truth truth;
+    FILE *spikes_csv;
+} generator;
+
+static _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static void die(const char *fmt, ...)
+{
+    va_list ap;
+    fputs("generate: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+static void *need(size_t n, size_t size)
+{
+    void *p = calloc(n == 0 ? 1 : n, size); /* allow: stand-alone program */
+    if (p == NULL)
+        die("could not allocate %zu bytes", n * size);
+    return p;
+}
+
+/* ---- random numbers: splitmix64, a stream for each (purpose, number) -------------------- */
+
+static uint64_t mix(uint64_t x)
+{
+    x ^= x >> 30;
+    x *= UINT64_C(0xbf58476d1ce4e5b9);
+    x ^= x >> 27;
+    x *= UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+static rng rng_of(uint64_t seed, int purpose, uint64_t number)
+{
+    return (rng){mix(seed * 1000003u + (uint64_t)purpose * UINT64_C(0x9e3779b97f4a7c15)) ^
+                 mix(number + UINT64_C(0x632be59bd9b4e019))};
+}
+
+static uint64_t rng_next(rng *r)
+{
+    r->state += UINT64_C(0x9e3779b97f4a7c15);
+    return mix(r->state);
+}
+
+static double rng_unit(rng *r) /* [0, 1) */
+{
+    return (double)(rng_next(r) >> 11) * 0x1p-53;
+}
+
+static int64_t rng_below(rng *r, int64_t n)
+{
+    return (int64_t)(rng_unit(r) * (double)n);
+}
+
+static bool rng_chance(rng *r, double p)
+{
+    return rng_unit(r) < p;
+}
+
+static double rng_normal(rng *r, double mean, double sd)
+{
+    double u = 1.0 - rng_unit(r), v = rng_unit(r);
+    return mean + sd * sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
+}
+
+static int rng_pick(rng *r, const double *share, int n)
+{
+    double u = rng_unit(r);
+    for (int i = 0; i < n - 1; i++) {
+        if (u < share[i])
+            return i;
+        u -= share[i];
+    }
+    return n - 1;
+}
+
+/* A permutation of 0 .. n-1 without a table: a Feistel network over the next even power of
+ * two, walked until it lands inside. */
+static uint64_t permute(uint64_t key, uint64_t n, uint64_t i)
+{
+    unsigned half = 1;
+    while ((UINT64_C(1) << (2 * half)) < n)
+        half++;
+    const uint64_t low = (UINT64_C(1) << half) - 1;
+    do {
+        uint64_t left = i >> half, right = i & low;
+        for (uint64_t round = 0; round < 4; round++) {
+            uint64_t next = left ^ (mix(key + round * UINT64_C(0xd1342543de82ef95) + right) & low);
+            left = right;
+            right = next;
+        }
+        i = left << half | right;
+    } while (i >= n);
+    return i;
+}
+
+/* "evt_" and twelve characters; different numbers give different ids (permute over 2^62, which
+ * is below 36^12). */
+static void make_id(char out[20], const char *prefix, uint64_t seed, int purpose, uint64_t number)
+{
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    uint64_t key = mix(seed + (uint64_t)purpose * 7919u);
+    uint64_t x = permute(key, UINT64_C(1) << 62, number);
+    size_t n = strlen(prefix);
+    memcpy(out, prefix, n);
+    for (int i = 0; i < ID_CHARS; i++) {
+        out[n++] = digits[x % 36];
+        x /= 36;
+    }
+    out[n] = '\0';
+}
+
+/* ---- sets --------------------------------------------------------------------------------- */
+
+static void set_init(key_set *s, int64_t expected)
+{
+    size_t n = 16;
+    while (n < (size_t)expected * 2 + 2)
+        n *= 2;
+    *s = (key_set){need(n, sizeof(uint64_t)), n - 1, 0};
+}
+
+static uint64_t *set_slot(const key_set *s, uint64_t key)
+{
+    size_t i = (size_t)mix(key) & s->mask;
+    while (s->keys[i] != 0 && s->keys[i] != key)
+        i = (i + 1) & s->mask;
+    return &s->keys[i];
+}
+
+static bool set_has(const key_set *s, uint64_t key)
+{
+    return s->count > 0 && *set_slot(s, key) == key;
+}
+
+static bool set_add(key_set *s, uint64_t key)
+{
+    uint64_t *slot = set_slot(s, key);
+    if (*slot == key)
+        return false;
+    *slot = key;
+    s->count++;
+    return true;
+}
+
+/* ---- text --------------------------------------------------------------------------------- */
+
+static char *put(char *p, const char *text)
+{
+    size_t n = strlen(text);
+    memcpy(p, text, n);
+    return p + n;
+}
+
+static char *put_digits(char *p, int64_t v, int width)
+{
+    for (int i = width - 1; i >= 0; i--) {
+        p[i] = (char)('0' + v % 10);
+        v /= 10;
+    }
+    return p + width;
+}
+
+static char *put_int(char *p, int64_t v)
+{
+    char digits[24];
+    int n = 0;
+    if (v < 0) {
+        *p++ = '-';
+        v = -v;
+    }
+    do {
+        digits[n++] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    while (n > 0)
+        *p++ = digits[--n];
+    return p;
+}
+
+/* v / 10^places, without trailing zeros but with one place at least: 2.0, 0.0248. */
+static char *put_fixed(char *p, int64_t v, int places)
+{
+    int64_t one = 1;
+    for (int i = 0; i < places; i++)
+        one *= 10;
+    if (v < 0) {
+        *p++ = '-';
+        v = -v;
+    }
+    p = put_int(p, v / one);
+    *p++ = '.';
+    p = put_digits(p, v % one, places);
+    while (p[-1] == '0' && p[-2] != '.')
+        p--;
+    return p;
+}
+
+/* Micro-units as the producers print them: 0, 8.9e-05, 0.000103, 0.0248. */
+static char *put_micro(char *p, int64_t v)
+{
+    if (v == 0)
+        return put(p, "0");
+    if (v >= 100)
+        return put_fixed(p, v, 6);
+    if (v < 10) {
+        p = put_int(p, v);
+        return put(p, "e-06");
+    }
+    p = put_int(p, v / 10);
+    if (v % 10 != 0) {
+        *p++ = '.';
+        p = put_int(p, v % 10);
+    }
+    return put(p, "e-05");
+}
+
+/* Days since 1970 to YYYY-MM-DD (proleptic Gregorian; Howard Hinnant's civil_from_days). */
+static char *put_date(char *p, int64_t days)
+{
+    int64_t z = days + 719468, era = z / 146097, doe = z - era * 146097;
+    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+    int64_t day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9;
+    int64_t year = yoe + era * 400 + (month <= 2 ? 1 : 0);
+    p = put_digits(p, year, 4);
+    *p++ = '-';
+    p = put_digits(p, month, 2);
+    *p++ = '-';
+    return put_digits(p, day, 2);
+}
+
+static const char *date_text(char out[16], int64_t days)
+{
+    *put_date(out, days) = '\0';
+    return out;
+}
+
+static const char *fixed_text(char out[32], int64_t v, int places)
+{
+    *put_fixed(out, v, places) = '\0';
+    return out;
+}
+
+/* ---- files -------------------------------------------------------------------------------- */
+
+static void make_folder(const char *path)
+{
+    if (mkdir(path, 0777) != 0 && errno != EEXIST)
+        die("could not create folder \"%s\": %s", path, strerror(errno));
+}
+
+static FILE *create_in(const char *folder, const char *name)
+{
+    char path[4096];
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
+        die("path \"%s/%s\" is too long", folder, name);
+    FILE *f = fopen(path, "wb");
+    if (f == NULL)
+        die("could not create \"%s\": %s", path, strerror(errno));
+    setvbuf(f, NULL, _IOFBF, 1 << 18);
+    return f;
+}
+
+static void finish(FILE *f, const char *what)
+{
+    bool bad = ferror(f) != 0;
+    if (fclose(f) != 0 || bad)
+        die("could not write %s: %s", what, strerror(errno));
+}
+
+/* ---- events ------------------------------------------------------------------------------- */
+
+static uint64_t spike_key(const event *e)
+{
+    uint64_t cell = (uint64_t)e->resource->org * DAYS + (uint64_t)e->day;
+    return cell * COUNT(services) + e->resource->service + 1;
+}
+
+static void draw_use(event *e, rng *r)
+{
+    static const double metric_share[] = {0.4517, 0.2475, 0.3008};
+    e->metric = rng_pick(r, metric_share, 3);
+    double use = 0;
+    if (e->metric == 0)
+        use = round(rng_normal(r, 120, 11));
+    else if (e->metric == 1)
+        use = rng_normal(r, 1.8, 1.5);
+    else
+        use = rng_normal(r, 10, 8);
+    if (use < 0)
+        use = 0;
+    e->value = (int64_t)llround(use * UNIT);
+    double price = service_price[e->resource->service] * rng_normal(r, 1.0, 0.15);
+    e->cost = (int64_t)llround((double)e->value * price);
+    if (rng_chance(r, 0.005))
+        e->cost = -e->cost;
+    e->base_cost = e->cost;
+    double fate = rng_unit(r);
+    e->value_null = fate < 0.0203;
+    e->value_quoted = !e->value_null && fate < 0.0203 + 0.0303;
+    e->unit_null = rng_chance(r, 0.048);
+}
+
+/* Event `number` without spikes.  Numbers run day by day; within a day they go round the
+ * resources in use. */
+static void event_draw(const generator *g, int64_t number, event *e)
+{
+    rng r = rng_of(g->opt.seed, RNG_EVENT, (uint64_t)number);
+    *e = (event){.number = number, .day = (int)(number / g->per_day), .tokens = -1};
+    uint64_t turn = (uint64_t)(number % g->per_day % g->active);
+    uint64_t key = rng_of(g->opt.seed, RNG_DAY, (uint64_t)e->day).state;
+    e->resource = &g->res[permute(key, (uint64_t)g->resources, turn)];
+    e->minute = (int)rng_below(&r, MINUTES_PER_DAY);
+    draw_use(e, &r);
+    if (e->day < SCHEMA_2_DAY)
+        return;
+    e->carbon = e->value_null ? 0 : llround((double)e->value * 0.02); /* 0.0002 kg a unit */
+    if (strcmp(services[e->resource->service], "genai") == 0)
+        e->tokens = llround(fabs(rng_normal(&r, 800, 480)));
+}
+
+/* Event `number` as it is written. */
+static void event_make(const generator *g, int64_t number, event *e)
+{
+    event_draw(g, number, e);
+    make_id(e->id, "evt_", g->opt.seed, RNG_ID, (uint64_t)number);
+    if (e->cost < COST_FLOOR)
+        return; /* an error of the meter, not a spike */
+    if (set_has(&g->spike_days, spike_key(e)))
+        e->cost = llround((double)e->base_cost * g->opt.factor);
+    else if (set_has(&g->spike_events, (uint64_t)number + 1))
+        e->cost = llround((double)e->base_cost * g->opt.event_factor);
+}
+
+static char *put_value(char *p, const event *e)
+{
+    if (e->value_null)
+        return put(p, "null");
+    if (e->value_quoted)
+        *p++ = '"';
+    p = put_fixed(p, e->value, 4);
+    if (e->value_quoted)
+        *p++ = '"';
+    return p;
+}
+
+/* What is wrong with an event that is a JSON object and yet breaks a rule. */
+enum { RIGHT, NO_ID, NO_TIME, ODD_SCHEMA, KINDS_OF_WRONG };
+
+static char *put_event(char *p, const generator *g, const event *e, int wrong)
+{
+    static const char *const metrics[] = {"requests", "cpu_hours", "storage_gb_hours"};
+    static const char *const units[] = {"\"count\"", "\"hours\"", "\"gb_hours\""};
+    p = put(p, "{\"event_id\": ");
+    p = wrong == NO_ID ? put(p, "null") : put(put(put(p, "\""), e->id), "\"");
+    p = put(p, ", \"timestamp\": ");
+    if (wrong == NO_TIME) {
+        p = put(p, "null");
+    } else {
+        *p++ = '"';
+        p = put_date(p, FIRST_DAY + e->day);
+        *p++ = 'T';
+        p = put_digits(p, e->minute / 60, 2);
+        *p++ = ':';
+        p = put(put_digits(p, e->minute % 60, 2), ":00Z\"");
+    }
+    p = put(put(p, ", \"org_id\": \""), g->org_ids[e->resource->org]);
+    p = put(put(p, "\", \"resource_id\": \""), e->resource->id);
+    p = put(put(p, "\", \"service\": \""), services[e->resource->service]);
+    p = put(put(p, "\", \"region\": \""), regions[e->resource->region]);
+    p = put(put(p, "\", \"metric\": \""), metrics[e->metric]);
+    p = put_value(put(p, "\", \"value\": "), e);
+    p = put(put(p, ", \"unit\": "), e->unit_null ? "null" : units[e->metric]);
+    p = put_fixed(put(p, ", \"cost_usd_increment\": "), e->cost, 4);
+    p = put(p, ", \"schema_version\": ");
+    *p++ = wrong == ODD_SCHEMA ? '9' : e->day < SCHEMA_2_DAY ? '1' : '2';
+    if (e->day >= SCHEMA_2_DAY)
+        p = put_micro(put(p, ", \"carbon_kg\": "), e->carbon);
+    if (e->tokens >= 0)
+        p = put_int(put(p, ", \"genai_tokens\": "), e->tokens);
+    return put(p, "}\n");
+}
+
+/* ---- the stream --------------------------------------------------------------------------- */
+
+static void write_line(generator *g, const char *line, size_t n)
+{
+    if (g->stream != NULL && g->lines_in_file == g->lines_per_file) {
+        finish(g->stream, "an events file");
+        g->stream = NULL;
+    }
+    if (g->stream == NULL) {
+        char name[64];
+        snprintf(name, sizeof name, "usage_events_stream/events_part_%0*" PRId64 ".jsonl",
+                 g->opt.files > 10000 ? 6 : 4, g->file_number++);
+        g->stream = create_in(g->opt.out, name);
+        g->lines_in_file = 0;
+    }
+    fwrite(line, 1, n, g->stream);
+    g->lines_in_file++;
+    g->truth.lines++;
+}
+
+static void count_spike(generator *g, const event *e)
+{
+    bool day = set_has(&g->spike_days, spike_key(e));
+    char date[16], before[32], after[32];
+    if (e->cost == e->base_cost)
+        return;
+    g->truth.spike_days += day ? 1 : 0;
+    g->truth.spike_events += day ? 0 : 1;
+    fprintf(g->spikes_csv, "%s,%s,%s,%s,%s,%s,%s\n", day ? "day" : "event", e->id,
+            g->org_ids[e->resource->org], date_text(date, FIRST_DAY + e->day),
+            services[e->resource->service], fixed_text(before, e->base_cost, 4),
+            fixed_text(after, e->cost, 4));
+}
+
+/* Count an event that must be accepted, and make it one that a duplicate may repeat. */
+static void count_accepted(generator *g, const event *e)
+{
+    truth *t = &g->truth;
+    t->accepted++;
+    t->cost += e->cost;
+    t->service_rows[e->resource->service]++;
+    t->service_cost[e->resource->service] += e->cost;
+    t->value_null += e->value_null ? 1 : 0;
+    t->value_quoted += e->value_quoted ? 1 : 0;
+    t->unit_imputed += e->unit_null && !e->value_null ? 1 : 0;
+    t->schema_1 += e->day < SCHEMA_2_DAY ? 1 : 0;
+    t->carbon += e->carbon;
+    if (e->tokens >= 0) {
+        t->tokens_rows++;
+        t->tokens += e->tokens;
+    }
+    int64_t at = g->reservoir_seen++;
+    if (at >= RESERVOIR)
+        at = rng_below(&g->reservoir_rng, at + 1);
+    if (at < RESERVOIR)
+        g->reservoir[at] = e->number;
+    count_spike(g, e);
+}
+
+static void emit_event(generator *g, int64_t number)
+{
+    char line[LINE_BYTES];
+    event e;
+    event_make(g, number, &e);
+    write_line(g, line, (size_t)(put_event(line, g, &e, RIGHT) - line));
+    if (e.cost >= COST_FLOOR) {
+        count_accepted(g, &e);
+    } else {
+        g->truth.negative_cost++;
+        g->truth.negative_sum += e.cost;
+    }
+}
+
+/* An event that was accepted, once more.  Every second one has another cost, so that a pipeline
+ * which keeps the last instead of the first is found out. */
+static void emit_duplicate(generator *g, int64_t nth)
+{
+    char line[LINE_BYTES];
+    event e;
+    int64_t n = g->reservoir_seen < RESERVOIR ? g->reservoir_seen : RESERVOIR;
+    if (n == 0)
+        return;
+    event_make(g, g->reservoir[rng_below(&g->reservoir_rng, n)], &e);
+    if (nth % 2 == 1) {
+        e.cost += 1000 * UNIT;
+        g->truth.altered_duplicates++;
+    }
+    write_line(g, line, (size_t)(put_event(line, g, &e, RIGHT) - line));
+    g->truth.duplicates++;
+}
+
+/* A line that is no JSON object: cut off, another language, bytes that are no UTF-8, a brace too
+ * many, an array that never ends. */
+static void emit_malformed(generator *g, int64_t nth)
+{
+    static const char *const junk[] = {
+        "ERROR 503 Service Unavailable\n",
+        "{\"event_id\": \"evt_\xff\xfe\x80\", \"timestamp\": \"2025-08-01T00:00:00Z\"}\n",
+        "{\"event_id\": \"evt_x\", \"value\": 1.0}}\n",
+        "{\"event_id\": \"evt_y\", \"value\": [[[[[[[[[[[[[[[[\n",
+    };
+    char line[LINE_BYTES];
+    event e;
+    if (nth % 5 != 0) {
+        write_line(g, junk[nth % 5 - 1], strlen(junk[nth % 5 - 1]));
+    } else {
+        event_make(g, nth % g->events, &e);
+        size_t n = (size_t)(put_event(line, g, &e, RIGHT) - line);
+        n = n / 2 + (size_t)(nth % 40);
+        line[n++] = '\n';
+        write_line(g, line, n);
+    }
+    g->truth.malformed++;
+}
+
+/* An event of its own (its number lies behind all others) that breaks one rule. */
+static void emit_violation(generator *g, int64_t nth)
+{
+    char line[LINE_BYTES];
+    event e;
+    event_draw(g, nth % g->events, &e);
+    make_id(e.id, "evt_", g->opt.seed, RNG_ID, (uint64_t)(g->events + nth));
+    e.cost = llabs(e.cost);
+    int wrong = 1 + (int)(nth % (KINDS_OF_WRONG - 1));
+    write_line(g, line, (size_t)(put_event(line, g, &e, wrong) - line));
+    g->truth.violations++;
+}
+
+/* Extras are spread evenly: the i-th of n comes behind (i + 1) / (n + 1) of all events. */
+static bool extra_due(int64_t done, int64_t of, int64_t position, int64_t events)
+{
+    return done < of &&
+           (double)(done + 1) * (double)events / (double)(of + 1) <= (double)position;
+}
+
+static void emit_extras(generator *g, int64_t position)
+{
+    const options *o = &g->opt;
+    while (extra_due(g->truth.duplicates, o->duplicates, position, g->events))
+        emit_duplicate(g, g->truth.duplicates);
+    while (extra_due(g->truth.malformed, o->malformed, position, g->events))
+        emit_malformed(g, g->truth.malformed);
+    while (extra_due(g->truth.violations, o->violations, position, g->events))
+        emit_violation(g, g->truth.violations);
+}
+
+static void write_shuffled(generator *g)
+{
+    uint64_t key = rng_of(g->opt.seed, RNG_ORDER, 0).state;
+    for (int64_t i = 0; i < g->events; i++) {
+        emit_event(g, (int64_t)permute(key, (uint64_t)g->events, (uint64_t)i));
+        emit_extras(g, i + 1);
+    }
+}
+
+static int by_due(const void *a, const void *b)
+{
+    const late_event *x = a, *y = b;
+    if (x->due != y->due)
+        return x->due < y->due ? -1 : 1;
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* Which events come late, and when: an hour to three days behind their time. */
+static void choose_late(generator *g, key_set *chosen)
+{
+    set_init(chosen, g->opt.late);
+    g->late = need((size_t)g->opt.late, sizeof *g->late);
+    rng r = rng_of(g->opt.seed, RNG_LATE, 0);
+    while ((int64_t)g->late_count < g->opt.late) {
+        int64_t number = rng_below(&r, g->events);
+        event e;
+        if (!set_add(chosen, (uint64_t)number + 1))
+            continue;
+        event_draw(g, number, &e);
+        int64_t at = (int64_t)e.day * MINUTES_PER_DAY + e.minute;
+        g->late[g->late_count++] = (late_event){number, at + 60 + rng_below(&r, 71 * 60)};
+    }
+    qsort(g->late, g->late_count, sizeof *g->late, by_due);
+}
+
+static void emit_late(generator *g, int64_t now, int64_t *position)
+{
+    while (g->late_next < g->late_count && g->late[g->late_next].due <= now) {
+        emit_event(g, g->late[g->late_next++].number);
+        g->truth.late++;
+        emit_extras(g, ++*position);
+    }
+}
+
+/* A day's events by the minute (a counting sort), the late ones when they are due. */
+static void write_day(generator *g, int day, const key_set *late, int64_t *numbers,
+                      int64_t *position)
+{
+    int64_t start[MINUTES_PER_DAY + 1] = {0};
+    int64_t first = (int64_t)day * g->per_day;
+    event e;
+    for (int64_t i = 0; i < g->per_day; i++) {
+        event_draw(g, first + i, &e);
+        start[e.minute + 1]++;
+    }
+    for (int m = 0; m < MINUTES_PER_DAY; m++)
+        start[m + 1] += start[m];
+    for (int64_t i = 0; i < g->per_day; i++) {
+        event_draw(g, first + i, &e);
+        numbers[start[e.minute]++] = first + i;
+    }
+    int64_t next = 0;
+    for (int m = 0; m < MINUTES_PER_DAY; m++) {
+        for (; next < start[m]; next++) {
+            if (set_has(late, (uint64_t)numbers[next] + 1))
+                continue;
+            emit_event(g, numbers[next]);
+            emit_extras(g, ++*position);
+        }
+        emit_late(g, (int64_t)day * MINUTES_PER_DAY + m, position);
+    }
+}
+
+static void write_in_time_order(generator *g)
+{
+    key_set late;
+    choose_late(g, &late);
+    int64_t *numbers = need((size_t)g->per_day, sizeof *numbers);
+    int64_t position = 0;
+    for (int day = 0; day < DAYS; day++)
+        write_day(g, day, &late, numbers, &position);
+    emit_late(g, INT64_MAX, &position);
+    free(numbers);   /* allow: stand-alone program */
+    free(late.keys); /* allow: stand-alone program */
+}
+
+/* ---- what is injected --------------------------------------------------------------------- */
+
+/* The days (of one customer and service) whose costs are multiplied: such as cost something. */
+static void choose_spike_days(generator *g)
+{
+    rng r = rng_of(g->opt.seed, RNG_SPIKE, 0);
+    set_init(&g->spike_days, g->opt.spikes);
+    int64_t tries = 1000 * (g->opt.spikes + 1);
+    while ((int64_t)g->spike_days.count < g->opt.spikes) {
+        int64_t day = rng_below(&r, DAYS), turn = rng_below(&r, g->active), cost = 0;
+        event e;
+        if (tries-- == 0)
+            die("could not place %" PRId64 " spikes in %" PRId64 " events: too many",
+                g->opt.spikes, g->events);
+        for (int64_t i = turn; i < g->per_day; i += g->active) {
+            event_draw(g, day * g->per_day + i, &e);
+            cost += e.cost > 0 ? e.cost : 0;
+        }
+        if (cost >= SPIKE_MIN)
+            set_add(&g->spike_days, spike_key(&e));
+    }
+}
+
+/* Single events whose costs are multiplied, on other days. */
+static void choose_spike_events(generator *g)
+{
+    rng r = rng_of(g->opt.seed, RNG_SPIKE, 1);
+    set_init(&g->spike_events, g->opt.event_spikes);
+    int64_t tries = 1000 * (g->opt.event_spikes + 1);
+    while ((int64_t)g->spike_events.count < g->opt.event_spikes) {
+        int64_t number = rng_below(&r, g->events);
+        event e;
+        if (tries-- == 0)
+            die("could not place %" PRId64 " event spikes in %" PRId64 " events: too many",
+                g->opt.event_spikes, g->events);
+        event_draw(g, number, &e);
+        if (e.cost >= SPIKE_MIN && !set_has(&g->spike_days, spike_key(&e)))
+            set_add(&g->spike_events, (uint64_t)number + 1);
+    }
+}
+
+/* ---- masters ------------------------------------------------------------------------------ */
+
+static const char *flag(bool b)
+{
+    return b ? "True" : "False";
+}
+
+static void write_org(FILE *f, const generator *g, int64_t i, truth *t, bool next_delivery)
+{
+    static const char *const first[] = {"Nimbus", "Nova", "Gamma", "Alpha", "Zenith", "Orion"};
+    static const char *const second[] = {"Labs", "Tech", "Data", "Cloud", "Systems"};
+    static const char *const industries[] = {
+        "Gaming", "Education", "Manufacturing", "Retail", "Government",
+        "Healthcare", "Fintech", "E-commerce", "Energy", "Media"};
+    static const char *const tiers[] = {"free", "standard", "pro", "enterprise"};
+    static const double tier_share[] = {0.10, 0.51, 0.26, 0.13};
+    static const char *const stages[] = {"active", "at_risk", "prospect", "churned", "lead"};
+    static const double stage_share[] = {0.675, 0.1375, 0.075, 0.075, 0.0375};
+    static const char *const origins[] = {"event", "organic", "partner", "ads", "referral"};
+    rng r = rng_of(g->opt.seed, RNG_ORG, (uint64_t)i);
+    char date[16], nps[32] = "";
+    const char *a = first[rng_below(&r, COUNT(first))];
+    const char *b = second[rng_below(&r, COUNT(second))];
+    const char *industry = industries[rng_below(&r, COUNT(industries))];
+    const char *region = regions[rng_below(&r, COUNT(regions))];
+    int tier = rng_pick(&r, tier_share, COUNT(tiers));
+    bool enterprise = rng_chance(&r, 0.2);
+    int64_t signup = MASTERS_DAY + rng_below(&r, 60);
+    char rep = (char)('a' + rng_below(&r, 5));
+    const char *stage = stages[rng_pick(&r, stage_share, COUNT(stages))];
+    const char *origin = origins[rng_below(&r, COUNT(origins))];
+    if (!rng_chance(&r, 0.1375)) {
+        int64_t score = llround(rng_normal(&r, 17, 24));
+        if (i % 80 == 41)
+            score = 101; /* one in eighty is out of range */
+        t->org_nps_invalid += score < -100 || score > 100 ? 1 : 0;
+        fixed_text(nps, score * 10, 1);
+    }
+    if (next_delivery && i % 10 == 3)
+        tier = tier == 3 ? 2 : tier + 1;
+    fprintf(f, "%s,%s %s %" PRId64 ",%s,%s,%s,%s,%s,rep_%c,%s,%s,%s\n", g->org_ids[i], a, b, i,
+            industry, region, tiers[tier], flag(enterprise), date_text(date, signup), rep, stage,
+            origin, nps);
+}
+
+static const char org_header[] = "org_id,org_name,industry,hq_region,plan_tier,is_enterprise,"
+                                 "signup_date,sales_rep,lifecycle_stage,marketing_source,"
+                                 "nps_score\n";
+
+static void write_orgs(generator *g)
+{
+    FILE *f = create_in(g->opt.out, "customers_orgs.csv");
+    fputs(org_header, f);
+    for (int64_t i = 0; i < g->orgs; i++)
+        write_org(f, g, i, &g->truth, false);
+    finish(f, "customers_orgs.csv");
+    /* The next delivery: one in ten changes its plan, the last is gone, one is new. */
+    truth unused = {0};
+    f = create_in(g->opt.out, "truth/next_delivery/customers_orgs.csv");
+    fputs(org_header, f);
+    for (int64_t i = 0; i < g->orgs - 1; i++)
+        write_org(f, g, i, &unused, true);
+    fputs("org_000000000new,Newcomer Labs,Retail,us-east,pro,False,2025-08-30,rep_a,active,"
+          "organic,12.0\n", f);
+    finish(f, "next_delivery/customers_orgs.csv");
+}
+
+static void write_users(generator *g)
+{
+    static const char *const roles[] = {"data_engineer", "devops", "developer",
+                                        "analyst", "ml_engineer", "admin"};
+    static const double share[] = {0.25, 0.20, 0.165, 0.14, 0.13, 0.115};
+    FILE *f = create_in(g->opt.out, "users.csv");
+    fputs("user_id,org_id,email,role,active,created_at,last_login\n", f);
+    for (int64_t i = 0; i < g->users; i++) {
+        rng r = rng_of(g->opt.seed, RNG_USER, (uint64_t)i);
+        char id[20], date[16], login[16] = "";
+        make_id(id, "user_", g->opt.seed, RNG_USER, (uint64_t)i);
+        const char *org = g->org_ids[rng_below(&r, g->orgs)];
+        const char *role = roles[rng_pick(&r, share, COUNT(roles))];
+        bool active = rng_chance(&r, 0.91);
+        int64_t created = MASTERS_DAY + rng_below(&r, 100);
+        if (!rng_chance(&r, 0.17))
+            date_text(login, created + 1 + rng_below(&r, LAST_DAY - created));
+        fprintf(f, "%s,%s,%s@example.com,%s,%s,%s,%s\n", id, org, id, role, flag(active),
+                date_text(date, created), login);
+    }
+    g->truth.users = g->users;
+    finish(f, "users.csv");
+}
+
+static void write_tags(FILE *f, rng *r)
+{
+    uint64_t key = rng_next(r);
+    int64_t n = rng_below(r, 3) + 1;
+    if (rng_chance(r, 0.2075)) {
+        fputc('\n', f);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        fprintf(f, "%s\"\"%s\"\"", i == 0 ? "\"[" : ", ",
+                tags[permute(key, COUNT(tags), (uint64_t)i)]);
+    fputs("]\"\n", f);
+}
+
+static void write_resources(generator *g)
+{
+    static const char *const states[] = {"running", "stopped", "terminated"};
+    static const double share[] = {0.605, 0.2975, 0.0975};
+    FILE *f = create_in(g->opt.out, "resources.csv");
+    fputs("resource_id,org_id,service,region,created_at,state,tags_json\n", f);
+    for (int64_t i = 0; i < g->resources; i++) {
+        rng r = rng_of(g->opt.seed, RNG_RESOURCE, (uint64_t)i);
+        char date[16];
+        resource *res = &g->res[i];
+        make_id(res->id, "res_", g->opt.seed, RNG_RESOURCE, (uint64_t)i);
+        res->org = (uint32_t)rng_below(&r, g->orgs);
+        res->service = (uint8_t)rng_pick(&r, service_share, COUNT(services));
+        res->region = (uint8_t)rng_below(&r, COUNT(regions));
+        const char *state = states[rng_pick(&r, share, COUNT(states))];
+        fprintf(f, "%s,%s,%s,%s,%s,%s,", res->id, g->org_ids[res->org], services[res->service],
+                regions[res->region], date_text(date, MASTERS_DAY + rng_below(&r, 110)), state);
+        write_tags(f, &r);
+    }
+    finish(f, "resources.csv");
+}
+
+static void write_tickets(generator *g)
+{
+    static const char *const kinds[] = {"integration", "billing", "availability",
+                                        "usability", "performance", "security"};
+    static const char *const severities[] = {"low", "medium", "high", "critical"};
+    static const double share[] = {0.412, 0.328, 0.204, 0.056};
+    FILE *f = create_in(g->opt.out, "support_tickets.csv");
+    fputs("ticket_id,org_id,category,severity,created_at,resolved_at,csat,sla_breached\n", f);
+    g->truth.tickets = g->orgs * 25 / 2;
+    for (int64_t i = 0; i < g->truth.tickets; i++) {
+        rng r = rng_of(g->opt.seed, RNG_TICKET, (uint64_t)i);
+        char id[20], date[16], resolved[16] = "", csat[32] = "";
+        make_id(id, "tkt_", g->opt.seed, RNG_TICKET, (uint64_t)i);
+        const char *org = g->org_ids[rng_below(&r, g->orgs)];
+        const char *kind = kinds[rng_below(&r, COUNT(kinds))];
+        const char *severity = severities[rng_pick(&r, share, COUNT(severities))];
+        int64_t created = MASTERS_DAY + 5 + rng_below(&r, LAST_DAY - MASTERS_DAY - 4);
+        if (rng_chance(&r, 0.24))
+            g->truth.open_tickets++;
+        else
+            date_text(resolved, created + (int64_t)(-4.5 * log(1.0 - rng_unit(&r))));
+        if (!rng_chance(&r, 0.254)) {
+            int64_t score = llround(rng_normal(&r, 3.3, 1.2));
+            score = score < 0 ? 0 : score;
+            g->truth.csat_invalid += score < 1 || score > 5 ? 1 : 0;
+            fixed_text(csat, score * 10, 1);
+        }
+        fprintf(f, "%s,%s,%s,%s,%s,%s,%s,%s\n", id, org, kind, severity,
+                date_text(date, created), resolved, csat, flag(rng_chance(&r, 0.095)));
+    }
+    finish(f, "support_tickets.csv");
+}
+
+static void write_touches(generator *g)
+{
+    static const char *const campaigns[] = {"upgrade_enterprise", "webinar_finops",
+                                            "genai_launch", "welcome", "upgrade_pro",
+                                            "security_week"};
+    static const char *const channels[] = {"event", "email", "ads", "in_app"};
+    FILE *f = create_in(g->opt.out, "marketing_touches.csv");
+    fputs("touch_id,org_id,campaign,channel,timestamp,clicked,converted\n", f);
+    g->truth.touches = g->orgs * 75 / 4;
+    for (int64_t i = 0; i < g->truth.touches; i++) {
+        rng r = rng_of(g->opt.seed, RNG_TOUCH, (uint64_t)i);
+        char id[20], date[16];
+        make_id(id, "mkt_", g->opt.seed, RNG_TOUCH, (uint64_t)i);
+        const char *org = g->org_ids[rng_below(&r, g->orgs)];
+        const char *campaign = campaigns[rng_below(&r, COUNT(campaigns))];
+        const char *channel = channels[rng_below(&r, COUNT(channels))];
+        int64_t day = MASTERS_DAY + rng_below(&r, LAST_DAY - MASTERS_DAY + 1);
+        bool clicked = rng_chance(&r, 0.302), converted = rng_chance(&r, 0.096);
+        fprintf(f, "%s,%s,%s,%s,%s,%s,%s\n", id, org, campaign, channel, date_text(date, day),
+                flag(clicked), flag(converted));
+    }
+    finish(f, "marketing_touches.csv");
+}
+
+/* At most one answer per organization and day: the k-th of an organization in the k-th
+ * thirty days. */
+static void write_surveys(generator *g)
+{
+    static const char *const comments[] = {"Missing features", "Love genAI features",
+                                           "Stable but slow", "Complex billing",
+                                           "Too expensive", "Great support"};
+    FILE *f = create_in(g->opt.out, "nps_surveys.csv");
+    fputs("org_id,survey_date,nps_score,comment\n", f);
+    for (int64_t i = 0; i < g->orgs; i++) {
+        rng r = rng_of(g->opt.seed, RNG_NPS, (uint64_t)i);
+        for (int64_t k = 0; k < 3; k++) {
+            char date[16], nps[32] = "";
+            int64_t day = MASTERS_DAY + 20 + 30 * k + rng_below(&r, 30);
+            int64_t score = llround(rng_normal(&r, 25, 18));
+            if (!rng_chance(&r, 0.383))
+                continue;
+            if (i % 40 == 17)
+                score += 120;
+            if (!rng_chance(&r, 0.2)) {
+                g->truth.nps_invalid += score < -100 || score > 100 ? 1 : 0;
+                fixed_text(nps, score * 10, 1);
+            }
+            g->truth.surveys++;
+            const char *comment = rng_chance(&r, 0.11) ? "" : comments[rng_below(&r, 6)];
+            fprintf(f, "%s,%s,%s,%s\n", g->org_ids[i], date_text(date, day), nps, comment);
+        }
+    }
+    finish(f, "nps_surveys.csv");
+}
+
+static void write_invoices(generator *g)
+{
+    static const char *const currencies[] = {"USD", "ARS", "EUR"};
+    static const double share[] = {0.667, 0.2125, 0.1205};
+    static const int64_t months[] = {20240, 20270, 20301}; /* 2025-06-01, -07-01, -08-01 */
+    FILE *f = create_in(g->opt.out, "billing_monthly.csv");
+    fputs("invoice_id,org_id,month,subtotal,credits,taxes,currency,exchange_rate_to_usd\n", f);
+    for (int64_t i = 0; i < g->orgs * 3; i++) {
+        rng r = rng_of(g->opt.seed, RNG_BILL, (uint64_t)i);
+        char id[20], date[16], subtotal[32], credits[32] = "", taxes[32], rate[32];
+        make_id(id, "inv_", g->opt.seed, RNG_BILL, (uint64_t)i);
+        int64_t cents = llround(fabs(rng_normal(&r, 760, 420)) * 100) + 1000;
+        int64_t tax = llround((double)cents * 0.21);
+        if (rng_chance(&r, 0.054)) {
+            cents = -cents;
+            g->truth.credit_notes++;
+        }
+        if (rng_chance(&r, 0.571))
+            g->truth.credits_null++;
+        else
+            fixed_text(credits, llround(-1700 * log(1.0 - rng_unit(&r))), 2);
+        int currency = rng_pick(&r, share, 3);
+        double mean = currency == 0 ? 1.0 : currency == 1 ? 0.0015 : 1.1;
+        int64_t fx = llround(rng_normal(&r, mean, mean * 0.05) * 100000);
+        fprintf(f, "%s,%s,%s,%s,%s,%s,%s,%s\n", id, g->org_ids[i / 3],
+                date_text(date, months[i % 3]), fixed_text(subtotal, cents, 2), credits,
+                fixed_text(taxes, tax, 2), currencies[currency], fixed_text(rate, fx, 5));
+    }
+    g->truth.invoices = g->orgs * 3;
+    finish(f, "billing_monthly.csv");
+}
+
+/* ---- truth -------------------------------------------------------------------------------- */
+
+static void put_count(FILE *f, const char *name, int64_t v)
+{
+    fprintf(f, "    \"%s\": %" PRId64 ",\n", name, v);
+}
+
+static void write_truth(const generator *g)
+{
+    const truth *t = &g->truth;
+    char text[32];
+    FILE *f = create_in(g->opt.out, "truth/truth.json");
+    fprintf(f, "{\n  \"seed\": %" PRIu64 ",\n  \"scale\": %g,\n  \"order\": \"%s\",\n", g->opt.seed,
+            g->opt.scale, g->opt.in_time_order ? "time" : "shuffled");
+    fprintf(f, "  \"spike_factor\": %g,\n  \"event_spike_factor\": %g,\n", g->opt.factor,
+            g->opt.event_factor);
+    fputs("  \"lines\": {\n", f);
+    put_count(f, "accepted", t->accepted);
+    put_count(f, "negative_cost", t->negative_cost);
+    put_count(f, "violations", t->violations);
+    put_count(f, "duplicates", t->duplicates);
+    put_count(f, "malformed", t->malformed);
+    fprintf(f, "    \"all\": %" PRId64 "\n  },\n  \"accepted\": {\n", t->lines);
+    put_count(f, "late", t->late);
+    put_count(f, "schema_1", t->schema_1);
+    put_count(f, "value_null", t->value_null);
+    put_count(f, "value_quoted", t->value_quoted);
+    put_count(f, "unit_imputed", t->unit_imputed);
+    put_count(f, "with_tokens", t->tokens_rows);
+    put_count(f, "genai_tokens", t->tokens);
+    put_count(f, "carbon_micro_kg", t->carbon);
+    put_count(f, "altered_duplicates", t->altered_duplicates);
+    fprintf(f, "    \"cost_usd\": %s\n  },\n  \"services\": {\n", fixed_text(text, t->cost, 4));
+    for (size_t i = 0; i < COUNT(services); i++)
+        fprintf(f, "    \"%s\": {\"rows\": %" PRId64 ", \"cost_usd\": %s}%s\n", services[i],
+                t->service_rows[i], fixed_text(text, t->service_cost[i], 4),
+                i + 1 < COUNT(services) ? "," : "");
+    fputs("  },\n  \"spikes\": {\n", f);
+    put_count(f, "days", (int64_t)g->spike_days.count);
+    put_count(f, "events_of_those_days", t->spike_days);
+    fprintf(f, "    \"single_events\": %" PRId64 "\n  },\n  \"masters\": {\n", t->spike_events);
+    put_count(f, "organizations", g->orgs);
+    put_count(f, "organization_nps_invalid", t->org_nps_invalid);
+    put_count(f, "users", t->users);
+    put_count(f, "resources", g->resources);
+    put_count(f, "tickets", t->tickets);
+    put_count(f, "open_tickets", t->open_tickets);
+    put_count(f, "csat_invalid", t->csat_invalid);
+    put_count(f, "touches", t->touches);
+    put_count(f, "surveys", t->surveys);
+    put_count(f, "survey_nps_invalid", t->nps_invalid);
+    put_count(f, "credit_notes", t->credit_notes);
+    put_count(f, "credits_null", t->credits_null);
+    fprintf(f, "    \"invoices\": %" PRId64 "\n  }\n}\n", t->invoices);
+    finish(f, "truth.json");
+}
+
+/* ---- options and main --------------------------------------------------------------------- */
+
+static const char usage[] =
+    "usage: generate --out DIR [option VALUE] ...\n"
+    "\n"
+    "Writes a cloud provider's landing zone: seven CSV files and a folder of JSON lines, and\n"
+    "under DIR/truth what was injected into them.\n"
+    "\n"
+    "  --out DIR              where to; created if its parent exists\n"
+    "  --scale X              43,200 times X events                                  (1)\n"
+    "  --seed N               the same seed gives the same bytes                     (1)\n"
+    "  --orgs N               customers                             (80 x sqrt(scale))\n"
+    "  --files N              event files                 (120, or 36,000 rows a file)\n"
+    "  --order shuffled|time  every file a shuffle of all days, or by time    (shuffled)\n"
+    "  --late N               events that come 1 to 72 hours late; with --order time (0)\n"
+    "  --spikes N             days of a customer and service that cost 10 times  (60 x scale)\n"
+    "  --spike-factor X       times what                                            (10)\n"
+    "  --event-spikes N       single events that cost 20 times              (150 x scale)\n"
+    "  --event-factor X       times what                                            (20)\n"
+    "  --duplicates N         events delivered twice                        (216 x scale)\n"
+    "  --malformed N          lines that are no JSON object                  (24 x scale)\n"
+    "  --violations N         events without id, without time, of schema 9   (12 x scale)\n";
+
+static double number_of(const char *name, const char *text, double low, double high)
+{
+    char *end = NULL;
+    errno = 0;
+    double v = strtod(text, &end);
+    if (errno != 0 || end == text || *end != '\0' || !(v >= low && v <= high))
+        die("%s wants a number from %g to %g, not \"%s\"", name, low, high, text);
+    return v;
+}
+
+static bool set_option(options *o, const char *name, const char *value)
+{
+    const struct {
+        const char *name;
+        int64_t *to;
+        double low, high;
+    } counts[] = {
+        {"--orgs", &o->orgs, 1, 1e7},         {"--files", &o->files, 1, 1e6},
+        {"--late", &o->late, 0, 1e8},         {"--spikes", &o->spikes, 0, 1e8},
+        {"--malformed", &o->malformed, 0, 1e8}, {"--event-spikes", &o->event_spikes, 0, 1e8},
+        {"--duplicates", &o->duplicates, 0, 1e9}, {"--violations", &o->violations, 0, 1e8},
+    };
+    for (size_t i = 0; i < COUNT(counts); i++)
+        if (strcmp(name, counts[i].name) == 0) {
+            *counts[i].to = (int64_t)number_of(name, value, counts[i].low, counts[i].high);
+            return true;
+        }
+    if (strcmp(name, "--out") == 0)
+        o->out = value;
+    else if (strcmp(name, "--scale") == 0)
+        o->scale = number_of(name, value, 0.001, 100000);
+    else if (strcmp(name, "--seed") == 0)
+        o->seed = (uint64_t)number_of(name, value, 0, 9e15);
+    else if (strcmp(name, "--spike-factor") == 0)
+        o->factor = number_of(name, value, 0, 1e6);
+    else if (strcmp(name, "--event-factor") == 0)
+        o->event_factor = number_of(name, value, 0, 1e6);
+    else if (strcmp(name, "--order") == 0 && strcmp(value, "time") == 0)
+        o->in_time_order = true;
+    else if (strcmp(name, "--order") == 0 && strcmp(value, "shuffled") == 0)
+        o->in_time_order = false;
+    else
+        return false;
+    return true;
+}
+
+static options options_of(int argc, char **argv)
+{
+    options o = {.scale = 1, .seed = 1, .factor = 10, .event_factor = 20};
+    o.orgs = o.files = o.spikes = o.event_spikes = o.duplicates = o.malformed = o.violations = -1;
+    for (int i = 1; i < argc; i += 2) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(usage, stdout);
+            exit(0);
+        }
+        if (i + 1 == argc || !set_option(&o, argv[i], argv[i + 1])) {
+            fprintf(stderr, "generate: unrecognized option or value \"%s\"\n\n%s", argv[i], usage);
+            exit(2);
+        }
+    }
+    if (o.out == NULL) {
+        fputs(usage, stderr);
+        exit(2);
+    }
+    if (o.late > 0 && !o.in_time_order)
+        die("--late needs --order time: in a shuffle every event is late");
+    return o;
+}
+
+static int64_t or_else(int64_t v, double otherwise)
+{
+    return v >= 0 ? v : (int64_t)llround(otherwise);
+}
+
+static void generator_init(generator *g, const options *o)
+{
+    *g = (generator){.opt = *o};
+    options *s = &g->opt;
+    g->per_day = llround(720 * s->scale);
+    if (g->per_day < 1)
+        g->per_day = 1;
+    g->events = g->per_day * DAYS;
+    g->orgs = or_else(s->orgs, fmax(2, 80 * sqrt(s->scale)));
+    g->users = g->orgs * 10;
+    g->resources = g->orgs * 5;
+    g->active = g->resources * 3 / 5;
+    if (g->active > g->per_day)
+        g->active = g->per_day;
+    s->spikes = or_else(s->spikes, 60 * s->scale);
+    s->event_spikes = or_else(s->event_spikes, 150 * s->scale);
+    s->duplicates = or_else(s->duplicates, 216 * s->scale);
+    s->malformed = or_else(s->malformed, 24 * s->scale);
+    s->violations = or_else(s->violations, 12 * s->scale);
+    if (s->late > g->events / 2)
+        die("--late %" PRId64 " is more than half of %" PRId64 " events", s->late, g->events);
+    s->files = or_else(s->files, fmax(120, (double)g->events / FILE_ROWS_MAX));
+    int64_t lines = g->events + s->duplicates + s->malformed + s->violations;
+    g->lines_per_file = (lines + s->files - 1) / s->files;
+    g->reservoir_rng = rng_of(s->seed, RNG_DUPLICATE, 0);
+    g->org_ids = need((size_t)g->orgs, sizeof *g->org_ids);
+    g->res = need((size_t)g->resources, sizeof *g->res);
+    for (int64_t i = 0; i < g->orgs; i++)
+        make_id(g->org_ids[i], "org_", s->seed, RNG_ORG, (uint64_t)i);
+}
+
+static void make_folders(const char *out)
+{
+    static const char *const inner[] = {"", "/usage_events_stream", "/truth",
+                                        "/truth/next_delivery"};
+    for (size_t i = 0; i < COUNT(inner); i++) {
+        char path[4096];
+        if ((size_t)snprintf(path, sizeof path, "%s%s", out, inner[i]) >= sizeof path)
+            die("path \"%s\" is too long", out);
+        make_folder(path);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    generator g;
+    options o = options_of(argc, argv);
+    generator_init(&g, &o);
+    make_folders(g.opt.out);
+    write_orgs(&g);
+    write_users(&g);
+    write_resources(&g);
+    write_tickets(&g);
+    write_touches(&g);
+    write_surveys(&g);
+    write_invoices(&g);
+    choose_spike_days(&g);
+    choose_spike_events(&g);
+    g.spikes_csv = create_in(g.opt.out, "truth/truth_spikes.csv");
+    fputs("kind,event_id,org_id,usage_date,service,cost_before,cost\n", g.spikes_csv);
+    if (g.opt.in_time_order)
+        write_in_time_order(&g);
+    else
+        write_shuffled(&g);
+    finish(g.stream, "an events file");
+    finish(g.spikes_csv, "truth_spikes.csv");
+    write_truth(&g);
+    char cost[32];
+    fprintf(stdout, "%s: %" PRId64 " lines = %" PRId64 " accepted + %" PRId64 " negative cost + %"
+            PRId64 " violations + %" PRId64 " duplicates + %" PRId64 " malformed; %s USD\n",
+            g.opt.out, g.truth.lines, g.truth.accepted, g.truth.negative_cost, g.truth.violations,
+            g.truth.duplicates, g.truth.malformed, fixed_text(cost, g.truth.cost, 4));
+    free(g.org_ids);           /* allow: stand-alone program */
+    free(g.res);               /* allow: stand-alone program */
+    free(g.late);              /* allow: stand-alone program */
+    free(g.spike_days.keys);   /* allow: stand-alone program */
+    free(g.spike_events.keys); /* allow: stand-alone program */
+    return 0;
+}
