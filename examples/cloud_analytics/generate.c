@@ -8,48 +8,38 @@
  *   DIR/customers_orgs.csv users.csv resources.csv support_tickets.csv
  *       marketing_touches.csv nps_surveys.csv billing_monthly.csv
  *   DIR/usage_events_stream/events_part_0000.jsonl ...   one event a line
- *   DIR/truth/truth.json             what was injected, and what a correct pipeline must count
- *   DIR/truth/truth_spikes.csv       kind,event_id,org_id,usage_date,service,cost_before,cost
+ *   DIR/truth/truth.json             what was injected, and what a correct pipeline must
+ * count DIR/truth/truth_spikes.csv kind,event_id,org_id,usage_date,service,cost_before,cost
  *   DIR/truth/next_delivery/customers_orgs.csv   a second delivery of one master, for SCD 2
  *
- * SHAPE.  At scale 1: 80 organizations, 800 users, 400 resources, 43,200 events over 60 days
- * in 120 files.  Events grow with the scale, everything else with its square root: a provider
- * a thousand times as busy has both more customers and busier ones.  Each day 60 % of the
- * resources are in use; use, price per unit, nulls, numbers in quotes, negative costs, missing
- * units and the change to schema 2 on day 15 follow what the real landing holds.
+ * SHAPE.  At scale 1: 80 organizations, 800 users, 400 resources, 43,200 events over 60
+ * days in 120 files.  Events grow with the scale, everything else with its square root: a
+ * provider a thousand times as busy has both more customers and busier ones.  Each day 60 %
+ * of the resources are in use; use, price per unit, nulls, numbers in quotes, negative
+ * costs, missing units and the change to schema 2 on day 15 follow what the real landing
+ * holds.
  *
  * INVARIANTS
  *
- *   G1  An event is a function of (seed, scale, number): nothing is kept of those written, so
- *       memory does not grow with the number of events.
- *   G2  The same options give the same bytes.
- *   G3  Every line is counted in truth.json under exactly one of accepted, negative_cost,
- *       violations, duplicates, malformed; they add up to the lines written.
+ *   G1  An event is a function of (seed, scale, number): nothing is kept of those written,
+ * so memory does not grow with the number of events. G2  The same options give the same
+ * bytes. G3  Every line is counted in truth.json under exactly one of accepted,
+ * negative_cost, violations, duplicates, malformed; they add up to the lines written.
  *
  * Checked by tests in tests/generator/ and by `raudal test examples/cloud_analytics`.
  */
-#include <errno.h>
-#include <inttypes.h>
-#include <math.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
+#include "generate_kit.h"
 
 enum {
     DAYS = 60,
-    FIRST_DAY = 20272, /* 2025-07-03, days since 1970 */
-    SCHEMA_2_DAY = 15, /* 2025-07-18 */
+    FIRST_DAY = 20272,   /* 2025-07-03, days since 1970 */
+    SCHEMA_2_DAY = 15,   /* 2025-07-18 */
     MASTERS_DAY = 20212, /* 2025-05-04: the first day in any master */
-    LAST_DAY = 20331,  /* 2025-08-31 */
+    LAST_DAY = 20331,    /* 2025-08-31 */
     MINUTES_PER_DAY = 1440,
     UNIT = 10000,      /* costs and amounts are counted in 1/10,000 */
     COST_FLOOR = -100, /* -0.01 USD: cheaper is an error */
     SPIKE_MIN = 100,   /* a spike multiplies something: at least one cent */
-    ID_CHARS = 12,
     RESERVOIR = 1024,  /* written events that a duplicate may repeat */
     LINE_BYTES = 512,
     FILE_ROWS_MAX = 36000,
@@ -57,21 +47,32 @@ enum {
 
 /* Independent streams of random numbers, one per purpose. */
 enum {
-    RNG_ORDER = 1, RNG_DAY, RNG_EVENT, RNG_ID, RNG_ORG, RNG_USER, RNG_RESOURCE, RNG_TICKET,
-    RNG_TOUCH, RNG_NPS, RNG_BILL, RNG_SPIKE, RNG_DUPLICATE, RNG_LATE, RNG_DELIVERY,
+    RNG_ORDER = 1,
+    RNG_DAY,
+    RNG_EVENT,
+    RNG_ID,
+    RNG_ORG,
+    RNG_USER,
+    RNG_RESOURCE,
+    RNG_TICKET,
+    RNG_TOUCH,
+    RNG_NPS,
+    RNG_BILL,
+    RNG_SPIKE,
+    RNG_DUPLICATE,
+    RNG_LATE,
+    RNG_DELIVERY,
 };
 
-static const char *const services[] = {"compute", "storage", "database",
+static const char *const services[] = {"compute",    "storage",   "database",
                                        "networking", "analytics", "genai"};
 static const double service_share[] = {0.290, 0.178, 0.170, 0.160, 0.105, 0.097};
 static const double service_price[] = {0.08, 0.02, 0.05, 0.01, 0.07, 0.12};
-static const char *const regions[] = {"us-east", "us-west", "eu-west", "eu-central",
+static const char *const regions[] = {"us-east",  "us-west",      "eu-west", "eu-central",
                                       "ap-south", "ap-northeast", "sa-east"};
-static const char *const tags[] = {"env:prod", "env:dev", "team:core", "team:ml",
-                                   "costcenter:alpha", "costcenter:beta", "pii:true",
-                                   "backup:daily"};
-
-#define COUNT(a) (sizeof(a) / sizeof *(a))
+static const char *const tags[] = {"env:prod", "env:dev",          "team:core",
+                                   "team:ml",  "costcenter:alpha", "costcenter:beta",
+                                   "pii:true", "backup:daily"};
 
 typedef struct options {
     const char *out;
@@ -79,12 +80,8 @@ typedef struct options {
     uint64_t seed;
     int64_t spikes, event_spikes, duplicates, malformed, violations, late;
     int64_t files, orgs;
-    bool in_time_order;
+    bool in_time_order, spike_use;
 } options;
-
-typedef struct rng {
-    uint64_t state;
-} rng;
 
 typedef struct resource {
     char id[20];
@@ -97,20 +94,14 @@ typedef struct event {
     char id[20];
     const resource *resource;
     int day, minute;
-    int metric;     /* 0 requests, 1 cpu_hours, 2 storage_gb_hours */
-    int64_t value;  /* 1/10,000 */
-    int64_t cost;   /* 1/10,000 USD */
+    int metric;        /* 0 requests, 1 cpu_hours, 2 storage_gb_hours */
+    int64_t value;     /* 1/10,000 */
+    int64_t cost;      /* 1/10,000 USD */
     int64_t base_cost; /* before a spike */
-    int64_t carbon; /* 1/1,000,000 kg */
-    int64_t tokens; /* -1: none */
+    int64_t carbon;    /* 1/1,000,000 kg */
+    int64_t tokens;    /* -1: none */
     bool value_null, value_quoted, unit_null;
 } event;
-
-/* An open-addressed set of 64-bit keys, never 0; at most half full. */
-typedef struct key_set {
-    uint64_t *keys;
-    size_t mask, count;
-} key_set;
 
 typedef struct late_event {
     int64_t number;
@@ -119,11 +110,13 @@ typedef struct late_event {
 
 typedef struct truth {
     int64_t lines, accepted, negative_cost, violations, duplicates, malformed, late;
-    int64_t altered_duplicates, value_null, value_quoted, unit_imputed, schema_1, tokens_rows;
+    int64_t altered_duplicates, value_null, value_quoted, unit_imputed, schema_1,
+        tokens_rows;
     int64_t cost, negative_sum, tokens, carbon;
     int64_t service_rows[6], service_cost[6];
     int64_t spike_days, spike_events;
-    int64_t csat_invalid, nps_invalid, org_nps_invalid, credit_notes, credits_null, open_tickets;
+    int64_t csat_invalid, nps_invalid, org_nps_invalid, credit_notes, credits_null,
+        open_tickets;
     int64_t tickets, touches, surveys, invoices, users;
 } truth;
 
@@ -143,278 +136,8 @@ typedef struct generator {
     FILE *spikes_csv;
 } generator;
 
-static _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-static void die(const char *fmt, ...)
-{
-    va_list ap;
-    fputs("generate: ", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-    exit(1);
-}
-
-static void *need(size_t n, size_t size)
-{
-    void *p = calloc(n == 0 ? 1 : n, size); /* allow: stand-alone program */
-    if (p == NULL)
-        die("could not allocate %zu bytes", n * size);
-    return p;
-}
-
-/* ---- random numbers: splitmix64, a stream for each (purpose, number) -------------------- */
-
-static uint64_t mix(uint64_t x)
-{
-    x ^= x >> 30;
-    x *= UINT64_C(0xbf58476d1ce4e5b9);
-    x ^= x >> 27;
-    x *= UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
-}
-
-static rng rng_of(uint64_t seed, int purpose, uint64_t number)
-{
-    return (rng){mix(seed * 1000003u + (uint64_t)purpose * UINT64_C(0x9e3779b97f4a7c15)) ^
-                 mix(number + UINT64_C(0x632be59bd9b4e019))};
-}
-
-static uint64_t rng_next(rng *r)
-{
-    r->state += UINT64_C(0x9e3779b97f4a7c15);
-    return mix(r->state);
-}
-
-static double rng_unit(rng *r) /* [0, 1) */
-{
-    return (double)(rng_next(r) >> 11) * 0x1p-53;
-}
-
-static int64_t rng_below(rng *r, int64_t n)
-{
-    return (int64_t)(rng_unit(r) * (double)n);
-}
-
-static bool rng_chance(rng *r, double p)
-{
-    return rng_unit(r) < p;
-}
-
-static double rng_normal(rng *r, double mean, double sd)
-{
-    double u = 1.0 - rng_unit(r), v = rng_unit(r);
-    return mean + sd * sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
-}
-
-static int rng_pick(rng *r, const double *share, int n)
-{
-    double u = rng_unit(r);
-    for (int i = 0; i < n - 1; i++) {
-        if (u < share[i])
-            return i;
-        u -= share[i];
-    }
-    return n - 1;
-}
-
-/* A permutation of 0 .. n-1 without a table: a Feistel network over the next even power of
- * two, walked until it lands inside. */
-static uint64_t permute(uint64_t key, uint64_t n, uint64_t i)
-{
-    unsigned half = 1;
-    while ((UINT64_C(1) << (2 * half)) < n)
-        half++;
-    const uint64_t low = (UINT64_C(1) << half) - 1;
-    do {
-        uint64_t left = i >> half, right = i & low;
-        for (uint64_t round = 0; round < 4; round++) {
-            uint64_t next = left ^ (mix(key + round * UINT64_C(0xd1342543de82ef95) + right) & low);
-            left = right;
-            right = next;
-        }
-        i = left << half | right;
-    } while (i >= n);
-    return i;
-}
-
-/* "evt_" and twelve characters; different numbers give different ids (permute over 2^62, which
- * is below 36^12). */
-static void make_id(char out[20], const char *prefix, uint64_t seed, int purpose, uint64_t number)
-{
-    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-    uint64_t key = mix(seed + (uint64_t)purpose * 7919u);
-    uint64_t x = permute(key, UINT64_C(1) << 62, number);
-    size_t n = strlen(prefix);
-    memcpy(out, prefix, n);
-    for (int i = 0; i < ID_CHARS; i++) {
-        out[n++] = digits[x % 36];
-        x /= 36;
-    }
-    out[n] = '\0';
-}
-
-/* ---- sets --------------------------------------------------------------------------------- */
-
-static void set_init(key_set *s, int64_t expected)
-{
-    size_t n = 16;
-    while (n < (size_t)expected * 2 + 2)
-        n *= 2;
-    *s = (key_set){need(n, sizeof(uint64_t)), n - 1, 0};
-}
-
-static uint64_t *set_slot(const key_set *s, uint64_t key)
-{
-    size_t i = (size_t)mix(key) & s->mask;
-    while (s->keys[i] != 0 && s->keys[i] != key)
-        i = (i + 1) & s->mask;
-    return &s->keys[i];
-}
-
-static bool set_has(const key_set *s, uint64_t key)
-{
-    return s->count > 0 && *set_slot(s, key) == key;
-}
-
-static bool set_add(key_set *s, uint64_t key)
-{
-    uint64_t *slot = set_slot(s, key);
-    if (*slot == key)
-        return false;
-    *slot = key;
-    s->count++;
-    return true;
-}
-
-/* ---- text --------------------------------------------------------------------------------- */
-
-static char *put(char *p, const char *text)
-{
-    size_t n = strlen(text);
-    memcpy(p, text, n);
-    return p + n;
-}
-
-static char *put_digits(char *p, int64_t v, int width)
-{
-    for (int i = width - 1; i >= 0; i--) {
-        p[i] = (char)('0' + v % 10);
-        v /= 10;
-    }
-    return p + width;
-}
-
-static char *put_int(char *p, int64_t v)
-{
-    char digits[24];
-    int n = 0;
-    if (v < 0) {
-        *p++ = '-';
-        v = -v;
-    }
-    do {
-        digits[n++] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    while (n > 0)
-        *p++ = digits[--n];
-    return p;
-}
-
-/* v / 10^places, without trailing zeros but with one place at least: 2.0, 0.0248. */
-static char *put_fixed(char *p, int64_t v, int places)
-{
-    int64_t one = 1;
-    for (int i = 0; i < places; i++)
-        one *= 10;
-    if (v < 0) {
-        *p++ = '-';
-        v = -v;
-    }
-    p = put_int(p, v / one);
-    *p++ = '.';
-    p = put_digits(p, v % one, places);
-    while (p[-1] == '0' && p[-2] != '.')
-        p--;
-    return p;
-}
-
-/* Micro-units as the producers print them: 0, 8.9e-05, 0.000103, 0.0248. */
-static char *put_micro(char *p, int64_t v)
-{
-    if (v == 0)
-        return put(p, "0");
-    if (v >= 100)
-        return put_fixed(p, v, 6);
-    if (v < 10) {
-        p = put_int(p, v);
-        return put(p, "e-06");
-    }
-    p = put_int(p, v / 10);
-    if (v % 10 != 0) {
-        *p++ = '.';
-        p = put_int(p, v % 10);
-    }
-    return put(p, "e-05");
-}
-
-/* Days since 1970 to YYYY-MM-DD (proleptic Gregorian; Howard Hinnant's civil_from_days). */
-static char *put_date(char *p, int64_t days)
-{
-    int64_t z = days + 719468, era = z / 146097, doe = z - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    int64_t day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9;
-    int64_t year = yoe + era * 400 + (month <= 2 ? 1 : 0);
-    p = put_digits(p, year, 4);
-    *p++ = '-';
-    p = put_digits(p, month, 2);
-    *p++ = '-';
-    return put_digits(p, day, 2);
-}
-
-static const char *date_text(char out[16], int64_t days)
-{
-    *put_date(out, days) = '\0';
-    return out;
-}
-
-static const char *fixed_text(char out[32], int64_t v, int places)
-{
-    *put_fixed(out, v, places) = '\0';
-    return out;
-}
-
-/* ---- files -------------------------------------------------------------------------------- */
-
-static void make_folder(const char *path)
-{
-    if (mkdir(path, 0777) != 0 && errno != EEXIST)
-        die("could not create folder \"%s\": %s", path, strerror(errno));
-}
-
-static FILE *create_in(const char *folder, const char *name)
-{
-    char path[4096];
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
-        die("path \"%s/%s\" is too long", folder, name);
-    FILE *f = fopen(path, "wb");
-    if (f == NULL)
-        die("could not create \"%s\": %s", path, strerror(errno));
-    setvbuf(f, NULL, _IOFBF, 1 << 18);
-    return f;
-}
-
-static void finish(FILE *f, const char *what)
-{
-    bool bad = ferror(f) != 0;
-    if (fclose(f) != 0 || bad)
-        die("could not write %s: %s", what, strerror(errno));
-}
-
-/* ---- events ------------------------------------------------------------------------------- */
+/* ---- events
+ * ------------------------------------------------------------------------------- */
 
 static uint64_t spike_key(const event *e)
 {
@@ -469,13 +192,17 @@ static void event_draw(const generator *g, int64_t number, event *e)
 static void event_make(const generator *g, int64_t number, event *e)
 {
     event_draw(g, number, e);
-    make_id(e->id, "evt_", g->opt.seed, RNG_ID, (uint64_t)number);
+    make_id(e->id, "evt_", EVENT_ID_CHARS, g->opt.seed, RNG_ID, (uint64_t)number);
     if (e->cost < COST_FLOOR)
         return; /* an error of the meter, not a spike */
+    double factor = 1;
     if (set_has(&g->spike_days, spike_key(e)))
-        e->cost = llround((double)e->base_cost * g->opt.factor);
+        factor = g->opt.factor;
     else if (set_has(&g->spike_events, (uint64_t)number + 1))
-        e->cost = llround((double)e->base_cost * g->opt.event_factor);
+        factor = g->opt.event_factor;
+    e->cost = llround((double)e->base_cost * factor);
+    if (g->opt.spike_use)
+        e->value = llround((double)e->value * factor);
 }
 
 static char *put_value(char *p, const event *e)
@@ -491,7 +218,13 @@ static char *put_value(char *p, const event *e)
 }
 
 /* What is wrong with an event that is a JSON object and yet breaks a rule. */
-enum { RIGHT, NO_ID, NO_TIME, ODD_SCHEMA, KINDS_OF_WRONG };
+enum {
+    RIGHT,
+    NO_ID,
+    NO_TIME,
+    ODD_SCHEMA,
+    KINDS_OF_WRONG
+};
 
 static char *put_event(char *p, const generator *g, const event *e, int wrong)
 {
@@ -527,7 +260,8 @@ static char *put_event(char *p, const generator *g, const event *e, int wrong)
     return put(p, "}\n");
 }
 
-/* ---- the stream --------------------------------------------------------------------------- */
+/* ---- the stream
+ * --------------------------------------------------------------------------- */
 
 static void write_line(generator *g, const char *line, size_t n)
 {
@@ -600,8 +334,8 @@ static void emit_event(generator *g, int64_t number)
     }
 }
 
-/* An event that was accepted, once more.  Every second one has another cost, so that a pipeline
- * which keeps the last instead of the first is found out. */
+/* An event that was accepted, once more.  Every second one has another cost, so that a
+ * pipeline which keeps the last instead of the first is found out. */
 static void emit_duplicate(generator *g, int64_t nth)
 {
     char line[LINE_BYTES];
@@ -618,8 +352,8 @@ static void emit_duplicate(generator *g, int64_t nth)
     g->truth.duplicates++;
 }
 
-/* A line that is no JSON object: cut off, another language, bytes that are no UTF-8, a brace too
- * many, an array that never ends. */
+/* A line that is no JSON object: cut off, another language, bytes that are no UTF-8, a
+ * brace too many, an array that never ends. */
 static void emit_malformed(generator *g, int64_t nth)
 {
     static const char *const junk[] = {
@@ -648,7 +382,7 @@ static void emit_violation(generator *g, int64_t nth)
     char line[LINE_BYTES];
     event e;
     event_draw(g, nth % g->events, &e);
-    make_id(e.id, "evt_", g->opt.seed, RNG_ID, (uint64_t)(g->events + nth));
+    make_id(e.id, "evt_", EVENT_ID_CHARS, g->opt.seed, RNG_ID, (uint64_t)(g->events + nth));
     e.cost = llabs(e.cost);
     int wrong = 1 + (int)(nth % (KINDS_OF_WRONG - 1));
     write_line(g, line, (size_t)(put_event(line, g, &e, wrong) - line));
@@ -718,8 +452,8 @@ static void emit_late(generator *g, int64_t now, int64_t *position)
 }
 
 /* A day's events by the minute (a counting sort), the late ones when they are due. */
-static void write_day(generator *g, int day, const key_set *late, int64_t *numbers,
-                      int64_t *position)
+static void
+write_day(generator *g, int day, const key_set *late, int64_t *numbers, int64_t *position)
 {
     int64_t start[MINUTES_PER_DAY + 1] = {0};
     int64_t first = (int64_t)day * g->per_day;
@@ -759,9 +493,11 @@ static void write_in_time_order(generator *g)
     free(late.keys); /* allow: stand-alone program */
 }
 
-/* ---- what is injected --------------------------------------------------------------------- */
+/* ---- what is injected
+ * --------------------------------------------------------------------- */
 
-/* The days (of one customer and service) whose costs are multiplied: such as cost something. */
+/* The days (of one customer and service) whose costs are multiplied: such as cost
+ * something. */
 static void choose_spike_days(generator *g)
 {
     rng r = rng_of(g->opt.seed, RNG_SPIKE, 0);
@@ -800,7 +536,8 @@ static void choose_spike_events(generator *g)
     }
 }
 
-/* ---- masters ------------------------------------------------------------------------------ */
+/* ---- masters
+ * ------------------------------------------------------------------------------ */
 
 static const char *flag(bool b)
 {
@@ -809,14 +546,16 @@ static const char *flag(bool b)
 
 static void write_org(FILE *f, const generator *g, int64_t i, truth *t, bool next_delivery)
 {
-    static const char *const first[] = {"Nimbus", "Nova", "Gamma", "Alpha", "Zenith", "Orion"};
+    static const char *const first[] = {"Nimbus", "Nova",   "Gamma",
+                                        "Alpha",  "Zenith", "Orion"};
     static const char *const second[] = {"Labs", "Tech", "Data", "Cloud", "Systems"};
     static const char *const industries[] = {
-        "Gaming", "Education", "Manufacturing", "Retail", "Government",
-        "Healthcare", "Fintech", "E-commerce", "Energy", "Media"};
+        "Gaming",     "Education", "Manufacturing", "Retail", "Government",
+        "Healthcare", "Fintech",   "E-commerce",    "Energy", "Media"};
     static const char *const tiers[] = {"free", "standard", "pro", "enterprise"};
     static const double tier_share[] = {0.10, 0.51, 0.26, 0.13};
-    static const char *const stages[] = {"active", "at_risk", "prospect", "churned", "lead"};
+    static const char *const stages[] = {"active", "at_risk", "prospect", "churned",
+                                         "lead"};
     static const double stage_share[] = {0.675, 0.1375, 0.075, 0.075, 0.0375};
     static const char *const origins[] = {"event", "organic", "partner", "ads", "referral"};
     rng r = rng_of(g->opt.seed, RNG_ORG, (uint64_t)i);
@@ -840,14 +579,15 @@ static void write_org(FILE *f, const generator *g, int64_t i, truth *t, bool nex
     }
     if (next_delivery && i % 10 == 3)
         tier = tier == 3 ? 2 : tier + 1;
-    fprintf(f, "%s,%s %s %" PRId64 ",%s,%s,%s,%s,%s,rep_%c,%s,%s,%s\n", g->org_ids[i], a, b, i,
-            industry, region, tiers[tier], flag(enterprise), date_text(date, signup), rep, stage,
-            origin, nps);
+    fprintf(f, "%s,%s %s %" PRId64 ",%s,%s,%s,%s,%s,rep_%c,%s,%s,%s\n", g->org_ids[i], a, b,
+            i, industry, region, tiers[tier], flag(enterprise), date_text(date, signup),
+            rep, stage, origin, nps);
 }
 
-static const char org_header[] = "org_id,org_name,industry,hq_region,plan_tier,is_enterprise,"
-                                 "signup_date,sales_rep,lifecycle_stage,marketing_source,"
-                                 "nps_score\n";
+static const char org_header[] =
+    "org_id,org_name,industry,hq_region,plan_tier,is_enterprise,"
+    "signup_date,sales_rep,lifecycle_stage,marketing_source,"
+    "nps_score\n";
 
 static void write_orgs(generator *g)
 {
@@ -862,22 +602,23 @@ static void write_orgs(generator *g)
     fputs(org_header, f);
     for (int64_t i = 0; i < g->orgs - 1; i++)
         write_org(f, g, i, &unused, true);
-    fputs("org_000000000new,Newcomer Labs,Retail,us-east,pro,False,2025-08-30,rep_a,active,"
-          "organic,12.0\n", f);
+    fputs("org_newcomer,Newcomer Labs,Retail,us-east,pro,False,2025-08-30,rep_a,active,"
+          "organic,12.0\n",
+          f);
     finish(f, "next_delivery/customers_orgs.csv");
 }
 
 static void write_users(generator *g)
 {
-    static const char *const roles[] = {"data_engineer", "devops", "developer",
-                                        "analyst", "ml_engineer", "admin"};
+    static const char *const roles[] = {"data_engineer", "devops",      "developer",
+                                        "analyst",       "ml_engineer", "admin"};
     static const double share[] = {0.25, 0.20, 0.165, 0.14, 0.13, 0.115};
     FILE *f = create_in(g->opt.out, "users.csv");
     fputs("user_id,org_id,email,role,active,created_at,last_login\n", f);
     for (int64_t i = 0; i < g->users; i++) {
         rng r = rng_of(g->opt.seed, RNG_USER, (uint64_t)i);
         char id[20], date[16], login[16] = "";
-        make_id(id, "user_", g->opt.seed, RNG_USER, (uint64_t)i);
+        make_id(id, "user_", MASTER_ID_CHARS, g->opt.seed, RNG_USER, (uint64_t)i);
         const char *org = g->org_ids[rng_below(&r, g->orgs)];
         const char *role = roles[rng_pick(&r, share, COUNT(roles))];
         bool active = rng_chance(&r, 0.91);
@@ -915,13 +656,14 @@ static void write_resources(generator *g)
         rng r = rng_of(g->opt.seed, RNG_RESOURCE, (uint64_t)i);
         char date[16];
         resource *res = &g->res[i];
-        make_id(res->id, "res_", g->opt.seed, RNG_RESOURCE, (uint64_t)i);
+        make_id(res->id, "res_", MASTER_ID_CHARS, g->opt.seed, RNG_RESOURCE, (uint64_t)i);
         res->org = (uint32_t)rng_below(&r, g->orgs);
         res->service = (uint8_t)rng_pick(&r, service_share, COUNT(services));
         res->region = (uint8_t)rng_below(&r, COUNT(regions));
         const char *state = states[rng_pick(&r, share, COUNT(states))];
-        fprintf(f, "%s,%s,%s,%s,%s,%s,", res->id, g->org_ids[res->org], services[res->service],
-                regions[res->region], date_text(date, MASTERS_DAY + rng_below(&r, 110)), state);
+        fprintf(f, "%s,%s,%s,%s,%s,%s,", res->id, g->org_ids[res->org],
+                services[res->service], regions[res->region],
+                date_text(date, MASTERS_DAY + rng_below(&r, 110)), state);
         write_tags(f, &r);
     }
     finish(f, "resources.csv");
@@ -929,17 +671,18 @@ static void write_resources(generator *g)
 
 static void write_tickets(generator *g)
 {
-    static const char *const kinds[] = {"integration", "billing", "availability",
-                                        "usability", "performance", "security"};
+    static const char *const kinds[] = {"integration", "billing",     "availability",
+                                        "usability",   "performance", "security"};
     static const char *const severities[] = {"low", "medium", "high", "critical"};
     static const double share[] = {0.412, 0.328, 0.204, 0.056};
     FILE *f = create_in(g->opt.out, "support_tickets.csv");
-    fputs("ticket_id,org_id,category,severity,created_at,resolved_at,csat,sla_breached\n", f);
+    fputs("ticket_id,org_id,category,severity,created_at,resolved_at,csat,sla_breached\n",
+          f);
     g->truth.tickets = g->orgs * 25 / 2;
     for (int64_t i = 0; i < g->truth.tickets; i++) {
         rng r = rng_of(g->opt.seed, RNG_TICKET, (uint64_t)i);
         char id[20], date[16], resolved[16] = "", csat[32] = "";
-        make_id(id, "tkt_", g->opt.seed, RNG_TICKET, (uint64_t)i);
+        make_id(id, "tkt_", MASTER_ID_CHARS, g->opt.seed, RNG_TICKET, (uint64_t)i);
         const char *org = g->org_ids[rng_below(&r, g->orgs)];
         const char *kind = kinds[rng_below(&r, COUNT(kinds))];
         const char *severity = severities[rng_pick(&r, share, COUNT(severities))];
@@ -963,8 +706,8 @@ static void write_tickets(generator *g)
 static void write_touches(generator *g)
 {
     static const char *const campaigns[] = {"upgrade_enterprise", "webinar_finops",
-                                            "genai_launch", "welcome", "upgrade_pro",
-                                            "security_week"};
+                                            "genai_launch",       "welcome",
+                                            "upgrade_pro",        "security_week"};
     static const char *const channels[] = {"event", "email", "ads", "in_app"};
     FILE *f = create_in(g->opt.out, "marketing_touches.csv");
     fputs("touch_id,org_id,campaign,channel,timestamp,clicked,converted\n", f);
@@ -972,14 +715,14 @@ static void write_touches(generator *g)
     for (int64_t i = 0; i < g->truth.touches; i++) {
         rng r = rng_of(g->opt.seed, RNG_TOUCH, (uint64_t)i);
         char id[20], date[16];
-        make_id(id, "mkt_", g->opt.seed, RNG_TOUCH, (uint64_t)i);
+        make_id(id, "mkt_", MASTER_ID_CHARS, g->opt.seed, RNG_TOUCH, (uint64_t)i);
         const char *org = g->org_ids[rng_below(&r, g->orgs)];
         const char *campaign = campaigns[rng_below(&r, COUNT(campaigns))];
         const char *channel = channels[rng_below(&r, COUNT(channels))];
         int64_t day = MASTERS_DAY + rng_below(&r, LAST_DAY - MASTERS_DAY + 1);
         bool clicked = rng_chance(&r, 0.302), converted = rng_chance(&r, 0.096);
-        fprintf(f, "%s,%s,%s,%s,%s,%s,%s\n", id, org, campaign, channel, date_text(date, day),
-                flag(clicked), flag(converted));
+        fprintf(f, "%s,%s,%s,%s,%s,%s,%s\n", id, org, campaign, channel,
+                date_text(date, day), flag(clicked), flag(converted));
     }
     finish(f, "marketing_touches.csv");
 }
@@ -989,8 +732,8 @@ static void write_touches(generator *g)
 static void write_surveys(generator *g)
 {
     static const char *const comments[] = {"Missing features", "Love genAI features",
-                                           "Stable but slow", "Complex billing",
-                                           "Too expensive", "Great support"};
+                                           "Stable but slow",  "Complex billing",
+                                           "Too expensive",    "Great support"};
     FILE *f = create_in(g->opt.out, "nps_surveys.csv");
     fputs("org_id,survey_date,nps_score,comment\n", f);
     for (int64_t i = 0; i < g->orgs; i++) {
@@ -1021,11 +764,12 @@ static void write_invoices(generator *g)
     static const double share[] = {0.667, 0.2125, 0.1205};
     static const int64_t months[] = {20240, 20270, 20301}; /* 2025-06-01, -07-01, -08-01 */
     FILE *f = create_in(g->opt.out, "billing_monthly.csv");
-    fputs("invoice_id,org_id,month,subtotal,credits,taxes,currency,exchange_rate_to_usd\n", f);
+    fputs("invoice_id,org_id,month,subtotal,credits,taxes,currency,exchange_rate_to_usd\n",
+          f);
     for (int64_t i = 0; i < g->orgs * 3; i++) {
         rng r = rng_of(g->opt.seed, RNG_BILL, (uint64_t)i);
         char id[20], date[16], subtotal[32], credits[32] = "", taxes[32], rate[32];
-        make_id(id, "inv_", g->opt.seed, RNG_BILL, (uint64_t)i);
+        make_id(id, "inv_", MASTER_ID_CHARS, g->opt.seed, RNG_BILL, (uint64_t)i);
         int64_t cents = llround(fabs(rng_normal(&r, 760, 420)) * 100) + 1000;
         int64_t tax = llround((double)cents * 0.21);
         if (rng_chance(&r, 0.054)) {
@@ -1047,7 +791,8 @@ static void write_invoices(generator *g)
     finish(f, "billing_monthly.csv");
 }
 
-/* ---- truth -------------------------------------------------------------------------------- */
+/* ---- truth
+ * -------------------------------------------------------------------------------- */
 
 static void put_count(FILE *f, const char *name, int64_t v)
 {
@@ -1059,8 +804,9 @@ static void write_truth(const generator *g)
     const truth *t = &g->truth;
     char text[32];
     FILE *f = create_in(g->opt.out, "truth/truth.json");
-    fprintf(f, "{\n  \"seed\": %" PRIu64 ",\n  \"scale\": %g,\n  \"order\": \"%s\",\n", g->opt.seed,
-            g->opt.scale, g->opt.in_time_order ? "time" : "shuffled");
+    fprintf(f, "{\n  \"seed\": %" PRIu64 ",\n  \"scale\": %g,\n  \"order\": \"%s\",\n",
+            g->opt.seed, g->opt.scale, g->opt.in_time_order ? "time" : "shuffled");
+    fprintf(f, "  \"spike_of\": \"%s\",\n", g->opt.spike_use ? "use" : "price");
     fprintf(f, "  \"spike_factor\": %g,\n  \"event_spike_factor\": %g,\n", g->opt.factor,
             g->opt.event_factor);
     fputs("  \"lines\": {\n", f);
@@ -1079,7 +825,8 @@ static void write_truth(const generator *g)
     put_count(f, "genai_tokens", t->tokens);
     put_count(f, "carbon_micro_kg", t->carbon);
     put_count(f, "altered_duplicates", t->altered_duplicates);
-    fprintf(f, "    \"cost_usd\": %s\n  },\n  \"services\": {\n", fixed_text(text, t->cost, 4));
+    fprintf(f, "    \"cost_usd\": %s\n  },\n  \"services\": {\n",
+            fixed_text(text, t->cost, 4));
     for (size_t i = 0; i < COUNT(services); i++)
         fprintf(f, "    \"%s\": {\"rows\": %" PRId64 ", \"cost_usd\": %s}%s\n", services[i],
                 t->service_rows[i], fixed_text(text, t->service_cost[i], 4),
@@ -1087,7 +834,8 @@ static void write_truth(const generator *g)
     fputs("  },\n  \"spikes\": {\n", f);
     put_count(f, "days", (int64_t)g->spike_days.count);
     put_count(f, "events_of_those_days", t->spike_days);
-    fprintf(f, "    \"single_events\": %" PRId64 "\n  },\n  \"masters\": {\n", t->spike_events);
+    fprintf(f, "    \"single_events\": %" PRId64 "\n  },\n  \"masters\": {\n",
+            t->spike_events);
     put_count(f, "organizations", g->orgs);
     put_count(f, "organization_nps_invalid", t->org_nps_invalid);
     put_count(f, "users", t->users);
@@ -1104,12 +852,14 @@ static void write_truth(const generator *g)
     finish(f, "truth.json");
 }
 
-/* ---- options and main --------------------------------------------------------------------- */
+/* ---- options and main
+ * --------------------------------------------------------------------- */
 
 static const char usage[] =
     "usage: generate --out DIR [option VALUE] ...\n"
     "\n"
-    "Writes a cloud provider's landing zone: seven CSV files and a folder of JSON lines, and\n"
+    "Writes a cloud provider's landing zone: seven CSV files and a folder of JSON lines, "
+    "and\n"
     "under DIR/truth what was injected into them.\n"
     "\n"
     "  --out DIR              where to; created if its parent exists\n"
@@ -1119,13 +869,17 @@ static const char usage[] =
     "  --files N              event files                 (120, or 36,000 rows a file)\n"
     "  --order shuffled|time  every file a shuffle of all days, or by time    (shuffled)\n"
     "  --late N               events that come 1 to 72 hours late; with --order time (0)\n"
-    "  --spikes N             days of a customer and service that cost 10 times  (60 x scale)\n"
+    "  --spikes N             days of a customer and service that cost 10 times  (60 x "
+    "scale)\n"
     "  --spike-factor X       times what                                            (10)\n"
     "  --event-spikes N       single events that cost 20 times              (150 x scale)\n"
     "  --event-factor X       times what                                            (20)\n"
+    "  --spike-of price|use   dearer for the same use, or more use at the same price "
+    "(price)\n"
     "  --duplicates N         events delivered twice                        (216 x scale)\n"
     "  --malformed N          lines that are no JSON object                  (24 x scale)\n"
-    "  --violations N         events without id, without time, of schema 9   (12 x scale)\n";
+    "  --violations N         events without id, without time, of schema 9   (12 x "
+    "scale)\n";
 
 static double number_of(const char *name, const char *text, double low, double high)
 {
@@ -1144,10 +898,14 @@ static bool set_option(options *o, const char *name, const char *value)
         int64_t *to;
         double low, high;
     } counts[] = {
-        {"--orgs", &o->orgs, 1, 1e7},         {"--files", &o->files, 1, 1e6},
-        {"--late", &o->late, 0, 1e8},         {"--spikes", &o->spikes, 0, 1e8},
-        {"--malformed", &o->malformed, 0, 1e8}, {"--event-spikes", &o->event_spikes, 0, 1e8},
-        {"--duplicates", &o->duplicates, 0, 1e9}, {"--violations", &o->violations, 0, 1e8},
+        {"--orgs", &o->orgs, 1, 1e7},
+        {"--files", &o->files, 1, 1e6},
+        {"--late", &o->late, 0, 1e8},
+        {"--spikes", &o->spikes, 0, 1e8},
+        {"--malformed", &o->malformed, 0, 1e8},
+        {"--event-spikes", &o->event_spikes, 0, 1e8},
+        {"--duplicates", &o->duplicates, 0, 1e9},
+        {"--violations", &o->violations, 0, 1e8},
     };
     for (size_t i = 0; i < COUNT(counts); i++)
         if (strcmp(name, counts[i].name) == 0) {
@@ -1168,6 +926,10 @@ static bool set_option(options *o, const char *name, const char *value)
         o->in_time_order = true;
     else if (strcmp(name, "--order") == 0 && strcmp(value, "shuffled") == 0)
         o->in_time_order = false;
+    else if (strcmp(name, "--spike-of") == 0 && strcmp(value, "price") == 0)
+        o->spike_use = false;
+    else if (strcmp(name, "--spike-of") == 0 && strcmp(value, "use") == 0)
+        o->spike_use = true;
     else
         return false;
     return true;
@@ -1176,14 +938,16 @@ static bool set_option(options *o, const char *name, const char *value)
 static options options_of(int argc, char **argv)
 {
     options o = {.scale = 1, .seed = 1, .factor = 10, .event_factor = 20};
-    o.orgs = o.files = o.spikes = o.event_spikes = o.duplicates = o.malformed = o.violations = -1;
+    o.orgs = o.files = o.spikes = o.event_spikes = o.duplicates = o.malformed =
+        o.violations = -1;
     for (int i = 1; i < argc; i += 2) {
         if (strcmp(argv[i], "--help") == 0) {
             fputs(usage, stdout);
             exit(0);
         }
         if (i + 1 == argc || !set_option(&o, argv[i], argv[i + 1])) {
-            fprintf(stderr, "generate: unrecognized option or value \"%s\"\n\n%s", argv[i], usage);
+            fprintf(stderr, "generate: unrecognized option or value \"%s\"\n\n%s", argv[i],
+                    usage);
             exit(2);
         }
     }
@@ -1221,7 +985,8 @@ static void generator_init(generator *g, const options *o)
     s->malformed = or_else(s->malformed, 24 * s->scale);
     s->violations = or_else(s->violations, 12 * s->scale);
     if (s->late > g->events / 2)
-        die("--late %" PRId64 " is more than half of %" PRId64 " events", s->late, g->events);
+        die("--late %" PRId64 " is more than half of %" PRId64 " events", s->late,
+            g->events);
     s->files = or_else(s->files, fmax(120, (double)g->events / FILE_ROWS_MAX));
     int64_t lines = g->events + s->duplicates + s->malformed + s->violations;
     g->lines_per_file = (lines + s->files - 1) / s->files;
@@ -1229,7 +994,7 @@ static void generator_init(generator *g, const options *o)
     g->org_ids = need((size_t)g->orgs, sizeof *g->org_ids);
     g->res = need((size_t)g->resources, sizeof *g->res);
     for (int64_t i = 0; i < g->orgs; i++)
-        make_id(g->org_ids[i], "org_", s->seed, RNG_ORG, (uint64_t)i);
+        make_id(g->org_ids[i], "org_", MASTER_ID_CHARS, s->seed, RNG_ORG, (uint64_t)i);
 }
 
 static void make_folders(const char *out)
@@ -1269,10 +1034,13 @@ int main(int argc, char **argv)
     finish(g.spikes_csv, "truth_spikes.csv");
     write_truth(&g);
     char cost[32];
-    fprintf(stdout, "%s: %" PRId64 " lines = %" PRId64 " accepted + %" PRId64 " negative cost + %"
-            PRId64 " violations + %" PRId64 " duplicates + %" PRId64 " malformed; %s USD\n",
-            g.opt.out, g.truth.lines, g.truth.accepted, g.truth.negative_cost, g.truth.violations,
-            g.truth.duplicates, g.truth.malformed, fixed_text(cost, g.truth.cost, 4));
+    fprintf(stdout,
+            "%s: %" PRId64 " lines = %" PRId64 " accepted + %" PRId64
+            " negative cost + %" PRId64 " violations + %" PRId64 " duplicates + %" PRId64
+            " malformed; %s USD\n",
+            g.opt.out, g.truth.lines, g.truth.accepted, g.truth.negative_cost,
+            g.truth.violations, g.truth.duplicates, g.truth.malformed,
+            fixed_text(cost, g.truth.cost, 4));
     free(g.org_ids);           /* allow: stand-alone program */
     free(g.res);               /* allow: stand-alone program */
     free(g.late);              /* allow: stand-alone program */
