@@ -1,0 +1,408 @@
+/*
+ * lang/plan.c - plan one bound table: read its body's tree, hand it to the stream or view
+ * planner; and the pieces of text that both are made of.
+ */
+#include "lang/plan_internal.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *const source_system[] = {
+    "_source_file", "_source_partition", "_source_offset", "_ordinal",
+    "_ingest_ts",   "_epoch",            "_rescued",       "_event_ts",
+};
+static const char *const stream_system[] = {
+    "_epoch", "_source_partition", "_source_offset", "_ordinal", "_event_ts",
+};
+
+void rdl_plan_refuse(rdl_planner *pl, const char *word, const char *hint, const char *fmt, ...)
+{
+    if (pl->refusal.why != NULL)
+        return; /* the first reason is the one to tell */
+    char why[500];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(why, sizeof why, fmt, ap);
+    va_end(ap);
+    pl->refusal = (rdl_plan_refusal){
+        .why = rdl_arena_strdup(pl->arena, why),
+        .hint = hint,
+        .word = rdl_arena_strdup(pl->arena, word),
+    };
+}
+
+static bool word_char(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* Past a comment or a quoted text that starts at p, else p. */
+static size_t skip_quiet(rdl_str s, size_t p)
+{
+    if (s.p[p] == '\'') {
+        for (p++; p < s.n && s.p[p] != '\''; p++)
+            ;
+        return p + 1 < s.n ? p + 1 : s.n;
+    }
+    if (s.p[p] == '-' && p + 1 < s.n && s.p[p + 1] == '-') {
+        while (p < s.n && s.p[p] != '\n')
+            p++;
+    }
+    return p;
+}
+
+rdl_pos rdl_plan_locate(const rdl_table *t, const char *word)
+{
+    rdl_str s = t->body_text;
+    size_t n = word != NULL ? strlen(word) : 0;
+    for (size_t p = 0; n > 0 && p + n <= s.n; p++) {
+        size_t next = skip_quiet(s, p);
+        if (next != p) {
+            p = next - 1;
+            continue;
+        }
+        bool fits = strncasecmp(s.p + p, word, n) == 0 && (p == 0 || !word_char(s.p[p - 1])) &&
+                    (p + n == s.n || !word_char(s.p[p + n]) || !word_char(word[n - 1]));
+        if (fits)
+            return (rdl_pos){t->body_pos.file, t->body_pos.at + (uint32_t)p, (uint32_t)n};
+    }
+    return t->body_pos;
+}
+
+const rdl_input *rdl_plan_input_of(const rdl_planner *pl, const json_t *base)
+{
+    if (!rdl_tree_is(base, "BASE_TABLE"))
+        return NULL;
+    rdl_str schema = rdl_str_of(rdl_tree_text(base, "schema_name"));
+    rdl_str name = rdl_str_of(rdl_tree_text(base, "table_name"));
+    const rdl_table *t = pl->table;
+    for (size_t i = 0; i < t->input_count; i++) {
+        const rdl_table *in = t->inputs[i].table;
+        if (rdl_str_eq_nocase(in->schema, schema) && rdl_str_eq_nocase(in->name, name))
+            return &t->inputs[i];
+    }
+    return NULL;
+}
+
+bool rdl_plan_is_stream_input(const rdl_planner *pl, const rdl_table *in)
+{
+    for (size_t i = 0; i < pl->table->input_count; i++)
+        if (pl->table->inputs[i].table == in && pl->table->inputs[i].stream)
+            return true;
+    return false;
+}
+
+const char *rdl_plan_ref_name(const json_t *ref)
+{
+    const char *alias = rdl_tree_text(ref, "alias");
+    return alias[0] != '\0' ? alias : rdl_tree_text(ref, "table_name");
+}
+
+/* Names the user wrote in the body of this system column. */
+typedef struct mention {
+    const char *name;
+    bool found;
+} mention;
+
+static bool visit_mention(void *arg, json_t *node)
+{
+    mention *m = arg;
+    if (strcasecmp(rdl_tree_column_name(node), m->name) == 0)
+        m->found = true;
+    return !m->found;
+}
+
+/* System columns of t that the body mentions: they are read beside the visible ones. */
+static void put_mentioned(rdl_planner *pl, const rdl_table *t, rdl_buf *out)
+{
+    bool source = t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_SNAPSHOT;
+    const char *const *names = source ? source_system : stream_system;
+    size_t n = source ? sizeof source_system / sizeof *source_system
+                      : sizeof stream_system / sizeof *stream_system;
+    for (size_t i = 0; t->kind != RDL_TABLE_VIEW && i < n; i++) {
+        mention m = {.name = names[i]};
+        rdl_tree_walk(pl->flat, visit_mention, &m);
+        if (m.found && rdl_schema_find(&t->columns, rdl_str_of(names[i])) < 0)
+            rdl_buf_printf(out, ", %s", names[i]);
+    }
+}
+
+rdl_code rdl_plan_relation(rdl_planner *pl, const json_t *base, const rdl_table *t,
+                           const char *prefix, const char *more_columns, json_t **out,
+                           rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_puts(&sql, "SELECT * FROM (SELECT ");
+    for (size_t i = 0; i < t->columns.n; i++) {
+        rdl_buf_puts(&sql, i > 0 ? ", " : "");
+        rdl_buf_put_sql_ident(&sql, t->columns.v[i].name);
+    }
+    put_mentioned(pl, t, &sql);
+    rdl_buf_puts(&sql, more_columns);
+    rdl_buf_puts(&sql, " FROM e.");
+    rdl_str relation = rdl_str_of(rdl_arena_printf(pl->arena, "%s%.*s", prefix,
+                                                   (int)t->full.n, t->full.p));
+    rdl_buf_put_sql_ident(&sql, relation);
+    rdl_buf_puts(&sql, ") AS ");
+    rdl_buf_put_sql_ident(&sql, rdl_str_of(rdl_plan_ref_name(base)));
+    json_t *query = NULL;
+    rdl_code rc = rdl_tree_parse(&pl->tree, rdl_buf_str(&sql), &query, err);
+    rdl_buf_fini(&sql);
+    if (rc != RDL_OK)
+        return rc;
+    *out = json_object_get(query, "from_table");
+    json_object_set(*out, "column_name_alias", json_object_get(base, "column_name_alias"));
+    json_object_set(*out, "sample", json_object_get(base, "sample"));
+    return RDL_OK;
+}
+
+typedef struct all_reading {
+    rdl_planner *pl;
+    rdl_err *err;
+    rdl_code rc;
+} all_reading;
+
+static json_t *swap_all(void *arg, json_t *node)
+{
+    all_reading *r = arg;
+    const rdl_input *in = rdl_plan_input_of(r->pl, node);
+    if (in == NULL || r->rc != RDL_OK)
+        return NULL;
+    const rdl_table *t = in->table;
+    if (t->kind == RDL_TABLE_STREAMING || t->kind == RDL_TABLE_SOURCE) {
+        json_t *relation = NULL;
+        r->rc = rdl_plan_relation(r->pl, node, t, "all:", "", &relation, r->err);
+        return relation;
+    }
+    json_t *copy = rdl_tree_clone(&r->pl->tree, node);
+    rdl_tree_alias(copy, rdl_plan_ref_name(node));
+    json_object_set_new(copy, "schema_name", json_string("e"));
+    json_object_set_new(copy, "table_name",
+                        json_string(rdl_arena_printf(r->pl->arena, "all:%.*s",
+                                                     (int)t->full.n, t->full.p)));
+    return copy;
+}
+
+rdl_code rdl_plan_read_all(rdl_planner *pl, json_t *node, rdl_err *err)
+{
+    all_reading r = {.pl = pl, .err = err};
+    rdl_tree_map(node, swap_all, &r);
+    return r.rc;
+}
+
+rdl_str rdl_plan_retarget(rdl_planner *pl, rdl_str sql, const char *from, const char *to,
+                          const rdl_table *t)
+{
+    rdl_buf out = {0}, old = {0}, now = {0};
+    int n = (int)t->full.n;
+    rdl_buf_put_sql_ident(
+        &old, rdl_str_of(rdl_arena_printf(pl->arena, "%s%.*s", from, n, t->full.p)));
+    rdl_buf_put_sql_ident(
+        &now, rdl_str_of(rdl_arena_printf(pl->arena, "%s%.*s", to, n, t->full.p)));
+    const char *p = sql.p, *at;
+    while ((at = strstr(p, rdl_buf_str(&old))) != NULL) {
+        rdl_buf_put(&out, p, (size_t)(at - p));
+        rdl_buf_puts(&out, rdl_buf_str(&now));
+        p = at + old.n;
+    }
+    rdl_buf_puts(&out, p);
+    rdl_str done = rdl_str_of(rdl_arena_strdup(pl->arena, rdl_buf_str(&out)));
+    rdl_buf_fini(&out);
+    rdl_buf_fini(&old);
+    rdl_buf_fini(&now);
+    return done;
+}
+
+rdl_str rdl_plan_cast_columns(rdl_planner *pl, rdl_str sql)
+{
+    rdl_buf out = {0};
+    rdl_buf_puts(&out, "SELECT ");
+    for (size_t i = 0; i < pl->table->columns.n; i++) {
+        const rdl_column *c = &pl->table->columns.v[i];
+        rdl_buf_puts(&out, i > 0 ? ", CAST(r." : "CAST(r.");
+        rdl_buf_put_sql_ident(&out, c->name);
+        rdl_buf_puts(&out, " AS ");
+        rdl_type_print(c->type, &out);
+        rdl_buf_puts(&out, ") AS ");
+        rdl_buf_put_sql_ident(&out, c->name);
+    }
+    rdl_buf_puts(&out, " FROM (");
+    rdl_buf_put(&out, sql.p, sql.n);
+    rdl_buf_puts(&out, ") AS r");
+    rdl_str done = rdl_str_of(rdl_arena_strdup(pl->arena, rdl_buf_str(&out)));
+    rdl_buf_fini(&out);
+    return done;
+}
+
+void rdl_plan_need(rdl_planner *pl, rdl_table ***list, size_t *n, rdl_table *t)
+{
+    for (size_t i = 0; i < *n; i++)
+        if ((*list)[i] == t)
+            return;
+    if (*list == NULL)
+        *list = RDL_NEWN(pl->arena, rdl_table *, pl->table->input_count);
+    (*list)[(*n)++] = t;
+}
+
+/* "type\x1ftype\x1f..." of one probe, cut into out; false when the count is another. */
+static bool cut_types(char *text, size_t n, const char **out)
+{
+    size_t got = 0;
+    for (char *p = text; p != NULL; got++) {
+        char *end = strchr(p, '\x1f');
+        if (end != NULL)
+            *end = '\0';
+        if (got < n)
+            out[got] = p;
+        p = end != NULL ? end + 1 : NULL;
+    }
+    return got == n;
+}
+
+/* Ask for the types of all exprs at once; false: DuckDB could not bind them together. */
+static rdl_code ask_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
+                          const char **out, bool *ok, rdl_err *err)
+{
+    rdl_tree *tr = &pl->tree;
+    json_t *probe = rdl_tree_keep(tr, json_copy(select));
+    json_t *list = rdl_tree_keep(tr, json_array());
+    for (size_t i = 0; i < n; i++) {
+        json_t *e = rdl_tree_keep(tr, json_copy(exprs[i]));
+        rdl_tree_alias(e, rdl_arena_printf(pl->arena, "t%zu", i));
+        json_array_append(list, e);
+    }
+    json_object_set(probe, "select_list", list);
+    json_object_set_new(probe, "modifiers", json_array());
+    json_object_set_new(probe, "group_expressions", json_array());
+    json_object_set_new(probe, "group_sets", json_array());
+    json_object_set_new(probe, "aggregate_handling", json_string("STANDARD_HANDLING"));
+    json_object_set_new(probe, "where_clause", json_null());
+    json_object_set_new(probe, "having", json_null());
+    json_object_set_new(probe, "qualify", json_null());
+    rdl_str text;
+    RDL_TRY(rdl_tree_print(tr, probe, &text, err));
+    char *types = NULL;
+    rdl_err ignored = {0};
+    const char *sql = rdl_arena_printf(
+        pl->arena,
+        "SELECT string_agg(column_type, chr(31) ORDER BY CAST(column_name[2:] AS INTEGER)) "
+        "FROM (DESCRIBE %s)",
+        text.p);
+    *ok = rdl_query_text(pl->conn, pl->arena, sql, &types, &ignored) == RDL_OK &&
+          types != NULL && cut_types(types, n, out);
+    return RDL_OK;
+}
+
+rdl_code rdl_plan_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
+                        const char **out, rdl_err *err)
+{
+    bool ok = n == 0;
+    if (n > 0)
+        RDL_TRY(ask_types(pl, select, exprs, n, out, &ok, err));
+    for (size_t i = 0; !ok && i < n; i++) {
+        bool one = false;
+        RDL_TRY(ask_types(pl, select, &exprs[i], 1, &out[i], &one, err));
+        if (!one)
+            out[i] = "";
+    }
+    return RDL_OK;
+}
+
+/* CTEs by name, while they are put in place of their references. */
+typedef struct inlining {
+    rdl_planner *pl;
+    json_t *entries; /* of one cte_map */
+} inlining;
+
+static json_t *swap_cte(void *arg, json_t *node)
+{
+    inlining *in = arg;
+    if (!rdl_tree_is(node, "BASE_TABLE") || rdl_tree_has(node, "schema_name"))
+        return NULL;
+    rdl_tree *tr = &in->pl->tree;
+    for (size_t i = json_array_size(in->entries); i-- > 0;) {
+        json_t *entry = json_array_get(in->entries, i);
+        if (strcasecmp(rdl_tree_text(entry, "key"), rdl_tree_text(node, "table_name")) != 0)
+            continue;
+        json_t *cte = json_object_get(entry, "value");
+        json_t *query = rdl_tree_clone(tr, json_object_get(cte, "query"));
+        json_t *names = rdl_tree_has(node, "column_name_alias")
+                            ? json_object_get(node, "column_name_alias")
+                            : json_object_get(cte, "aliases");
+        return rdl_tree_keep(
+            tr, json_pack("{s:s, s:s, s:n, s:i, s:O, s:O}", "type", "SUBQUERY", "alias",
+                          rdl_plan_ref_name(node), "sample", "query_location", 0, "subquery",
+                          query, "column_name_alias", names));
+    }
+    return NULL;
+}
+
+static bool inline_ctes(void *arg, json_t *node)
+{
+    rdl_planner *pl = arg;
+    json_t *map = json_object_get(node, "cte_map");
+    json_t *entries = json_object_get(map, "map");
+    size_t n = json_array_size(entries);
+    if (n == 0)
+        return true;
+    /* A later CTE may name an earlier one: put each into those after it, then into the body. */
+    for (size_t i = 0; i < n; i++) {
+        json_t *value = json_object_get(json_array_get(entries, i), "value");
+        if (rdl_tree_find_type(value, "RECURSIVE_CTE_NODE") != NULL)
+            return true;
+        json_t *before = rdl_tree_keep(&pl->tree, json_array());
+        for (size_t j = 0; j < i; j++)
+            json_array_append(before, json_array_get(entries, j));
+        inlining in = {.pl = pl, .entries = before};
+        rdl_tree_map(value, swap_cte, &in);
+    }
+    json_t *keep = rdl_tree_keep(&pl->tree, json_copy(entries));
+    json_array_clear(entries);
+    inlining in = {.pl = pl, .entries = keep};
+    rdl_tree_map(node, swap_cte, &in);
+    return true;
+}
+
+/* schema.table.column as table.column: the relations that texts read have no such schema. */
+static bool shorten_column(void *arg, json_t *node)
+{
+    const rdl_planner *pl = arg;
+    json_t *names = json_object_get(node, "column_names");
+    if (!rdl_tree_class(node, "COLUMN_REF") || json_array_size(names) < 3)
+        return true;
+    rdl_str schema = rdl_str_of(json_string_value(json_array_get(names, 0)));
+    rdl_str name = rdl_str_of(json_string_value(json_array_get(names, 1)));
+    for (size_t i = 0; i < pl->table->input_count; i++) {
+        const rdl_table *in = pl->table->inputs[i].table;
+        if (rdl_str_eq_nocase(in->schema, schema) && rdl_str_eq_nocase(in->name, name)) {
+            json_array_remove(names, 0);
+            break;
+        }
+    }
+    return true;
+}
+
+static rdl_code plan_body(rdl_planner *pl, rdl_err *err)
+{
+    rdl_table *t = pl->table;
+    const char *text = rdl_arena_strndup(pl->arena, t->body.p, t->body.n);
+    RDL_TRY(rdl_tree_parse(&pl->tree, text, &pl->body, err));
+    rdl_tree_walk(pl->body, shorten_column, pl);
+    pl->flat = rdl_tree_clone(&pl->tree, pl->body);
+    rdl_tree_walk(pl->flat, inline_ctes, pl);
+    return t->kind == RDL_TABLE_STREAMING ? rdl_plan_stream(pl, err) : rdl_plan_view(pl, err);
+}
+
+rdl_code rdl_plan_table(rdl_arena *a, rdl_conn *conn, const rdl_pipeline *p, rdl_table *t,
+                        rdl_diags *diags, rdl_err *err)
+{
+    if (t->kind != RDL_TABLE_STREAMING && t->kind != RDL_TABLE_VIEW)
+        return RDL_OK;
+    rdl_planner pl = {.arena = a, .conn = conn, .pipeline = p, .table = t, .diags = diags};
+    rdl_tree_init(&pl.tree, a, conn);
+    rdl_code rc = plan_body(&pl, err);
+    rdl_tree_fini(&pl.tree);
+    return rdl_err_in(rc, err, "planning %.*s", (int)t->full.n, t->full.p);
+}

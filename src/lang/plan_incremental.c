@@ -1,0 +1,258 @@
+/*
+ * lang/plan_incremental.c - a GROUP BY whose aggregates all merge: partial over the epoch's
+ * changes, a native merge into keyed state, final over the touched groups.
+ */
+#include "lang/plan_internal.h"
+
+#include <string.h>
+#include <strings.h>
+
+json_t *rdl_plan_select_keys(rdl_planner *pl, json_t *select, json_t *list, size_t keys)
+{
+    rdl_tree *tr = &pl->tree;
+    json_t *copy = rdl_tree_clone(tr, select);
+    json_t *groups = json_array(), *set = json_array(), *sets = json_array();
+    for (size_t i = 0; i < keys; i++) {
+        json_array_append(groups, rdl_tree_position(tr, i + 1));
+        json_array_append_new(set, json_integer((json_int_t)i));
+    }
+    if (keys > 0)
+        json_array_append(sets, set);
+    json_decref(set);
+    json_object_set(copy, "select_list", list);
+    json_object_set_new(copy, "group_expressions", groups);
+    json_object_set_new(copy, "group_sets", sets);
+    json_object_set_new(copy, "modifiers", json_array());
+    json_object_set_new(copy, "having", json_null());
+    json_object_set_new(copy, "qualify", json_null());
+    json_object_set_new(copy, "aggregate_handling", json_string("STANDARD_HANDLING"));
+    return copy;
+}
+
+static bool visit_order(void *arg, json_t *node)
+{
+    static const char *const names[] = {
+        "first", "last", "any_value", "arbitrary", "arg_min", "arg_max", "argmin", "argmax",
+        "min_by", "max_by", "arg_min_null", "arg_max_null", "list", "array_agg", "string_agg",
+        "group_concat", "listagg", "json_group_array", "row_number", "ntile", "lag", "lead",
+        "first_value", "last_value", "nth_value"};
+    bool *found = arg;
+    const char *name = rdl_tree_text(node, "function_name");
+    for (size_t i = 0; !*found && name[0] != '\0' && i < sizeof names / sizeof *names; i++)
+        *found = strcasecmp(name, names[i]) == 0;
+    if (rdl_tree_class(node, "WINDOW") && (strstr(rdl_tree_text(node, "start"), "ROWS") != NULL ||
+                                           strstr(rdl_tree_text(node, "end"), "ROWS") != NULL))
+        *found = true;
+    return !*found;
+}
+
+bool rdl_plan_needs_order(json_t *select)
+{
+    bool found = false;
+    rdl_tree_walk(json_object_get(select, "select_list"), visit_order, &found);
+    rdl_tree_walk(json_object_get(select, "having"), visit_order, &found);
+    rdl_tree_walk(json_object_get(select, "qualify"), visit_order, &found);
+    return found;
+}
+
+void rdl_plan_prove_key(rdl_planner *pl, json_t *select)
+{
+    rdl_table *t = pl->table;
+    json_t *groups = json_object_get(select, "group_expressions");
+    json_t *items = json_object_get(select, "select_list");
+    size_t n = json_array_size(groups);
+    if (t->primary_key_count > 0 || n == 0 || json_array_size(items) != t->columns.n)
+        return;
+    size_t *key = RDL_NEWN(pl->arena, size_t, n);
+    for (size_t g = 0; g < n; g++) {
+        size_t i = 0;
+        while (i < json_array_size(items) &&
+               !rdl_tree_equal(json_array_get(items, i), json_array_get(groups, g)))
+            i++;
+        if (i == json_array_size(items))
+            return;
+        key[g] = i;
+    }
+    t->primary_key = key;
+    t->primary_key_count = n;
+}
+
+/* Group expressions and aggregate calls, replaced by what the states relation has. */
+typedef struct finishing {
+    rdl_planner *pl;
+    json_t *groups;
+    json_t **keys; /* by group */
+    const rdl_decomposed *parts;
+} finishing;
+
+static json_t *swap_final(void *arg, json_t *node)
+{
+    const finishing *f = arg;
+    json_t *with = NULL;
+    if (!rdl_tree_has(node, "class"))
+        return NULL;
+    for (size_t i = 0; with == NULL && i < json_array_size(f->groups); i++)
+        if (rdl_tree_equal(json_array_get(f->groups, i), node))
+            with = f->keys[i];
+    for (size_t i = 0; with == NULL && i < f->parts->calls.n; i++)
+        if (rdl_tree_equal(f->parts->calls.v[i], node))
+            with = f->parts->finals.v[i];
+    if (with == NULL && rdl_tree_class(node, "COLUMN_REF"))
+        rdl_plan_refuse(f->pl, rdl_tree_column_name(node), NULL,
+                        "column %s is neither grouped nor aggregated as written",
+                        rdl_tree_column_name(node));
+    if (with == NULL)
+        return NULL;
+    json_t *copy = rdl_tree_clone(&f->pl->tree, with);
+    rdl_tree_alias(copy, rdl_tree_text(node, "alias"));
+    return copy;
+}
+
+/* k0.. in their closed types: casts for the partial, and back for the final. */
+typedef struct key_texts {
+    json_t **in, **out; /* by group */
+} key_texts;
+
+static rdl_code plan_keys(rdl_planner *pl, rdl_view_plan *plan, json_t *select, key_texts *keys,
+                          rdl_err *err)
+{
+    json_t *groups = json_object_get(select, "group_expressions");
+    size_t n = json_array_size(groups);
+    json_t **exprs = RDL_NEWN(pl->arena, json_t *, n + 1);
+    const char **types = RDL_NEWN(pl->arena, const char *, n + 1);
+    const char **texts = RDL_NEWN(pl->arena, const char *, 2 * n + 1);
+    json_t **trees = RDL_NEWN(pl->arena, json_t *, 2 * n + 1);
+    plan->key_types = RDL_NEWN(pl->arena, const rdl_type *, n + 1);
+    plan->key_count = n;
+    for (size_t i = 0; i < n; i++)
+        exprs[i] = json_array_get(groups, i);
+    RDL_TRY(rdl_plan_types(pl, select, exprs, n, types, err));
+    for (size_t i = 0; i < n; i++) {
+        const rdl_type *t = rdl_plan_closed_type(pl, types[i]);
+        if (t == NULL) {
+            rdl_plan_refuse(pl, "GROUP BY", NULL, "a group key is of the type %s",
+                            types[i][0] != '\0' ? types[i] : "unknown");
+            return RDL_OK;
+        }
+        rdl_buf b = {0};
+        rdl_type_print(t, &b);
+        plan->key_types[i] = t;
+        texts[2 * i] = rdl_arena_printf(pl->arena, "CAST(\"$1\" AS %s) AS k%zu",
+                                        rdl_buf_str(&b), i);
+        texts[2 * i + 1] = rdl_arena_printf(pl->arena, "CAST(k%zu AS %s)", i, types[i]);
+        rdl_buf_fini(&b);
+    }
+    RDL_TRY(rdl_tree_exprs(&pl->tree, texts, 2 * n, trees, err));
+    keys->in = RDL_NEWN(pl->arena, json_t *, n + 1);
+    keys->out = RDL_NEWN(pl->arena, json_t *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        keys->in[i] = rdl_tree_bind(&pl->tree, trees[2 * i], &exprs[i], 1);
+        keys->out[i] = trees[2 * i + 1];
+    }
+    return RDL_OK;
+}
+
+static rdl_code plan_partial(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
+                             const key_texts *keys, const rdl_decomposed *parts,
+                             rdl_thread_identity identity, rdl_err *err)
+{
+    json_t *list = rdl_tree_keep(&pl->tree, json_array()), *count = NULL;
+    const char *text = "count(*) AS n";
+    RDL_TRY(rdl_tree_exprs(&pl->tree, &text, 1, &count, err));
+    for (size_t i = 0; i < plan->key_count; i++)
+        json_array_append(list, keys->in[i]);
+    json_array_append(list, count);
+    for (size_t i = 0; i < parts->slot_exprs.n; i++) {
+        rdl_tree_alias(parts->slot_exprs.v[i], rdl_arena_printf(pl->arena, "s%zu", i));
+        json_array_append(list, parts->slot_exprs.v[i]);
+    }
+    json_t *partial = rdl_plan_select_keys(pl, select, list, plan->key_count);
+    rdl_thread th = {.pl = pl, .driving = plan->driving, .prefix = "new:", .identity = identity};
+    RDL_TRY(rdl_plan_thread_bottom(&th, partial, 0, err));
+    if (pl->refusal.why != NULL)
+        return RDL_OK;
+    RDL_TRY(rdl_plan_read_all(pl, partial, err));
+    RDL_TRY(rdl_tree_print(&pl->tree, partial, &plan->partial_new_sql, err));
+    plan->partial_old_sql =
+        rdl_plan_retarget(pl, plan->partial_new_sql, "new:", "old:", plan->driving);
+    plan->partial_all_sql =
+        rdl_plan_retarget(pl, plan->partial_new_sql, "new:", "all:", plan->driving);
+    return RDL_OK;
+}
+
+static rdl_code plan_final(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
+                           const key_texts *keys, const rdl_decomposed *parts, rdl_err *err)
+{
+    const rdl_table *t = pl->table;
+    finishing f = {.pl = pl,
+                   .groups = json_object_get(select, "group_expressions"),
+                   .keys = keys->out,
+                   .parts = parts};
+    json_t *list = rdl_tree_clone(&pl->tree, json_object_get(select, "select_list"));
+    json_t *having = rdl_tree_clone(&pl->tree, json_object_get(select, "having"));
+    rdl_tree_map(list, swap_final, &f);
+    having = rdl_tree_map(having, swap_final, &f);
+    if (pl->refusal.why != NULL)
+        return RDL_OK;
+    rdl_buf from = {0};
+    rdl_buf_puts(&from, "SELECT 1 FROM e.");
+    rdl_buf_put_sql_ident(
+        &from, rdl_str_of(rdl_arena_printf(pl->arena, "states:%.*s", (int)t->full.n, t->full.p)));
+    json_t *query = NULL;
+    rdl_code rc = rdl_tree_parse(&pl->tree, rdl_buf_str(&from), &query, err);
+    rdl_buf_fini(&from);
+    RDL_TRY(rc);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        rdl_tree_alias(json_array_get(list, i),
+                       rdl_arena_strndup(pl->arena, t->columns.v[i].name.p,
+                                         t->columns.v[i].name.n));
+    json_object_set(query, "select_list", list);
+    json_object_set(query, "where_clause", having);
+    rdl_str text;
+    RDL_TRY(rdl_tree_print(&pl->tree, query, &text, err));
+    plan->final_sql = rdl_plan_cast_columns(pl, text);
+    return RDL_OK;
+}
+
+static void take_slots(rdl_view_plan *plan, const rdl_decomposed *parts)
+{
+    plan->slots = parts->slots.v;
+    plan->slot_count = parts->slots.n;
+    plan->may_subtract = true;
+    for (size_t i = 0; i < plan->slot_count; i++)
+        if (plan->slots[i].kind == RDL_SLOT_MIN || plan->slots[i].kind == RDL_SLOT_MAX)
+            plan->may_subtract = false;
+}
+
+rdl_code rdl_plan_incremental(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
+                              rdl_thread_identity identity, rdl_err *err)
+{
+    json_t *items = json_object_get(select, "select_list");
+    json_t *having = json_object_get(select, "having");
+    if (json_array_size(items) != pl->table->columns.n)
+        rdl_plan_refuse(pl, "*", NULL, "a star stands beside aggregates");
+    if (rdl_tree_find_type(items, "SUBQUERY") != NULL ||
+        rdl_tree_find_type(having, "SUBQUERY") != NULL)
+        rdl_plan_refuse(pl, "SELECT", NULL, "a subquery stands beside aggregates");
+    if (pl->refusal.why != NULL)
+        return RDL_OK;
+    size_t n = json_array_size(items);
+    json_t **exprs = RDL_NEWN(pl->arena, json_t *, n + 1);
+    for (size_t i = 0; i < n; i++)
+        exprs[i] = json_array_get(items, i);
+    exprs[n] = having;
+    const char *const *names;
+    size_t name_count = rdl_thread_columns(identity, &names);
+    rdl_decomposed parts = {0};
+    key_texts keys = {0};
+    RDL_TRY(rdl_plan_decompose(pl, select, exprs, n + 1, names, name_count, &parts, err));
+    if (pl->refusal.why == NULL)
+        RDL_TRY(plan_keys(pl, plan, select, &keys, err));
+    if (pl->refusal.why == NULL)
+        RDL_TRY(plan_final(pl, plan, select, &keys, &parts, err));
+    if (pl->refusal.why == NULL)
+        RDL_TRY(plan_partial(pl, plan, select, &keys, &parts, identity, err));
+    if (pl->refusal.why == NULL)
+        take_slots(plan, &parts);
+    return RDL_OK;
+}

@@ -1,0 +1,161 @@
+/*
+ * lang/plan_internal.h - what the files of the planner share.
+ *
+ * The planner works on one table at a time:
+ *
+ *   plan.c            entry: parse the body, choose, relations that each text reads
+ *   plan_thread.c     carries row identity through SELECT, JOIN, WHERE, UNNEST, UNION ALL
+ *   plan_stream.c     streaming tables
+ *   plan_view.c       materialized views: which mode, and why
+ *   plan_aggregate.c  aggregates as mergeable slots, and as our own functions in batch text
+ *   plan_resolve.c    aliases and GROUP BY shorthands spelled out
+ *   plan_chain.c      from the outermost SELECT down to the driving table
+ *   plan_incremental.c partial, merge, final
+ *   plan_groups.c     keys by which a view can be recomputed piece by piece
+ *   plan_check.c      constraints as SQL
+ */
+#ifndef RDL_LANG_PLAN_INTERNAL_H
+#define RDL_LANG_PLAN_INTERNAL_H
+
+#include "lang/plan.h"
+#include "lang/tree.h"
+
+/* Why something cannot be done: becomes an error (streaming tables) or a reason (views). */
+typedef struct rdl_plan_refusal {
+    char *why;        /* NULL: none */
+    const char *hint; /* may be NULL */
+    char *word;       /* what to look for in the text, for the position; may be NULL */
+} rdl_plan_refusal;
+
+typedef struct rdl_planner {
+    rdl_arena *arena;
+    rdl_conn *conn;
+    const rdl_pipeline *pipeline;
+    rdl_table *table;
+    rdl_diags *diags;
+    rdl_tree tree;
+    json_t *body; /* the query as written; never changed */
+    json_t *flat; /* CTEs put in place, schema-qualified columns shortened; never changed */
+    rdl_plan_refusal refusal;
+} rdl_planner;
+
+/* plan.c */
+void rdl_plan_refuse(rdl_planner *pl, const char *word, const char *hint, const char *fmt, ...)
+    RDL_PRINTF(4, 5);
+rdl_pos rdl_plan_locate(const rdl_table *t, const char *word);
+/* The input that a base table names, or NULL. */
+const rdl_input *rdl_plan_input_of(const rdl_planner *pl, const json_t *base);
+bool rdl_plan_is_stream_input(const rdl_planner *pl, const rdl_table *t);
+/* Every base table left over becomes e."all:<t>" with visible columns only; in place. */
+RDL_MUST rdl_code rdl_plan_read_all(rdl_planner *pl, json_t *node, rdl_err *err);
+/* (SELECT <columns> FROM e."<prefix><t>") AS alias, as a table reference. */
+RDL_MUST rdl_code rdl_plan_relation(rdl_planner *pl, const json_t *base, const rdl_table *t,
+                                    const char *prefix, const char *more_columns,
+                                    json_t **out, rdl_err *err);
+/* text with e."<from><full>" read as e."<to><full>". */
+rdl_str rdl_plan_retarget(rdl_planner *pl, rdl_str sql, const char *from, const char *to,
+                          const rdl_table *t);
+/* The name under which a table reference's columns are qualified. */
+const char *rdl_plan_ref_name(const json_t *ref);
+/* SELECT CAST(c AS its type) AS c, ... FROM (sql): exactly the visible columns. */
+rdl_str rdl_plan_cast_columns(rdl_planner *pl, rdl_str sql);
+void rdl_plan_need(rdl_planner *pl, rdl_table ***list, size_t *n, rdl_table *t);
+/* DuckDB's type of expressions in the scope of select's FROM; "" where it cannot say. */
+RDL_MUST rdl_code rdl_plan_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
+                                 const char **out, rdl_err *err);
+
+/* plan_thread.c */
+typedef enum rdl_thread_identity {
+    RDL_THREAD_NONE,     /* rows only */
+    RDL_THREAD_IDENTITY, /* __rdl_epoch, __rdl_partition, __rdl_offset, __rdl_ordinal */
+    RDL_THREAD_EVENT,    /* these and __rdl_event */
+    RDL_THREAD_ROW,      /* __rdl_row: the key of all visible columns */
+} rdl_thread_identity;
+
+typedef struct rdl_thread {
+    rdl_planner *pl;
+    const rdl_table *driving; /* NULL: any STREAM input */
+    const char *prefix;       /* "new:" or "all:" */
+    rdl_thread_identity identity;
+    /* Found on the way: */
+    bool fans, fans_hop, filters, unions;
+    size_t leaves;
+} rdl_thread;
+
+size_t rdl_thread_columns(rdl_thread_identity identity, const char *const **out_names);
+/* Rewrite a table reference of a FROM; *ref is replaced.  A refusal is left in pl. */
+RDL_MUST rdl_code rdl_thread_from(rdl_thread *th, json_t **ref, json_t *exclude, rdl_err *err);
+/* Rewrite a query in place so that it gives the identity columns after its own. */
+RDL_MUST rdl_code rdl_thread_query(rdl_thread *th, json_t *query, rdl_err *err);
+bool rdl_thread_holds(const rdl_thread *th, json_t *node); /* the driving table is below */
+/* Stars in select's list do not show these columns of the FROM item called holder. */
+void rdl_thread_hide(json_t *select, json_t *exclude, const char *holder);
+bool rdl_plan_is_aggregate(const char *function);
+json_t *rdl_plan_find_aggregate(json_t *expr); /* outside subqueries and windows; or NULL */
+json_t *rdl_plan_find_window(json_t *expr);
+
+/* plan_check.c: a SELECT over `from_sql` (visible columns and `more`) that adds _c0.. */
+rdl_str rdl_plan_check_sql(rdl_planner *pl, const char *from_sql);
+/* The visible columns of from_sql's rows that stay: DROP ROW and QUARANTINE leave. */
+rdl_str rdl_plan_keep_sql(rdl_planner *pl, rdl_str sql);
+
+/* plan_aggregate.c */
+/*
+ * Replace aggregates whose result depends on order or rounding, all over the tree, while base
+ * tables still have their own names.  The identity columns are visible in `bottom` alone.
+ */
+RDL_MUST rdl_code rdl_plan_exact(rdl_planner *pl, json_t *query, json_t *bottom,
+                                 const char *const *identity, size_t identity_count,
+                                 rdl_err *err);
+typedef struct rdl_decomposed {
+    RDL_VEC(rdl_slot) slots;
+    RDL_VEC(json_t *) slot_exprs; /* over the FROM */
+    RDL_VEC(json_t *) calls;      /* the aggregate calls, distinct */
+    RDL_VEC(json_t *) finals;     /* by call, over n, s0.. */
+} rdl_decomposed;
+/* Slots for every aggregate of exprs; a refusal is left in pl. */
+RDL_MUST rdl_code rdl_plan_decompose(rdl_planner *pl, json_t *select, json_t *const *exprs,
+                                     size_t n, const char *const *identity,
+                                     size_t identity_count, rdl_decomposed *out, rdl_err *err);
+/* The closed type in which a DuckDB type travels, or NULL. */
+const rdl_type *rdl_plan_closed_type(rdl_planner *pl, const char *duck_type);
+
+/* plan_stream.c, plan_view.c */
+RDL_MUST rdl_code rdl_plan_stream(rdl_planner *pl, rdl_err *err);
+RDL_MUST rdl_code rdl_plan_view(rdl_planner *pl, rdl_err *err);
+
+/* plan_incremental.c: for a resolved SELECT that groups; a refusal is left in pl. */
+RDL_MUST rdl_code rdl_plan_incremental(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
+                                       rdl_thread_identity identity, rdl_err *err);
+/* GROUP BY keys that are all visible columns are a key of the view. */
+void rdl_plan_prove_key(rdl_planner *pl, json_t *select);
+/* Whether an answer could depend on the order of rows: identity must break ties. */
+bool rdl_plan_needs_order(json_t *select);
+/* select with this list, a FROM and a WHERE alone, and GROUP BY its first `keys` items. */
+json_t *rdl_plan_select_keys(rdl_planner *pl, json_t *select, json_t *list, size_t keys);
+
+/* plan_resolve.c: in place; a refusal is left in pl. */
+RDL_MUST rdl_code rdl_plan_resolve(rdl_planner *pl, json_t *select, rdl_err *err);
+bool rdl_plan_is_grouped(json_t *select);
+bool rdl_plan_is_windowed(json_t *select);
+
+/* plan_chain.c */
+enum { RDL_CHAIN_MAX = 16 };
+typedef struct rdl_chain {
+    json_t *level[RDL_CHAIN_MAX]; /* SELECT nodes, outermost first */
+    json_t *ref[RDL_CHAIN_MAX];   /* the FROM item that holds the driving table */
+    size_t n;
+    int bottom; /* lowest level that folds rows; -1: none does */
+} rdl_chain;
+/* false: the driving table is not reached through FROM clauses alone. */
+bool rdl_plan_chain(const rdl_thread *th, json_t *query, rdl_chain *out);
+size_t rdl_plan_count_driving(const rdl_thread *th, json_t *query);
+/* Thread the FROM of this level of query, in place. */
+RDL_MUST rdl_code rdl_plan_thread_bottom(rdl_thread *th, json_t *query, int bottom, rdl_err *err);
+
+/* plan_groups.c: texts of the GROUPS mode for a query whose levels are resolved.
+ * *done false: no keys; a refusal is left in pl. */
+RDL_MUST rdl_code rdl_plan_groups(rdl_planner *pl, rdl_view_plan *plan, json_t *query,
+                                  rdl_thread_identity identity, bool *done, rdl_err *err);
+
+#endif
