@@ -294,8 +294,381 @@ static void replace_changes_only_the_named_partitions(void **state)
     assert_string_equal(ask(w, "SELECT sum(i) || ' ' || count(*) FROM $T"), "1 1");
 }
 
-int main(void)
+static void new_columns_are_added_and_others_refused(void **state)
 {
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT)", "p");
+    append(w, &t, "SELECT 1 AS i, 'a' AS p", 1);
+    rdl_lake_table wider = table_of(w, "STRUCT(i INTEGER, p TEXT, n DECIMAL(9,2), j JSON)", "p");
+    append(w, &wider, NULL, 2);
+    assert_string_equal(ask(w, "SELECT count(*) || coalesce(max(n)::TEXT, '-') FROM $T"), "1-");
+    append(w, &wider, "SELECT 2 AS i, 'a' AS p, 2.5 AS n, '[]' AS j", 2);
+    assert_string_equal(ask(w, "SELECT string_agg(i || coalesce(n::TEXT, '-'), ' ' ORDER BY i) FROM $T"), "1- 22.50");
+    assert_int_equal(load(w, 0).schema.n, 2);
+    rdl_lake_result r;
+    const rdl_lake_commit_info info = at_epoch(3);
+    const rdl_lake_table changed = table_of(w, "STRUCT(i BIGINT, p TEXT, n DECIMAL(9,2), j JSON)", "p");
+    FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &changed, "SELECT 1", NULL, &info, &r, &w->err));
+    assert_non_null(strstr(w->err.msg, "\"i\""));
+    FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &t, "SELECT 1", NULL, &info, &r, &w->err));
+    assert_non_null(strstr(w->err.msg, "\"n\""));
+    const rdl_lake_table unkeyed = table_of(w, "STRUCT(i INTEGER, p TEXT, n DECIMAL(9,2), j JSON)", NULL);
+    FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &unkeyed, "SELECT 1", NULL, &info, &r, &w->err));
+}
+
+static void a_version_is_found_by_its_time(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER)", NULL);
+    for (uint64_t e = 1; e <= 4; e++)
+        append(w, &t, "SELECT 1 AS i", e);
+    int64_t v = -1;
+    OK(rdl_lake_version_at(w->table, at_epoch(3).timestamp_us + 999999, &v, &w->err));
+    assert_int_equal(v, 2);
+    OK(rdl_lake_version_at(w->table, at_epoch(1).timestamp_us, &v, &w->err));
+    assert_int_equal(v, 0);
+    FAILS(RDL_EUSAGE, rdl_lake_version_at(w->table, at_epoch(1).timestamp_us - 1, &v, &w->err));
+    assert_string_equal(ask_at(w, 1, "SELECT count(*) FROM $T"), "2");
+    rdl_lake_snapshot s;
+    FAILS(RDL_EUSAGE, rdl_lake_load(&w->arena, w->table, ROOT, 9, &s, &w->err));
+    rdl_lake_version *h;
+    size_t n;
+    OK(rdl_lake_history(&w->arena, w->table, &h, &n, &w->err));
+    assert_int_equal(n, 4);
+    assert_int_equal(h[0].version, 3);
+    assert_int_equal(h[0].txn_version, 4);
+    assert_string_equal(h[3].operation, "STREAMING UPDATE");
+}
+
+static void compaction_keeps_rows_exactly(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT)", "p");
+    for (uint64_t e = 1; e <= 6; e++)
+        append(w, &t, "SELECT i, ['a', '', NULL][i % 3 + 1] AS p FROM range(30) x(i)", e);
+    rdl_lake_table wider = table_of(w, "STRUCT(i INTEGER, p TEXT, n BIGINT)", "p");
+    append(w, &wider, "SELECT 1 AS i, 'b' AS p, 5 AS n", 7);
+    const char *sum = "SELECT count(*) || ' ' || sum(i) || ' ' || count(p) || ' ' || count(DISTINCT p) || ' ' || sum(n) FROM $T";
+    const char *before = ask(w, sum);
+    rdl_lake_result r;
+    const rdl_lake_commit_info info = {"OPTIMIZE", 7, at_epoch(7).timestamp_us};
+    OK(rdl_lake_compact(w->conn, &t, NULL, &info, &r, &w->err));
+    assert_int_equal(r.files_removed, 18);
+    assert_int_equal(r.files_added, 3);
+    assert_int_equal(r.rows_added, 180);
+    assert_string_equal(ask(w, sum), before);
+    assert_int_equal(load(w, -1).file_count, 4);
+    assert_int_equal(load(w, -1).txn_version, 7);
+    assert_false(load(w, -1).files[0].data_change && load(w, -1).files[1].data_change && load(w, -1).files[2].data_change && load(w, -1).files[3].data_change);
+    OK(rdl_lake_compact(w->conn, &t, NULL, &info, &r, &w->err));
+    assert_true(r.already);
+    size_t removed = 0;
+    OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
+    assert_int_equal(removed, 0);
+    assert_string_equal(ask_at(w, 6, sum), before);
+}
+
+static void clean_log(world *w, int64_t upto)
+{
+    for (int64_t v = 0; v < upto; v++)
+        OK(rdl_fs_unlink(rdl_delta_commit_path(&w->arena, w->table, v), &w->err));
+}
+
+static void a_checkpoint_stands_for_the_cleaned_log(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT, j JSON)", "p");
+    bool made = true;
+    for (uint64_t e = 1; e <= 12; e++) {
+        append(w, &t, "SELECT i, [NULL, 'ü/%'][i % 2 + 1] AS p, '[]' AS j FROM range(4) x(i)", e);
+        OK(rdl_lake_checkpoint(w->conn, &t, false, &made, &w->err));
+        assert_int_equal(made, e == 10);
+    }
+    rdl_lake_result r;
+    const rdl_lake_commit_info info = at_epoch(13);
+    OK(rdl_lake_replace(w->conn, &t, "SELECT 9 AS i, NULL AS p, NULL AS j", "SELECT NULL::TEXT AS p", NULL, &info, &r, &w->err));
+    OK(rdl_lake_checkpoint(w->conn, &t, true, &made, &w->err));
+    assert_true(made);
+    append(w, &t, "SELECT 10 AS i, 'x' AS p, NULL AS j", 14);
+    const char *sum = "SELECT count(*) || ' ' || sum(i) || ' ' || count(p) || ' ' || count(j) FROM $T";
+    const char *before = ask(w, sum);
+    const rdl_lake_snapshot was = load(w, -1);
+    clean_log(w, 13);
+    for (int round = 0; round < 2; round++) {
+        const rdl_lake_snapshot s = load(w, -1);
+        assert_string_equal(ask(w, sum), before);
+        assert_int_equal(s.txn_version, 14);
+        assert_int_equal(s.file_count, was.file_count);
+        assert_int_equal(s.rows, was.rows);
+        for (size_t i = 0; i < s.file_count; i++) {
+            assert_string_equal(s.files[i].path, was.files[i].path);
+            assert_string_equal(s.files[i].stats, was.files[i].stats);
+        }
+        assert_string_equal(s.table_id, was.table_id);
+        rdl_lake_snapshot old;
+        FAILS(RDL_EUSAGE, rdl_lake_load(&w->arena, w->table, ROOT, 11, &old, &w->err));
+        /* And once more from the Parquet file, since our copy does not check out. */
+        const char *copy = rdl_arena_printf(&w->arena, "%s/_delta_log/_raudal.%020d.jsonl", w->table, 12);
+        rdl_buf b = {0};
+        OK(rdl_fs_read(copy, 0, &b, &w->err));
+        b.p[b.n / 2] ^= 1;
+        OK(rdl_fs_write_durable(copy, b.p, b.n, &w->err));
+        rdl_buf_fini(&b);
+    }
+}
+
+static void vacuum_keeps_what_the_retention_says(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER)", NULL);
+    rdl_lake_result r;
+    rdl_lake_commit_info info = at_epoch(2);
+    append(w, &t, "SELECT 1 AS i", 1);
+    OK(rdl_lake_replace(w->conn, &t, "SELECT 2 AS i", NULL, NULL, &info, &r, &w->err));
+    char **paths;
+    size_t n;
+    const int64_t removed_at = at_epoch(2).timestamp_us;
+    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 6 * DAY_US, 7 * DAY_US, 30 * DAY_US, false, &paths, &n, &w->err));
+    assert_int_equal(n, 0);
+    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 8 * DAY_US, 7 * DAY_US, 30 * DAY_US, true, &paths, &n, &w->err));
+    assert_int_equal(n, 1);
+    assert_int_equal(data_files(w), 2);
+    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 8 * DAY_US, 7 * DAY_US, 30 * DAY_US, false, &paths, &n, &w->err));
+    assert_int_equal(data_files(w), 1);
+    assert_string_equal(ask(w, "SELECT sum(i) FROM $T"), "2");
+
+    bool made;
+    OK(rdl_lake_checkpoint(w->conn, &t, true, &made, &w->err));
+    append(w, &t, "SELECT 3 AS i", 3);
+    const int64_t later = rdl_now_us(&rdl_clock_system) + 31 * DAY_US;
+    OK(rdl_lake_vacuum(&w->arena, w->table, later, 7 * DAY_US, 30 * DAY_US, false, &paths, &n, &w->err));
+    assert_int_equal(n, 1);
+    assert_string_equal(paths[0], "_delta_log/00000000000000000000.json");
+    assert_string_equal(ask(w, "SELECT sum(i) FROM $T"), "5");
+}
+
+static void flip(world *w, const char *path, size_t at, size_t keep)
+{
+    rdl_buf b = {0};
+    OK(rdl_fs_read(path, 0, &b, &w->err));
+    if (at < b.n)
+        b.p[at] ^= 0x01;
+    OK(rdl_fs_write_durable(path, b.p, keep < b.n ? keep : b.n, &w->err));
+    rdl_buf_fini(&b);
+}
+
+static void a_damaged_log_is_never_read_as_if_it_were_whole(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER)", NULL);
+    append(w, &t, "SELECT 1 AS i", 1);
+    append(w, &t, "SELECT 2 AS i", 2);
+    const char *path = rdl_delta_commit_path(&w->arena, w->table, 1);
+    rdl_buf whole = {0};
+    OK(rdl_fs_read(path, 0, &whole, &w->err));
+    rdl_lake_snapshot s;
+    const size_t first = (size_t)((char *)memchr(whole.p, '\n', whole.n) - whole.p);
+    for (size_t at = first; at < whole.n; at += 7) { /* every byte after commitInfo counts */
+        flip(w, path, at, SIZE_MAX);
+        FAILS(RDL_EDATA, rdl_lake_load(&w->arena, w->table, ROOT, -1, &s, &w->err));
+        assert_non_null(strstr(w->err.msg, path));
+        assert_int_equal(w->err.area, RDL_AREA_STORE);
+        assert_true(w->err.hint[0] != '\0');
+        OK(rdl_fs_write_durable(path, whole.p, whole.n, &w->err));
+    }
+    for (size_t keep = 0; keep < whole.n; keep += 11) {
+        flip(w, path, SIZE_MAX, keep);
+        FAILS(RDL_EDATA, rdl_lake_load(&w->arena, w->table, ROOT, -1, &s, &w->err));
+        OK(rdl_fs_write_durable(path, whole.p, whole.n, &w->err));
+    }
+    rdl_buf_fini(&whole);
+    append(w, &t, "SELECT 3 AS i", 3);
+    OK(rdl_fs_unlink(path, &w->err));
+    FAILS(RDL_EDATA, rdl_lake_load(&w->arena, w->table, ROOT, -1, &s, &w->err));
+    assert_non_null(strstr(w->err.msg, path));
+}
+
+static void a_missing_or_changed_data_file_is_named(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER)", NULL);
+    append(w, &t, "SELECT 1 AS i", 1);
+    const rdl_lake_snapshot s = load(w, -1);
+    const char *path = rdl_path_join(&w->arena, w->table, s.files[0].path);
+    rdl_buf sql = {0};
+    flip(w, path, SIZE_MAX, 40);
+    FAILS(RDL_EDATA, rdl_lake_select(&w->arena, w->table, &s, &sql, &w->err));
+    OK(rdl_fs_unlink(path, &w->err));
+    FAILS(RDL_EDATA, rdl_lake_select(&w->arena, w->table, &s, &sql, &w->err));
+    assert_non_null(strstr(w->err.msg, s.files[0].path));
+    rdl_buf_fini(&sql);
+}
+
+static void refuse(world *w, const char *line, const char *feature)
+{
+    rdl_delta_state s;
+    rdl_delta_state_init(&s, &w->arena);
+    const rdl_code rc = rdl_delta_apply(&s, rdl_str_of(line), "x.json", &w->err);
+    if (rc != RDL_ESCHEMA || strstr(w->err.msg, feature) == NULL)
+        fail_msg("%s: %d %s", line, (int)rc, w->err.msg);
+}
+
+static void features_that_we_lack_are_refused_by_name(void **state)
+{
+    world *w = *state;
+    refuse(w, "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"deletionVectors\"],\"writerFeatures\":[\"deletionVectors\"]}}", "deletionVectors");
+    refuse(w, "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"v2Checkpoint\"]}}", "v2Checkpoint");
+    refuse(w, "{\"protocol\":{\"minReaderVersion\":2,\"minWriterVersion\":5}}", "columnMapping");
+    refuse(w, "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":3}}", "checkConstraints");
+    refuse(w, "{\"protocol\":{\"minReaderVersion\":9,\"minWriterVersion\":9}}", "reader version 9");
+    refuse(w, "{\"add\":{\"path\":\"s3://b/x\",\"size\":1}}", "absolute paths");
+    refuse(w, "{\"add\":{\"path\":\"x\",\"size\":1,\"deletionVector\":{\"storageType\":\"u\"}}}", "deletionVectors");
+    refuse(w, "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\"},\"schemaString\":\"{}\",\"configuration\":{\"delta.columnMapping.mode\":\"name\"}}}", "columnMapping");
+    refuse(w, "{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[{\\\"name\\\":\\\"a\\\",\\\"type\\\":\\\"timestamp_ntz\\\"}]}\"}}", "timestamp_ntz");
+}
+
+/* A second program of the same test: appends, compacts or vacuums, and may die on the way. */
+static int child_main(char **argv)
+{
+    world box = {0}, *w = &box;
+    const char *what = argv[2];
+    rdl_arena_init(&w->arena, 0);
+    const rdl_duck_config config = {.threads = 1};
+    OK(rdl_duck_open(&config, &w->duck, &w->err));
+    OK(rdl_conn_open(w->duck, &w->conn, &w->err));
+    w->table = argv[3];
+    rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT)", "p");
+    t.app_id = argv[4];
+    char message[200];
+    if (!rdl_fault_arm_from_env(message, sizeof message))
+        return 9;
+    rdl_lake_result r = {0};
+    bool made;
+    char **paths;
+    size_t n;
+    rdl_lake_commit_info info = at_epoch((uint64_t)strtoull(argv[5], NULL, 10));
+    rdl_code rc = RDL_OK;
+    if (strcmp(what, "append") == 0)
+        rc = rdl_lake_append(w->conn, &t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", "i", &info, &r, &w->err);
+    else if (strcmp(what, "many") == 0)
+        for (int i = 0; i < 10 && rc == RDL_OK; i++, info.epoch++)
+            rc = rdl_lake_append(w->conn, &t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", "i", &info, &r, &w->err);
+    else if (strcmp(what, "compact") == 0)
+        rc = rdl_lake_compact(w->conn, &t, NULL, &info, &r, &w->err);
+    else if (strcmp(what, "checkpoint") == 0)
+        rc = rdl_lake_checkpoint(w->conn, &t, true, &made, &w->err);
+    else
+        rc = rdl_lake_vacuum(&w->arena, w->table, rdl_now_us(&rdl_clock_system) + DAY_US, 0, 0, false, &paths, &n, &w->err);
+    if (rc != RDL_OK)
+        fprintf(stderr, "%s: %s\n", what, w->err.msg);
+    rdl_conn_close(w->conn);
+    rdl_duck_close(w->duck);
+    rdl_arena_fini(&w->arena);
+    return rc == RDL_OK ? (r.already ? 1 : 0) : 2;
+}
+
+static pid_t start(world *w, const char *what, const char *app, const char *epoch, const char *fault)
+{
+    const pid_t pid = fork();
+    if (pid == 0) {
+        char *const args[] = {(char *)"lake_test", (char *)"child", (char *)(uintptr_t)what, w->table, (char *)(uintptr_t)app, (char *)(uintptr_t)epoch, NULL};
+        if (fault != NULL)
+            setenv("RDL_FAULT", fault, 1);
+        execv("/proc/self/exe", args);
+        _exit(99);
+    }
+    return pid;
+}
+
+static int finish(pid_t pid)
+{
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void a_crash_leaves_old_or_new_and_nothing_else(void **state)
+{
+    world *w = *state;
+    const char *count = "SELECT count(*) || ' ' || sum(i) FROM $T";
+    size_t removed;
+    assert_int_equal(finish(start(w, "append", ROOT, "1", NULL)), 0);
+    const char *const before_commit[] = {"lake.after_data:1:kill", "lake.before_link:1:kill"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(finish(start(w, "append", ROOT, "2", before_commit[i])), -SIGKILL);
+        assert_string_equal(ask(w, count), "9 36");
+        assert_int_equal(data_files(w), 6);
+        OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
+        assert_int_equal(data_files(w), 3);
+    }
+    assert_int_equal(finish(start(w, "append", ROOT, "2", "lake.after_commit:1:kill")), -SIGKILL);
+    assert_string_equal(ask(w, count), "18 72");
+    assert_int_equal(finish(start(w, "append", ROOT, "2", NULL)), 1);
+    OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
+    assert_int_equal(data_files(w), 6);
+    for (int e = 3; e < 6; e++)
+        assert_int_equal(finish(start(w, "append", ROOT, e == 3 ? "3" : e == 4 ? "4" : "5", NULL)), 0);
+    assert_int_equal(finish(start(w, "compact", ROOT, "5", "lake.compact_data:1:kill")), -SIGKILL);
+    assert_string_equal(ask(w, count), "45 180");
+    OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
+    assert_int_equal(removed, 4); /* three files and the stage */
+    assert_int_equal(finish(start(w, "compact", ROOT, "5", NULL)), 0);
+    assert_int_equal(finish(start(w, "checkpoint", ROOT, "0", "lake.checkpoint:1:kill")), -SIGKILL);
+    assert_string_equal(ask(w, count), "45 180");
+    assert_int_equal(finish(start(w, "checkpoint", ROOT, "0", NULL)), 0);
+    assert_int_equal(finish(start(w, "vacuum", ROOT, "0", "lake.vacuum:2:kill")), -SIGKILL);
+    assert_string_equal(ask(w, count), "45 180");
+    assert_int_equal(finish(start(w, "vacuum", ROOT, "0", NULL)), 0);
+    assert_string_equal(ask(w, count), "45 180");
+    assert_int_equal(data_files(w), 3);
+}
+
+static void two_writers_never_own_one_version(void **state)
+{
+    world *w = *state;
+    assert_int_equal(finish(start(w, "append", ROOT, "1", NULL)), 0);
+    const pid_t a = start(w, "many", ROOT, "2", NULL), b = start(w, "many", OTHER, "2", NULL);
+    assert_int_equal(finish(a), 0);
+    assert_int_equal(finish(b), 0);
+    assert_string_equal(ask(w, "SELECT count(*) || ' ' || sum(i) FROM $T"), "189 756");
+    assert_int_equal(load(w, -1).version, 20);
+    /* The same epoch of the same root twice: one commits. */
+    const pid_t c = start(w, "append", ROOT, "50", NULL), d = start(w, "append", ROOT, "50", NULL);
+    assert_int_equal(finish(c) + finish(d), 1);
+    assert_int_equal(load(w, -1).version, 21);
+    assert_int_equal(data_files(w), 66);
+}
+
+static void a_replace_whose_files_are_gone_is_a_conflict(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT)", "p");
+    append(w, &t, "SELECT 1 AS i, 'a' AS p", 1);
+    rdl_delta_state s;
+    OK(rdl_delta_load(&w->arena, w->table, -1, &s, &w->err));
+    rdl_lake_result r = {0};
+    rdl_delta_file *removes[] = {s.files.entries[0].value};
+    const rdl_lake_commit_info mine = at_epoch(2), theirs = at_epoch(9);
+    rdl_lake_table other = t;
+    other.app_id = OTHER;
+    OK(rdl_lake_append(w->conn, &other, "SELECT 5 AS i, 'b' AS p", NULL, &theirs, &r, &w->err));
+    const rdl_delta_change change = {.table = &t, .info = &mine, .txn = true, .data_change = true, .removes = removes, .remove_count = 1};
+    const rdl_delta_state read = s;
+    OK(rdl_delta_commit(&w->arena, &change, &s, &r, &w->err)); /* past a blind append */
+    assert_int_equal(r.version, 2);
+    s = read;
+    const rdl_lake_commit_info again = at_epoch(3);
+    rdl_delta_change late = change;
+    late.info = &again;
+    FAILS(RDL_ECONFLICT, rdl_delta_commit(&w->arena, &late, &s, &r, &w->err));
+    assert_non_null(strstr(w->err.msg, "version 2 (STREAMING UPDATE)"));
+    assert_string_equal(ask(w, "SELECT sum(i) FROM $T"), "5");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 6 && strcmp(argv[1], "child") == 0)
+        return child_main(argv);
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest cases[] = {
         CASE(an_append_is_read_back),
@@ -306,6 +679,17 @@ int main(void)
         CASE(every_type_survives),
         CASE(statistics_never_claim_too_much),
         CASE(replace_changes_only_the_named_partitions),
+        CASE(new_columns_are_added_and_others_refused),
+        CASE(a_version_is_found_by_its_time),
+        CASE(compaction_keeps_rows_exactly),
+        CASE(a_checkpoint_stands_for_the_cleaned_log),
+        CASE(vacuum_keeps_what_the_retention_says),
+        CASE(a_damaged_log_is_never_read_as_if_it_were_whole),
+        CASE(a_missing_or_changed_data_file_is_named),
+        CASE(features_that_we_lack_are_refused_by_name),
+        CASE(a_crash_leaves_old_or_new_and_nothing_else),
+        CASE(two_writers_never_own_one_version),
+        CASE(a_replace_whose_files_are_gone_is_a_conflict),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
 }
