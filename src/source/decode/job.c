@@ -1,0 +1,224 @@
+/*
+ * source/decode/job.c - a decode job from its registration to its counts.
+ */
+#include "source/decode/internal.h"
+
+#include <stdlib.h>
+
+void rdl_decode_spec_init(rdl_decode_spec *spec)
+{
+    *spec = (rdl_decode_spec){.format = RDL_DECODE_JSON,
+                              .delimiter = ',',
+                              .quote = '"',
+                              .escape = '"',
+                              .header = true,
+                              .record_bytes_max = RDL_DECODE_RECORD_MAX};
+}
+
+enum { SYSTEM_COLUMNS = 6 };
+
+void rdl_decode_schema(rdl_arena *a, const rdl_decode_spec *spec, rdl_schema *out)
+{
+    const rdl_column system[SYSTEM_COLUMNS] = {
+        {RDL_STR("_rescued"), rdl_type_of(RDL_TYPE_JSON)},
+        {RDL_STR("_source_partition"), rdl_type_of(RDL_TYPE_INTEGER)},
+        {RDL_STR("_source_offset"), rdl_type_of(RDL_TYPE_BIGINT)},
+        {RDL_STR("_source_file"), rdl_type_of(RDL_TYPE_TEXT)},
+        {RDL_STR("_record_at"), rdl_type_of(RDL_TYPE_BIGINT)},
+        {RDL_STR("_record_bytes"), rdl_type_of(RDL_TYPE_INTEGER)},
+    };
+    out->n = spec->column_count + SYSTEM_COLUMNS;
+    out->v = RDL_NEWN(a, rdl_column, out->n);
+    for (size_t i = 0; i < spec->column_count; i++)
+        out->v[i] = (rdl_column){spec->columns[i].name, spec->columns[i].type};
+    memcpy(out->v + spec->column_count, system, sizeof system);
+}
+
+/* ---- setting up ---- */
+
+static rdl_str copy_str(rdl_arena *a, rdl_str s)
+{
+    return (rdl_str){rdl_arena_strndup(a, s.n > 0 ? s.p : "", s.n), s.n};
+}
+
+static void copy_fields(rdl_decode *j, const rdl_decode_spec *spec)
+{
+    size_t n = spec->column_count;
+    rdl_decode_column *columns = RDL_NEWN(&j->arena, rdl_decode_column, n + 1);
+    j->fields = RDL_NEWN(&j->arena, rdl_field, n + 1); /* the last: nothing is expected */
+    j->field_count = n;
+    for (size_t i = 0; i < n; i++) {
+        const rdl_decode_column *c = &spec->columns[i];
+        rdl_str name = copy_str(&j->arena, c->field.n > 0 ? c->field : c->name);
+        rdl_field *f = &j->fields[i];
+        columns[i] = (rdl_decode_column){copy_str(&j->arena, c->name), name, c->type};
+        *f = (rdl_field){.name = name, .type = c->type, .same = -1};
+        j->nested |= !rdl_type_is_scalar(c->type);
+        bool plain = name.n + 2 <= sizeof f->key;
+        for (size_t k = 0; k < name.n; k++)
+            plain &= name.p[k] != '"' && name.p[k] != '\\' && (unsigned char)name.p[k] >= 0x20;
+        if (!plain)
+            continue;
+        f->key_bytes = (uint32_t)name.n + 2;
+        f->key[0] = f->key[name.n + 1] = '"';
+        memcpy(f->key + 1, name.p, name.n);
+    }
+    j->spec = *spec;
+    j->spec.columns = columns;
+    j->spec.null_text = copy_str(&j->arena, spec->null_text);
+    j->spec.date_format = copy_str(&j->arena, spec->date_format);
+    j->spec.timestamp_format = copy_str(&j->arena, spec->timestamp_format);
+    if (j->spec.record_bytes_max == 0)
+        j->spec.record_bytes_max = RDL_DECODE_RECORD_MAX;
+    if (j->spec.record_bytes_max > UINT32_C(1) << 30)
+        j->spec.record_bytes_max = UINT32_C(1) << 30; /* lengths in vectors have 32 bits */
+}
+
+static rdl_code copy_inputs(rdl_decode *j, const rdl_decode_input *inputs, size_t n,
+                            rdl_err *err)
+{
+    j->inputs = calloc(n + 1, sizeof *j->inputs); /* allow: lives with the job */
+    if (j->inputs == NULL)
+        return rdl_err_nomem(err);
+    j->input_count = n;
+    for (size_t i = 0; i < n; i++) {
+        rdl_decode_input *in = &j->inputs[i].in;
+        *in = inputs[i];
+        in->path = rdl_arena_strdup(&j->arena, in->path);
+        in->shown = rdl_arena_strdup(&j->arena, in->shown != NULL ? in->shown : in->path);
+        if (in->path == NULL)
+            in->bytes = copy_str(&j->arena, in->bytes);
+        if (in->shown == NULL)
+            in->shown = "(memory)";
+    }
+    return RDL_OK;
+}
+
+void rdl_decode_set_sizes(rdl_decode *j, uint64_t window_bytes, uint64_t piece_bytes)
+{
+    j->window_bytes = window_bytes;
+    j->piece_bytes = piece_bytes;
+}
+
+rdl_code rdl_decode_new(const rdl_decode_spec *spec, const rdl_decode_input *inputs,
+                        size_t input_count, rdl_decode **out, rdl_err *err)
+{
+    rdl_decode *j = calloc(1, sizeof *j); /* allow: the job's own lifetime */
+    if (j == NULL)
+        return rdl_err_nomem(err);
+    rdl_arena_init(&j->arena, 0);
+    rdl_arena_init(&j->malformed_arena, 0);
+    rdl_mutex_init(&j->lock);
+    rdl_cond_init(&j->changed);
+    rdl_decode_set_sizes(j, RDL_DECODE_WINDOW, RDL_DECODE_WINDOW);
+    j->c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    copy_fields(j, spec);
+    rdl_fields_index(j);
+    rdl_decode_schema(&j->arena, &j->spec, &j->schema);
+    rdl_code rc = copy_inputs(j, inputs, input_count, err);
+    if (rc == RDL_OK && j->c_locale == (locale_t)0)
+        rc = rdl_err_nomem(err);
+    if (rc != RDL_OK) {
+        rdl_decode_free(j);
+        return rc;
+    }
+    *out = j;
+    return RDL_OK;
+}
+
+static uint64_t planned_bytes(const rdl_decode *j)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < j->input_count; i++) {
+        const rdl_decode_input *in = &j->inputs[i].in;
+        bytes += in->path == NULL ? in->bytes.n : in->end > in->begin ? in->end - in->begin : 0;
+    }
+    return bytes;
+}
+
+rdl_code rdl_decode_register(rdl_duck *d, const char *name, const rdl_decode_spec *spec,
+                             const rdl_decode_input *inputs, size_t input_count,
+                             rdl_decode **out, rdl_err *err)
+{
+    rdl_decode *j;
+    RDL_TRY(rdl_decode_new(spec, inputs, input_count, &j, err));
+    j->name = rdl_arena_strdup(&j->arena, name);
+    j->ops = (rdl_scan_ops){.open_local = rdl_worker_open,
+                            .next = rdl_worker_next,
+                            .close_local = rdl_worker_close,
+                            .threads_max = rdl_cpu_count(),
+                            .rows_estimate = planned_bytes(j) / 200};
+    rdl_code rc = rdl_scan_register(d, name, &j->schema, &j->ops, j, err);
+    if (rc != RDL_OK) {
+        rdl_decode_free(j);
+        return rc;
+    }
+    j->duck = d;
+    *out = j;
+    return RDL_OK;
+}
+
+void rdl_decode_free(rdl_decode *j)
+{
+    if (j == NULL)
+        return;
+    if (j->duck != NULL)
+        rdl_scan_drop(j->duck, j->name);
+    for (size_t i = 0; i < j->input_count; i++) {
+        rdl_split *s = j->inputs[i].split;
+        rdl_input_close(&j->inputs[i]);
+        if (s == NULL)
+            continue;
+        free(s->records);   /* allow: lives with the job */
+        free(s->lines);     /* allow: lives with the job */
+        free(s->published); /* allow: lives with the job */
+        free(s);            /* allow: lives with the job */
+    }
+    rdl_raw_close(j);
+    free(j->inputs); /* allow: lives with the job */
+    if (j->c_locale != (locale_t)0)
+        freelocale(j->c_locale);
+    rdl_arena_fini(&j->arena);
+    rdl_arena_fini(&j->malformed_arena);
+    rdl_cond_fini(&j->changed);
+    rdl_mutex_fini(&j->lock);
+    free(j); /* allow: the job's own lifetime */
+}
+
+/* ---- results ---- */
+
+void rdl_decode_result(const rdl_decode *j, rdl_decode_counts *out)
+{
+    *out = (rdl_decode_counts){.rows = atomic_load(&j->rows),
+                               .malformed = atomic_load(&j->bad),
+                               .rescued = atomic_load(&j->rescued),
+                               .bytes = atomic_load(&j->bytes)};
+}
+
+static int compare_malformed(const void *a, const void *b)
+{
+    const rdl_malformed *x = a, *y = b;
+    if (x->partition != y->partition)
+        return x->partition < y->partition ? -1 : 1;
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+const rdl_malformed *rdl_decode_malformed(rdl_decode *j, size_t *out_n)
+{
+    rdl_mutex_lock(&j->lock);
+    if (!j->sorted && j->malformed.n > 1)
+        qsort(j->malformed.v, j->malformed.n, sizeof *j->malformed.v, compare_malformed);
+    j->sorted = true;
+    *out_n = j->malformed.n;
+    const rdl_malformed *v = j->malformed.v;
+    rdl_mutex_unlock(&j->lock);
+    return v;
+}
+
+uint64_t rdl_decode_input_records(const rdl_decode *j, size_t i)
+{
+    const rdl_dinput *in = &j->inputs[i];
+    if (in->split != NULL)
+        return in->split->records[in->split->known] - in->in.first_record;
+    return atomic_load(&in->records);
+}

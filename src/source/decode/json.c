@@ -1,0 +1,888 @@
+/*
+ * source/decode/json.c - a JSON object into a row.
+ *
+ * One pass, no tree: the parser knows which field it expects (the one that followed last time),
+ * compares its quoted name in one or two vector loads, and the column's type says how the value
+ * is read.  RFC 8259, strictly: no trailing commas, no leading zeros, no bare control bytes, no
+ * lone surrogates, UTF-8 checked in every string.  A field given twice makes the record
+ * malformed, as it does for read_json: which of the two was meant nobody can tell.
+ *
+ * Casts: a number, true or false into TEXT keeps its spelling; so does an object or list (its JSON
+ * text).  Text into another scalar is read by value.c.  0 and 1 are booleans.  A number literal
+ * that is sound but too large for its column is malformed; text that is too large is not cast.
+ * A list, map or struct is null as a whole when an element does not cast, and lies in _rescued;
+ * a struct with undeclared fields is kept and also lies in _rescued whole.
+ *
+ * Every function takes the place to read and gives the place after it, or NULL with w->status.
+ */
+#include "source/decode/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "source/decode/scan.h"
+
+static const char *bad(rdl_worker *w, const char *at, const char *why)
+{
+    w->status = RDL_PUT_BAD;
+    w->why = why;
+    w->why_at = at;
+    return NULL;
+}
+
+static const char *nocast(rdl_worker *w)
+{
+    w->status = RDL_PUT_NOCAST;
+    return NULL;
+}
+
+static inline bool digit(char c)
+{
+    return (unsigned char)(c - '0') < 10;
+}
+
+const char *rdl_json_space(const rdl_worker *w, const char *p)
+{
+    if (w->multiline) {
+        while (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')
+            p++;
+    } else {
+        while (*p == ' ' || *p == '\t' || *p == '\r')
+            p++;
+    }
+    return p;
+}
+
+static inline const char *space(const rdl_worker *w, const char *p)
+{
+    if (*p > ' ')
+        return p;
+    if (*p == ' ' && p[1] > ' ')
+        return p + 1;
+    return rdl_json_space(w, p);
+}
+
+/* ---- strings ---- */
+
+static const char *bad_string(rdl_worker *w, const char *at)
+{
+    if (at >= w->stop - 1 || *at == '\n' || *at == '\r')
+        return bad(w, at, "the text is not closed by a quote");
+    return bad(w, at, "a control byte must be escaped inside text");
+}
+
+static const char *check_utf8(rdl_worker *w, const char *p, const char *end)
+{
+    size_t n = (size_t)(end - p), ok = rdl_utf8_valid(p, n);
+    return ok == n ? end : bad(w, p + ok, "a byte sequence is not UTF-8");
+}
+
+static int hex4(const char *p)
+{
+    int v = 0;
+    for (int i = 0; i < 4; i++) {
+        char c = p[i], l = (char)(c | 32);
+        int d = digit(c) ? c - '0' : l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+        if (d < 0)
+            return -1;
+        v = v * 16 + d;
+    }
+    return v;
+}
+
+static char *put_utf8(char *to, uint32_t c)
+{
+    if (c < 0x80) {
+        *to++ = (char)c;
+    } else if (c < 0x800) {
+        *to++ = (char)(0xc0 | c >> 6);
+        *to++ = (char)(0x80 | (c & 63));
+    } else if (c < 0x10000) {
+        *to++ = (char)(0xe0 | c >> 12);
+        *to++ = (char)(0x80 | (c >> 6 & 63));
+        *to++ = (char)(0x80 | (c & 63));
+    } else {
+        *to++ = (char)(0xf0 | c >> 18);
+        *to++ = (char)(0x80 | (c >> 12 & 63));
+        *to++ = (char)(0x80 | (c >> 6 & 63));
+        *to++ = (char)(0x80 | (c & 63));
+    }
+    return to;
+}
+
+/* The escape at p (a backslash); *to gets its bytes unless NULL.  Gives the byte after it. */
+static const char *escape(rdl_worker *w, const char *p, char **to)
+{
+    static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
+    const char *plain = p[1] != '\0' ? strchr(from, p[1]) : NULL;
+    if (plain != NULL) {
+        if (to != NULL)
+            *(*to)++ = into[plain - from];
+        return p + 2;
+    }
+    if (p[1] != 'u')
+        return bad(w, p, "an escape must be one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u");
+    int c = hex4(p + 2);
+    if (c < 0)
+        return bad(w, p, "\\u needs four hexadecimal digits");
+    uint32_t code = (uint32_t)c;
+    const char *after = p + 6;
+    if (code >= 0xd800 && code < 0xe000) {
+        int low = code < 0xdc00 && after[0] == '\\' && after[1] == 'u' ? hex4(after + 2) : -1;
+        if (low < 0xdc00 || low > 0xdfff)
+            return bad(w, p, "half of a surrogate pair stands alone");
+        code = 0x10000 + ((code - 0xd800) << 10) + ((uint32_t)low - 0xdc00);
+        after += 6;
+    }
+    if (to != NULL)
+        *to = put_utf8(*to, code);
+    return after;
+}
+
+/* Past the string whose opening quote is at p; *escaped when it holds a backslash. */
+static inline const char *skip_string(rdl_worker *w, const char *p, bool *escaped)
+{
+    *escaped = false;
+    for (p++;;) {
+        bool high;
+        const char *q = rdl_scan_string(p, &high);
+        if (high && check_utf8(w, p, q) == NULL)
+            return NULL;
+        if (*q == '"')
+            return q + 1;
+        if (*q != '\\')
+            return bad_string(w, q);
+        *escaped = true;
+        p = escape(w, q, NULL);
+        if (p == NULL)
+            return NULL;
+    }
+}
+
+const char *rdl_json_unescape(rdl_worker *w, const char *p, rdl_str *out)
+{
+    bool escaped;
+    const char *end = skip_string(w, p, &escaped);
+    if (end == NULL)
+        return NULL;
+    *out = (rdl_str){p + 1, (size_t)(end - p) - 2};
+    if (!escaped)
+        return end;
+    char *text = rdl_worker_take(w, out->n), *to = text;
+    for (p++; p < end - 1;) {
+        if (*p != '\\')
+            *to++ = *p++;
+        else if ((p = escape(w, p, &to)) == NULL)
+            return NULL;
+    }
+    *out = (rdl_str){text, (size_t)(to - text)};
+    return end;
+}
+
+static inline void put_string(rdl_vector *v, size_t row, const char *p, size_t n)
+{
+    rdl_duck_string *to = &RDL_VECTOR_AT(v, rdl_duck_string, row);
+    to->n = (uint32_t)n;
+    if (n > 12) {
+        memcpy(to->pointer.prefix, p, 4);
+        to->pointer.p = p;
+        return;
+    }
+    /* Twelve bytes are always readable (D2); those after the text are cleared. */
+    uint64_t low;
+    uint32_t high;
+    memcpy(&low, p, 8);
+    memcpy(&high, p + 8, 4);
+    if (n <= 8) {
+        high = 0;
+        low = n == 8 ? low : low & ((UINT64_C(1) << (8 * n)) - 1);
+    } else {
+        high = n == 12 ? high : high & ((UINT32_C(1) << (8 * (n - 8))) - 1);
+    }
+    memcpy(to->inlined, &low, 8);
+    memcpy(to->inlined + 8, &high, 4);
+}
+
+/* ---- numbers ---- */
+
+/* Past the number at p by JSON's grammar. */
+static const char *skip_number(rdl_worker *w, const char *p)
+{
+    const char *from = p;
+    p += *p == '-';
+    if (!digit(*p))
+        return bad(w, from, *from == '-' ? "a digit must follow '-'" : "a value is expected");
+    if (*p == '0' && digit(p[1]))
+        return bad(w, p, "a number must not start with 0");
+    while (digit(*p))
+        p++;
+    if (*p == '.') {
+        if (!digit(*++p))
+            return bad(w, p, "a digit must follow the decimal point");
+        while (digit(*p))
+            p++;
+    }
+    if (*p == 'e' || *p == 'E') {
+        p++;
+        p += *p == '-' || *p == '+';
+        if (!digit(*p))
+            return bad(w, p, "a digit must follow the exponent's mark");
+        while (digit(*p))
+            p++;
+    }
+    return p;
+}
+
+/* A sound number that its column cannot hold. */
+static const char *overflow(rdl_worker *w, const rdl_node *node, const char *p, const char *end)
+{
+    rdl_buf type = {0};
+    rdl_type_print(node->type, &type);
+    int n = (int)(end - p > 40 ? 40 : end - p);
+    snprintf(w->why_text, sizeof w->why_text, "the number %.*s does not fit %.30s", n, p,
+             rdl_buf_str(&type));
+    rdl_buf_fini(&type);
+    return bad(w, p, w->why_text);
+}
+
+static const char *slow_number(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    const char *end = skip_number(w, p);
+    if (end == NULL)
+        return NULL;
+    switch (rdl_put_text(w, node, row, (rdl_str){p, (size_t)(end - p)})) {
+    case RDL_PUT_OK:
+        return end;
+    case RDL_PUT_NOCAST:
+        return nocast(w);
+    default:
+        return overflow(w, node, p, end);
+    }
+}
+
+/*
+ * Up to 18 digits with a decimal point among them, *mantissa without the point, and the number
+ * of digits after it.  NULL when the number is longer, has an exponent, or is not one.
+ */
+static inline const char *quick_number(const char *p, bool *negative, uint64_t *mantissa,
+                                       unsigned *fraction)
+{
+    *negative = *p == '-';
+    p += *negative;
+    const char *from = p;
+    uint64_t v = 0;
+    unsigned d;
+    while ((d = (unsigned char)(*p - '0')) < 10) {
+        v = v * 10 + d;
+        p++;
+    }
+    size_t whole = (size_t)(p - from);
+    *fraction = 0;
+    if (whole == 0 || (*from == '0' && whole > 1))
+        return NULL;
+    if (*p == '.') {
+        const char *point = ++p;
+        while ((d = (unsigned char)(*p - '0')) < 10) {
+            v = v * 10 + d;
+            p++;
+        }
+        if (p == point)
+            return NULL;
+        *fraction = (unsigned)(p - point);
+    }
+    if (p - from > 19 || whole + *fraction > 18 || *p == 'e' || *p == 'E')
+        return NULL;
+    *mantissa = v;
+    return p;
+}
+
+static inline const char *put_integer(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    bool negative;
+    uint64_t m;
+    unsigned fraction;
+    const char *end = quick_number(p, &negative, &m, &fraction);
+    if (end == NULL || fraction != 0)
+        return slow_number(w, node, row, p);
+    int64_t v = negative ? -(int64_t)m : (int64_t)m;
+    if (node->type->kind == RDL_TYPE_BIGINT) {
+        RDL_VECTOR_AT(node->v, int64_t, row) = v;
+        return end;
+    }
+    if (v > INT32_MAX || v < INT32_MIN)
+        return slow_number(w, node, row, p);
+    RDL_VECTOR_AT(node->v, int32_t, row) = (int32_t)v;
+    return end;
+}
+
+static inline const char *put_double(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    static const double power[19] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+                                     1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+    bool negative;
+    uint64_t m;
+    unsigned fraction;
+    const char *end = quick_number(p, &negative, &m, &fraction);
+    if (end == NULL || m > UINT64_C(1) << 53)
+        return slow_number(w, node, row, p);
+    double v = (double)m / power[fraction];
+    RDL_VECTOR_AT(node->v, double, row) = negative ? -v : v;
+    return end;
+}
+
+static const char *put_decimal(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    static const uint64_t power[19] = {1,
+                                       10,
+                                       100,
+                                       1000,
+                                       10000,
+                                       100000,
+                                       1000000,
+                                       10000000,
+                                       100000000,
+                                       1000000000,
+                                       10000000000,
+                                       100000000000,
+                                       1000000000000,
+                                       10000000000000,
+                                       100000000000000,
+                                       1000000000000000,
+                                       10000000000000000,
+                                       100000000000000000,
+                                       1000000000000000000};
+    const rdl_type *type = node->type;
+    bool negative;
+    uint64_t m;
+    unsigned fraction;
+    const char *end = quick_number(p, &negative, &m, &fraction);
+    if (end == NULL || fraction > type->scale || type->precision > 18)
+        return slow_number(w, node, row, p);
+    uint64_t by = power[type->scale - fraction], limit = power[type->precision];
+    if (m >= limit || (m != 0 && by > limit / m) || m * by >= limit)
+        return slow_number(w, node, row, p);
+    int64_t v = negative ? -(int64_t)(m * by) : (int64_t)(m * by);
+    if (type->precision <= 4)
+        RDL_VECTOR_AT(node->v, int16_t, row) = (int16_t)v;
+    else if (type->precision <= 9)
+        RDL_VECTOR_AT(node->v, int32_t, row) = (int32_t)v;
+    else
+        RDL_VECTOR_AT(node->v, int64_t, row) = v;
+    return end;
+}
+
+/* ---- any value ---- */
+
+static const char *skip_word(rdl_worker *w, const char *p, const char *word, size_t n)
+{
+    if (memcmp(p, word, n) != 0)
+        return bad(w, p, "a value is expected");
+    return p + n;
+}
+
+static const char *skip_inside(rdl_worker *w, const char *p, bool object)
+{
+    char close = object ? '}' : ']';
+    bool escaped;
+    p = space(w, p + 1);
+    if (*p == close)
+        return p + 1;
+    for (;;) {
+        if (object) {
+            if (*p != '"')
+                return bad(w, p, "a field name in quotes is expected");
+            p = skip_string(w, p, &escaped);
+            if (p == NULL)
+                return NULL;
+            p = space(w, p);
+            if (*p != ':')
+                return bad(w, p, "':' is expected after the field name");
+            p = space(w, p + 1);
+        }
+        p = rdl_json_skip(w, p);
+        if (p == NULL)
+            return NULL;
+        p = space(w, p);
+        if (*p == close)
+            return p + 1;
+        if (*p != ',')
+            return bad(w, p, object ? "',' or '}' is expected" : "',' or ']' is expected");
+        p = space(w, p + 1);
+    }
+}
+
+const char *rdl_json_skip(rdl_worker *w, const char *p)
+{
+    bool escaped;
+    switch (*p) {
+    case '"':
+        return skip_string(w, p, &escaped);
+    case 't':
+        return skip_word(w, p, "true", 4);
+    case 'f':
+        return skip_word(w, p, "false", 5);
+    case 'n':
+        return skip_word(w, p, "null", 4);
+    case '{':
+    case '[':
+        if (w->depth >= RDL_DECODE_DEPTH_MAX)
+            return bad(w, p, "values are nested over 64 deep");
+        w->depth++;
+        p = skip_inside(w, p, *p == '{');
+        w->depth--;
+        return p;
+    default:
+        return skip_number(w, p);
+    }
+}
+
+/* ---- values into vectors ---- */
+
+static const char *put_raw(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    const char *end = rdl_json_skip(w, p);
+    if (end != NULL)
+        put_string(node->v, row, p, (size_t)(end - p));
+    return end;
+}
+
+static const char *put_text(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    if (*p != '"')
+        return put_raw(w, node, row, p);
+    bool high;
+    const char *end = rdl_scan_string(p + 1, &high);
+    if (__builtin_expect(*end == '"' && !high, 1)) {
+        put_string(node->v, row, p + 1, (size_t)(end - p) - 1);
+        return end + 1;
+    }
+    rdl_str s;
+    end = rdl_json_unescape(w, p, &s);
+    if (end != NULL)
+        (void)rdl_put_text(w, node, row, s);
+    return end;
+}
+
+/* A JSON string into a scalar that is not TEXT. */
+static const char *put_cast(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    rdl_str s;
+    const char *end = rdl_json_unescape(w, p, &s);
+    if (end == NULL)
+        return NULL;
+    return rdl_put_text(w, node, row, s) == RDL_PUT_OK ? end : nocast(w);
+}
+
+static const char *put_boolean(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    if (*p == 't' || *p == 'f') {
+        const char *end = *p == 't' ? skip_word(w, p, "true", 4) : skip_word(w, p, "false", 5);
+        RDL_VECTOR_AT(node->v, int8_t, row) = *p == 't';
+        return end;
+    }
+    const char *end = rdl_json_skip(w, p);
+    if (end == NULL)
+        return NULL;
+    if (end - p == 1 && (*p == '0' || *p == '1')) {
+        RDL_VECTOR_AT(node->v, int8_t, row) = *p == '1';
+        return end;
+    }
+    return nocast(w);
+}
+
+static const char *put_list(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    rdl_node *child = &node->children[0];
+    uint64_t from = node->used;
+    if (*p != '[')
+        return rdl_json_skip(w, p) != NULL ? nocast(w) : NULL;
+    p = space(w, p + 1);
+    for (bool more = *p != ']'; more;) {
+        if (!rdl_node_grow(node, node->used + 1))
+            return bad(w, p, "out of memory");
+        rdl_put_valid(child->v, node->used);
+        p = rdl_json_put(w, child, node->used, p);
+        if (p == NULL)
+            return NULL;
+        node->used++;
+        p = space(w, p);
+        if (*p != ',' && *p != ']')
+            return bad(w, p, "',' or ']' is expected");
+        more = *p == ',';
+        p = more ? space(w, p + 1) : p;
+    }
+    RDL_VECTOR_AT(node->v, rdl_duck_list, row) = (rdl_duck_list){from, node->used - from};
+    return p + 1;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return rdl_str_cmp(*(const rdl_str *)a, *(const rdl_str *)b);
+}
+
+/* Keys of a map must differ, as values: compared after the cast ("1" and "01" as INTEGER). */
+static bool keys_differ(rdl_worker *w, const rdl_str *keys, size_t n)
+{
+    if (n < 2)
+        return true;
+    rdl_str *sorted = (rdl_str *)(void *)rdl_worker_take(w, (n + 1) * sizeof *sorted);
+    sorted = (rdl_str *)(void *)(((uintptr_t)sorted + 7) & ~(uintptr_t)7);
+    memcpy(sorted, keys, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, compare_strings);
+    for (size_t i = 1; i < n; i++) {
+        if (rdl_str_eq(sorted[i - 1], sorted[i]))
+            return false;
+    }
+    return true;
+}
+
+/* The stored bytes of a map's key, for comparing. */
+static rdl_str key_bytes(rdl_worker *w, const rdl_node *key, uint64_t at)
+{
+    rdl_buf_clear(&w->text);
+    if (key->type->kind == RDL_TYPE_TEXT)
+        return rdl_vector_str(key->v, at);
+    rdl_vector_print(key->v, at, &w->text);
+    char *copy = rdl_worker_take(w, w->text.n + 1);
+    memcpy(copy, rdl_buf_str(&w->text), w->text.n);
+    return (rdl_str){copy, w->text.n};
+}
+
+static bool map_keys_differ(rdl_worker *w, const rdl_node *node, uint64_t from)
+{
+    size_t n = (size_t)(node->used - from);
+    if (n < 2)
+        return true;
+    const rdl_node *key = &node->children[0];
+    char *room = rdl_worker_take(w, (n + 1) * sizeof(rdl_str));
+    rdl_str *keys = (rdl_str *)(void *)(((uintptr_t)room + 7) & ~(uintptr_t)7);
+    for (size_t i = 0; i < n; i++)
+        keys[i] = key_bytes(w, key, from + i);
+    return keys_differ(w, keys, n);
+}
+
+static const char *put_map_entry(rdl_worker *w, rdl_node *node, const char *p)
+{
+    rdl_str name;
+    if (*p != '"')
+        return bad(w, p, "a field name in quotes is expected");
+    p = rdl_json_unescape(w, p, &name);
+    if (p == NULL)
+        return NULL;
+    p = space(w, p);
+    if (*p != ':')
+        return bad(w, p, "':' is expected after the field name");
+    if (!rdl_node_grow(node, node->used + 1))
+        return bad(w, p, "out of memory");
+    rdl_put_valid(node->children[0].v, node->used);
+    rdl_put_valid(node->children[1].v, node->used);
+    if (rdl_put_text(w, &node->children[0], node->used, name) != RDL_PUT_OK)
+        return nocast(w);
+    p = rdl_json_put(w, &node->children[1], node->used, space(w, p + 1));
+    if (p != NULL)
+        node->used++;
+    return p;
+}
+
+static const char *put_map(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    uint64_t from = node->used;
+    if (*p != '{')
+        return rdl_json_skip(w, p) != NULL ? nocast(w) : NULL;
+    p = space(w, p + 1);
+    for (bool more = *p != '}'; more;) {
+        p = put_map_entry(w, node, p);
+        if (p == NULL)
+            return NULL;
+        p = space(w, p);
+        if (*p != ',' && *p != '}')
+            return bad(w, p, "',' or '}' is expected");
+        more = *p == ',';
+        p = more ? space(w, p + 1) : p;
+    }
+    if (!map_keys_differ(w, node, from))
+        return nocast(w);
+    RDL_VECTOR_AT(node->v, rdl_duck_list, row) = (rdl_duck_list){from, node->used - from};
+    return p + 1;
+}
+
+static rdl_node *struct_field(rdl_node *node, rdl_str name)
+{
+    for (size_t i = 0; i < node->child_count; i++) {
+        if (rdl_str_eq(node->type->field_names[i], name))
+            return &node->children[i];
+    }
+    return NULL;
+}
+
+static const char *put_struct_field(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    rdl_str name;
+    if (*p != '"')
+        return bad(w, p, "a field name in quotes is expected");
+    p = rdl_json_unescape(w, p, &name);
+    if (p == NULL)
+        return NULL;
+    p = space(w, p);
+    if (*p != ':')
+        return bad(w, p, "':' is expected after the field name");
+    p = space(w, p + 1);
+    rdl_node *field = struct_field(node, name);
+    if (field == NULL) {
+        w->struct_extra = true;
+        return rdl_json_skip(w, p);
+    }
+    rdl_put_valid(field->v, row);
+    return rdl_json_put(w, field, row, p);
+}
+
+static const char *put_struct(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    if (*p != '{')
+        return rdl_json_skip(w, p) != NULL ? nocast(w) : NULL;
+    for (size_t i = 0; i < node->child_count; i++)
+        rdl_put_null(&node->children[i], row);
+    p = space(w, p + 1);
+    for (bool more = *p != '}'; more;) {
+        p = put_struct_field(w, node, row, p);
+        if (p == NULL)
+            return NULL;
+        p = space(w, p);
+        if (*p != ',' && *p != '}')
+            return bad(w, p, "',' or '}' is expected");
+        more = *p == ',';
+        p = more ? space(w, p + 1) : p;
+    }
+    return p + 1;
+}
+
+static const char *put_nested(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    if (w->depth >= RDL_DECODE_DEPTH_MAX)
+        return bad(w, p, "values are nested over 64 deep");
+    uint64_t used = node->used;
+    w->depth++;
+    const char *end = node->type->kind == RDL_TYPE_LIST  ? put_list(w, node, row, p)
+                      : node->type->kind == RDL_TYPE_MAP ? put_map(w, node, row, p)
+                                                         : put_struct(w, node, row, p);
+    w->depth--;
+    if (end == NULL)
+        node->used = used;
+    return end;
+}
+
+static inline const char *put_value(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    if (*p == 'n') {
+        p = skip_word(w, p, "null", 4);
+        if (p != NULL)
+            rdl_put_null(node, row);
+        return p;
+    }
+    rdl_type_kind kind = node->type->kind;
+    if (kind == RDL_TYPE_TEXT)
+        return put_text(w, node, row, p);
+    if (kind == RDL_TYPE_JSON)
+        return put_raw(w, node, row, p);
+    if (kind >= RDL_TYPE_LIST)
+        return put_nested(w, node, row, p);
+    if (*p == '"')
+        return put_cast(w, node, row, p);
+    if (kind == RDL_TYPE_BOOLEAN)
+        return put_boolean(w, node, row, p);
+    if (digit(*p) || *p == '-') {
+        if (kind == RDL_TYPE_DOUBLE)
+            return put_double(w, node, row, p);
+        if (kind == RDL_TYPE_BIGINT || kind == RDL_TYPE_INTEGER)
+            return put_integer(w, node, row, p);
+        if (kind == RDL_TYPE_DECIMAL)
+            return put_decimal(w, node, row, p);
+    }
+    return rdl_json_skip(w, p) != NULL ? nocast(w) : NULL;
+}
+
+const char *rdl_json_put(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+{
+    return put_value(w, node, row, p);
+}
+
+/* ---- the record ---- */
+
+void rdl_worker_rescue_key(rdl_worker *w, const char *key, size_t n)
+{
+    rdl_buf_putc(&w->rescue, w->rescue.n == 0 ? '{' : ',');
+    rdl_buf_put(&w->rescue, key, n);
+    rdl_buf_putc(&w->rescue, ':');
+}
+
+static uint32_t key_hash(const char *p, size_t n)
+{
+    uint64_t h = n * UINT64_C(0x9e3779b97f4a7c15);
+    for (; n >= 8; n -= 8, p += 8) {
+        uint64_t part;
+        memcpy(&part, p, 8);
+        h = (h ^ part) * UINT64_C(0xff51afd7ed558ccd);
+        h ^= h >> 32;
+    }
+    for (; n > 0; n--, p++)
+        h = (h ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+    return (uint32_t)(h ^ h >> 29);
+}
+
+void rdl_fields_index(rdl_decode *j)
+{
+    uint32_t size = 16;
+    while (size < j->field_count * 4)
+        size *= 2;
+    j->slots = RDL_NEWN(&j->arena, uint32_t, size);
+    j->slot_mask = size - 1;
+    for (size_t i = 0; i < j->field_count; i++) {
+        rdl_field *f = &j->fields[i];
+        uint32_t at = key_hash(f->name.p, f->name.n) & j->slot_mask;
+        while (j->slots[at] != 0 && !rdl_str_eq(j->fields[j->slots[at] - 1].name, f->name))
+            at = (at + 1) & j->slot_mask;
+        if (j->slots[at] == 0) {
+            j->slots[at] = (uint32_t)i + 1;
+            continue;
+        }
+        rdl_field *first = &j->fields[j->slots[at] - 1];
+        f->same = first->same;
+        first->same = (int32_t)i;
+    }
+}
+
+static int32_t find_field(const rdl_decode *j, rdl_str name)
+{
+    uint32_t at = key_hash(name.p, name.n) & j->slot_mask;
+    for (; j->slots[at] != 0; at = (at + 1) & j->slot_mask) {
+        if (rdl_str_eq(j->fields[j->slots[at] - 1].name, name))
+            return (int32_t)j->slots[at] - 1;
+    }
+    return -1;
+}
+
+/* The value at p into column c; what does not cast is rescued under its raw key. */
+static inline const char *put_column(rdl_worker *w, size_t c, const char *p, const char *key,
+                                     size_t key_n)
+{
+    rdl_node *node = &w->nodes[c];
+    unsigned depth = w->depth;
+    w->struct_extra = false;
+    const char *end = put_value(w, node, w->row, p);
+    if (__builtin_expect(end != NULL && !w->struct_extra, 1))
+        return end;
+    if (end == NULL) {
+        if (w->status == RDL_PUT_BAD)
+            return NULL;
+        rdl_put_null(node, w->row);
+    }
+    w->depth = depth;
+    end = rdl_json_skip(w, p);
+    if (end != NULL) {
+        rdl_worker_rescue_key(w, key, key_n);
+        rdl_buf_put(&w->rescue, p, (size_t)(end - p));
+    }
+    return end;
+}
+
+static const char *put_same(rdl_worker *w, size_t c, const char *p, const char *key,
+                            size_t key_n)
+{
+    const char *end = NULL;
+    for (int32_t i = (int32_t)c; i >= 0; i = w->job->fields[i].same) {
+        w->seen[i] = w->serial;
+        if ((end = put_column(w, (size_t)i, p, key, key_n)) == NULL)
+            return NULL;
+    }
+    return end;
+}
+
+static const char *twice(rdl_worker *w, const char *at, rdl_str name)
+{
+    snprintf(w->why_text, sizeof w->why_text, "the field \"%.*s\" is given twice",
+             (int)(name.n > 60 ? 60 : name.n), name.p);
+    return bad(w, at, w->why_text);
+}
+
+/* The key at p, which is not the expected one; *column -1 when it is not declared. */
+static const char *other_key(rdl_worker *w, const char *p, int32_t *column)
+{
+    rdl_str name;
+    if (*p != '"')
+        return bad(w, p, "a field name in quotes is expected");
+    const char *end = rdl_json_unescape(w, p, &name);
+    if (end == NULL)
+        return NULL;
+    *column = find_field(w->job, name);
+    return end;
+}
+
+static const char *put_undeclared(rdl_worker *w, const char *key, size_t key_n, const char *p)
+{
+    const char *end = rdl_json_skip(w, p);
+    if (end != NULL) {
+        rdl_worker_rescue_key(w, key, key_n);
+        rdl_buf_put(&w->rescue, p, (size_t)(end - p));
+    }
+    return end;
+}
+
+static void missing_to_null(rdl_worker *w)
+{
+    const rdl_decode *j = w->job;
+    for (size_t i = 0; i < j->field_count; i++) {
+        if (w->seen[i] != w->serial)
+            rdl_put_null(&w->nodes[i], w->row);
+    }
+}
+
+const char *rdl_json_object(rdl_worker *w, const char *p)
+{
+    const rdl_field *fields = w->job->fields;
+    size_t got = 0, before = 0; /* before: column + 1 of the last key */
+    if (*p != '{')
+        return bad(w, p, "an object is expected");
+    w->serial++;
+    w->depth = 1;
+    p = space(w, p + 1);
+    for (bool more = *p != '}'; more;) {
+        const char *key = p;
+        int32_t c = (int32_t)w->after[before];
+        const rdl_field *f = &fields[c];
+        if (__builtin_expect(f->key_bytes != 0 && rdl_scan_key(p, f->key, f->key_bytes), 1)) {
+            p += f->key_bytes;
+        } else {
+            p = other_key(w, p, &c);
+            if (p == NULL)
+                return NULL;
+            if (c >= 0)
+                w->after[before] = (uint32_t)c;
+        }
+        size_t key_n = (size_t)(p - key);
+        p = space(w, p);
+        if (*p != ':')
+            return bad(w, p, "':' is expected after the field name");
+        p = space(w, p + 1);
+        if (c < 0) {
+            p = put_undeclared(w, key, key_n, p);
+        } else {
+            if (w->seen[c] == w->serial)
+                return twice(w, key, fields[c].name);
+            w->seen[c] = w->serial;
+            got++;
+            before = (size_t)c + 1;
+            p = fields[c].same < 0 ? put_column(w, (size_t)c, p, key, key_n)
+                                   : put_same(w, (size_t)c, p, key, key_n);
+        }
+        if (p == NULL)
+            return NULL;
+        p = space(w, p);
+        if (*p != ',' && *p != '}')
+            return bad(w, p, "',' or '}' is expected");
+        more = *p == ',';
+        p = more ? space(w, p + 1) : p;
+    }
+    if (got < w->job->field_count)
+        missing_to_null(w);
+    return p + 1;
+}
