@@ -77,6 +77,8 @@ struct rdl_view_plan {
      * constraints applied (IMPUTE, DROP ROW; QUARANTINE as DROP ROW).  Visible columns only. */
     rdl_str batch_sql;
 
+    rdl_str unchecked_sql; /* the same before constraints, for a build */
+
     /*
      * INCREMENTAL.  partial_new_sql and partial_old_sql give k0.., n BIGINT (rows), s0.. over
      * e."new:<driving>" and e."old:<driving>".  Merge: state[k] += new - old; n = 0 deletes the

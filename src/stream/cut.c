@@ -354,16 +354,40 @@ rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,
                          err);
 }
 
+rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err)
+{
+    const rdl_lake_snapshot *lake;
+    rdl_schema schema;
+    RDL_TRY(rdl_cut_lake(c, t, &lake, err));
+    rdl_table_lake_schema(c->arena, t, &schema);
+    put_segments(c, out, rdl_history_table(c->history, t->full), &schema,
+                 lake->txn_version > 0 ? (uint64_t)lake->txn_version : 0, c->epoch,
+                 RDL_SEGMENT_NEW);
+    return RDL_OK;
+}
+
+rdl_code rdl_cut_segments_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err)
+{
+    const rdl_lake_snapshot *lake;
+    rdl_schema schema;
+    RDL_TRY(rdl_cut_quarantine_lake(c, t, &lake, err));
+    rdl_quarantine_schema(c->arena, &schema);
+    put_segments(c, out, rdl_history_table(c->history, t->full), &schema,
+                 lake->txn_version > 0 ? (uint64_t)lake->txn_version : 0, c->epoch,
+                 RDL_SEGMENT_QUARANTINE);
+    return RDL_OK;
+}
+
 rdl_code rdl_cut_changes(rdl_cut *c, const rdl_table *t, const size_t *key, size_t key_count,
                          uint64_t from, uint64_t to, bool *any, bool *whole, rdl_buf *upserts,
                          rdl_buf *removals, rdl_err *err)
 {
     const rdl_table_history *h = rdl_history_table(c->history, t->full);
-    if (from < c->history->pruned)
+    if (from < h->pruned_changed)
         return rdl_err_set(err, RDL_ELIMIT, 0,
                            "cannot give the changes of \"%.*s\" since epoch %" PRIu64
                            ": segments up to epoch %" PRIu64 " are gone",
-                           (int)t->full.n, t->full.p, from, c->history->pruned);
+                           (int)t->full.n, t->full.p, from, h->pruned_changed);
     *whole = last_reset(h, from, to) != 0;
     *any = *whole || any_segment(h, from, to);
     if (*whole)

@@ -45,6 +45,10 @@ RDL_MUST rdl_code rdl_cut_select(rdl_cut *c, const rdl_table *t, bool identity, 
                                  rdl_err *err);
 RDL_MUST rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,
                                             rdl_err *err);
+/* The rows that the lake of an append-only table, or its quarantine, has not taken yet. */
+RDL_MUST rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err);
+RDL_MUST rdl_code rdl_cut_segments_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,
+                                              rdl_err *err);
 /*
  * Net changes of a table over the epochs (from, to]: sets *any; upserts (all visible columns)
  * and removals (the given key columns only).  RDL_ELIMIT when segments of that range are gone:

@@ -128,6 +128,8 @@ void rdl_history_prune(rdl_history *h, uint64_t epoch)
         for (size_t j = 0; j < t->segments.n; j++) {
             if (t->segments.v[j].epoch > epoch)
                 t->segments.v[kept++] = t->segments.v[j];
+            else
+                t->pruned_changed = t->segments.v[j].epoch;
         }
         t->segments.n = kept;
     }

@@ -24,6 +24,7 @@ typedef struct rdl_table_history {
     uint64_t last_changed;     /* epoch whose rows_new or rows_old are not 0 */
     uint64_t last_evaluated;   /* views */
     uint64_t last_quarantined;
+    uint64_t pruned_changed;   /* newest epoch with rows whose segment is gone */
     uint64_t rows_total, quarantined_total; /* streaming: written so far */
     rdl_ledger ledger;
     RDL_VEC(rdl_segment_ref) segments; /* ascending epochs; those with any rows; pruned ones go */

@@ -14,6 +14,8 @@
 #ifndef RDL_STREAM_INTERNAL_H
 #define RDL_STREAM_INTERNAL_H
 
+#include <stdio.h>
+
 #include "base/fs.h"
 #include "base/thread.h"
 #include "duck/codec.h"
@@ -114,7 +116,8 @@ struct rdl_engine {
     rdl_clock *clock;
     uint64_t files_max, rows_max, bytes_max;
     int64_t trigger_us, lake_interval_us;
-    int64_t last_lake_us;
+    int64_t last_lake_us, last_deferred_us;
+    double row_bytes;        /* of a source record, lately; turns max_rows into bytes */
     uint64_t pending_max;    /* sealed epochs that a store may lack before we wait for it */
     volatile int stop;       /* set by rdl_engine_stop */
     rdl_watch *watch;

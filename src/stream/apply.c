@@ -1,0 +1,484 @@
+/*
+ * stream/apply.c - sealed epochs into the lake and the stores, and what all have is removed.
+ *
+ * INVARIANTS
+ *   A1  Each destination takes sealed epochs in order, from sealed bytes alone: nothing is recomputed.
+ *   A2  Its progress moves in the same transaction as its rows (Delta: txn in the same commit;
+ *       SQLite: the progress row), so that a crash between two leaves it at one or the other.
+ *   A3  A segment is removed only when the lake and every publication of its table have its epoch; the
+ *       PRUNE record comes first, so that nobody looks for what is being removed.
+ *   A4  A destination ahead of the journal, or behind the oldest segment kept, is never guessed at:
+ *       the first is refused, the second is filled whole.
+ */
+#include <inttypes.h>
+
+#include "stream/internal.h"
+
+/* ---- lake ---- */
+
+static rdl_code check_not_ahead(rdl_engine *e, const rdl_table *t, int64_t shown, const char *what,
+                                rdl_err *err)
+{
+    if (shown <= (int64_t)e->history.epoch)
+        return RDL_OK;
+    rdl_err_set(err, RDL_ECONFLICT, 0,
+                "%s of \"%.*s\" shows epoch %" PRId64 ", but the journal ends at epoch %" PRIu64,
+                what, (int)t->full.n, t->full.p, shown, e->history.epoch);
+    rdl_err_hint(err, "The journal lost its end or the root was restored from a backup: restore "
+                      "state/ of the same time, or start a fresh root and raudal backfill.");
+    return rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_STORE);
+}
+
+static bool pending(const rdl_table_history *h, uint64_t after, bool quarantine)
+{
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        bool any = quarantine ? s->rows_quarantined > 0
+                              : s->rows_new > 0 || s->rows_old > 0 || s->reset;
+        if (s->epoch > after && any)
+            return true;
+    }
+    return false;
+}
+
+/* SELECT DISTINCT of the partition columns over every old and new row after an epoch. */
+static void put_touched(rdl_buf *out, rdl_engine *e, rdl_arena *a, const rdl_table *t,
+                        const rdl_table_history *h, uint64_t after)
+{
+    bool any = false;
+    rdl_buf_puts(out, "SELECT DISTINCT * FROM (");
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        for (rdl_segment kind = RDL_SEGMENT_NEW; kind <= RDL_SEGMENT_OLD; kind++) {
+            if (s->epoch <= after || (kind == RDL_SEGMENT_NEW ? s->rows_new : s->rows_old) == 0)
+                continue;
+            rdl_buf_puts(out, any ? " UNION ALL SELECT " : "SELECT ");
+            rdl_put_key(out, "", &t->columns, t->partition_by, t->partition_count);
+            rdl_buf_puts(out, " FROM read_parquet(");
+            rdl_buf_put_sql_text(
+                out, rdl_str_of(rdl_root_segment(a, &e->root, s->epoch, t->full, kind)));
+            rdl_buf_puts(out, ")");
+            any = true;
+        }
+    }
+    rdl_buf_puts(out, ")");
+}
+
+static bool reset_after(const rdl_table_history *h, uint64_t after)
+{
+    for (size_t i = 0; i < h->segments.n; i++) {
+        if (h->segments.v[i].epoch > after && h->segments.v[i].reset)
+            return true;
+    }
+    return false;
+}
+
+static rdl_code replace_view(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
+                             const rdl_lake_table *lake, const rdl_lake_snapshot *now,
+                             const rdl_lake_commit_info *info, rdl_lake_result *out, rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+    uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
+    rdl_buf select = {0}, touched = {0}, order = {0};
+    rdl_code rc = rdl_cut_select(cut, t, false, &select, err);
+    bool whole = t->partition_count == 0 || now->version < 0 || reset_after(h, after);
+    if (rc == RDL_OK && !whole) {
+        put_touched(&touched, e, cut->arena, t, h, after);
+        rdl_buf part = {0};
+        rdl_buf_puts(&part, "SELECT * FROM (");
+        rdl_buf_put(&part, select.p, select.n);
+        rdl_buf_puts(&part, ") WHERE rdl_key(");
+        rdl_put_key(&part, "", &t->columns, t->partition_by, t->partition_count);
+        rdl_buf_puts(&part, ") IN (SELECT rdl_key(");
+        rdl_put_key(&part, "", &t->columns, t->partition_by, t->partition_count);
+        rdl_buf_printf(&part, ") FROM (%s))", rdl_buf_str(&touched));
+        rdl_buf_fini(&select);
+        select = part;
+    }
+    rdl_put_key(&order, "", &t->columns, t->primary_key, t->primary_key_count);
+    if (rc == RDL_OK)
+        rc = rdl_lake_replace(e->conn, lake, rdl_buf_str(&select),
+                              whole ? NULL : rdl_buf_str(&touched),
+                              order.n > 0 ? rdl_buf_str(&order) : NULL, info, out, err);
+    rdl_buf_fini(&select);
+    rdl_buf_fini(&touched);
+    rdl_buf_fini(&order);
+    return rc;
+}
+
+static rdl_code append_stream(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
+                              const rdl_lake_table *lake, const rdl_lake_commit_info *info,
+                              rdl_lake_result *out, bool quarantine, rdl_err *err)
+{
+    rdl_buf select = {0};
+    rdl_code rc = quarantine ? rdl_cut_segments_quarantine(cut, t, &select, err)
+                             : rdl_cut_segments(cut, t, &select, err);
+    if (rc == RDL_OK)
+        rc = rdl_lake_append(e->conn, lake, rdl_buf_str(&select), RDL_IDENTITY_COLUMNS, info, out,
+                             err);
+    rdl_buf_fini(&select);
+    return rc;
+}
+
+static void partition_names(rdl_arena *a, const rdl_table *t, rdl_lake_table *lake)
+{
+    rdl_str *names = RDL_NEWN(a, rdl_str, t->partition_count + 1);
+    for (size_t i = 0; i < t->partition_count; i++)
+        names[i] = t->columns.v[t->partition_by[i]].name;
+    lake->partition_columns = names;
+    lake->partition_count = t->partition_count;
+}
+
+static rdl_code finish_lake(rdl_engine *e, const rdl_lake_table *lake, rdl_err *err)
+{
+    bool made = false;
+    return rdl_lake_checkpoint(e->conn, lake, false, &made, err);
+}
+
+static rdl_code apply_table(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
+                            const rdl_lake_commit_info *info, rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+    const rdl_lake_snapshot *now;
+    rdl_lake_result result;
+    if (!h->exists || t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_SNAPSHOT)
+        return RDL_OK;
+    RDL_TRY(rdl_cut_lake(cut, t, &now, err));
+    RDL_TRY(check_not_ahead(e, t, now->txn_version, "the lake table", err));
+    uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
+    if (after < h->pruned_changed)
+        return rdl_err_area(
+            rdl_err_set(err, RDL_EDATA, 0,
+                        "the lake table \"%.*s\" is at epoch %" PRIu64
+                        ", but segments up to epoch %" PRIu64 " are gone: it was restored or "
+                        "deleted",
+                        (int)t->full.n, t->full.p, after, h->pruned_changed),
+            err, RDL_AREA_STORE);
+    if (now->version >= 0 && !pending(h, after, false))
+        return RDL_OK;
+    rdl_lake_table lake = {.dir = rdl_root_lake_table(cut->arena, &e->root, t),
+                           .app_id = e->uuid,
+                           .name = t->full.p,
+                           .description = t->comment.p};
+    rdl_table_lake_schema(cut->arena, t, &lake.schema);
+    partition_names(cut->arena, t, &lake);
+    RDL_TRY(t->kind == RDL_TABLE_VIEW
+                ? replace_view(e, cut, t, &lake, now, info, &result, err)
+                : append_stream(e, cut, t, &lake, info, &result, false, err));
+    return finish_lake(e, &lake, err);
+}
+
+static rdl_code apply_quarantine(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
+                                 const rdl_lake_commit_info *info, rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+    const rdl_lake_snapshot *now;
+    rdl_lake_result result;
+    if (h->last_quarantined == 0)
+        return RDL_OK;
+    RDL_TRY(rdl_cut_quarantine_lake(cut, t, &now, err));
+    if (!pending(h, now->txn_version > 0 ? (uint64_t)now->txn_version : 0, true))
+        return RDL_OK;
+    rdl_lake_table lake = {
+        .dir = rdl_root_quarantine(cut->arena, &e->root, t),
+        .app_id = e->uuid,
+        .name = rdl_arena_printf(cut->arena, "quarantine.%s",
+                                 rdl_root_quarantine_name(cut->arena, t)),
+        .description = "rows that were rejected, with their bytes and the reasons",
+    };
+    rdl_quarantine_schema(cut->arena, &lake.schema);
+    RDL_TRY(append_stream(e, cut, t, &lake, info, &result, true, err));
+    return finish_lake(e, &lake, err);
+}
+
+rdl_code rdl_apply_lake(rdl_engine *e, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_cut cut;
+    rdl_code rc = RDL_OK;
+    int64_t began = rdl_monotonic_us();
+    const rdl_lake_commit_info info = {
+        .operation = "RAUDAL", .epoch = e->history.epoch, .timestamp_us = e->history.ts_us};
+    rdl_arena_init(&a, 0);
+    rdl_cut_init(&cut, &a, &e->root, e->pipeline, &e->history, e->uuid, e->history.epoch);
+    rdl_engine_progress_at(e, NULL, "lake");
+    for (size_t i = 0; i < e->pipeline->table_count && rc == RDL_OK; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        rc = apply_table(e, &cut, t, &info, err);
+        if (rc == RDL_OK)
+            rc = apply_quarantine(e, &cut, t, &info, err);
+        if (rc != RDL_OK)
+            rdl_err_in(rc, err, "lake table %s", t->full.p);
+    }
+    rdl_arena_fini(&a);
+    e->last_lake_us = rdl_now_us(e->clock);
+    rdl_engine_note_step(e, RDL_STEP_LAKE, began, 0, 0);
+    return rdl_err_area(rc, err, RDL_AREA_STORE);
+}
+
+/* ---- stores ---- */
+
+static rdl_code open_destination(rdl_engine *e, rdl_destination *d, rdl_err *err)
+{
+    const rdl_publication *p = d->publication;
+    const rdl_sink_ops *ops;
+    for (size_t i = 0; i < e->destination_count && d->sink == NULL; i++) {
+        if (e->destinations[i].sink != NULL &&
+            rdl_str_eq(e->destinations[i].publication->url, p->url))
+            d->sink = e->destinations[i].sink;
+    }
+    if (d->sink == NULL) {
+        RDL_TRY(rdl_sink_find(p->url, &ops, err));
+        const rdl_sink_config config = {
+            .url = rdl_arena_strndup(&e->arena, p->url.p, p->url.n),
+            .root_dir = e->root.dir,
+            .root_uuid = e->uuid,
+            .adopt = e->config.adopt,
+        };
+        RDL_TRY(ops->open(&config, &d->sink, err));
+    }
+    d->table = (rdl_sink_table){
+        .name = rdl_arena_strndup(&e->arena, p->name.p, p->name.n),
+        .columns = p->table->columns,
+        .key = p->key,
+        .descending = p->descending,
+        .key_count = p->key_count,
+        .partition_key_count = p->partition_key_count,
+    };
+    RDL_TRY(d->sink->ops->prepare(d->sink, &d->table, &d->epoch, err));
+    return check_not_ahead(e, p->table, d->epoch, "the store", err);
+}
+
+rdl_code rdl_destinations_open(rdl_engine *e, rdl_err *err)
+{
+    e->destinations = RDL_NEWN(&e->arena, rdl_destination, e->pipeline->publication_count + 1);
+    for (size_t i = 0; i < e->pipeline->publication_count; i++) {
+        rdl_destination *d = &e->destinations[i];
+        d->publication = e->pipeline->publications[i];
+        rdl_code rc = open_destination(e, d, err);
+        e->destination_count = i + 1;
+        if (rc != RDL_OK)
+            return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",
+                              d->publication->table->full.p);
+    }
+    return RDL_OK;
+}
+
+void rdl_destinations_close(rdl_engine *e)
+{
+    for (size_t i = 0; i < e->destination_count; i++) {
+        rdl_sink *s = e->destinations[i].sink;
+        if (s == NULL)
+            continue;
+        for (size_t j = i; j < e->destination_count; j++) {
+            if (e->destinations[j].sink == s)
+                e->destinations[j].sink = NULL;
+        }
+        s->ops->close(s);
+    }
+    e->destination_count = 0;
+}
+
+static rdl_code send(rdl_engine *e, rdl_sink *s, const char *select,
+                     rdl_code (*take)(rdl_sink *s, const rdl_chunk *c, rdl_err *err), rdl_err *err)
+{
+    rdl_result *r = NULL;
+    const rdl_chunk *k;
+    rdl_code rc = rdl_query(e->conn, select, &r, err);
+    while (rc == RDL_OK && rdl_result_next(r, &k))
+        rc = take(s, k, err);
+    rdl_result_free(r);
+    return rc;
+}
+
+static rdl_code apply_changes(rdl_engine *e, rdl_destination *d, bool whole, const rdl_buf *upserts,
+                              const rdl_buf *removals, rdl_err *err)
+{
+    rdl_sink *s = d->sink;
+    int64_t to = (int64_t)e->history.epoch;
+    RDL_TRY(s->ops->begin(s, &d->table, d->epoch, to, whole, err));
+    rdl_code rc = RDL_OK;
+    if (!whole && removals->n > 0)
+        rc = send(e, s, removals->p, s->ops->remove, err);
+    if (rc == RDL_OK && upserts->n > 0)
+        rc = send(e, s, upserts->p, s->ops->upsert, err);
+    if (rc == RDL_OK)
+        rc = s->ops->commit(s, err);
+    if (rc != RDL_OK) {
+        s->ops->abort(s);
+        return rc;
+    }
+    d->epoch = to;
+    return RDL_OK;
+}
+
+rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_cut cut;
+    rdl_buf upserts = {0}, none = {0};
+    rdl_arena_init(&a, 0);
+    rdl_cut_init(&cut, &a, &e->root, e->pipeline, &e->history, e->uuid, e->history.epoch);
+    rdl_code rc = rdl_cut_select(&cut, d->publication->table, false, &upserts, err);
+    if (rc == RDL_OK)
+        rc = apply_changes(e, d, true, &upserts, &none, err);
+    rdl_buf_fini(&upserts);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
+static rdl_code apply_destination(rdl_engine *e, rdl_destination *d, rdl_err *err)
+{
+    const rdl_table *t = d->publication->table;
+    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+    if (!h->exists)
+        return RDL_OK;
+    if (d->epoch < 0 || (uint64_t)d->epoch < h->pruned_changed)
+        return rdl_apply_whole(e, d, err);
+    rdl_arena a;
+    rdl_cut cut;
+    rdl_buf upserts = {0}, removals = {0};
+    bool any = false, whole = false;
+    rdl_arena_init(&a, 0);
+    rdl_cut_init(&cut, &a, &e->root, e->pipeline, &e->history, e->uuid, e->history.epoch);
+    rdl_code rc = rdl_cut_changes(&cut, t, d->publication->key, d->publication->key_count,
+                                  (uint64_t)d->epoch, e->history.epoch, &any, &whole, &upserts,
+                                  &removals, err);
+    if (rc == RDL_OK && any)
+        rc = apply_changes(e, d, whole, &upserts, &removals, err);
+    rdl_buf_fini(&upserts);
+    rdl_buf_fini(&removals);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
+rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err)
+{
+    int64_t began = rdl_monotonic_us();
+    rdl_engine_progress_at(e, NULL, "stores");
+    for (size_t i = 0; i < e->destination_count; i++) {
+        rdl_destination *d = &e->destinations[i];
+        rdl_code rc = apply_destination(e, d, err);
+        if (rc != RDL_OK)
+            return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",
+                              d->publication->table->full.p);
+    }
+    rdl_engine_note_step(e, RDL_STEP_SINKS, began, 0, 0);
+    return RDL_OK;
+}
+
+/* ---- removing what all have ---- */
+
+/* The newest epoch that no destination still needs. */
+static rdl_code settled(rdl_engine *e, uint64_t *out, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_cut cut;
+    uint64_t epoch = e->covered < e->history.epoch ? e->covered : e->history.epoch;
+    rdl_code rc = RDL_OK;
+    rdl_arena_init(&a, 0);
+    rdl_cut_init(&cut, &a, &e->root, e->pipeline, &e->history, e->uuid, e->history.epoch);
+    for (size_t i = 0; i < e->pipeline->table_count && rc == RDL_OK; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+        const rdl_lake_snapshot *now = NULL, *rejected = NULL;
+        if (h->segments.n == 0)
+            continue;
+        if (t->kind != RDL_TABLE_SNAPSHOT && t->kind != RDL_TABLE_SOURCE)
+            rc = rdl_cut_lake(&cut, t, &now, err);
+        if (rc == RDL_OK)
+            rc = rdl_cut_quarantine_lake(&cut, t, &rejected, err);
+        for (size_t j = 0; rc == RDL_OK && j < h->segments.n; j++) {
+            const rdl_segment_ref *s = &h->segments.v[j];
+            bool here = (s->rows_new > 0 || s->rows_old > 0) && now != NULL &&
+                        now->txn_version < (int64_t)s->epoch;
+            bool there = s->rows_quarantined > 0 && rejected->txn_version < (int64_t)s->epoch;
+            if ((here || there) && s->epoch - 1 < epoch)
+                epoch = s->epoch - 1;
+        }
+    }
+    for (size_t i = 0; i < e->destination_count; i++) {
+        const rdl_destination *d = &e->destinations[i];
+        const rdl_table_history *h = rdl_history_table(&e->history, d->publication->table->full);
+        for (size_t j = 0; j < h->segments.n; j++) {
+            if (d->epoch >= 0 && h->segments.v[j].epoch > (uint64_t)d->epoch &&
+                h->segments.v[j].epoch - 1 < epoch)
+                epoch = h->segments.v[j].epoch - 1;
+        }
+    }
+    rdl_arena_fini(&a);
+    *out = epoch;
+    return rc;
+}
+
+static rdl_code remove_epochs(rdl_engine *e, uint64_t upto, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_names names;
+    rdl_arena_init(&a, 0);
+    rdl_code rc = rdl_fs_list(&a, e->root.epochs, &names, err);
+    for (size_t i = 0; rc == RDL_OK && i < names.n; i++) {
+        uint64_t epoch = 0;
+        for (const char *p = names.v[i]; *p >= '0' && *p <= '9'; p++)
+            epoch = epoch * 10 + (uint64_t)(*p - '0');
+        if (epoch <= upto || epoch > e->history.epoch)
+            rc = rdl_fs_remove_tree(rdl_path_join(&a, e->root.epochs, names.v[i]), err);
+    }
+    (void)RDL_FAULT_AT(EPOCH_PRUNED);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
+/* Versions of snapshots but the newest. */
+static rdl_code remove_snapshots(rdl_engine *e, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_code rc = RDL_OK;
+    rdl_arena_init(&a, 0);
+    for (size_t i = 0; i < e->history.snapshots.n && rc == RDL_OK; i++) {
+        const rdl_snapshot_history *s = e->history.snapshots.entries[i].value;
+        const char *keep = rdl_root_snapshot(&a, &e->root, s->source, s->epoch);
+        const char *dir = rdl_path_dir(&a, keep);
+        rdl_names names;
+        rc = rdl_fs_list(&a, dir, &names, err);
+        for (size_t j = 0; rc == RDL_OK && j < names.n; j++) {
+            if (strcmp(names.v[j], rdl_path_base(keep)) != 0)
+                rc = rdl_fs_unlink(rdl_path_join(&a, dir, names.v[j]), err);
+        }
+    }
+    rdl_arena_fini(&a);
+    return rc;
+}
+
+static rdl_code checkpoint(rdl_engine *e, bool force, rdl_err *err)
+{
+    bool wanted = false;
+    uint64_t covered = e->covered;
+    rdl_buf payload = {0};
+    rdl_code rc = rdl_state_checkpoint(e->state, force, &wanted, &payload, &covered, err);
+    if (rc == RDL_OK && wanted) {
+        rc = rdl_journal_append(e->journal, RDL_RECORD_CHECKPOINT,
+                                (rdl_str){payload.p, payload.n}, err);
+        if (rc == RDL_OK)
+            rc = rdl_state_checkpointed(e->state, err);
+        if (rc == RDL_OK)
+            e->covered = covered;
+    }
+    rdl_buf_fini(&payload);
+    return rc;
+}
+
+rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err)
+{
+    uint64_t upto = 0;
+    RDL_TRY(checkpoint(e, force, err));
+    RDL_TRY(settled(e, &upto, err));
+    if (upto > e->history.pruned) {
+        char record[64];
+        snprintf(record, sizeof record, "{\"epoch\":%" PRIu64 "}", upto);
+        RDL_TRY(rdl_journal_append(e->journal, RDL_RECORD_PRUNE, rdl_str_of(record), err));
+        rdl_history_prune(&e->history, upto);
+    }
+    RDL_TRY(remove_epochs(e, e->history.pruned, err));
+    return remove_snapshots(e, err);
+}

@@ -1,0 +1,330 @@
+/*
+ * stream/epoch.c - the work of one epoch, and its seal.
+ *
+ *   1  ingest      ranges and snapshot versions become e."new:..", e."old:.."
+ *   2  tables      in graph order: streaming tables are judged, views maintained
+ *   3  segments    every change as a file in state/epochs/<n>/, keyed state as state.delta
+ *   4  sync        all of these and their folders
+ *   5  seal        one journal record, synced: this is the commit
+ *   6  afterwards  history, state and sources move on in memory
+ *
+ * INVARIANTS
+ *   E1  Nothing that another process can see changes before 5; a crash before it leaves files that no
+ *       record names, and they are removed at the next start.
+ *   E2  What 5 names was synced by 4.
+ *   E3  A failure in 1..4 leaves memory as it was before the epoch (state aborted, caches forgotten,
+ *       ranges given back), so that the epoch can run again.
+ *   E4  A failure of 5 itself leaves the outcome unknown to this process: it stops, and the next start reads
+ *       from the journal which it was.
+ */
+#include <inttypes.h>
+
+#include "stream/internal.h"
+
+void rdl_work_init(rdl_engine *e, rdl_work *w)
+{
+    size_t n = e->pipeline->table_count;
+    *w = (rdl_work){.epoch = e->history.epoch + 1};
+    rdl_arena_init(&w->arena, 0);
+    w->ranges = RDL_NEWN(&w->arena, rdl_file_range *, e->feed_count + 1);
+    w->range_count = RDL_NEWN(&w->arena, size_t, e->feed_count + 1);
+    w->snapshots = RDL_NEWN(&w->arena, rdl_snapshot_version, e->feed_count + 1);
+    w->decodes = RDL_NEWN(&w->arena, rdl_decode *, e->feed_count + 1);
+    w->changed = RDL_NEWN(&w->arena, bool, n + 1);
+    w->all_made = RDL_NEWN(&w->arena, bool, n + 1);
+    w->cache_touched = RDL_NEWN(&w->arena, bool, n + 1);
+    w->reports = RDL_NEWN(&w->arena, rdl_table_report, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        w->reports[i].table = e->pipeline->tables[i];
+        w->reports[i].violations =
+            RDL_NEWN(&w->arena, uint64_t, e->pipeline->tables[i]->constraint_count + 1);
+    }
+}
+
+void rdl_work_fini(rdl_engine *e, rdl_work *w)
+{
+    for (size_t i = 0; i < e->feed_count; i++)
+        rdl_decode_free(w->decodes[i]);
+    rdl_arena_fini(&w->arena);
+}
+
+rdl_sealed_table *rdl_work_seal_table(rdl_engine *e, rdl_work *w, const rdl_table *t)
+{
+    (void)e;
+    for (size_t i = 0; i < w->seal.tables.n; i++) {
+        if (rdl_str_eq(w->seal.tables.v[i].table, t->full))
+            return &w->seal.tables.v[i];
+    }
+    RDL_PUSH(&w->arena, &w->seal.tables) =
+        (rdl_sealed_table){.table = t->full, .fingerprint = t->fingerprint};
+    return &w->seal.tables.v[w->seal.tables.n - 1];
+}
+
+/* ---- tables ---- */
+
+static bool stream_input_changed(const rdl_work *w, const rdl_table *t)
+{
+    for (size_t i = 0; i < t->input_count; i++) {
+        if (t->inputs[i].stream && w->changed[t->inputs[i].table->index])
+            return true;
+        /* Malformed records alone are rows too: each must be accounted for. */
+        if (t->inputs[i].stream &&
+            w->reports[t->inputs[i].table->index].ledger.malformed > 0)
+            return true;
+    }
+    return false;
+}
+
+/* A source without a good row this epoch still gives its readers an empty relation. */
+static rdl_code make_missing_inputs(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
+{
+    for (size_t i = 0; i < t->input_count; i++) {
+        const rdl_table *in = t->inputs[i].table;
+        if (!t->inputs[i].stream || w->changed[in->index])
+            continue;
+        rdl_buf sql = {0};
+        rdl_buf_puts(&sql, "CREATE TABLE IF NOT EXISTS ");
+        rdl_put_relation(&sql, "e", "new:", in->full);
+        rdl_buf_puts(&sql, " AS SELECT * FROM ");
+        rdl_put_relation(&sql, "c", "empty:", in->full);
+        rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+        rdl_buf_fini(&sql);
+        RDL_TRY(rc);
+    }
+    return RDL_OK;
+}
+
+/*
+ * The change history of a flow over a snapshot: a row for each new or changed row of this version,
+ * and one with _cdc_delete for each key that is gone.
+ */
+static rdl_code feed_cdc(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
+{
+    rdl_table *s = t->cdc_snapshot;
+    rdl_buf sql = {0}, keys = {0};
+    int64_t n = 0;
+    if (!w->changed[s->index])
+        return RDL_OK;
+    rdl_put_key(&keys, "", &s->columns, t->cdc_keys, t->cdc_key_count);
+    bool versioned = s->kind == RDL_TABLE_SNAPSHOT;
+    const char *identity = versioned ? "_source_partition, _source_offset"
+                                     : "-1::INTEGER AS _source_partition, row_number() OVER "
+                                       "(ORDER BY rdl_key(%s)) - 1 AS _source_offset";
+    rdl_buf placed = {0}, all = {0};
+    rdl_put_columns(&all, "", &s->columns);
+    rdl_buf_printf(&placed, versioned ? "%s%.0s" : "%.0s-1::INTEGER AS _source_partition, "
+                   "row_number() OVER (ORDER BY rdl_key(%s)) - 1 AS _source_offset",
+                   identity, rdl_buf_str(&all));
+    rdl_buf_puts(&sql, "CREATE TABLE ");
+    rdl_put_relation(&sql, "e", "new:", t->full);
+    for (int gone = 0; gone < 2; gone++) {
+        rdl_buf_puts(&sql, gone ? " UNION ALL BY NAME SELECT " : " AS SELECT ");
+        rdl_put_columns(&sql, "", &s->columns);
+        rdl_buf_printf(&sql,
+                       ", %s AS _cdc_delete, CAST(make_timestamp(%" PRId64
+                       "::BIGINT) AS TIMESTAMPTZ) AS _cdc_ingest_ts, %" PRIu64
+                       "::BIGINT AS _epoch, %s, %d::BIGINT AS _ordinal, NULL::TIMESTAMPTZ AS "
+                       "_event_ts FROM ",
+                       gone ? "true" : "false", w->ts_us, w->epoch, rdl_buf_str(&placed), gone);
+        rdl_put_relation(&sql, "e", gone ? "old:" : "new:", s->full);
+        if (gone) {
+            rdl_buf_printf(&sql, " WHERE rdl_key(%s) NOT IN (SELECT rdl_key(%s) FROM ",
+                           rdl_buf_str(&keys), rdl_buf_str(&keys));
+            rdl_put_relation(&sql, "c", "", s->full);
+            rdl_buf_puts(&sql, ")");
+        }
+    }
+    rdl_code rc = rdl_cache_load(e, s, err);
+    if (rc == RDL_OK)
+        rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_clear(&sql);
+    rdl_buf_puts(&sql, "SELECT count(*) FROM ");
+    rdl_put_relation(&sql, "e", "new:", t->full);
+    if (rc == RDL_OK)
+        rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), &n, err);
+    rdl_buf_fini(&sql);
+    rdl_buf_fini(&keys);
+    rdl_buf_fini(&placed);
+    rdl_buf_fini(&all);
+    RDL_TRY(rc);
+    rdl_sealed_table *sealed = rdl_work_seal_table(e, w, t);
+    sealed->rows_new = (uint64_t)n;
+    sealed->ledger.read = sealed->ledger.written = (uint64_t)n;
+    sealed->evaluated = true;
+    w->changed[t->index] = n > 0;
+    return RDL_OK;
+}
+
+static rdl_code run_table(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
+{
+    if (!e->tables[t->index].selected)
+        return RDL_OK;
+    if (t->kind == RDL_TABLE_VIEW)
+        return rdl_view_maintain(e, w, t, err);
+    if (t->kind != RDL_TABLE_STREAMING)
+        return RDL_OK;
+    if (t->cdc_snapshot != NULL)
+        return feed_cdc(e, w, t, err);
+    if (!stream_input_changed(w, t))
+        return RDL_OK;
+    RDL_TRY(make_missing_inputs(e, w, t, err));
+    return rdl_judge(e, w, t, err);
+}
+
+static rdl_code run_tables(rdl_engine *e, rdl_work *w, rdl_err *err)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        rdl_table *t = e->pipeline->tables[i];
+        int64_t began = rdl_monotonic_us();
+        RDL_TRY(run_table(e, w, t, err));
+        if (t->kind == RDL_TABLE_STREAMING)
+            rdl_engine_note_step(e, RDL_STEP_JUDGE, began, w->reports[i].ledger.read, 0);
+        else if (t->kind == RDL_TABLE_VIEW)
+            rdl_engine_note_step(e, RDL_STEP_VIEWS, began,
+                                 w->reports[i].rows_new + w->reports[i].rows_old, 0);
+    }
+    (void)RDL_FAULT_AT(JUDGE_DONE);
+    return RDL_OK;
+}
+
+/* ---- segments ---- */
+
+static rdl_code write_segment(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_segment kind,
+                              rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_schema schema;
+    rdl_table_lake_schema(&w->arena, t, &schema);
+    rdl_buf_puts(&sql, "COPY (SELECT ");
+    rdl_put_columns(&sql, "", &schema);
+    rdl_buf_puts(&sql, " FROM ");
+    rdl_put_relation(&sql, "e", kind == RDL_SEGMENT_NEW ? "new:" : "old:", t->full);
+    rdl_buf_puts(&sql, ") TO ");
+    rdl_buf_put_sql_text(
+        &sql, rdl_str_of(rdl_root_segment(&w->arena, &e->root, w->epoch, t->full, kind)));
+    rdl_buf_puts(&sql, " (FORMAT parquet, COMPRESSION snappy)");
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    (void)RDL_FAULT_AT(SEGMENT_WRITTEN);
+    return rdl_err_in(rc, err, "segment of %s", t->full.p);
+}
+
+static rdl_code write_segments(rdl_engine *e, rdl_work *w, rdl_err *err)
+{
+    for (size_t i = 0; i < w->seal.tables.n; i++) {
+        const rdl_sealed_table *s = &w->seal.tables.v[i];
+        const rdl_table *t = rdl_pipeline_find(e->pipeline, s->table);
+        if (t == NULL || t->kind == RDL_TABLE_SNAPSHOT || t->kind == RDL_TABLE_SOURCE)
+            continue;
+        if (s->rows_new > 0)
+            RDL_TRY(write_segment(e, w, t, RDL_SEGMENT_NEW, err));
+        if (s->rows_old > 0)
+            RDL_TRY(write_segment(e, w, t, RDL_SEGMENT_OLD, err));
+    }
+    RDL_TRY(rdl_state_write_delta(e->state, rdl_root_delta(&w->arena, &e->root, w->epoch), err));
+    w->seal.has_delta = true;
+    (void)RDL_FAULT_AT(STATE_MERGED);
+    return RDL_OK;
+}
+
+static rdl_code sync_all(rdl_engine *e, rdl_work *w, rdl_err *err)
+{
+    const char *dir = rdl_root_epoch_dir(&w->arena, &e->root, w->epoch);
+    rdl_names names;
+    RDL_TRY(rdl_fs_walk(&w->arena, dir, &names, err));
+    size_t n = 0;
+    const char **paths = RDL_NEWN(&w->arena, const char *, names.n + 2 * w->seal.snapshots.n + 2);
+    for (size_t i = 0; i < names.n; i++)
+        paths[n++] = rdl_path_join(&w->arena, dir, names.v[i]);
+    for (size_t i = 0; i < w->seal.snapshots.n; i++) {
+        const char *path = rdl_root_snapshot(&w->arena, &e->root, w->seal.snapshots.v[i].source,
+                                             w->epoch);
+        paths[n++] = path;
+        paths[n++] = rdl_path_dir(&w->arena, path);
+    }
+    (void)RDL_FAULT_AT(BEFORE_SYNC);
+    RDL_TRY(rdl_fs_sync_many(paths, n, err));
+    RDL_TRY(rdl_fs_sync_dir(dir, err));
+    RDL_TRY(rdl_fs_sync_dir(e->root.snapshots, err));
+    return rdl_fs_sync_dir(e->root.epochs, err);
+}
+
+/* ---- the whole ---- */
+
+static rdl_code make_schema(rdl_engine *e, rdl_err *err)
+{
+    return rdl_exec(e->conn, "DROP SCHEMA IF EXISTS e CASCADE; CREATE SCHEMA e", err);
+}
+
+static rdl_code work(rdl_engine *e, rdl_work *w, rdl_err *err)
+{
+    const char *dir = rdl_root_epoch_dir(&w->arena, &e->root, w->epoch);
+    RDL_TRY(rdl_fs_remove_tree(dir, err));
+    RDL_TRY(rdl_fs_mkdirs(dir, err));
+    RDL_TRY(make_schema(e, err));
+    rdl_engine_progress_at(e, w, "decode");
+    RDL_TRY(rdl_ingest(e, w, err));
+    rdl_engine_progress_at(e, w, "work");
+    RDL_TRY(run_tables(e, w, err));
+    int64_t began = rdl_monotonic_us();
+    RDL_TRY(write_segments(e, w, err));
+    RDL_TRY(sync_all(e, w, err));
+    rdl_engine_note_step(e, RDL_STEP_SEGMENTS, began, 0, 0);
+    return RDL_OK;
+}
+
+static rdl_code seal(rdl_engine *e, rdl_work *w, rdl_err *err)
+{
+    rdl_buf record = {0};
+    int64_t began = rdl_monotonic_us();
+    w->seal.epoch = w->epoch;
+    w->seal.ts_us = w->ts_us;
+    w->seal.pipeline = e->pipeline->fingerprint;
+    (void)RDL_FAULT_AT(BEFORE_SEAL);
+    rdl_seal_print(&w->seal, &record);
+    rdl_code rc = rdl_journal_append(e->journal, RDL_RECORD_SEAL,
+                                     (rdl_str){record.p, record.n}, err);
+    rdl_buf_fini(&record);
+    (void)RDL_FAULT_AT(AFTER_SEAL);
+    rdl_engine_note_step(e, RDL_STEP_SEAL, began, 0, 0);
+    return rc;
+}
+
+static rdl_code move_on(rdl_engine *e, rdl_work *w, rdl_err *err)
+{
+    rdl_history_add(&e->history, &w->seal);
+    for (size_t i = 0; i < w->seal.ranges.n; i++) {
+        rdl_table *t = rdl_pipeline_find(e->pipeline, w->seal.ranges.v[i].source);
+        rdl_feed *f = t != NULL ? rdl_feed_of(e, t) : NULL;
+        if (f != NULL)
+            rdl_files_restore(f->files, &w->seal.ranges.v[i].range);
+    }
+    return rdl_state_commit(e->state, err);
+}
+
+static void undo(rdl_engine *e, rdl_work *w)
+{
+    rdl_err ignored;
+    rdl_state_abort(e->state);
+    rdl_caches_forget(e, w);
+    for (size_t i = 0; i < e->feed_count; i++)
+        rdl_files_rewind(e->feeds[i].files);
+    (void)!make_schema(e, &ignored);
+}
+
+rdl_code rdl_epoch_run(rdl_engine *e, rdl_work *w, rdl_err *err)
+{
+    (void)RDL_FAULT_AT(PLAN_DONE);
+    RDL_TRY(rdl_state_begin(e->state, w->epoch, err));
+    rdl_code rc = work(e, w, err);
+    if (rc != RDL_OK) {
+        undo(e, w);
+        return rdl_err_in(rc, err, "epoch %" PRIu64, w->epoch);
+    }
+    rc = seal(e, w, err);
+    if (rc == RDL_OK)
+        rc = move_on(e, w, err);
+    if (rc == RDL_OK)
+        rc = make_schema(e, err);
+    return rdl_err_in(rc, err, "epoch %" PRIu64, w->epoch);
+}

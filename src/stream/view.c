@@ -1,0 +1,503 @@
+/*
+ * stream/view.c - keeping a materialized view equal to its body, as pairs of old and new rows.
+ *
+ * WHAT HAPPENS TO VIEW v IN AN EPOCH
+ *   nothing      its inputs did not change, or it waits: a whole-table view over streamed rows is
+ *                recomputed on a schedule and at the end of --once, not by every epoch
+ *   maintain     by its plan's mode, from the changes of its driving input
+ *   build        its text is new, another input than the driving one changed, or it missed epochs:
+ *                computed whole.  Same text: compared with what is there, so that readers see pairs;
+ *                other text: `reset`, the new rows are the whole content.
+ *
+ * INVARIANT  V1  After the step, content(v) - old + new = batch_sql(v) over the inputs at the end of
+ *                the epoch (for a view that waits: at the epoch that it names).
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "stream/internal.h"
+
+typedef enum action {
+    ACTION_NONE,
+    ACTION_MAINTAIN,
+    ACTION_BUILD,
+    ACTION_RESET,
+} action;
+
+static bool any_changed(const rdl_work *w, const rdl_table *v, const rdl_table *but)
+{
+    for (size_t i = 0; i < v->input_count; i++) {
+        if (v->inputs[i].table != but && w->changed[v->inputs[i].table->index])
+            return true;
+    }
+    return false;
+}
+
+/* Did an input change in a sealed epoch that the view did not see? */
+static bool missed_epochs(rdl_engine *e, const rdl_table *v, const rdl_table_history *h)
+{
+    for (size_t i = 0; i < v->input_count; i++) {
+        if (rdl_history_table(&e->history, v->inputs[i].table->full)->last_changed >
+            h->last_evaluated)
+            return true;
+    }
+    return false;
+}
+
+static bool input_reset(rdl_work *w, const rdl_table *v)
+{
+    for (size_t i = 0; i < w->seal.tables.n; i++) {
+        if (!w->seal.tables.v[i].reset)
+            continue;
+        for (size_t j = 0; j < v->input_count; j++) {
+            if (rdl_str_eq(v->inputs[j].table->full, w->seal.tables.v[i].table))
+                return true;
+        }
+    }
+    return false;
+}
+
+static action choose(rdl_engine *e, rdl_work *w, const rdl_table *v)
+{
+    const rdl_view_plan *p = v->view_plan;
+    const rdl_table_history *h = rdl_history_table(&e->history, v->full);
+    bool same_text = h->exists && h->fingerprint.hi == v->fingerprint.hi &&
+                     h->fingerprint.lo == v->fingerprint.lo;
+    bool missed = missed_epochs(e, v, h);
+    bool changed = any_changed(w, v, NULL);
+    bool asked = w->refresh != NULL && w->refresh[v->index];
+    bool waits = p->mode == RDL_MAINTAIN_FULL && e->tables[v->index].stream_fed &&
+                 !w->refresh_deferred;
+    if (waits && !asked)
+        return ACTION_NONE;
+    if (!same_text && (h->exists || missed || p->mode == RDL_MAINTAIN_FULL))
+        return ACTION_RESET;
+    if (!same_text)
+        return ACTION_MAINTAIN; /* never seen, and nothing was there before this epoch */
+    if (asked || missed || input_reset(w, v))
+        return ACTION_BUILD;
+    if (!changed)
+        return ACTION_NONE;
+    return p->mode == RDL_MAINTAIN_FULL || any_changed(w, v, p->driving) ? ACTION_BUILD
+                                                                         : ACTION_MAINTAIN;
+}
+
+/* ---- small SQL steps ---- */
+
+static rdl_code create(rdl_engine *e, const char *role, const rdl_table *v, const char *select,
+                       rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE ");
+    rdl_put_relation(&sql, "e", role, v->full);
+    rdl_buf_puts(&sql, " AS ");
+    rdl_buf_puts(&sql, select);
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code create_empty(rdl_engine *e, const char *role, const rdl_table *v, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_puts(&sql, "SELECT ");
+    for (size_t i = 0; i < v->columns.n; i++) {
+        rdl_buf_puts(&sql, i == 0 ? "NULL::" : ", NULL::");
+        rdl_type_print(v->columns.v[i].type, &sql);
+        rdl_buf_puts(&sql, " AS ");
+        rdl_buf_put_sql_ident(&sql, v->columns.v[i].name);
+    }
+    rdl_buf_puts(&sql, " WHERE false");
+    rdl_code rc = create(e, role, v, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code count_rows(rdl_engine *e, const char *role, const rdl_table *v, const char *what,
+                           int64_t *out, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_printf(&sql, "SELECT %s FROM ", what);
+    rdl_put_relation(&sql, "e", role, v->full);
+    rdl_code rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), out, err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+/* ---- constraints of views ---- */
+
+static bool rejects(const rdl_constraint *k)
+{
+    return k->action == RDL_VIOLATION_DROP_ROW || k->action == RDL_VIOLATION_QUARANTINE;
+}
+
+static void put_rejected(rdl_buf *sql, const rdl_table *v)
+{
+    rdl_buf_puts(sql, "(false");
+    for (size_t i = 0; i < v->constraint_count; i++) {
+        if (rejects(&v->constraints[i]) && v->constraints[i].unique_count == 0)
+            rdl_buf_printf(sql, " OR _c%zu", i);
+    }
+    rdl_buf_puts(sql, ")");
+}
+
+static void put_quarantined(rdl_buf *sql, const rdl_table *v)
+{
+    rdl_buf_puts(sql, "(false");
+    for (size_t i = 0; i < v->constraint_count; i++) {
+        if (v->constraints[i].action == RDL_VIOLATION_QUARANTINE &&
+            v->constraints[i].unique_count == 0)
+            rdl_buf_printf(sql, " OR _c%zu", i);
+    }
+    rdl_buf_puts(sql, ")");
+}
+
+static rdl_code fail_view(rdl_engine *e, const rdl_table *v, size_t i, int64_t n, rdl_err *err)
+{
+    (void)e;
+    const rdl_constraint *k = &v->constraints[i];
+    rdl_err_set(err, RDL_EDATA, 0,
+                "constraint \"%.*s\" of \"%.*s\" says FAIL UPDATE, and %" PRId64
+                " rows violate it",
+                (int)k->name.n, k->name.p, (int)v->full.n, v->full.p, n);
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
+}
+
+static rdl_code count_constraints(rdl_engine *e, rdl_work *w, const rdl_table *v, rdl_err *err)
+{
+    rdl_table_report *report = &w->reports[v->index];
+    for (size_t i = 0; i < v->constraint_count; i++) {
+        int64_t n = 0;
+        char what[48];
+        if (v->constraints[i].unique_count > 0)
+            continue;
+        snprintf(what, sizeof what, "count(*) FILTER (_c%zu)", i);
+        RDL_TRY(count_rows(e, "checked:", v, what, &n, err));
+        report->violations[i] += (uint64_t)n;
+        if (v->constraints[i].action == RDL_VIOLATION_IMPUTE)
+            report->ledger.imputed += (uint64_t)n;
+        if (v->constraints[i].action == RDL_VIOLATION_KEEP)
+            report->ledger.kept += (uint64_t)n;
+        if (v->constraints[i].action == RDL_VIOLATION_FAIL && n > 0)
+            return fail_view(e, v, i, n, err);
+    }
+    return RDL_OK;
+}
+
+/* Rows of a view have no source record: they are kept as they came out of the body. */
+static rdl_code quarantine_view_rows(rdl_engine *e, rdl_work *w, const rdl_table *v,
+                                     uint64_t *out_rows, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    char pipeline[33];
+    int64_t n = 0;
+    rdl_hash128_hex(e->pipeline->fingerprint, pipeline);
+    rdl_buf_printf(&sql, "SELECT %" PRIu64 "::BIGINT AS _epoch, -1::INTEGER AS _source_partition, "
+                         "row_number() OVER (ORDER BY rdl_key(",
+                   w->epoch);
+    rdl_put_columns(&sql, "", &v->columns);
+    rdl_buf_puts(&sql, ")) - 1 AS _source_offset, 0::BIGINT AS _ordinal, ");
+    rdl_buf_put_sql_text(&sql, v->full);
+    rdl_buf_puts(&sql, " AS source, ''::TEXT AS source_file, list_filter([");
+    for (size_t i = 0; i < v->constraint_count; i++) {
+        rdl_buf_printf(&sql, "%sCASE WHEN _c%zu THEN ", i == 0 ? "" : ", ", i);
+        rdl_buf_put_sql_text(&sql, v->constraints[i].name);
+        rdl_buf_puts(&sql, " END");
+    }
+    rdl_buf_puts(&sql, "], lambda x: x IS NOT NULL) AS reasons, 'row of a view'::TEXT AS detail, "
+                       "NULL::BLOB AS raw, to_json(struct_pack(");
+    for (size_t i = 0; i < v->columns.n; i++) {
+        rdl_buf_puts(&sql, i == 0 ? "" : ", ");
+        rdl_buf_put_sql_ident(&sql, v->columns.v[i].name);
+        rdl_buf_puts(&sql, " := ");
+        rdl_buf_put_sql_ident(&sql, v->columns.v[i].name);
+    }
+    rdl_buf_printf(&sql, ")) AS record, CAST(make_timestamp(%" PRId64
+                         "::BIGINT) AS TIMESTAMPTZ) AS ingest_ts, '%s'::TEXT AS pipeline, "
+                         "NULL::BIGINT AS replayed_epoch FROM ",
+                   w->ts_us, pipeline);
+    rdl_put_relation(&sql, "e", "checked:", v->full);
+    rdl_buf_puts(&sql, " WHERE ");
+    put_quarantined(&sql, v);
+    rdl_code rc = create(e, "quarantine:", v, rdl_buf_str(&sql), err);
+    if (rc == RDL_OK)
+        rc = count_rows(e, "quarantine:", v, "count(*)", &n, err);
+    *out_rows = (uint64_t)n;
+    if (rc == RDL_OK && n > 0) {
+        rdl_buf_clear(&sql);
+        rdl_buf_puts(&sql, "COPY ");
+        rdl_put_relation(&sql, "e", "quarantine:", v->full);
+        rdl_buf_puts(&sql, " TO ");
+        rdl_buf_put_sql_text(&sql, rdl_str_of(rdl_root_segment(&w->arena, &e->root, w->epoch,
+                                                               v->full,
+                                                               RDL_SEGMENT_QUARANTINE)));
+        rdl_buf_puts(&sql, " (FORMAT parquet)");
+        rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    }
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+/* Rows of `select` into e."<role><v>", constraints applied; counted when they are the new rows. */
+static rdl_code put_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const char *role,
+                         const char *select, bool counted, rdl_err *err)
+{
+    const rdl_view_plan *p = v->view_plan;
+    if (v->constraint_count == 0 || p->checked_sql.n == 0)
+        return create(e, role, v, select, err);
+    rdl_buf sql = {0};
+    rdl_ledger *l = &w->reports[v->index].ledger;
+    rdl_code rc = create(e, "unchecked:", v, select, err);
+    if (rc == RDL_OK)
+        rc = create(e, "checked:", v, p->checked_sql.p, err);
+    if (rc == RDL_OK && counted)
+        rc = count_constraints(e, w, v, err);
+    rdl_buf_puts(&sql, "SELECT ");
+    rdl_put_columns(&sql, "", &v->columns);
+    rdl_buf_puts(&sql, " FROM ");
+    rdl_put_relation(&sql, "e", "checked:", v->full);
+    rdl_buf_puts(&sql, " WHERE NOT ");
+    put_rejected(&sql, v);
+    if (rc == RDL_OK)
+        rc = create(e, role, v, rdl_buf_str(&sql), err);
+    int64_t in = 0, out = 0;
+    if (rc == RDL_OK && counted) {
+        rc = count_rows(e, "checked:", v, "count(*)", &in, err);
+        if (rc == RDL_OK)
+            rc = count_rows(e, role, v, "count(*)", &out, err);
+        uint64_t quarantined = 0;
+        if (rc == RDL_OK && in > out)
+            rc = quarantine_view_rows(e, w, v, &quarantined, err);
+        l->read = (uint64_t)in;
+        l->written = (uint64_t)out;
+        l->quarantined = quarantined;
+        l->dropped = (uint64_t)(in - out) - quarantined;
+    }
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+/* ---- the modes ---- */
+
+static rdl_code states_to_rows(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_touched *touched,
+                               bool mutable_driving, rdl_err *err)
+{
+    const rdl_view_plan *p = v->view_plan;
+    int64_t rows = 0;
+    RDL_TRY(rdl_touched_expose(e, touched, false, false, err));
+    RDL_TRY(put_rows(e, w, v, "new:", p->final_sql.p, true, err));
+    RDL_TRY(count_rows(e, "new:", v, "count(*)", &rows, err));
+    (void)mutable_driving;
+    /* With a key, a row that is replaced need not be named; one that is gone must be. */
+    bool only_gone = v->primary_key_count > 0 && !e->tables[v->index].old_needed &&
+                     (uint64_t)rows == rdl_touched_count(touched) - rdl_touched_gone(touched);
+    RDL_TRY(rdl_touched_expose(e, touched, true, only_gone, err));
+    return put_rows(e, w, v, "old:", p->final_sql.p, false, err);
+}
+
+static bool has_old(const rdl_table *t)
+{
+    return t->kind == RDL_TABLE_VIEW || t->kind == RDL_TABLE_SNAPSHOT;
+}
+
+static rdl_code maintain_incremental(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+{
+    const rdl_view_plan *p = v->view_plan;
+    rdl_touched *touched = NULL;
+    bool changed = w->changed[p->driving->index];
+    bool retract = has_old(p->driving) && changed;
+    rdl_code rc = rdl_merge_partials(e, w, v, changed ? p->partial_new_sql.p : NULL,
+                                     retract ? p->partial_old_sql.p : NULL, &touched, err);
+    if (rc == RDL_OK)
+        rc = states_to_rows(e, w, v, touched, retract, err);
+    rdl_touched_free(e, touched);
+    return rc;
+}
+
+static rdl_code build_incremental(rdl_engine *e, rdl_work *w, rdl_table *v, const char *role,
+                                  rdl_err *err)
+{
+    const rdl_view_plan *p = v->view_plan;
+    rdl_touched *touched = NULL;
+    RDL_TRY(rdl_relation_all(e, w, p->driving, err));
+    RDL_TRY(rdl_state_clear(e->state, e->tables[v->index].space, err));
+    rdl_code rc = rdl_merge_partials(e, w, v, p->partial_all_sql.p, NULL, &touched, err);
+    if (rc == RDL_OK)
+        rc = rdl_touched_expose(e, touched, false, false, err);
+    if (rc == RDL_OK)
+        rc = put_rows(e, w, v, role, p->final_sql.p, true, err);
+    rdl_touched_free(e, touched);
+    return rc;
+}
+
+/* a EXCEPT ALL b, as multisets of whole rows; DuckDB compares NULLs as equal here. */
+static rdl_code subtract(rdl_engine *e, const rdl_table *v, const char *role, const char *a_schema,
+                         const char *a_role, const char *b_schema, const char *b_role, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_puts(&sql, "SELECT ");
+    rdl_put_columns(&sql, "", &v->columns);
+    rdl_buf_puts(&sql, " FROM ");
+    rdl_put_relation(&sql, a_schema, a_role, v->full);
+    rdl_buf_puts(&sql, " EXCEPT ALL SELECT ");
+    rdl_put_columns(&sql, "", &v->columns);
+    rdl_buf_puts(&sql, " FROM ");
+    rdl_put_relation(&sql, b_schema, b_role, v->full);
+    rdl_code rc = create(e, role, v, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+{
+    const rdl_view_plan *p = v->view_plan;
+    rdl_buf sql = {0};
+    RDL_TRY(create(e, "touched:", v, p->touched_sql.p, err));
+    RDL_TRY(rdl_relation_all(e, w, p->driving, err));
+    RDL_TRY(put_rows(e, w, v, "now:", p->groups_sql.p, true, err));
+    rdl_buf_puts(&sql, "SELECT ");
+    rdl_put_columns(&sql, "", &v->columns);
+    rdl_buf_puts(&sql, " FROM ");
+    rdl_put_relation(&sql, "c", "", v->full);
+    rdl_buf_puts(&sql, " WHERE rdl_key(");
+    rdl_put_key(&sql, "", &v->columns, p->key_columns, p->key_count);
+    rdl_buf_puts(&sql, ") IN (SELECT rdl_key(");
+    for (size_t i = 0; i < p->key_count; i++)
+        rdl_buf_printf(&sql, "%sk%zu", i == 0 ? "" : ", ", i);
+    rdl_buf_puts(&sql, ") FROM ");
+    rdl_put_relation(&sql, "e", "touched:", v->full);
+    rdl_buf_puts(&sql, ")");
+    rdl_code rc = create(e, "was:", v, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    RDL_TRY(rc);
+    RDL_TRY(subtract(e, v, "new:", "e", "now:", "e", "was:", err));
+    return subtract(e, v, "old:", "e", "was:", "e", "now:", err);
+}
+
+static rdl_code maintain_append(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+{
+    const rdl_view_plan *p = v->view_plan;
+    if (!w->changed[p->driving->index])
+        RDL_TRY(create_empty(e, "new:", v, err));
+    else
+        RDL_TRY(put_rows(e, w, v, "new:", p->row_new_sql.p, true, err));
+    if (!has_old(p->driving) || !w->changed[p->driving->index])
+        return create_empty(e, "old:", v, err);
+    return put_rows(e, w, v, "old:", p->row_old_sql.p, false, err);
+}
+
+static rdl_code maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+{
+    switch (v->view_plan->mode) {
+    case RDL_MAINTAIN_INCREMENTAL:
+        return maintain_incremental(e, w, v, err);
+    case RDL_MAINTAIN_GROUPS:
+        return maintain_groups(e, w, v, err);
+    case RDL_MAINTAIN_APPEND:
+        return maintain_append(e, w, v, err);
+    case RDL_MAINTAIN_FULL:
+        break;
+    }
+    return rdl_err_set(err, RDL_EBUG, 0, "view \"%.*s\" has no way to be maintained",
+                       (int)v->full.n, v->full.p);
+}
+
+static rdl_code build(rdl_engine *e, rdl_work *w, rdl_table *v, bool reset, rdl_err *err)
+{
+    const rdl_view_plan *p = v->view_plan;
+    const char *role = reset ? "new:" : "now:";
+    for (size_t i = 0; i < v->input_count; i++)
+        RDL_TRY(rdl_relation_all(e, w, v->inputs[i].table, err));
+    if (p->mode == RDL_MAINTAIN_INCREMENTAL)
+        RDL_TRY(build_incremental(e, w, v, role, err));
+    else
+        RDL_TRY(put_rows(e, w, v, role, p->unchecked_sql.p, true, err));
+    if (reset)
+        return create_empty(e, "old:", v, err);
+    RDL_TRY(rdl_cache_load(e, v, err));
+    RDL_TRY(subtract(e, v, "new:", "e", "now:", "c", "", err));
+    return subtract(e, v, "old:", "c", "", "e", "now:", err);
+}
+
+/* ---- keys ---- */
+
+static rdl_code duplicate_key(const rdl_table *v, const char *values, rdl_err *err)
+{
+    rdl_buf key = {0};
+    rdl_put_key(&key, "", &v->columns, v->primary_key, v->primary_key_count);
+    rdl_err_set(err, RDL_EDATA, 0, "the key (%s) of \"%.*s\" is not unique and not null: %.300s",
+                rdl_buf_str(&key), (int)v->full.n, v->full.p, values != NULL ? values : "");
+    rdl_err_hint(err, "Aggregate the rows, or name more columns in PRIMARY KEY.");
+    rdl_buf_fini(&key);
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
+}
+
+/* A key that the plan did not prove: twice among the new rows, or there already and not replaced. */
+static rdl_code check_key(rdl_engine *e, const rdl_table *v, bool against_content, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_buf sql = {0}, key = {0};
+    char *found = NULL;
+    rdl_arena_init(&a, 0);
+    rdl_put_key(&key, "", &v->columns, v->primary_key, v->primary_key_count);
+    rdl_buf_printf(&sql, "SELECT (%s)::VARCHAR FROM (SELECT %s FROM ", rdl_buf_str(&key),
+                   rdl_buf_str(&key));
+    rdl_put_relation(&sql, "e", "new:", v->full);
+    if (against_content) {
+        rdl_buf_printf(&sql, " UNION ALL SELECT %s FROM ", rdl_buf_str(&key));
+        rdl_put_relation(&sql, "c", "", v->full);
+        rdl_buf_printf(&sql, " WHERE rdl_key(%s) NOT IN (SELECT rdl_key(%s) FROM ",
+                       rdl_buf_str(&key), rdl_buf_str(&key));
+        rdl_put_relation(&sql, "e", "old:", v->full);
+        rdl_buf_printf(&sql, ") AND rdl_key(%s) IN (SELECT rdl_key(%s) FROM ", rdl_buf_str(&key),
+                       rdl_buf_str(&key));
+        rdl_put_relation(&sql, "e", "new:", v->full);
+        rdl_buf_puts(&sql, ")");
+    }
+    rdl_buf_printf(&sql, ") GROUP BY %s HAVING count(*) > 1 LIMIT 1", rdl_buf_str(&key));
+    rdl_code rc = rdl_query_text(e->conn, &a, rdl_buf_str(&sql), &found, err);
+    if (rc == RDL_OK && found != NULL)
+        rc = duplicate_key(v, found, err);
+    rdl_buf_fini(&sql);
+    rdl_buf_fini(&key);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
+rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+{
+    action what = choose(e, w, v);
+    int64_t rows_new = 0, rows_old = 0;
+    rdl_code rc;
+    if (what == ACTION_NONE)
+        return RDL_OK;
+    const rdl_view_plan *p = v->view_plan;
+    for (size_t i = 0; i < p->needs_all_count; i++)
+        RDL_TRY(rdl_relation_all(e, w, p->needs_all[i], err));
+    bool proved = p->mode == RDL_MAINTAIN_INCREMENTAL;
+    if (e->tables[v->index].cache_needed && what != ACTION_RESET)
+        RDL_TRY(rdl_cache_load(e, v, err));
+    rc = what == ACTION_MAINTAIN ? maintain(e, w, v, err)
+                                 : build(e, w, v, what == ACTION_RESET, err);
+    if (rc == RDL_OK && v->primary_key_count > 0 && !proved)
+        rc = check_key(e, v, e->tables[v->index].cached && what != ACTION_RESET, err);
+    if (rc == RDL_OK)
+        rc = count_rows(e, "new:", v, "count(*)", &rows_new, err);
+    if (rc == RDL_OK)
+        rc = count_rows(e, "old:", v, "count(*)", &rows_old, err);
+    if (rc == RDL_OK)
+        rc = rdl_cache_update(e, w, v, what == ACTION_RESET, err);
+    if (rc != RDL_OK)
+        return rdl_err_in(rc, err, "view %s", v->full.p);
+    rdl_sealed_table *s = rdl_work_seal_table(e, w, v);
+    s->rows_new = (uint64_t)rows_new;
+    s->rows_old = (uint64_t)rows_old;
+    s->reset = what == ACTION_RESET;
+    s->evaluated = true;
+    s->ledger = w->reports[v->index].ledger;
+    s->rows_quarantined = s->ledger.quarantined;
+    w->reports[v->index].rows_new = s->rows_new;
+    w->reports[v->index].rows_old = s->rows_old;
+    w->changed[v->index] = rows_new > 0 || rows_old > 0 || s->reset;
+    return RDL_OK;
+}
