@@ -273,6 +273,7 @@ static rdl_code plan_batch(viewing *v, rdl_err *err)
     rdl_str text;
     RDL_TRY(rdl_tree_print(&pl->tree, query, &text, err));
     v->plan->batch_sql = rdl_plan_keep_sql(pl, rdl_plan_cast_columns(pl, text));
+    v->plan->unchecked_sql = v->plan->batch_sql;
     return RDL_OK;
 }
 
