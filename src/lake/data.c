@@ -36,9 +36,11 @@ typedef struct staged {
 typedef struct writer {
     rdl_arena *arena;
     const rdl_lake_table *table;
+    bool compaction;
     rdl_schema stored;  /* columns that lie in the file */
     rdl_column *keys;   /* partition columns with their types */
     const char *stage;
+    const char *columns; /* tag of every file */
     staged *v;
     size_t n, cap;
 } writer;
@@ -66,6 +68,9 @@ static bool is_key(const rdl_lake_table *t, rdl_str name)
 static void split_columns(writer *w)
 {
     const rdl_lake_table *t = w->table;
+    char tag[17];
+    rdl_delta_columns_tag(&t->schema, tag);
+    w->columns = rdl_arena_strdup(w->arena, tag);
     w->stored.v = RDL_NEWN(w->arena, rdl_column, t->schema.n + 1);
     for (size_t i = 0; i < t->schema.n; i++)
         if (!is_key(t, t->schema.v[i].name))
@@ -75,9 +80,15 @@ static void split_columns(writer *w)
         w->keys[i] = t->schema.v[rdl_schema_find(&t->schema, t->partition_columns[i])];
 }
 
+/*
+ * zstd for what stays.  Rows that arrive for many partitions at once make small files, where
+ * setting zstd up costs more than compressing (360 files: a third of the time); compaction
+ * writes them again.
+ */
 static void put_copy(const writer *w, const char *select, const char *order_by, rdl_buf *sql)
 {
     const size_t keys = w->table->partition_count;
+    const char *codec = keys > 0 && !w->compaction ? "snappy" : "zstd";
     rdl_buf_puts(sql, "COPY (SELECT ");
     for (size_t i = 0; i < w->stored.n; i++) {
         rdl_buf_puts(sql, i > 0 ? ", CAST(" : "CAST(");
@@ -102,12 +113,12 @@ static void put_copy(const writer *w, const char *select, const char *order_by, 
     rdl_buf_puts(sql, ") TO ");
     if (keys == 0) {
         rdl_buf_put_sql_text(sql, rdl_str_of(rdl_path_join(w->arena, w->stage, "0.parquet")));
-        rdl_buf_puts(sql, " (FORMAT parquet, COMPRESSION zstd, RETURN_STATS)");
+        rdl_buf_printf(sql, " (FORMAT parquet, COMPRESSION %s, RETURN_STATS)", codec);
         return;
     }
     rdl_buf_put_sql_text(sql, rdl_str_of(w->stage));
-    rdl_buf_puts(sql, " (FORMAT parquet, COMPRESSION zstd, RETURN_STATS, OVERWRITE_OR_IGNORE, "
-                      "FILENAME_PATTERN '{uuid}', PARTITION_BY (");
+    rdl_buf_printf(sql, " (FORMAT parquet, COMPRESSION %s, RETURN_STATS, OVERWRITE_OR_IGNORE, "
+                        "FILENAME_PATTERN '{uuid}', PARTITION_BY (", codec);
     for (size_t i = 0; i < keys; i++)
         rdl_buf_printf(sql, "%srdl_k%zu", i > 0 ? ", " : "", i);
     rdl_buf_puts(sql, "))");
@@ -167,6 +178,7 @@ static rdl_code take_row(writer *w, const rdl_chunk *c, size_t row, rdl_err *err
         return rdl_err_set(err, RDL_EBUG, 0, "could not find \"%s\" below \"%s\"", s->from,
                            w->stage);
     rdl_buf text = {0};
+    s->file.columns = w->columns;
     s->file.size = count_at(&c->v[2], row);
     s->file.rows = rows;
     rdl_stats_put(&w->stored, &c->v[4], row, rows, &text);
@@ -209,8 +221,7 @@ static const char *folder_of(const writer *w, const rdl_delta_file *f)
 }
 
 /* From the stage to the partition's folder, then everything to disk (L1, L3). */
-static rdl_code move_files(writer *w, const rdl_lake_commit_info *info, bool compaction,
-                           rdl_err *err)
+static rdl_code move_files(writer *w, const rdl_lake_commit_info *info, rdl_err *err)
 {
     rdl_buf prefix = {0};
     RDL_VEC(const char *) sync = {0};
@@ -238,7 +249,7 @@ static rdl_code move_files(writer *w, const rdl_lake_commit_info *info, bool com
         }
         f->path = rdl_arena_printf(w->arena, "%s%s%s%" PRIu64 "-%s%zu-%08" PRIx32 ".parquet",
                                    folder, folder[0] != '\0' ? "/" : "", rdl_buf_str(&prefix),
-                                   info->epoch, compaction ? "c" : "", i, salt);
+                                   info->epoch, w->compaction ? "c" : "", i, salt);
         f->time_ms = info->timestamp_us / 1000;
         const char *to = rdl_path_join(w->arena, dir, f->path);
         RDL_TRY_OUT(rdl_fs_rename(w->v[i].from, to, err));
@@ -286,7 +297,7 @@ rdl_code rdl_data_write(rdl_conn *conn, rdl_arena *a, const rdl_lake_table *t,
                         const rdl_lake_commit_info *info, bool compaction,
                         rdl_data_files *out, rdl_err *err)
 {
-    writer w = {.arena = a, .table = t};
+    writer w = {.arena = a, .table = t, .compaction = compaction};
     rdl_buf name = {0};
     uint32_t salt = 0;
     rdl_code rc = RDL_OK;
@@ -301,7 +312,7 @@ rdl_code rdl_data_write(rdl_conn *conn, rdl_arena *a, const rdl_lake_table *t,
     RDL_TRY_OUT(rdl_fs_mkdirs(w.stage, err));
     RDL_TRY_OUT(copy_rows(&w, conn, select, order_by, err));
     out->v = RDL_NEWN(a, rdl_delta_file, w.n + 1);
-    rc = move_files(&w, info, compaction, err);
+    rc = move_files(&w, info, err);
     for (size_t i = 0; i < w.n; i++) {
         out->v[out->n++] = w.v[i].file;
         out->rows += w.v[i].file.rows;

@@ -45,6 +45,7 @@ typedef struct rdl_delta_file {
     rdl_delta_pair *partition;
     size_t partition_count;
     const char *stats;
+    const char *columns; /* the tag "raudal.columns"; NULL: none */
     bool data_change;
     bool extended; /* of a remove: partition and size are there */
 } rdl_delta_file;
@@ -127,6 +128,8 @@ void rdl_delta_uuid(char out[37]);
 void rdl_delta_schema_print(const rdl_schema *s, rdl_buf *out);
 RDL_MUST rdl_code rdl_delta_schema_parse(rdl_arena *a, const char *text, rdl_schema *out,
                                          rdl_err *err);
+/* What a file that has all of these columns is tagged with: 16 hex digits. */
+void rdl_delta_columns_tag(const rdl_schema *s, char out[17]);
 /* The type as it lies in Parquet: JSON is VARCHAR. */
 void rdl_delta_physical_type(const rdl_type *t, rdl_buf *out);
 /* RDL_OK and whether columns were added; RDL_ESCHEMA naming what does not fit. */

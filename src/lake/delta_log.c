@@ -156,6 +156,7 @@ static rdl_code parse_file(rdl_delta_state *s, const json_t *j, const char *time
     f->time_ms = int_of(j, time_key, 0);
     f->stats = text_of(a, j, "stats");
     f->rows = rows_of(f->stats);
+    f->columns = text_of(a, json_object_get(j, "tags"), "raudal.columns");
     f->data_change = !json_is_false(json_object_get(j, "dataChange"));
     f->extended = json_is_true(json_object_get(j, "extendedFileMetadata"));
 

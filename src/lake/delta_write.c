@@ -74,6 +74,11 @@ void rdl_delta_put_add(rdl_buf *out, const rdl_delta_file *f, bool data_change)
         rdl_buf_putc(out, ',');
         put_text(out, "stats", f->stats);
     }
+    if (f->columns != NULL) {
+        rdl_buf_puts(out, ",\"tags\":{");
+        put_text(out, "raudal.columns", f->columns);
+        rdl_buf_putc(out, '}');
+    }
     rdl_buf_puts(out, "}}\n");
 }
 

@@ -32,6 +32,7 @@ typedef struct rdl_lake_file {
     int64_t mtime_ms;
     const char **partition;      /* by partition column; NULL is null */
     const char *stats;           /* JSON text or NULL */
+    const char *columns;         /* hash of the columns it was written with; NULL: another's */
     bool data_change;
 } rdl_lake_file;
 

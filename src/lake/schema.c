@@ -8,9 +8,11 @@
  * Read only: byte and short become INTEGER, float DOUBLE.  timestamp_ntz, variant and the like
  * are features of newer protocols and refused by name.
  */
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "lake/delta.h"
 
 enum {
@@ -120,6 +122,14 @@ void rdl_delta_schema_print(const rdl_schema *s, rdl_buf *out)
         put_field(s->v[i].name, s->v[i].type, out);
     }
     rdl_buf_puts(out, "]}");
+}
+
+void rdl_delta_columns_tag(const rdl_schema *s, char out[17])
+{
+    rdl_buf text = {0};
+    rdl_delta_schema_print(s, &text);
+    snprintf(out, 17, "%016" PRIx64, rdl_hash64(text.p, text.n));
+    rdl_buf_fini(&text);
 }
 
 void rdl_delta_physical_type(const rdl_type *t, rdl_buf *out)

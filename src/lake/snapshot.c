@@ -7,9 +7,10 @@
  * spelling, an empty text, a value that was written elsewhere) the files are joined by name
  * with a list of values: always right, without that pruning.
  *
- * Columns that older files lack come out NULL through union_by_name.  A table whose schema
- * never changed since it was made says so in no way that another writer keeps true, so the
- * choice is not ours to leave out.
+ * Columns that older files lack come out NULL through union_by_name, which opens every file
+ * before the first row is read.  Our files carry a hash of the columns that they were written
+ * with (a tag of the add action); where all have the table's, that is left out, and pruned
+ * files are never opened.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ rdl_code rdl_lake_snapshot_of(rdl_arena *a, const rdl_delta_state *s, const char
                               .rows = f->rows,
                               .mtime_ms = f->time_ms,
                               .stats = f->stats,
+                              .columns = f->columns,
                               .data_change = f->data_change};
         to->partition = RDL_NEWN(a, const char *, s->partition_count + 1);
         for (size_t k = 0; k < s->partition_count; k++)
@@ -164,6 +166,16 @@ static bool hive_is_right(const char *dir, const rdl_lake_snapshot *s)
     return true;
 }
 
+static bool all_have_all_columns(const rdl_lake_snapshot *s)
+{
+    char tag[17];
+    rdl_delta_columns_tag(&s->schema, tag);
+    for (size_t i = 0; i < s->file_count; i++)
+        if (s->files[i].columns == NULL || strcmp(s->files[i].columns, tag) != 0)
+            return false;
+    return true;
+}
+
 /* DuckDB takes a file name for a pattern. */
 static void put_file(rdl_buf *sql, const char *path, bool pattern)
 {
@@ -226,15 +238,15 @@ static void put_shape(const rdl_lake_snapshot *s, bool hive, rdl_buf *sql)
     rdl_buf_puts(sql, " WHERE false");
 }
 
-static void put_read(const char *dir, const rdl_lake_snapshot *s, bool hive, rdl_arena *a,
-                     rdl_buf *sql)
+static void put_read(const char *dir, const rdl_lake_snapshot *s, bool hive, bool uniform,
+                     rdl_arena *a, rdl_buf *sql)
 {
     rdl_buf_puts(sql, "read_parquet([");
     for (size_t i = 0; i < s->file_count; i++) {
         rdl_buf_puts(sql, i > 0 ? ", " : "");
         put_file(sql, rdl_path_join(a, dir, s->files[i].path), true);
     }
-    rdl_buf_puts(sql, "], union_by_name=true, hive_partitioning=");
+    rdl_buf_printf(sql, "], union_by_name=%s, hive_partitioning=", uniform ? "false" : "true");
     if (!hive || s->partition_count == 0) {
         rdl_buf_printf(sql, "false%s", s->partition_count == 0 ? "" : ", filename='rdl_file'");
     } else {
@@ -310,10 +322,13 @@ rdl_code rdl_lake_select(rdl_arena *a, const char *dir, const rdl_lake_snapshot 
     rdl_buf_puts(out_sql, "SELECT ");
     put_columns(s, hive, false, out_sql);
     /* The shape adds, by name, the columns that none of the files has yet. */
+    const bool uniform = all_have_all_columns(s);
     rdl_buf_puts(out_sql, " FROM (SELECT * FROM ");
-    put_read(dir, s, hive, a, out_sql);
-    rdl_buf_puts(out_sql, " UNION ALL BY NAME ");
-    put_shape(s, hive, out_sql);
+    put_read(dir, s, hive, uniform, a, out_sql);
+    if (!uniform) {
+        rdl_buf_puts(out_sql, " UNION ALL BY NAME ");
+        put_shape(s, hive, out_sql);
+    }
     rdl_buf_puts(out_sql, ") AS d");
     if (!hive && s->partition_count > 0)
         put_values(dir, s, a, out_sql);
