@@ -333,6 +333,7 @@ static void key_fn(duckdb_function_info info, duckdb_data_chunk input, duckdb_ve
     rdl_arena a;
     rdl_arena_init(&a, 0);
     rdl_vector *v = RDL_NEWN(&a, rdl_vector, columns + 1);
+    rdl_vector result = {.data = duckdb_vector_get_data(output), .handle = output};
     const char *why = bind_key_columns(&a, input, v, columns);
     if (why != NULL) {
         duckdb_scalar_function_set_error(info, why);
@@ -342,7 +343,7 @@ static void key_fn(duckdb_function_info info, duckdb_data_chunk input, duckdb_ve
         rdl_buf_clear(&key);
         for (size_t i = 0; i < columns; i++)
             rdl_codec_put(&v[i], row, &key);
-        duckdb_vector_assign_string_element_len(output, row, rdl_buf_str(&key), key.n);
+        rdl_vector_set_str(&result, row, rdl_buf_str(&key), key.n);
     }
     rdl_buf_fini(&key);
     rdl_arena_fini(&a);

@@ -12,7 +12,8 @@
 
 #include "base/type.h"
 
-__extension__ __extension__ typedef __int128 rdl_i128;
+__extension__ /* DuckDB aligns its vectors to 8 bytes, whatever is in them. */
+__extension__ typedef __int128 rdl_i128 __attribute__((aligned(8)));
 __extension__ typedef unsigned __int128 rdl_u128;
 
 typedef struct rdl_vector rdl_vector;
