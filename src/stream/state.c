@@ -10,7 +10,7 @@
  *
  * INVARIANTS (T1..T4 in state.h)
  *   T5  An entry of an epoch before its space's clear is never seen: every layer's answer
- *       passes `visible`.
+ *       passes rdl_state_visible.
  *   T6  commit changes nothing that write_delta did not write.
  *
  * Tests: tests/unit/state_test.c.
@@ -42,17 +42,22 @@ char *rdl_state_copy_path(const char *path)
 rdl_code rdl_state_open(const rdl_state_config *config, rdl_str checkpoint, rdl_state **out,
                         rdl_err *err)
 {
-    (void)checkpoint;
     rdl_state *s = calloc(1, sizeof *s); /* allow: lives as long as the engine */
     if (s == NULL)
         return rdl_err_nomem(err);
     rdl_memtable_init(&s->open);
     rdl_memtable_init(&s->live);
     s->budget = config->budget_bytes > BUDGET_MIN ? config->budget_bytes : BUDGET_MIN;
+    s->cache_budget = s->budget / 16;
     s->dir = rdl_state_copy_path(config->dir);
-    if (s->dir == NULL) {
+    rdl_code rc = s->dir == NULL ? rdl_err_nomem(err) : RDL_OK;
+    if (rc == RDL_OK)
+        rc = rdl_block_cache_new(s->cache_budget, &s->cache, err);
+    if (rc == RDL_OK)
+        rc = rdl_state_load(s, checkpoint, err);
+    if (rc != RDL_OK) {
         rdl_state_close(s);
-        return rdl_err_nomem(err);
+        return rdl_err_area(rc, err, RDL_AREA_STORE);
     }
     *out = s;
     return RDL_OK;
@@ -62,15 +67,22 @@ void rdl_state_close(rdl_state *s)
 {
     if (s == NULL)
         return;
+    rdl_state_stop_jobs(s);
     rdl_memtable_fini(&s->open);
     rdl_memtable_fini(&s->live);
+    for (size_t i = 0; i < s->run_count; i++)
+        rdl_run_close(s->runs[i]);
+    for (size_t i = 0; i < s->obsolete_count; i++)
+        free(s->obsolete[i].path); /* allow: taken from the run */
+    free(s->obsolete);             /* allow: as the state */
+    free(s->runs);                 /* allow: as the state */
+    rdl_block_cache_free(s->cache);
     for (size_t i = 0; i < s->delta_count; i++)
         free(s->deltas[i].path); /* allow: see rdl_state_copy_path */
     free(s->open_delta.path);    /* allow: as above */
     free(s->deltas);             /* allow: as the state */
     free(s->spaces);             /* allow: as the state */
     free(s->dir);                /* allow: as the state */
-    rdl_buf_fini(&s->scratch);
     free(s); /* allow: see open */
 }
 
@@ -126,20 +138,42 @@ static bool hit_entry(const rdl_memtable *t, const rdl_entry *e, rdl_state_hit *
     return true;
 }
 
-static bool visible(const rdl_state *s, uint32_t space, const rdl_state_hit *hit)
+/* Runs, newest first, until one holds the key or older ones cannot matter. */
+static rdl_code find_in_runs(rdl_state *s, uint64_t hash, uint32_t space, rdl_str key,
+                             rdl_state_hit *hit, rdl_err *err)
 {
-    return hit->found && !hit->tombstone && hit->epoch >= s->spaces[space].cleared_at;
+    const rdl_space *sp = &s->spaces[space];
+    bool counted = false;
+    for (size_t i = 0; i < s->run_count; i++) {
+        const rdl_run *r = s->runs[i];
+        rdl_run_entry e = {0};
+        bool found = false;
+        if (r->info.epoch_max < sp->cleared_at || !rdl_run_may_hold(r, hash))
+            continue;
+        s->filter_passes++;
+        s->gets_from_runs += !counted;
+        counted = true;
+        RDL_TRY(rdl_run_get(r, s->cache, sp->id, key, &found, &e, err));
+        if (!found)
+            continue;
+        *hit = (rdl_state_hit){
+            .found = true, .tombstone = e.tombstone, .epoch = e.epoch, .value = e.value};
+        return RDL_OK;
+    }
+    return RDL_OK;
 }
 
 static rdl_code find_committed(rdl_state *s, uint64_t hash, uint32_t space, rdl_str key,
                                rdl_state_hit *hit, rdl_err *err)
 {
-    (void)err;
     *hit = (rdl_state_hit){0};
-    if (s->spaces[space].clear_open)
+    if (s->spaces[space].clear_open ||
+        hit_entry(&s->live, rdl_memtable_find(&s->live, hash, space, key), hit))
         return RDL_OK;
-    (void)hit_entry(&s->live, rdl_memtable_find(&s->live, hash, space, key), hit);
-    return RDL_OK;
+    if (s->frozen != NULL &&
+        hit_entry(s->frozen, rdl_memtable_find(s->frozen, hash, space, key), hit))
+        return RDL_OK;
+    return s->run_count == 0 ? RDL_OK : find_in_runs(s, hash, space, key, hit, err);
 }
 
 rdl_code rdl_state_get(rdl_state *s, uint64_t space, rdl_str key, bool *found, rdl_str *value,
@@ -154,7 +188,7 @@ rdl_code rdl_state_get(rdl_state *s, uint64_t space, rdl_str key, bool *found, r
         *found = !hit.tombstone;
     } else {
         RDL_TRY(find_committed(s, hash, index, key, &hit, err));
-        *found = visible(s, index, &hit);
+        *found = rdl_state_visible(s, index, &hit);
     }
     if (*found)
         *value = hit.value;
@@ -172,6 +206,9 @@ rdl_code rdl_state_begin(rdl_state *s, uint64_t epoch, rdl_err *err)
                            s->broken            ? "it must be opened again after a failure"
                            : s->open_epoch != 0 ? "another one is open"
                                                 : "it is not a later one");
+    rdl_state_poll(s);
+    RDL_TRY(rdl_state_take_background_err(s, err));
+    RDL_TRY(rdl_state_check_budget(s, err));
     s->open_epoch = epoch;
     return RDL_OK;
 }
@@ -236,10 +273,16 @@ static void prepare(rdl_state *s, claim_batch *b, const rdl_hash128 *keys, size_
                                         rdl_get64(b->keys[i] + 8));
         rdl_memtable_prefetch_slot(&s->open, b->hashes[i]);
         rdl_memtable_prefetch_slot(&s->live, b->hashes[i]);
+        if (s->frozen != NULL)
+            rdl_memtable_prefetch_slot(s->frozen, b->hashes[i]);
+        for (size_t r = 0; r < s->run_count; r++)
+            rdl_run_prefetch(s->runs[r], b->hashes[i]);
     }
     for (size_t i = 0; i < n; i++) {
         rdl_memtable_prefetch_entry(&s->open, b->hashes[i]);
         rdl_memtable_prefetch_entry(&s->live, b->hashes[i]);
+        if (s->frozen != NULL)
+            rdl_memtable_prefetch_entry(s->frozen, b->hashes[i]);
     }
 }
 
@@ -265,7 +308,7 @@ static rdl_code claim_one(rdl_state *s, const claim_batch *b, size_t i, const in
         held = !hit.tombstone;
     } else {
         RDL_TRY(find_committed(s, b->hashes[i], b->index, key, &hit, err));
-        held = visible(s, b->index, &hit);
+        held = rdl_state_visible(s, b->index, &hit);
     }
     *claimed = !held || !counts(&hit, when_us, within_us);
     if (!*claimed)
@@ -397,16 +440,24 @@ static rdl_code commit(rdl_state *s, rdl_err *err)
     return move_entries(s, err);
 }
 
+/* The live table holds all up to this epoch; it may be time to write it out. */
+static void advance(rdl_state *s, uint64_t epoch)
+{
+    s->epoch = epoch;
+    s->live_epochs++;
+    rdl_state_settle(s, false);
+}
+
 rdl_code rdl_state_commit(rdl_state *s, rdl_err *err)
 {
     assert(s->open_epoch != 0);
     uint64_t epoch = s->open_epoch;
     rdl_code rc = commit(s, err);
+    end_epoch(s);
     if (rc != RDL_OK)
         s->broken = true;
     else
-        s->epoch = epoch;
-    end_epoch(s);
+        advance(s, epoch);
     return rdl_err_area(rc, err, RDL_AREA_STORE);
 }
 
@@ -425,37 +476,27 @@ rdl_code rdl_state_replay(rdl_state *s, uint64_t epoch, const char *delta_path, 
     if (rc != RDL_OK)
         s->broken = true;
     else
-        s->epoch = epoch;
+        advance(s, epoch);
     return rdl_err_area(rc, err, RDL_AREA_STORE);
-}
-
-/* ----------------------------------------------------------- checkpoints */
-
-rdl_code rdl_state_checkpoint(rdl_state *s, bool force, bool *wanted, rdl_buf *payload,
-                              uint64_t *covered, rdl_err *err)
-{
-    (void)s;
-    (void)force;
-    (void)payload;
-    (void)err;
-    *wanted = false;
-    *covered = 0;
-    return RDL_OK;
-}
-
-rdl_code rdl_state_checkpointed(rdl_state *s, rdl_err *err)
-{
-    (void)s;
-    (void)err;
-    return RDL_OK;
 }
 
 void rdl_state_get_stats(const rdl_state *s, rdl_state_stats *out)
 {
     *out = (rdl_state_stats){.entries_in_memory = s->live.entries + s->open.entries,
-                             .bytes_in_memory = s->live.bytes + s->open.bytes,
+                             .bytes_in_memory = s->live.bytes + s->open.bytes +
+                                                rdl_block_cache_bytes(s->cache),
+                             .runs = s->run_count,
+                             .filter_bytes = rdl_state_filter_bytes(s),
                              .gets = s->gets,
                              .gets_from_runs = s->gets_from_runs,
                              .filter_passes = s->filter_passes,
                              .merges = s->merges};
+    if (s->frozen != NULL) {
+        out->entries_in_memory += s->frozen->entries;
+        out->bytes_in_memory += s->frozen->bytes;
+    }
+    for (size_t i = 0; i < s->run_count; i++) {
+        out->run_bytes += s->runs[i]->info.bytes;
+        out->run_entries += s->runs[i]->info.entries;
+    }
 }

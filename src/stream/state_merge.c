@@ -1,0 +1,244 @@
+/*
+ * stream/state_merge.c - layers read together in key order; a merge written as a run.
+ *
+ * Fan-in is small (at most a dozen), so the smallest head is found by looking at each.
+ *
+ * INVARIANTS
+ *   M1  Of entries with one key the newest layer's is given, the others are passed over.
+ *   M2  An entry older than its space's clear may be dropped at any level: whatever lies below
+ *       it is older still.  A tombstone only at the bottom.
+ */
+#include "stream/state_merge.h"
+
+#include <stdlib.h>
+
+#include "base/fault.h"
+#include "stream/state_format.h"
+
+enum {
+    STOP_EVERY = 4096, /* entries between looks at the stop flag */
+};
+
+void rdl_merge_fini(rdl_merge *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        rdl_run_cursor_fini(&m->layers[i].cursor);
+        free(m->layers[i].sorted); /* allow: see add_table */
+    }
+    free(m->layers); /* allow: see add_layer */
+    *m = (rdl_merge){0};
+}
+
+static rdl_code add_layer(rdl_merge *m, rdl_source_layer **out, rdl_err *err)
+{
+    if (m->n == m->cap) {
+        size_t cap = m->cap == 0 ? 8 : m->cap * 2;
+        rdl_source_layer *layers = realloc(m->layers, cap * sizeof *layers); /* allow: state */
+        if (layers == NULL)
+            return rdl_err_nomem(err);
+        m->layers = layers;
+        m->cap = cap;
+    }
+    *out = &m->layers[m->n++];
+    **out = (rdl_source_layer){0};
+    return RDL_OK;
+}
+
+static uint64_t prefix_of(rdl_str key)
+{
+    char p[8] = {0};
+    if (key.n >= 8)
+        return rdl_get64_be(key.p);
+    if (key.n > 0)
+        memcpy(p, key.p, key.n);
+    return rdl_get64_be(p);
+}
+
+static int compare_sorted(const void *x, const void *y)
+{
+    const rdl_sorted_entry *a = x, *b = y;
+    if (a->space != b->space)
+        return a->space < b->space ? -1 : 1;
+    if (a->prefix != b->prefix)
+        return a->prefix < b->prefix ? -1 : 1;
+    return rdl_str_cmp(rdl_entry_key(a->entry), rdl_entry_key(b->entry));
+}
+
+rdl_code rdl_merge_add_table(rdl_merge *m, const rdl_memtable *t, const rdl_space_view *spaces,
+                             uint32_t only, rdl_err *err)
+{
+    rdl_source_layer *l = NULL;
+    if (t->entries == 0)
+        return RDL_OK;
+    RDL_TRY(add_layer(m, &l, err));
+    l->sorted = malloc(t->entries * sizeof *l->sorted); /* allow: large buffer */
+    if (l->sorted == NULL)
+        return rdl_err_nomem(err);
+    l->epoch_base = t->epoch_base;
+    rdl_memtable_walk w = {.table = t};
+    for (const rdl_entry *e = rdl_memtable_next(&w); e != NULL; e = rdl_memtable_next(&w))
+        if (only == UINT32_MAX || e->space == only)
+            l->sorted[l->n++] = (rdl_sorted_entry){
+                .space = spaces[e->space].id, .prefix = prefix_of(rdl_entry_key(e)), .entry = e};
+    if (l->n > 1)
+        qsort(l->sorted, l->n, sizeof *l->sorted, compare_sorted);
+    return RDL_OK;
+}
+
+rdl_code rdl_merge_add_run(rdl_merge *m, const rdl_run *r, rdl_err *err)
+{
+    rdl_source_layer *l = NULL;
+    RDL_TRY(add_layer(m, &l, err));
+    l->is_run = true;
+    rdl_run_cursor_init(&l->cursor, r);
+    return RDL_OK;
+}
+
+/* Show what the layer stands at. */
+static void show(rdl_source_layer *l)
+{
+    if (l->is_run) {
+        l->done = l->cursor.done;
+        l->entry = l->cursor.entry;
+        return;
+    }
+    l->done = l->at == l->n;
+    if (l->done)
+        return;
+    const rdl_sorted_entry *s = &l->sorted[l->at];
+    l->entry = (rdl_run_entry){.space = s->space,
+                               .epoch = l->epoch_base + s->entry->epoch,
+                               .key = rdl_entry_key(s->entry),
+                               .value = rdl_entry_value(s->entry),
+                               .tombstone = rdl_entry_is_tombstone(s->entry)};
+}
+
+rdl_code rdl_merge_start(rdl_merge *m, const uint64_t *space, rdl_err *err)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        rdl_source_layer *l = &m->layers[i];
+        if (l->is_run && space != NULL)
+            RDL_TRY(rdl_run_cursor_seek(&l->cursor, *space, (rdl_str){0}, err));
+        else if (l->is_run)
+            RDL_TRY(rdl_run_cursor_first(&l->cursor, err));
+        show(l);
+    }
+    m->given = m->n;
+    return RDL_OK;
+}
+
+static int compare_entries(const rdl_run_entry *a, const rdl_run_entry *b)
+{
+    if (a->space != b->space)
+        return a->space < b->space ? -1 : 1;
+    return rdl_str_cmp(a->key, b->key);
+}
+
+static rdl_code advance(rdl_source_layer *l, rdl_err *err)
+{
+    if (l->is_run)
+        RDL_TRY(rdl_run_cursor_next(&l->cursor, err));
+    else
+        l->at++;
+    show(l);
+    return RDL_OK;
+}
+
+/*
+ * The layer that gives an entry goes on standing at it until the next call, so that its strings
+ * live; layers below that hold the same key are moved on at once.
+ */
+rdl_code rdl_merge_next(rdl_merge *m, rdl_run_entry *out, bool *end, rdl_err *err)
+{
+    size_t best = m->n;
+    if (m->given < m->n)
+        RDL_TRY(advance(&m->layers[m->given], err));
+    for (size_t i = 0; i < m->n; i++)
+        if (!m->layers[i].done && (best == m->n || compare_entries(&m->layers[i].entry,
+                                                                   &m->layers[best].entry) < 0))
+            best = i;
+    m->given = best;
+    *end = best == m->n;
+    if (*end)
+        return RDL_OK;
+    for (size_t i = best + 1; i < m->n; i++)
+        if (!m->layers[i].done &&
+            compare_entries(&m->layers[i].entry, &m->layers[best].entry) == 0)
+            RDL_TRY(advance(&m->layers[i], err)); /* M1 */
+    *out = m->layers[best].entry;
+    return RDL_OK;
+}
+
+static bool hidden(const rdl_merge_output *o, const rdl_run_entry *e, size_t *at)
+{
+    /* Entries of a space stand together: the last one found is nearly always right. */
+    if (*at >= o->space_count || o->spaces[*at].id != e->space) {
+        for (*at = 0; *at < o->space_count && o->spaces[*at].id != e->space;)
+            ++*at;
+    }
+    return *at < o->space_count && e->epoch < o->spaces[*at].cleared_at;
+}
+
+static rdl_code write_entries(rdl_merge *m, const rdl_merge_output *o, rdl_run_writer *w,
+                              rdl_err *err)
+{
+    size_t space = 0;
+    RDL_TRY(rdl_merge_start(m, NULL, err));
+    for (uint64_t n = 0;; n++) {
+        rdl_run_entry e = {0};
+        bool end;
+        if (n % STOP_EVERY == 0 && atomic_load_explicit(o->stop, memory_order_relaxed))
+            return rdl_err_set(err, RDL_ESTOP, 0, "could not finish run \"%s\": asked to stop",
+                               o->path);
+        RDL_TRY(rdl_merge_next(m, &e, &end, err));
+        if (end)
+            return RDL_OK;
+        if ((o->bottom && e.tombstone) || hidden(o, &e, &space)) /* M2 */
+            continue;
+        RDL_TRY(rdl_run_writer_add(w, &e, err));
+    }
+}
+
+static rdl_code publish(const char *tmp, const rdl_merge_output *o, rdl_err *err)
+{
+    rdl_arena a;
+    int fault = RDL_FAULT_AT(RUN_BEFORE_RENAME);
+    if (fault != 0)
+        return rdl_err_set(err, RDL_EIO, RDL_ERR_RETRY, "could not rename run \"%s\": %s",
+                           o->path, strerror(fault));
+    RDL_TRY(rdl_fs_rename(tmp, o->path, err));
+    rdl_arena_init(&a, 0);
+    rdl_code rc = rdl_fs_sync_dir(rdl_path_dir(&a, o->path), err);
+    rdl_arena_fini(&a);
+    RDL_TRY(rc);
+    fault = RDL_FAULT_AT(RUN_WRITTEN);
+    if (fault != 0)
+        return rdl_err_set(err, RDL_EIO, RDL_ERR_RETRY, "could not write run \"%s\": %s",
+                           o->path, strerror(fault));
+    return RDL_OK;
+}
+
+rdl_code rdl_merge_write(rdl_merge *m, const rdl_merge_output *o, rdl_run_info *info,
+                         rdl_err *err)
+{
+    rdl_buf tmp = {0};
+    rdl_run_writer *w = NULL;
+    rdl_err ignored;
+    rdl_code rc = RDL_OK;
+    const char *base = rdl_path_base(o->path);
+    rdl_buf_printf(&tmp, "%.*s.%s.tmp", (int)(base - o->path), o->path, base);
+    RDL_TRY_OUT(rdl_run_writer_new(rdl_buf_str(&tmp), o->id, o->epoch_base, o->memory_bytes, &w,
+                                   err));
+    RDL_TRY_OUT(write_entries(m, o, w, err));
+    RDL_TRY_OUT(rdl_run_writer_finish(w, info, err));
+    if (info->entries > 0)
+        RDL_TRY_OUT(publish(rdl_buf_str(&tmp), o, err));
+out:
+    rdl_run_writer_free(w);
+    if (rc != RDL_OK || info->entries == 0)
+        (void)!rdl_fs_unlink(rdl_buf_str(&tmp), &ignored);
+    if (rc != RDL_OK)
+        (void)!rdl_fs_unlink(o->path, &ignored);
+    rdl_buf_fini(&tmp);
+    return rc;
+}

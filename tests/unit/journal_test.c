@@ -1,0 +1,417 @@
+/*
+ * tests/unit/journal_test.c - the journal under truncation, flipped bytes and failed writes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "base/fs.h"
+#include "stream/journal.h"
+
+typedef struct fixture {
+    rdl_arena arena;
+    char *dir, *path;
+} fixture;
+
+static int setup(void **state)
+{
+    fixture *f = calloc(1, sizeof *f); /* allow: lives as the test */
+    rdl_err err = {0};
+    rdl_arena_init(&f->arena, 0);
+    f->dir = rdl_fs_temp_dir(&f->arena, "journal-test", &err);
+    assert_non_null(f->dir);
+    f->path = rdl_path_join(&f->arena, f->dir, "journal");
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    rdl_err err = {0};
+    rdl_fault_disarm();
+    assert_int_equal(rdl_fs_remove_tree(f->dir, &err), RDL_OK);
+    rdl_arena_fini(&f->arena);
+    free(f); /* allow: see setup */
+    return 0;
+}
+
+/* What a visit saw, as text: "1:seal-1 2:seal-2 ". */
+static rdl_code collect(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+{
+    (void)err;
+    rdl_buf_printf(arg, "%u/%" PRIu64 ":%.*s ", type, sequence, (int)payload.n, payload.p);
+    return RDL_OK;
+}
+
+static void append(rdl_journal *j, uint32_t type, const char *text)
+{
+    rdl_err err = {0};
+    if (rdl_journal_append(j, type, rdl_str_of(text), &err) != RDL_OK)
+        fail_msg("%s", err.msg);
+}
+
+/* Three records of different sizes; ends[i] is where record i ends, ends[0] the header. */
+static void write_three(const char *path, uint64_t ends[4])
+{
+    rdl_err err = {0};
+    rdl_journal *j = NULL;
+    rdl_root_identity id;
+    assert_int_equal(rdl_journal_open(path, &id, NULL, NULL, &j, &err), RDL_OK);
+    ends[0] = rdl_journal_bytes(j);
+    append(j, RDL_RECORD_SEAL, "one");
+    ends[1] = rdl_journal_bytes(j);
+    append(j, RDL_RECORD_CHECKPOINT, "");
+    ends[2] = rdl_journal_bytes(j);
+    append(j, RDL_RECORD_SEAL, "{\"epoch\":3,\"a\":\"a longer record than the others\"}");
+    ends[3] = rdl_journal_bytes(j);
+    rdl_journal_close(j);
+}
+
+static const char *const seen[] = {
+    "", "1/1:one ", "1/1:one 2/2: ",
+    "1/1:one 2/2: 1/3:{\"epoch\":3,\"a\":\"a longer record than the others\"} "};
+
+static void write_file(const char *path, const char *p, size_t n)
+{
+    rdl_err err = {0};
+    assert_int_equal(rdl_fs_write_durable(path, p, n, &err), RDL_OK);
+}
+
+static void records_come_back_in_order_with_the_same_identity(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_root_identity first, second;
+    rdl_journal *j = NULL;
+    rdl_buf text = {0};
+    write_three(f->path, ends);
+    assert_int_equal(rdl_journal_read(f->path, &first, collect, &text, &err), RDL_OK);
+    assert_string_equal(rdl_buf_str(&text), seen[3]);
+    rdl_buf_clear(&text);
+    assert_int_equal(rdl_journal_open(f->path, &second, collect, &text, &j, &err), RDL_OK);
+    assert_string_equal(rdl_buf_str(&text), seen[3]);
+    assert_memory_equal(&first, &second, sizeof first);
+    assert_false(rdl_journal_was_torn(j));
+    assert_int_equal(rdl_journal_bytes(j), ends[3]);
+    append(j, RDL_RECORD_PRUNE, "four");
+    rdl_journal_close(j);
+    rdl_buf_clear(&text);
+    assert_int_equal(rdl_journal_read(f->path, NULL, collect, &text, &err), RDL_OK);
+    assert_non_null(strstr(rdl_buf_str(&text), "3/4:four "));
+    rdl_buf_fini(&text);
+}
+
+static void two_roots_have_two_identities(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_root_identity a, b;
+    char printed[37];
+    char *other = rdl_path_join(&f->arena, f->dir, "other");
+    write_three(f->path, ends);
+    write_three(other, ends);
+    assert_int_equal(rdl_journal_read(f->path, &a, NULL, NULL, &err), RDL_OK);
+    assert_int_equal(rdl_journal_read(other, &b, NULL, NULL, &err), RDL_OK);
+    assert_memory_not_equal(a.uuid, b.uuid, 16);
+    assert_memory_not_equal(a.seed, b.seed, 16);
+    rdl_uuid_print(a.uuid, printed);
+    assert_int_equal(strlen(printed), 36);
+    assert_int_equal(printed[14], '4');
+}
+
+/* J2: any cut inside the records is a torn tail; what was whole stays, the rest is kept aside. */
+static void every_cut_of_the_tail_is_a_torn_append(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_buf whole = {0}, text = {0};
+    write_three(f->path, ends);
+    assert_int_equal(rdl_fs_read(f->path, 0, &whole, &err), RDL_OK);
+    for (uint64_t n = ends[0]; n < ends[3]; n++) {
+        size_t good = n >= ends[2] ? 2 : n >= ends[1] ? 1 : 0;
+        bool torn = n != ends[good];
+        rdl_journal *j = NULL;
+        write_file(f->path, whole.p, n);
+        rdl_buf_clear(&text);
+        assert_int_equal(rdl_journal_read(f->path, NULL, collect, &text, &err), RDL_OK);
+        assert_string_equal(rdl_buf_str(&text), seen[good]);
+        rdl_buf_clear(&text);
+        assert_int_equal(rdl_journal_open(f->path, NULL, collect, &text, &j, &err), RDL_OK);
+        assert_string_equal(rdl_buf_str(&text), seen[good]);
+        assert_int_equal(rdl_journal_was_torn(j), torn);
+        assert_int_equal(rdl_journal_bytes(j), ends[good]);
+        append(j, RDL_RECORD_SEAL, "again");
+        rdl_journal_close(j);
+        if (torn) {
+            char *aside = rdl_arena_printf(&f->arena, "%s.torn-%zu", f->path, good + 1);
+            rdl_buf kept = {0};
+            assert_int_equal(rdl_fs_read(aside, 0, &kept, &err), RDL_OK);
+            assert_int_equal(kept.n, n - ends[good]);
+            assert_memory_equal(kept.p, whole.p + ends[good], kept.n);
+            rdl_buf_fini(&kept);
+        }
+        assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &j, &err), RDL_OK);
+        assert_false(rdl_journal_was_torn(j));
+        rdl_journal_close(j);
+    }
+    rdl_buf_fini(&whole);
+    rdl_buf_fini(&text);
+}
+
+static void a_cut_inside_the_header_is_damage(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_buf whole = {0};
+    write_three(f->path, ends);
+    assert_int_equal(rdl_fs_read(f->path, 0, &whole, &err), RDL_OK);
+    for (uint64_t n = 0; n < ends[0]; n++) {
+        rdl_journal *j = NULL;
+        write_file(f->path, whole.p, n);
+        assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &j, &err), RDL_EDATA);
+        assert_int_equal(err.area, RDL_AREA_STORE);
+        assert_true(err.hint[0] != '\0');
+    }
+    rdl_buf_fini(&whole);
+}
+
+/*
+ * Every bit pattern is not needed: one bit and all bits of each byte.  In the last record a
+ * flip may look like a torn append (never as a good record); before it, it is damage.
+ */
+static void every_flipped_byte_is_damage_or_a_torn_tail(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_buf whole = {0}, text = {0};
+    write_three(f->path, ends);
+    assert_int_equal(rdl_fs_read(f->path, 0, &whole, &err), RDL_OK);
+    for (size_t at = 0; at < whole.n; at++) {
+        static const uint8_t masks[] = {1, 0x80, 0xff};
+        for (size_t k = 0; k < sizeof masks; k++) {
+            whole.p[at] = (char)(whole.p[at] ^ masks[k]);
+            write_file(f->path, whole.p, whole.n);
+            whole.p[at] = (char)(whole.p[at] ^ masks[k]);
+            rdl_buf_clear(&text);
+            rdl_code rc = rdl_journal_read(f->path, NULL, collect, &text, &err);
+            if (at < ends[2])
+                assert_int_equal(rc, RDL_EDATA);
+            else if (rc == RDL_OK)
+                assert_string_equal(rdl_buf_str(&text), seen[2]);
+            else
+                assert_int_equal(rc, RDL_EDATA);
+            if (rc == RDL_EDATA)
+                assert_non_null(strstr(err.msg, "byte"));
+        }
+    }
+    rdl_buf_fini(&whole);
+    rdl_buf_fini(&text);
+}
+
+static void damage_changes_nothing_on_disk(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_buf whole = {0}, after = {0};
+    rdl_journal *j = NULL;
+    write_three(f->path, ends);
+    assert_int_equal(rdl_fs_read(f->path, 0, &whole, &err), RDL_OK);
+    whole.p[ends[0] + 16] = (char)(whole.p[ends[0] + 16] ^ 0x40); /* the first record's length */
+    write_file(f->path, whole.p, whole.n);
+    assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &j, &err), RDL_EDATA);
+    assert_int_equal(rdl_fs_read(f->path, 0, &after, &err), RDL_OK);
+    assert_int_equal(after.n, whole.n);
+    assert_memory_equal(after.p, whole.p, whole.n);
+    rdl_buf_fini(&whole);
+    rdl_buf_fini(&after);
+}
+
+/* A record moved, repeated or taken from another journal breaks the chain. */
+static void records_out_of_order_are_damage(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_buf whole = {0}, mixed = {0};
+    write_three(f->path, ends);
+    assert_int_equal(rdl_fs_read(f->path, 0, &whole, &err), RDL_OK);
+    rdl_buf_put(&mixed, whole.p, ends[0]);
+    rdl_buf_put(&mixed, whole.p + ends[1], ends[2] - ends[1]);
+    rdl_buf_put(&mixed, whole.p + ends[0], ends[1] - ends[0]);
+    write_file(f->path, mixed.p, mixed.n);
+    assert_int_equal(rdl_journal_read(f->path, NULL, NULL, NULL, &err), RDL_EDATA);
+    rdl_buf_clear(&mixed);
+    rdl_buf_put(&mixed, whole.p, ends[1]);
+    rdl_buf_put(&mixed, whole.p + ends[0], ends[3] - ends[0]);
+    write_file(f->path, mixed.p, mixed.n);
+    assert_int_equal(rdl_journal_read(f->path, NULL, NULL, NULL, &err), RDL_EDATA);
+
+    /* The same record under another root's header: the chain begins with the header. */
+    char *other = rdl_path_join(&f->arena, f->dir, "other");
+    rdl_buf theirs = {0};
+    write_three(other, ends);
+    assert_int_equal(rdl_fs_read(other, 0, &theirs, &err), RDL_OK);
+    rdl_buf_clear(&mixed);
+    rdl_buf_put(&mixed, theirs.p, ends[0]);
+    rdl_buf_put(&mixed, whole.p + ends[0], ends[3] - ends[0]);
+    write_file(f->path, mixed.p, mixed.n);
+    assert_int_equal(rdl_journal_read(f->path, NULL, NULL, NULL, &err), RDL_EDATA);
+    rdl_buf_fini(&whole);
+    rdl_buf_fini(&mixed);
+    rdl_buf_fini(&theirs);
+}
+
+static void zeros_behind_the_last_record_are_a_torn_append(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_buf whole = {0}, text = {0};
+    char zeros[100] = {0};
+    write_three(f->path, ends);
+    assert_int_equal(rdl_fs_read(f->path, 0, &whole, &err), RDL_OK);
+    rdl_buf_put(&whole, zeros, sizeof zeros);
+    write_file(f->path, whole.p, whole.n);
+    assert_int_equal(rdl_journal_read(f->path, NULL, collect, &text, &err), RDL_OK);
+    assert_string_equal(rdl_buf_str(&text), seen[3]);
+    rdl_buf_fini(&whole);
+    rdl_buf_fini(&text);
+}
+
+/* J1: after a failed write or sync nothing more is taken, and what was acknowledged is there. */
+static void a_failed_append_stops_the_journal(void **state)
+{
+    fixture *f = *state;
+    static const rdl_fault points[] = {RDL_FAULT_FS_WRITE, RDL_FAULT_FS_SYNC,
+                                       RDL_FAULT_SEAL_WRITE, RDL_FAULT_SEAL_BEFORE_SYNC};
+    for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
+        rdl_err err = {0};
+        rdl_journal *j = NULL;
+        rdl_buf text = {0};
+        char *path = rdl_arena_printf(&f->arena, "%s-%zu", f->path, i);
+        assert_int_equal(rdl_journal_open(path, NULL, NULL, NULL, &j, &err), RDL_OK);
+        append(j, RDL_RECORD_SEAL, "kept");
+        rdl_fault_arm(points[i], 1, ENOSPC);
+        assert_int_equal(rdl_journal_append(j, 1, RDL_STR("lost"), &err), RDL_EIO);
+        assert_true(rdl_fault_fired());
+        rdl_fault_disarm();
+        assert_int_equal(err.area, RDL_AREA_STORE);
+        assert_int_equal(rdl_journal_append(j, 1, RDL_STR("lost"), &err), RDL_EIO);
+        rdl_journal_close(j);
+        assert_int_equal(rdl_journal_open(path, NULL, collect, &text, &j, &err), RDL_OK);
+        assert_true(rdl_str_starts((rdl_str){text.p, text.n}, "1/1:kept "));
+        append(j, RDL_RECORD_SEAL, "next");
+        rdl_journal_close(j);
+        rdl_buf_fini(&text);
+    }
+}
+
+static void a_kill_during_an_append_leaves_what_was_acknowledged(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        rdl_fault point;
+        int action;
+    } kills[] = {{RDL_FAULT_SEAL_WRITE, RDL_FAULT_KILL},
+                 {RDL_FAULT_SEAL_WRITE, RDL_FAULT_TORN},
+                 {RDL_FAULT_SEAL_BEFORE_SYNC, RDL_FAULT_KILL}};
+    for (size_t i = 0; i < sizeof kills / sizeof kills[0]; i++) {
+        rdl_err err = {0};
+        rdl_journal *j = NULL;
+        rdl_buf text = {0};
+        int status = 0;
+        char *path = rdl_arena_printf(&f->arena, "%s-%zu", f->path, i);
+        pid_t child = fork();
+        if (child == 0) {
+            if (rdl_journal_open(path, NULL, NULL, NULL, &j, &err) == RDL_OK) {
+                append(j, RDL_RECORD_SEAL, "acknowledged");
+                rdl_fault_arm(kills[i].point, 1, kills[i].action);
+                (void)!rdl_journal_append(j, 1, RDL_STR("in flight when it died"), &err);
+            }
+            _exit(1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        assert_int_equal(rdl_journal_open(path, NULL, collect, &text, &j, &err), RDL_OK);
+        assert_true(rdl_str_starts((rdl_str){text.p, text.n}, "1/1:acknowledged "));
+        assert_int_equal(rdl_journal_was_torn(j), kills[i].action == RDL_FAULT_TORN);
+        rdl_journal_close(j);
+        rdl_buf_fini(&text);
+    }
+}
+
+static rdl_code refuse(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+{
+    (void)arg;
+    (void)type;
+    (void)payload;
+    return sequence == 2 ? rdl_err_set(err, RDL_ESTOP, 0, "enough") : RDL_OK;
+}
+
+static void a_visitor_that_fails_ends_the_reading(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_journal *j = NULL;
+    write_three(f->path, ends);
+    assert_int_equal(rdl_journal_read(f->path, NULL, refuse, NULL, &err), RDL_ESTOP);
+    assert_int_equal(rdl_journal_open(f->path, NULL, refuse, NULL, &j, &err), RDL_ESTOP);
+    assert_null(j);
+}
+
+static void a_journal_of_a_later_format_is_refused_by_name(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_buf whole = {0};
+    write_three(f->path, ends);
+    assert_int_equal(rdl_fs_read(f->path, 0, &whole, &err), RDL_OK);
+    whole.p[15] = '2';
+    write_file(f->path, whole.p, whole.n);
+    assert_int_equal(rdl_journal_read(f->path, NULL, NULL, NULL, &err), RDL_EDATA);
+    assert_non_null(strstr(err.msg, "its format is 2"));
+    rdl_buf_fini(&whole);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(records_come_back_in_order_with_the_same_identity),
+        CASE(two_roots_have_two_identities),
+        CASE(every_cut_of_the_tail_is_a_torn_append),
+        CASE(a_cut_inside_the_header_is_damage),
+        CASE(every_flipped_byte_is_damage_or_a_torn_tail),
+        CASE(damage_changes_nothing_on_disk),
+        CASE(records_out_of_order_are_damage),
+        CASE(zeros_behind_the_last_record_are_a_torn_append),
+        CASE(a_failed_append_stops_the_journal),
+        CASE(a_kill_during_an_append_leaves_what_was_acknowledged),
+        CASE(a_visitor_that_fails_ends_the_reading),
+        CASE(a_journal_of_a_later_format_is_refused_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
