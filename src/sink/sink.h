@@ -32,6 +32,9 @@ typedef struct rdl_sink_config {
     const char *root_dir;  /* a relative file is below it */
     const char *root_uuid; /* text */
     bool adopt;            /* take a store that belongs to another root: its progress is dropped */
+    bool read_only;        /* for status, verify, query: nothing is created or changed; prepare of a
+                              table that is missing gives -1 (scan of it gives no row), begin must
+                              not be called */
 } rdl_sink_config;
 
 typedef struct rdl_sink_ops {
@@ -58,8 +61,10 @@ typedef struct rdl_sink_ops {
                      rdl_code (*visit)(void *arg, const rdl_chunk *rows, rdl_err *err), void *arg,
                      rdl_err *err);
     /*
-     * A user's query with named parameters ($name or :name), for `raudal query`: calls row for each
-     * row with texts (NULL is null) and, first, names and type words.
+     * A user's query with named parameters ($name, :name or @name), for `raudal query`: calls
+     * columns once, then row for each row with texts (p NULL is null).  Every parameter of the
+     * text must be among names (a value NULL binds null) and the other way round, else RDL_EUSAGE
+     * names it.  Runs on a read-only connection of its own, which never blocks the writer.
      */
     rdl_code (*query)(rdl_sink *s, const char *text, const char *const *names,
                       const char *const *values, size_t parameter_count,

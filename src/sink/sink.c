@@ -1,0 +1,35 @@
+/*
+ * sink/sink.c - which destination a URL means.
+ */
+#include "sink/sink.h"
+
+static const rdl_sink_ops *const sinks[] = {&rdl_sink_sqlite};
+
+enum {
+    SINK_COUNT = sizeof sinks / sizeof sinks[0]
+};
+
+static rdl_code refuse(rdl_str scheme, rdl_err *err)
+{
+    rdl_buf known = {0};
+    for (size_t i = 0; i < SINK_COUNT; i++)
+        rdl_buf_printf(&known, "%s%s:", i != 0 ? ", " : "", sinks[i]->kind);
+    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized store \"%.*s:\"; there is %s",
+                (int)scheme.n, scheme.p, rdl_buf_str(&known));
+    rdl_err_hint(err, "Write PUBLISH ... TO 'sqlite:serving.db', a file below the root.");
+    rdl_buf_fini(&known);
+    return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
+}
+
+rdl_code rdl_sink_find(rdl_str url, const rdl_sink_ops **out, rdl_err *err)
+{
+    const char *colon = url.n != 0 ? memchr(url.p, ':', url.n) : NULL;
+    rdl_str scheme = {url.p, colon != NULL ? (size_t)(colon - url.p) : 0};
+    for (size_t i = 0; i < SINK_COUNT; i++) {
+        if (rdl_str_eq_nocase(scheme, rdl_str_of(sinks[i]->kind))) {
+            *out = sinks[i];
+            return RDL_OK;
+        }
+    }
+    return refuse(scheme, err);
+}
