@@ -600,20 +600,6 @@ static bool visit_windows(void *arg, json_t *node)
     return true;
 }
 
-static const char *exact_window(const char *name)
-{
-    if (one_of(name, sum_names))
-        return "rdl_sum";
-    if (one_of(name, avg_names))
-        return "rdl_avg";
-    if (!one_of(name, spread_names))
-        return NULL;
-    return strcasecmp(name, "var_pop") == 0      ? "rdl_var_pop"
-           : strcasecmp(name, "stddev_pop") == 0 ? "rdl_stddev_pop"
-           : strncasecmp(name, "var", 3) == 0    ? "rdl_var_samp"
-                                                 : "rdl_stddev_samp";
-}
-
 /* Ties in a window's ORDER BY are broken by row identity where the answer depends on them. */
 static void break_window_ties(rdl_planner *pl, json_t *window, const char *const *identity,
                               size_t n)
@@ -632,6 +618,37 @@ static void break_window_ties(rdl_planner *pl, json_t *window, const char *const
                               rdl_tree_column(&pl->tree, NULL, identity[i])));
 }
 
+/*
+ * Our aggregates cannot stand in windows (DuckDB hands C aggregates one state for many rows
+ * there), so a fold over a whole partition is made reproducible by the order of its own values.
+ */
+static void fold_in_order(rdl_planner *pl, json_t *window, const char *const *identity, size_t n)
+{
+    json_t *orders = json_object_get(window, "arg_orders");
+    json_t *children = json_object_get(window, "children");
+    bool distinct = rdl_tree_has(window, "distinct");
+    for (size_t i = 0; !distinct && i < n; i++)
+        json_array_append_new(
+            orders, json_pack("{s:s, s:s, s:O}", "type", "ORDER_DEFAULT", "null_order",
+                              "ORDER_DEFAULT", "expression",
+                              rdl_tree_column(&pl->tree, NULL, identity[i])));
+    for (size_t i = 0; i < json_array_size(children); i++)
+        if (!rdl_tree_class(json_array_get(children, i), "CONSTANT"))
+            json_array_append_new(orders,
+                                  json_pack("{s:s, s:s, s:o}", "type", "ORDER_DEFAULT",
+                                            "null_order", "ORDER_DEFAULT", "expression",
+                                            json_deep_copy(json_array_get(children, i))));
+}
+
+static bool keeps_order(const char *name)
+{
+    static const char *const names[] = {"list", "array_agg", "string_agg", "group_concat",
+                                        "listagg", "first", "last", "any_value", "arbitrary",
+                                        "arg_min", "arg_max", "argmin", "argmax", "min_by",
+                                        "max_by", NULL};
+    return one_of(name, names);
+}
+
 static rdl_code exact_windows(rdl_planner *pl, json_t *select, const char *const *identity,
                               size_t n, rdl_err *err)
 {
@@ -641,21 +658,18 @@ static rdl_code exact_windows(rdl_planner *pl, json_t *select, const char *const
     for (size_t i = 0; i < w.list.n; i++) {
         json_t *window = w.list.v[i];
         json_t *children = json_object_get(window, "children");
+        const char *name = rdl_tree_text(window, "function_name");
         break_window_ties(pl, window, identity, n);
-        const char *exact = exact_window(rdl_tree_text(window, "function_name"));
-        if (exact == NULL || json_array_size(children) != 1)
+        if (!rdl_tree_is(window, "WINDOW_AGGREGATE") || rdl_tree_has(window, "orders") ||
+            rdl_tree_has(window, "arg_orders") || one_of(name, order_free_names) ||
+            json_array_size(children) == 0)
             continue;
         json_t *arg = json_array_get(children, 0);
         const char *type = "";
-        RDL_TRY(rdl_plan_types(pl, select, &arg, 1, &type, err));
-        bool sum = strcmp(exact, "rdl_sum") == 0;
-        if (number_of(type) == NOT_A_NUMBER || (sum && number_of(type) != FLOATING))
-            continue;
-        json_t *cast = NULL;
-        const char *text = "CAST(\"$1\" AS DOUBLE)";
-        RDL_TRY(rdl_tree_exprs(&pl->tree, &text, 1, &cast, err));
-        json_array_set(children, 0, rdl_tree_bind(&pl->tree, cast, &arg, 1));
-        json_object_set_new(window, "function_name", json_string(exact));
+        if (one_of(name, sum_names) || one_of(name, avg_names))
+            RDL_TRY(rdl_plan_types(pl, select, &arg, 1, &type, err));
+        if (number_of(type) == NOT_A_NUMBER || number_of(type) == FLOATING)
+            fold_in_order(pl, window, identity, keeps_order(name) ? n : 0);
     }
     return RDL_OK;
 }
