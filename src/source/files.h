@@ -29,6 +29,7 @@ typedef struct rdl_file_range {
     uint64_t begin, end;   /* bytes, half open */
     uint64_t first_record; /* record number at begin */
     uint64_t records;      /* in the range; known after decoding, 0 before */
+    int64_t mtime_us;      /* when it was planned: a hint */
     uint64_t prefix_bytes; /* bytes covered by prefix_hash: equals end */
     rdl_hash128 prefix_hash; /* of the file's bytes 0..end */
     bool whole;            /* the file is not expected to grow (array, parquet, compressed) */
@@ -39,6 +40,7 @@ typedef struct rdl_files_config {
     const char *base_dir;  /* relative urls start here */
     const char *url;       /* file, folder (recursive) or glob; "file:" prefix allowed */
     bool line_format;      /* JSON or CSV */
+    char quote;            /* CSV: a newline between two of these ends no record; 0: JSON */
     int repeat;            /* rdl_on_repeat: 0 default, 1 skip, 2 read */
     bool may_repeat;       /* every table on the source deduplicates */
     int64_t quiet_ms;

@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-#include "source/decode/scan.h"
-
 void rdl_job_fail(rdl_decode *j)
 {
     rdl_mutex_lock(&j->lock);
@@ -234,50 +232,4 @@ rdl_code rdl_split_publish(rdl_worker *w, uint64_t lines, uint64_t records, rdl_
     w->line = s->lines[k];
     rdl_mutex_unlock(&j->lock);
     return rc;
-}
-
-/* ---- counting ---- */
-
-static bool blank_line(const char *p, const char *end)
-{
-    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r'))
-        p++;
-    return p == end;
-}
-
-void rdl_count_lines(const char *p, const char *end, uint64_t *out_lines, uint64_t *out_records)
-{
-    uint64_t lines = 0, blank = 0;
-    const char *from = p;
-#if defined(__SSE2__)
-    /* A line that starts with a byte over ' ' is no blank one: only the others are looked at. */
-    const __m128i lf = _mm_set1_epi8('\n'), low = _mm_set1_epi8(' ');
-    unsigned starts = 1;
-    for (; end - p >= 16; p += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        unsigned at = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, lf));
-        unsigned white = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, low), v));
-        unsigned look = (at << 1 | starts) & white;
-        lines += (unsigned)__builtin_popcount(at);
-        for (; (look & 0xffff) != 0; look &= look - 1) {
-            const char *line = p + __builtin_ctz(look);
-            const char *stop = memchr(line, '\n', (size_t)(end - line));
-            blank += stop != NULL && blank_line(line, stop);
-        }
-        starts = at >> 15 & 1;
-    }
-    from = starts != 0 ? p : NULL;
-#endif
-    for (; p < end; p++) {
-        if (from == NULL && p[-1] == '\n')
-            from = p;
-        if (from == p) {
-            const char *stop = memchr(p, '\n', (size_t)(end - p));
-            blank += stop != NULL && blank_line(p, stop);
-            from = NULL;
-        }
-        lines += *p == '\n';
-    }
-    *out_lines = lines;
-    *out_records = lines - blank;
 }

@@ -29,6 +29,7 @@
 #include "base/fs.h"
 #include "base/thread.h"
 #include "source/decode/decode.h"
+#include "source/decode/lines.h"
 
 enum {
     RDL_DECODE_DEPTH_MAX = 64,
@@ -233,8 +234,6 @@ RDL_MUST rdl_code rdl_split_publish(rdl_worker *w, uint64_t lines, uint64_t reco
                                     rdl_err *err);
 void rdl_split_read(rdl_worker *w); /* the piece's bytes are in the buffer */
 void rdl_job_fail(rdl_decode *j);   /* nobody waits any more */
-/* Lines of [p, end), which starts at a line's start; records are those that are not blank. */
-void rdl_count_lines(const char *p, const char *end, uint64_t *out_lines, uint64_t *out_records);
 
 /* json.c: a value at p into node[row].  NULL: w->status says why. */
 const char *rdl_json_put(rdl_worker *w, rdl_node *node, size_t row, const char *p);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SLACK = 4096, LEAST_ROOM = 256 * 1024 };
+enum { SLACK = 4096 };
 
 void rdl_window_chunk(rdl_worker *w)
 {
@@ -42,8 +42,9 @@ static rdl_code room(rdl_worker *w, size_t n, rdl_err *err)
     if (w->retired_count == sizeof w->retired / sizeof *w->retired)
         return rdl_err_set(err, RDL_EBUG, 0, "could not grow a window: too many are in use");
     need = n + RDL_DECODE_PAD + 1;
-    size_t cap = w->cap == 0 ? 3 * w->job->window_bytes : w->cap * 2;
-    cap = cap > need ? cap : need;
+    size_t cap = w->cap == 0 ? 2 * w->job->window_bytes + 4 * SLACK : w->cap;
+    while (cap < need)
+        cap *= 2;
     char *buf = malloc(cap); /* allow: the worker's own buffer */
     if (buf == NULL)
         return rdl_err_nomem(err);
@@ -365,7 +366,7 @@ rdl_code rdl_window_next(rdl_worker *w, rdl_fill *out, rdl_err *err)
         carry(w);
         return fill_stream(w, err);
     }
-    if (w->row > 0 && w->cap - w->tail < LEAST_ROOM) {
+    if (w->row > 0 && w->cap < w->tail + w->job->piece_bytes + 2 * SLACK) {
         *out = RDL_FILL_FLUSH;
         return RDL_OK;
     }

@@ -1,0 +1,502 @@
+/*
+ * source/files.c - which ranges of which files come next.
+ *
+ * A file that has been given is known by its path, and its content by the hash of what was
+ * given.  For each one we remember
+ *
+ *      sealed (from restore)     given (by next, until rewind or restore)
+ *      end, hash, records        end, hash, records
+ *
+ * and the (size, mtime, inode) under which the content was last found unchanged: while these
+ * stand still, the file is not read again.
+ *
+ * INVARIANTS
+ *   F1  Bytes before `end` of a known file hash to `hash`, or next fails: a source's files are
+ *       append-only.
+ *   F2  A range begins where the last one ended, at a record's start, and ends after a complete
+ *       record (or at the file's end, when final).
+ *   F3  A path that is new but whose content is known is never read in silence: it is a rename
+ *       (the old path is gone), or ON REPEAT decides.
+ *
+ * After a restart, files are hashed once again as they come by, unless more than
+ * TRUST_OVER_BYTES are sealed: then an unchanged size and mtime (which is in the journal) is
+ * taken for unchanged content.
+ */
+#include "source/files.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "source/content.h"
+#include "source/listing.h"
+
+#define TRUST_OVER_BYTES (UINT64_C(256) << 20)
+
+typedef struct mark {
+    uint64_t end, records;
+    rdl_hash128 hash;
+} mark;
+
+typedef struct known {
+    const char *path;
+    mark sealed, given;
+    bool is_sealed, is_given; /* given: not sealed yet */
+    int32_t partition;
+    bool whole, skipped, moved_away;
+    rdl_stat seen;      /* under which the content was found unchanged */
+    bool seen_valid;
+    int64_t hint_mtime; /* from the journal */
+    rdl_stat waiting;   /* a file that must be quiet: as it stood at waiting_us */
+    int64_t waiting_us;
+    rdl_hash128 snapshot; /* of the whole content, under `seen` */
+    bool snapshot_valid;
+} known;
+
+struct rdl_files {
+    rdl_arena arena;
+    rdl_files_config config;
+    rdl_map by_path;    /* known */
+    rdl_map by_content; /* known, by hash and length */
+    uint64_t sealed_bytes;
+    size_t sealed_count;
+};
+
+/* ---- life ---- */
+
+rdl_code rdl_files_new(const rdl_files_config *config, rdl_files **out, rdl_err *err)
+{
+    rdl_files *f = calloc(1, sizeof *f); /* allow: lives as long as its source */
+    if (f == NULL)
+        return rdl_err_nomem(err);
+    rdl_arena_init(&f->arena, 0);
+    f->config = *config;
+    f->config.base_dir = rdl_arena_strdup(&f->arena, config->base_dir);
+    f->config.url = rdl_arena_strdup(&f->arena, config->url);
+    rdl_map_init(&f->by_path, &f->arena);
+    rdl_map_init(&f->by_content, &f->arena);
+    *out = f;
+    return RDL_OK;
+}
+
+void rdl_files_free(rdl_files *f)
+{
+    if (f == NULL)
+        return;
+    rdl_arena_fini(&f->arena);
+    free(f); /* allow: lives as long as its source */
+}
+
+static known *know(rdl_files *f, const char *path)
+{
+    known *k = rdl_map_get(&f->by_path, rdl_str_of(path));
+    if (k == NULL) {
+        k = RDL_NEW(&f->arena, known);
+        k->path = rdl_arena_strdup(&f->arena, path);
+        k->partition = -1;
+        rdl_map_put(&f->by_path, rdl_str_of(k->path), k);
+    }
+    return k;
+}
+
+static rdl_str content_key(const mark *m, char key[56])
+{
+    char hex[33];
+    rdl_hash128_hex(m->hash, hex);
+    int n = snprintf(key, 56, "%s-%llu", hex, (unsigned long long)m->end);
+    return (rdl_str){key, (size_t)n};
+}
+
+static void remember_content(rdl_files *f, known *k, const mark *m)
+{
+    char key[56];
+    rdl_str s = content_key(m, key);
+    known *other = rdl_map_get(&f->by_content, s);
+    if (other == NULL || other->moved_away)
+        rdl_map_put(&f->by_content, s, k);
+}
+
+void rdl_files_restore(rdl_files *f, const rdl_file_range *sealed)
+{
+    known *k = know(f, sealed->path);
+    mark m = {.end = sealed->end,
+              .records = sealed->first_record + sealed->records,
+              .hash = sealed->prefix_hash};
+    if (!k->is_sealed) {
+        f->sealed_count++;
+        f->sealed_bytes += m.end;
+    } else {
+        f->sealed_bytes += m.end - k->sealed.end;
+    }
+    k->sealed = m;
+    k->is_sealed = true;
+    k->is_given &= k->given.end > m.end;
+    k->partition = sealed->partition;
+    k->whole = sealed->whole;
+    k->skipped = sealed->skipped;
+    k->hint_mtime = sealed->mtime_us;
+    remember_content(f, k, &m);
+}
+
+void rdl_files_rewind(rdl_files *f)
+{
+    for (size_t i = 0; i < f->by_path.n; i++) {
+        known *k = f->by_path.entries[i].value;
+        k->is_given = false;
+        k->seen_valid &= k->is_sealed;
+    }
+}
+
+size_t rdl_files_known(const rdl_files *f)
+{
+    return f->sealed_count;
+}
+
+static const mark *last_mark(const known *k)
+{
+    return k->is_given ? &k->given : k->is_sealed ? &k->sealed : NULL;
+}
+
+static bool same_stat(const rdl_stat *a, const rdl_stat *b)
+{
+    return a->size == b->size && a->mtime_us == b->mtime_us && a->inode == b->inode;
+}
+
+static void saw(known *k, const rdl_stat *st)
+{
+    k->seen = *st;
+    k->seen_valid = true;
+}
+
+/* ---- errors ---- */
+
+static rdl_code changed(const rdl_listed *at, const mark *m, rdl_err *err)
+{
+    if (at->stat.size < m->end)
+        rdl_err_set(err, RDL_EDATA, 0,
+                    "cannot go on with file \"%s\": it shrank to %llu bytes after %llu were read",
+                    at->shown, (unsigned long long)at->stat.size, (unsigned long long)m->end);
+    else
+        rdl_err_set(err, RDL_EDATA, 0,
+                    "cannot go on with file \"%s\": its first %llu bytes are not those that were "
+                    "read",
+                    at->shown, (unsigned long long)m->end);
+    rdl_err_hint(err, "An append-only source's files may only grow.  Put the old content back and "
+                      "bring the new rows in a new file, or declare the source SNAPSHOT.");
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
+}
+
+static rdl_code grew_but_whole(const rdl_listed *at, const mark *m, rdl_err *err)
+{
+    rdl_err_set(err, RDL_EDATA, 0,
+                "cannot go on with file \"%s\": it grew from %llu to %llu bytes, and its format "
+                "is read as a whole",
+                at->shown, (unsigned long long)m->end, (unsigned long long)at->stat.size);
+    rdl_err_hint(err, "Put the old content back and bring the new rows in a new file; publish such "
+                      "files by renaming them when they are complete.");
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
+}
+
+static rdl_code line_went_on(const rdl_listed *at, const mark *m, rdl_err *err)
+{
+    rdl_err_set(err, RDL_EDATA, 0,
+                "cannot go on with file \"%s\": its last line was read up to byte %llu before it "
+                "was complete",
+                at->shown, (unsigned long long)m->end);
+    rdl_err_hint(err, "End every record with a newline before running with --once; bring the rest "
+                      "of that record in a new file.");
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
+}
+
+static rdl_code repeated(const rdl_listed *at, const known *other, rdl_err *err)
+{
+    rdl_err_set(err, RDL_EDATA, 0, "cannot read file \"%s\": its content was read already as \"%s\"",
+                at->shown, other->path);
+    rdl_err_hint(err, "Remove the copy, say ON REPEAT SKIP or READ at the source, or let every "
+                      "table on it DEDUPLICATE.");
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
+}
+
+/* ---- planning one file ---- */
+
+typedef struct planner {
+    rdl_files *f;
+    rdl_arena *arena;
+    const rdl_files_limits *limits;
+    uint64_t bytes_left; /* UINT64_MAX: no bound */
+    RDL_VEC(rdl_file_range) ranges;
+} planner;
+
+static rdl_code hash_prefix(const char *path, uint64_t end, rdl_hash128 *out, rdl_err *err)
+{
+    rdl_hasher *h = rdl_hasher_new();
+    rdl_code rc = rdl_content_hash(path, 0, end, h, NULL, err);
+    *out = rdl_hasher_done(h);
+    return rc;
+}
+
+/* F1: is what was read of the file still there, unchanged? */
+static rdl_code verify(rdl_files *f, known *k, const rdl_listed *at, const mark *m,
+                       rdl_hasher *h, rdl_err *err)
+{
+    bool trusted = !k->seen_valid && k->is_sealed && !k->is_given &&
+                   f->sealed_bytes > TRUST_OVER_BYTES && at->stat.size == m->end &&
+                   k->hint_mtime != 0 && k->hint_mtime == at->stat.mtime_us;
+    if (trusted)
+        return RDL_OK;
+    if (at->stat.size < m->end)
+        return changed(at, m, err);
+    RDL_TRY(rdl_content_hash(at->path, 0, m->end, h, NULL, err));
+    return rdl_hash128_eq(rdl_hasher_peek(h), m->hash) ? RDL_OK : changed(at, m, err);
+}
+
+/* Has a file that is read whole come to rest? */
+static bool is_quiet(planner *p, known *k, const rdl_listed *at)
+{
+    rdl_clock *clock = p->f->config.clock != NULL ? p->f->config.clock : &rdl_clock_system;
+    int64_t now = rdl_now_us(clock), quiet_us = p->f->config.quiet_ms * 1000;
+    if (p->limits->final || at->stat.mtime_us <= now - quiet_us ||
+        rdl_listing_success(p->arena, at->path))
+        return true;
+    if (k->waiting_us == 0 || !same_stat(&k->waiting, &at->stat)) {
+        k->waiting = at->stat;
+        k->waiting_us = now;
+    }
+    return now - k->waiting_us >= quiet_us;
+}
+
+/* Where the next range of a line format ends; begin when there is nothing complete. */
+static rdl_code range_end(planner *p, const rdl_listed *at, uint64_t begin, uint64_t *out,
+                          rdl_err *err)
+{
+    const char quote = p->f->config.quote;
+    uint64_t size = at->stat.size, limit = size;
+    if (quote == '\0' && p->bytes_left < size - begin) {
+        /* Cut a large file; a record longer than the bound is taken whole. */
+        uint64_t step = p->bytes_left > 0 ? p->bytes_left : 1;
+        do {
+            limit = size - begin < step ? size : begin + step;
+            RDL_TRY(rdl_content_last_line(at->path, begin, limit, quote, out, err));
+            step *= 2;
+        } while (*out == begin && limit < size);
+        if (limit < size || *out == size)
+            return RDL_OK;
+    } else if (!p->limits->final) {
+        RDL_TRY(rdl_content_last_line(at->path, begin, size, quote, out, err));
+    }
+    if (p->limits->final)
+        *out = size;
+    return RDL_OK;
+}
+
+static void give(planner *p, known *k, const rdl_listed *at, rdl_file_range r, uint64_t records)
+{
+    r.path = rdl_arena_strdup(p->arena, at->path);
+    r.shown = rdl_arena_strdup(p->arena, at->shown);
+    r.partition = k->partition;
+    r.prefix_bytes = r.end;
+    r.mtime_us = at->stat.mtime_us;
+    RDL_PUSH(p->arena, &p->ranges) = r;
+    k->given = (mark){.end = r.end, .records = r.first_record + records, .hash = r.prefix_hash};
+    k->is_given = true;
+    k->whole = r.whole;
+    k->skipped = r.skipped;
+    remember_content(p->f, k, &k->given);
+    if (p->bytes_left != UINT64_MAX) {
+        uint64_t bytes = r.end - r.begin;
+        p->bytes_left = bytes < p->bytes_left ? p->bytes_left - bytes : 0;
+    }
+}
+
+/* A file whose beginning is known and unchanged, and that is longer now: h covers m->end. */
+static rdl_code plan_growth(planner *p, known *k, const rdl_listed *at, const mark *m,
+                            rdl_hasher *h, rdl_err *err)
+{
+    uint64_t end, records = 0;
+    char last = '\n', next = '\n';
+    if (k->whole || k->skipped)
+        return grew_but_whole(at, m, err);
+    if (k->is_given && p->f->config.quote != '\0')
+        return RDL_OK; /* its records are counted when it is sealed */
+    if (m->end > 0) {
+        RDL_TRY(rdl_content_byte(at->path, m->end - 1, &last, err));
+        RDL_TRY(rdl_content_byte(at->path, m->end, &next, err));
+    }
+    if (last != '\n' && next != '\n' && next != '\r')
+        return line_went_on(at, m, err);
+    RDL_TRY(range_end(p, at, m->end, &end, err));
+    if (end == m->end) {
+        saw(k, &at->stat);
+        return RDL_OK;
+    }
+    RDL_TRY(rdl_content_hash(at->path, m->end, end, h, &records, err));
+    if (end == at->stat.size)
+        saw(k, &at->stat);
+    else
+        k->seen_valid = false;
+    give(p, k, at,
+         (rdl_file_range){.begin = m->end,
+                          .end = end,
+                          .first_record = m->records,
+                          .prefix_hash = rdl_hasher_peek(h)},
+         records);
+    return RDL_OK;
+}
+
+static rdl_code plan_known(planner *p, known *k, const rdl_listed *at, rdl_err *err)
+{
+    const mark m = *last_mark(k);
+    if (k->seen_valid && same_stat(&k->seen, &at->stat) &&
+        (at->stat.size == m.end || !p->limits->final))
+        return RDL_OK;
+    rdl_hasher *h = rdl_hasher_new();
+    rdl_code rc = verify(p->f, k, at, &m, h, err);
+    if (rc == RDL_OK && at->stat.size == m.end)
+        saw(k, &at->stat);
+    else if (rc == RDL_OK)
+        rc = plan_growth(p, k, at, &m, h, err);
+    (void)rdl_hasher_done(h);
+    return rc;
+}
+
+/* Content that was read under another path: F3. */
+static rdl_code plan_repeat(planner *p, known *k, known *other, const rdl_listed *at,
+                            rdl_file_range r, uint64_t records, rdl_err *err)
+{
+    const mark *m = last_mark(other);
+    bool gone = !rdl_fs_exists(other->path);
+    if (gone && m != NULL && m->end == r.end && at->stat.size == r.end) {
+        /* Renamed: the same file goes on under its new name. */
+        k->sealed = other->sealed;
+        k->given = other->given;
+        k->is_sealed = other->is_sealed;
+        k->is_given = other->is_given;
+        k->partition = other->partition;
+        k->whole = other->whole;
+        k->skipped = other->skipped;
+        other->moved_away = true;
+        remember_content(p->f, k, m);
+        saw(k, &at->stat);
+        return RDL_OK;
+    }
+    if (p->f->config.repeat == 1) {
+        r.skipped = true;
+        give(p, k, at, r, 0);
+        saw(k, &at->stat);
+        return RDL_OK;
+    }
+    if (p->f->config.repeat != 2 && !p->f->config.may_repeat)
+        return repeated(at, other, err);
+    give(p, k, at, r, records);
+    if (r.end == at->stat.size)
+        saw(k, &at->stat);
+    return RDL_OK;
+}
+
+static rdl_code plan_new(planner *p, known *k, const rdl_listed *at, rdl_err *err)
+{
+    rdl_file_range r = {.whole = !p->f->config.line_format, .end = at->stat.size};
+    uint64_t records = 0;
+    if (at->stat.size == 0)
+        return RDL_OK;
+    if (!r.whole)
+        RDL_TRY(rdl_content_whole(at->path, p->f->config.quote == '\0', &r.whole, err));
+    if (r.whole && !is_quiet(p, k, at))
+        return RDL_OK;
+    if (!r.whole)
+        RDL_TRY(range_end(p, at, 0, &r.end, err));
+    if (r.end == 0)
+        return RDL_OK;
+    rdl_hasher *h = rdl_hasher_new();
+    rdl_code rc = rdl_content_hash(at->path, 0, r.end, h, r.whole ? NULL : &records, err);
+    r.prefix_hash = rdl_hasher_done(h);
+    RDL_TRY(rc);
+    char key[56];
+    mark m = {.end = r.end, .hash = r.prefix_hash};
+    known *other = rdl_map_get(&p->f->by_content, content_key(&m, key));
+    if (other != NULL && other != k && last_mark(other) != NULL)
+        return plan_repeat(p, k, other, at, r, records, err);
+    give(p, k, at, r, records);
+    if (r.end == at->stat.size)
+        saw(k, &at->stat);
+    return RDL_OK;
+}
+
+rdl_code rdl_files_next(rdl_files *f, rdl_arena *a, const rdl_files_limits *limits,
+                        rdl_file_range **out, size_t *out_n, rdl_err *err)
+{
+    rdl_arena call;
+    rdl_listing list;
+    planner p = {.f = f, .arena = a, .limits = limits};
+    p.bytes_left = limits->bytes_max > 0 ? limits->bytes_max : UINT64_MAX;
+    rdl_arena_init(&call, 0);
+    rdl_code rc = rdl_listing_read(&call, f->config.base_dir, f->config.url, &list, err);
+    for (size_t i = 0; rc == RDL_OK && i < list.n; i++) {
+        const rdl_listed *at = &list.v[i];
+        bool full = (limits->files_max > 0 && p.ranges.n >= limits->files_max) ||
+                    (p.ranges.n > 0 && p.bytes_left == 0);
+        if (full)
+            break;
+        known *k = know(f, at->path);
+        rc = last_mark(k) != NULL ? plan_known(&p, k, at, err) : plan_new(&p, k, at, err);
+    }
+    rdl_arena_fini(&call);
+    *out = p.ranges.v;
+    *out_n = p.ranges.n;
+    return rc;
+}
+
+rdl_code rdl_files_lag(rdl_files *f, uint64_t *out_files, uint64_t *out_bytes, rdl_err *err)
+{
+    rdl_arena call;
+    rdl_listing list;
+    *out_files = *out_bytes = 0;
+    rdl_arena_init(&call, 0);
+    rdl_code rc = rdl_listing_read(&call, f->config.base_dir, f->config.url, &list, err);
+    for (size_t i = 0; rc == RDL_OK && i < list.n; i++) {
+        const known *k = rdl_map_get(&f->by_path, rdl_str_of(list.v[i].path));
+        const mark *m = k != NULL ? last_mark(k) : NULL;
+        uint64_t done = m != NULL ? m->end : 0, size = list.v[i].stat.size;
+        *out_files += size > done;
+        *out_bytes += size > done ? size - done : 0;
+    }
+    rdl_arena_fini(&call);
+    return rc;
+}
+
+/* ---- snapshots ---- */
+
+static rdl_code content_of(rdl_files *f, const rdl_listed *at, rdl_hash128 *out, rdl_err *err)
+{
+    known *k = know(f, at->path);
+    if (!k->snapshot_valid || !same_stat(&k->seen, &at->stat)) {
+        RDL_TRY(hash_prefix(at->path, at->stat.size, &k->snapshot, err));
+        k->snapshot_valid = true;
+        saw(k, &at->stat);
+    }
+    *out = k->snapshot;
+    return RDL_OK;
+}
+
+rdl_code rdl_files_snapshot(rdl_files *f, rdl_arena *a, rdl_snapshot_version *out, rdl_err *err)
+{
+    rdl_listing list;
+    RDL_TRY(rdl_listing_read(a, f->config.base_dir, f->config.url, &list, err));
+    *out = (rdl_snapshot_version){.paths = RDL_NEWN(a, char *, list.n + 1),
+                                  .shown = RDL_NEWN(a, char *, list.n + 1)};
+    rdl_hasher *h = rdl_hasher_new();
+    rdl_code rc = RDL_OK;
+    for (size_t i = 0; i < list.n && rc == RDL_OK; i++) {
+        const rdl_listed *at = &list.v[i];
+        rdl_hash128 content = {0};
+        rc = content_of(f, at, &content, err);
+        out->paths[i] = rdl_arena_strdup(a, at->path);
+        out->shown[i] = rdl_arena_strdup(a, at->shown);
+        out->bytes += at->stat.size;
+        rdl_hasher_put(h, at->shown, strlen(at->shown) + 1);
+        rdl_hasher_put(h, &content, sizeof content);
+    }
+    out->n = list.n;
+    out->hash = rdl_hasher_done(h);
+    return rc;
+}
