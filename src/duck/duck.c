@@ -188,12 +188,20 @@ rdl_code rdl_conn_error(rdl_conn *c, rdl_err *err, const char *text, duckdb_erro
 
 /* ---- statements without a result ---- */
 
-/* INSERT, UPDATE, DELETE say it themselves; COPY and CREATE TABLE AS in a column "Count". */
+/* INSERT, UPDATE, DELETE, COPY say it themselves; CREATE TABLE AS in a column "Count". */
 static uint64_t rows_changed(duckdb_result *r)
 {
-    if (duckdb_result_return_type(*r) != DUCKDB_RESULT_TYPE_CHANGED_ROWS)
+    uint64_t changed = 0;
+    if (duckdb_result_return_type(*r) == DUCKDB_RESULT_TYPE_CHANGED_ROWS)
+        return duckdb_rows_changed(r);
+    if (duckdb_result_statement_type(*r) != DUCKDB_STATEMENT_TYPE_CREATE ||
+        duckdb_column_count(r) != 1 || duckdb_column_type(r, 0) != DUCKDB_TYPE_BIGINT)
         return 0;
-    return duckdb_rows_changed(r);
+    duckdb_data_chunk chunk = duckdb_fetch_chunk(*r);
+    if (chunk != NULL && duckdb_data_chunk_get_size(chunk) != 0)
+        changed = *(uint64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0));
+    duckdb_destroy_data_chunk(&chunk);
+    return changed;
 }
 
 rdl_code rdl_exec(rdl_conn *c, const char *sql, rdl_err *err)

@@ -77,7 +77,7 @@ RDL_MUST rdl_code rdl_describe(rdl_conn *c, rdl_arena *a, const char *sql, rdl_s
 typedef struct rdl_scan_ops {
     rdl_code (*open_local)(void *scan, void **out_local, rdl_err *err); /* may be NULL */
     /* out has the registered columns; rows_max is rdl_vector_size().  wanted[i] tells whether
-     * column i is read at all; the others may be left alone. */
+     * column i is read at all; the others may be left alone.  count(*) reads the first. */
     rdl_code (*next)(void *scan, void *local, const bool *wanted, rdl_chunk *out, rdl_err *err);
     void (*close_local)(void *local); /* may be NULL */
     unsigned threads_max;

@@ -143,7 +143,7 @@ static void hint_candidates(rdl_err *err, const char *candidates, const char *na
     if (least <= limit)
         rdl_err_hint(err, "Did you mean \"%.*s\"?", (int)best.n, best.p);
     else
-        rdl_err_hint(err, "There is %s.", candidates);
+        rdl_err_hint(err, "Known names there: %s.", candidates);
 }
 
 static uint32_t column_of(const char *position)

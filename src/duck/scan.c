@@ -220,7 +220,7 @@ static void scan_init_fn(duckdb_init_info info)
     s->wanted = RDL_NEWN(&s->arena, bool, columns);
     for (size_t i = 0; i < s->n; i++) {
         size_t at = duckdb_init_get_column_index(info, i);
-        s->from[i] = at < columns ? at : SIZE_MAX; /* count(*) reads a virtual column */
+        s->from[i] = at < columns ? at : SIZE_MAX; /* a virtual column */
         if (at < columns)
             s->wanted[at] = true;
     }
