@@ -18,7 +18,7 @@ import sys
 
 import duckdb
 
-VOLATILE = {"ingest_ts", "source_file", "__start_at", "__end_at", "filename",
+VOLATILE = {"ingest_ts", "source_file", "__start_at", "__end_at", "filename", "arrival",
             "_epoch", "_source_partition", "_source_offset", "_ordinal"}
 
 
@@ -27,7 +27,7 @@ def canonical(column, kind):
         return f"(round({column}, 9) + 0.0)::DECIMAL(38,9)::VARCHAR"
     if kind.startswith("DECIMAL"):
         return f"{column}::DECIMAL(38,6)::VARCHAR"
-    if kind == "TIMESTAMP WITH TIME ZONE":
+    if kind.startswith("TIMESTAMP"):
         return f"epoch_us({column})::VARCHAR"
     return f"{column}::VARCHAR"
 
