@@ -132,9 +132,17 @@ RDL_MUST rdl_code rdl_delta_schema_parse(rdl_arena *a, const char *text, rdl_sch
 void rdl_delta_columns_tag(const rdl_schema *s, char out[17]);
 /* The type as it lies in Parquet: JSON is VARCHAR. */
 void rdl_delta_physical_type(const rdl_type *t, rdl_buf *out);
-/* RDL_OK and whether columns were added; RDL_ESCHEMA naming what does not fit. */
+/*
+ * RDL_OK and whether columns were added; RDL_ESCHEMA naming what does not fit, or what another
+ * writer put into the table that we would break: narrower types, NOT NULL, invariants, and,
+ * when the schema is to be written again, any metadata of a column that we do not know.
+ */
 RDL_MUST rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s, const rdl_lake_table *t,
                                           bool *out_changed, rdl_err *err);
+
+/* RDL_ESCHEMA when the table is append-only (delta.appendOnly). */
+RDL_MUST rdl_code rdl_delta_check_removable(const rdl_delta_state *s, const char *dir,
+                                            rdl_err *err);
 
 /* partition.c */
 void rdl_hive_escape(rdl_str s, rdl_buf *out);      /* one folder name's half, as Spark does */

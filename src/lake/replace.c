@@ -113,6 +113,7 @@ static rdl_code replace(rdl_arena *a, rdl_conn *conn, const rdl_lake_table *t,
     if (r.state.version >= 0)
         RDL_TRY(rdl_err_area(rdl_delta_schema_evolve(&r.state, t, &changed, err), err,
                              RDL_AREA_STORE));
+    RDL_TRY(rdl_delta_check_removable(&r.state, t->dir, err));
     if (!all)
         RDL_TRY(read_touched(&r, conn, touched, err));
     choose_removes(&r, all);

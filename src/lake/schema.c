@@ -344,6 +344,68 @@ static rdl_code same_column(const rdl_column *was, const rdl_column *now, const 
     return rdl_err_hint(err, "Give the column a new name, or rebuild the table.");
 }
 
+/* Is this what we would have written?  Without strict, metadata that we do not use may differ. */
+static bool same_schema(const json_t *theirs, const json_t *ours, bool strict)
+{
+    const char *key;
+    const json_t *value;
+    if (!json_is_object(theirs) && !json_is_array(theirs))
+        return json_equal(theirs, ours);
+    if (json_is_array(theirs)) {
+        bool same = json_array_size(theirs) == json_array_size(ours);
+        for (size_t i = 0; same && i < json_array_size(theirs); i++)
+            same = same_schema(json_array_get(theirs, i), json_array_get(ours, i), strict);
+        return same;
+    }
+    void *at = json_object_iter((json_t *)(uintptr_t)theirs);
+    for (; at != NULL; at = json_object_iter_next((json_t *)(uintptr_t)theirs, at)) {
+        key = json_object_iter_key(at);
+        value = json_object_iter_value(at);
+        const json_t *other = json_object_get(ours, key);
+        if (strcmp(key, "metadata") == 0) {
+            if (json_object_get(value, "delta.invariants") != NULL ||
+                (strict && !json_equal(value, other)))
+                return false;
+        } else if (!same_schema(value, other, strict)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static rdl_code check_writable(const rdl_delta_state *s, const char *table, bool strict,
+                               rdl_err *err)
+{
+    rdl_buf text = {0};
+    rdl_delta_schema_print(&s->schema, &text);
+    json_t *theirs = json_loads(s->schema_text, 0, NULL);
+    json_t *ours = json_loads(rdl_buf_str(&text), 0, NULL);
+    const bool same = same_schema(theirs, ours, strict);
+    json_decref(theirs);
+    json_decref(ours);
+    rdl_buf_fini(&text);
+    if (same)
+        return RDL_OK;
+    rdl_err_set(err, RDL_ESCHEMA, 0,
+                "could not write table \"%s\": another program gave its columns %s", table,
+                strict ? "metadata that adding a column would lose"
+                       : "a narrower type, NOT NULL or an invariant");
+    return rdl_err_hint(err, "Read the table as a source, and let Raudal write one of its own.");
+}
+
+rdl_code rdl_delta_check_removable(const rdl_delta_state *s, const char *dir, rdl_err *err)
+{
+    json_t *j = s->configuration != NULL ? json_loads(s->configuration, 0, NULL) : NULL;
+    const char *only = json_string_value(json_object_get(j, "delta.appendOnly"));
+    const bool refused = only != NULL && strcmp(only, "true") == 0;
+    json_decref(j);
+    if (!refused)
+        return RDL_OK;
+    rdl_err_set(err, RDL_ESCHEMA, 0, "could not replace rows of table \"%s\": it is append-only",
+                dir);
+    return rdl_err_hint(err, "Unset the table property delta.appendOnly.");
+}
+
 rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s, const rdl_lake_table *t,
                                  bool *out_changed, rdl_err *err)
 {
@@ -369,5 +431,5 @@ rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s, const rdl_lake_table 
         RDL_TRY(same_column(&s->schema.v[i], &t->schema.v[at], name, err));
     }
     *out_changed = t->schema.n > s->schema.n;
-    return RDL_OK;
+    return check_writable(s, name, *out_changed, err);
 }

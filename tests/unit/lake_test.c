@@ -527,6 +527,49 @@ static void features_that_we_lack_are_refused_by_name(void **state)
     refuse(w, "{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[{\\\"name\\\":\\\"a\\\",\\\"type\\\":\\\"timestamp_ntz\\\"}]}\"}}", "timestamp_ntz");
 }
 
+static void make_foreign(world *w, const char *fields, const char *configuration)
+{
+    const char *log = rdl_path_join(&w->arena, w->table, "_delta_log");
+    rdl_buf text = {0}, schema = {0};
+    OK(rdl_fs_remove_tree(w->table, &w->err));
+    OK(rdl_fs_mkdirs(log, &w->err));
+    rdl_buf_printf(&schema, "{\"type\":\"struct\",\"fields\":[%s]}", fields);
+    rdl_buf_puts(&text, "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}\n"
+                        "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\",\"options\":{}},"
+                        "\"schemaString\":");
+    rdl_buf_put_json_text(&text, (rdl_str){schema.p, schema.n});
+    rdl_buf_printf(&text, ",\"partitionColumns\":[],\"configuration\":%s}}\n", configuration);
+    OK(rdl_fs_write_durable(rdl_delta_commit_path(&w->arena, w->table, 0), text.p, text.n, &w->err));
+    rdl_buf_fini(&text);
+    rdl_buf_fini(&schema);
+}
+
+static void promises_of_other_writers_are_not_broken(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER)", NULL);
+    const rdl_lake_table wider = table_of(w, "STRUCT(i INTEGER, n INTEGER)", NULL);
+    rdl_lake_commit_info info = at_epoch(1);
+    rdl_lake_result r;
+    const char *const refused[] = {
+        "{\"name\":\"i\",\"type\":\"short\",\"nullable\":true,\"metadata\":{}}",
+        "{\"name\":\"i\",\"type\":\"integer\",\"nullable\":false,\"metadata\":{}}",
+        "{\"name\":\"i\",\"type\":\"integer\",\"nullable\":true,\"metadata\":{\"delta.invariants\":\"i > 3\"}}"};
+    for (size_t i = 0; i < 3; i++) {
+        make_foreign(w, refused[i], "{}");
+        FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &t, "SELECT 1 AS i", NULL, &info, &r, &w->err));
+        assert_int_equal(load(w, -1).version, 0);
+    }
+    make_foreign(w, "{\"name\":\"i\",\"type\":\"integer\",\"nullable\":true,\"metadata\":{\"comment\":\"ours\"}}",
+                 "{\"delta.appendOnly\":\"true\"}");
+    append(w, &t, "SELECT 1 AS i", 1);
+    info = at_epoch(2);
+    FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &wider, "SELECT 1 AS i, 2 AS n", NULL, &info, &r, &w->err));
+    FAILS(RDL_ESCHEMA, rdl_lake_replace(w->conn, &t, "SELECT 1 AS i", NULL, NULL, &info, &r, &w->err));
+    assert_non_null(strstr(w->err.msg, "append-only"));
+    assert_string_equal(ask(w, "SELECT sum(i) FROM $T"), "1");
+}
+
 /* A second program of the same test: appends, compacts or vacuums, and may die on the way. */
 static int child_main(char **argv)
 {
@@ -687,6 +730,7 @@ int main(int argc, char **argv)
         CASE(a_damaged_log_is_never_read_as_if_it_were_whole),
         CASE(a_missing_or_changed_data_file_is_named),
         CASE(features_that_we_lack_are_refused_by_name),
+        CASE(promises_of_other_writers_are_not_broken),
         CASE(a_crash_leaves_old_or_new_and_nothing_else),
         CASE(two_writers_never_own_one_version),
         CASE(a_replace_whose_files_are_gone_is_a_conflict),
