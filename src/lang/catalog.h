@@ -152,6 +152,15 @@ struct rdl_table {
     rdl_on_late on_late;
     bool allow_fanout;
     rdl_stream_plan *stream_plan;
+    /*
+     * The change history of a flow (internal): set when the flow reads a whole state, a snapshot
+     * or a view.  The epoch then makes e."new:<t>" itself by comparing two versions of
+     * cdc_snapshot by cdc_keys (column indexes, the same in both): new and changed rows with
+     * _cdc_delete false, keys that are gone with their last row and _cdc_delete true.
+     */
+    rdl_table *cdc_snapshot;
+    size_t *cdc_keys;
+    size_t cdc_key_count;
 
     /* VIEW */
     size_t *primary_key; /* declared PRIMARY KEY; else what the planner proves; may be none */

@@ -1,0 +1,150 @@
+/*
+ * lang/bind_source.c - sources: column types, computed columns, the watermark.
+ */
+#include "lang/bind.h"
+
+static const char *const reserved[] = {"_source_file", "_source_partition", "_source_offset",
+                                       "_ingest_ts",   "_epoch",            "_rescued",
+                                       "_ordinal",     "_event_ts"};
+
+static bool check_name(rdl_binder *b, const rdl_ast_source *ast, size_t i)
+{
+    const rdl_ident *name = &ast->columns[i].name;
+    for (size_t k = 0; k < sizeof reserved / sizeof reserved[0]; k++) {
+        if (!rdl_str_eq_nocase(name->text, rdl_str_of(reserved[k])))
+            continue;
+        rdl_bind_error(b, name->pos, "Give it another name, with FIELD for the name in the data.",
+                       "\"%s\" is a system column", reserved[k]);
+        return false;
+    }
+    for (size_t k = 0; k < i; k++) {
+        if (!rdl_str_eq_nocase(name->text, ast->columns[k].name.text))
+            continue;
+        rdl_bind_error(b, name->pos, NULL, "column \"%.*s\" is declared twice",
+                       (int)name->text.n, name->text.p);
+        return false;
+    }
+    return true;
+}
+
+static bool check_url(rdl_binder *b, const rdl_ast_source *ast)
+{
+    const char *scheme = NULL;
+    for (size_t i = 0; i + 2 < ast->url.n && scheme == NULL; i++)
+        if (memcmp(ast->url.p + i, "://", 3) == 0)
+            scheme = rdl_arena_strndup(b->arena, ast->url.p, i);
+    if (ast->url.n == 0) {
+        rdl_bind_error(b, ast->url_pos, NULL, "the path is empty");
+        return false;
+    }
+    if (scheme == NULL || strcmp(scheme, "file") == 0)
+        return true;
+    rdl_bind_error(b, ast->url_pos, "Use a path: a file, a folder or a glob.",
+                   "sources of the kind \"%s:\" are not supported in this version", scheme);
+    return false;
+}
+
+static bool bind_columns(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t)
+{
+    bool ok = true;
+    size_t n = ast->column_count;
+    rdl_source_def *def = t->source;
+    def->columns = RDL_NEWN(b->arena, rdl_source_column, n);
+    def->column_count = n;
+    t->columns = (rdl_schema){RDL_NEWN(b->arena, rdl_column, n), n};
+    t->column_comments = RDL_NEWN(b->arena, rdl_str, n);
+    for (size_t i = 0; i < n; i++) {
+        const rdl_ast_column *c = &ast->columns[i];
+        rdl_source_column *out = &def->columns[i];
+        ok = check_name(b, ast, i) && ok;
+        ok = rdl_bind_type(b, &c->type, &out->column.type) && ok;
+        out->column.name = c->name.text;
+        out->field = c->field.n > 0 ? c->field : c->name.text;
+        t->columns.v[i] = out->column;
+        t->column_comments[i] = c->comment;
+    }
+    return ok;
+}
+
+/* Computed columns see the decoded ones, not each other. */
+static bool bind_computed(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t)
+{
+    rdl_table decoded = *t;
+    size_t n = 0;
+    bool ok = true;
+    decoded.columns.v = RDL_NEWN(b->arena, rdl_column, t->columns.n + 1);
+    for (size_t i = 0; i < ast->column_count; i++)
+        if (ast->columns[i].computed.text.n == 0)
+            decoded.columns.v[n++] = t->columns.v[i];
+    if (n == t->columns.n)
+        return true;
+    decoded.columns.n = n;
+    if (n == 0) {
+        rdl_bind_error(b, t->pos, NULL, "source \"%.*s\" has only computed columns",
+                       (int)t->name.n, t->name.p);
+        return false;
+    }
+    if (!rdl_bind_scratch(b, &decoded))
+        return false;
+    for (size_t i = 0; i < ast->column_count; i++) {
+        const rdl_sql *sql = &ast->columns[i].computed;
+        rdl_str text;
+        if (sql->text.n == 0)
+            continue;
+        if (!rdl_bind_expr(b, &decoded, sql, NULL, &text)) {
+            ok = false;
+            continue;
+        }
+        rdl_buf cast = {0};
+        rdl_buf_printf(&cast, "CAST(%.*s AS ", (int)text.n, text.p);
+        rdl_type_print(t->columns.v[i].type, &cast);
+        rdl_buf_putc(&cast, ')');
+        t->source->columns[i].computed =
+            (rdl_str){rdl_arena_strndup(b->arena, cast.p, cast.n), cast.n};
+        rdl_buf_fini(&cast);
+    }
+    return ok;
+}
+
+static bool bind_watermark(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t)
+{
+    rdl_source_def *def = t->source;
+    def->watermark_column = -1;
+    if (ast->watermark.text.n == 0)
+        return true;
+    def->watermark_delay_us = ast->watermark_delay_us;
+    def->watermark_column = rdl_schema_find(&t->columns, ast->watermark.text);
+    if (def->watermark_column < 0) {
+        rdl_bind_unknown_column(b, ast->watermark.pos, ast->watermark.text, t);
+        return false;
+    }
+    rdl_type_kind kind = t->columns.v[def->watermark_column].type->kind;
+    if (kind == RDL_TYPE_TIMESTAMPTZ || kind == RDL_TYPE_DATE)
+        return true;
+    rdl_bind_error(b, ast->watermark.pos,
+                   "Declare it TIMESTAMPTZ, or compute one: ts TIMESTAMPTZ AS (..).",
+                   "a watermark needs a time, and \"%.*s\" is not one",
+                   (int)ast->watermark.text.n, ast->watermark.text.p);
+    return false;
+}
+
+bool rdl_bind_source(rdl_binder *b, rdl_symbol *s)
+{
+    const rdl_ast_source *ast = &s->stmt->u.source;
+    rdl_table *t = rdl_bind_new_table(
+        b, s, ast->snapshot ? RDL_TABLE_SNAPSHOT : RDL_TABLE_SOURCE);
+    t->source = RDL_NEW(b->arena, rdl_source_def);
+    *t->source = (rdl_source_def){
+        .url = ast->url,
+        .format = ast->format,
+        .options = ast->options,
+        .option_count = ast->option_count,
+        .on_malformed = ast->on_malformed,
+        .on_repeat = ast->on_repeat,
+    };
+    bool ok = check_url(b, ast);
+    ok = bind_columns(b, ast, t) && ok;
+    ok = ok && bind_computed(b, ast, t);
+    ok = bind_watermark(b, ast, t) && ok;
+    return ok && rdl_bind_scratch(b, t) && rdl_bind_finish(b, t);
+}

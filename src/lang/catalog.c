@@ -1,0 +1,42 @@
+/*
+ * lang/catalog.c - looking into a loaded pipeline.
+ */
+#include "lang/catalog.h"
+
+#include <stdlib.h>
+
+rdl_table *rdl_pipeline_find(const rdl_pipeline *p, rdl_str full_name)
+{
+    for (size_t i = 0; i < p->table_count; i++)
+        if (rdl_str_eq_nocase(p->tables[i]->full, full_name))
+            return p->tables[i];
+    return NULL;
+}
+
+static const rdl_variable *find_variable(const rdl_pipeline *p, rdl_str name)
+{
+    for (size_t i = 0; i < p->variable_count; i++)
+        if (rdl_str_eq_nocase(p->variables[i].name, name) &&
+            strcmp(p->variables[i].from, "default") != 0)
+            return &p->variables[i];
+    return NULL;
+}
+
+rdl_str rdl_pipeline_setting(const rdl_pipeline *p, const char *name, const char *fallback)
+{
+    char upper[128] = "RAUDAL_";
+    size_t n = strlen(name), head = strlen(upper);
+    if (n + head + 1 > sizeof upper)
+        return rdl_str_of(fallback);
+    for (size_t i = 0; i <= n; i++)
+        upper[head + i] = (char)(name[i] >= 'a' && name[i] <= 'z' ? name[i] - 32 : name[i]);
+    const rdl_variable *v = find_variable(p, rdl_str_of(name));
+    if (v == NULL)
+        v = find_variable(p, rdl_str_of(upper));
+    if (v != NULL && strcmp(v->from, "--set") == 0)
+        return v->value;
+    const char *env = getenv(upper);
+    if (env != NULL)
+        return rdl_str_of(rdl_arena_strdup(p->arena, env));
+    return v != NULL ? v->value : rdl_str_of(fallback);
+}

@@ -1,0 +1,214 @@
+/*
+ * lang/load.c - a folder as a pipeline.
+ *
+ * Pipeline text is *.sql in the folder itself, in the order of their names.  queries/ holds
+ * *.sql and *.cql, one query each.  tests/ and everything else is left alone.
+ */
+#include "lang/load.h"
+
+#include <string.h>
+
+#include "base/fs.h"
+#include "lang/variables.h"
+
+enum { TEXT_BYTES_MAX = 16 << 20 };
+
+typedef struct loader {
+    rdl_arena *arena;
+    rdl_pipeline *pipeline;
+    rdl_diags *diags;
+    rdl_variables variables;
+    rdl_script script;
+} loader;
+
+static rdl_code read_text(rdl_arena *a, const char *path, rdl_str *out, rdl_err *err)
+{
+    rdl_buf text = {0};
+    rdl_code rc = rdl_fs_read(path, TEXT_BYTES_MAX, &text, err);
+    if (rc == RDL_OK)
+        *out = (rdl_str){rdl_arena_strndup(a, rdl_buf_str(&text), text.n), text.n};
+    rdl_buf_fini(&text);
+    return rc;
+}
+
+static void add_text(loader *l, const char *path, rdl_str original)
+{
+    rdl_text_file *file = RDL_NEW(l->arena, rdl_text_file);
+    *file = (rdl_text_file){.path = rdl_arena_strdup(l->arena, path), .original = original};
+    rdl_variables_replace(&l->variables, file, l->diags);
+    rdl_parse(l->arena, file, l->diags, &l->script);
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+    return name[0] != '.' && rdl_str_ends(rdl_str_of(name), suffix);
+}
+
+/* The -- lines that a query's text begins with. */
+static rdl_str leading_comment(rdl_arena *a, rdl_str text)
+{
+    rdl_buf out = {0};
+    for (size_t at = 0; at < text.n;) {
+        const char *nl = memchr(text.p + at, '\n', text.n - at);
+        size_t end = nl != NULL ? (size_t)(nl - text.p) : text.n;
+        if (end - at < 2 || text.p[at] != '-' || text.p[at + 1] != '-')
+            break;
+        size_t skip = end - at > 2 && text.p[at + 2] == ' ' ? 3 : 2;
+        size_t stop = end > at && text.p[end - 1] == '\r' ? end - 1 : end;
+        if (out.n > 0)
+            rdl_buf_putc(&out, '\n');
+        if (stop > at + skip)
+            rdl_buf_put(&out, text.p + at + skip, stop - at - skip);
+        at = end + 1;
+    }
+    rdl_str s = {rdl_arena_strndup(a, rdl_buf_str(&out), out.n), out.n};
+    rdl_buf_fini(&out);
+    return s;
+}
+
+static rdl_code load_queries(loader *l, rdl_err *err)
+{
+    rdl_pipeline *p = l->pipeline;
+    const char *dir = rdl_path_join(l->arena, p->dir, "queries");
+    rdl_names names;
+    rdl_stat st;
+    RDL_TRY(rdl_fs_stat(dir, &st, err));
+    if (!st.exists || !st.is_dir)
+        return RDL_OK;
+    RDL_TRY(rdl_fs_list(l->arena, dir, &names, err));
+    p->queries = RDL_NEWN(l->arena, rdl_query_file, names.n + 1);
+    for (size_t i = 0; i < names.n; i++) {
+        if (!has_suffix(names.v[i], ".sql") && !has_suffix(names.v[i], ".cql"))
+            continue;
+        rdl_query_file *q = &p->queries[p->query_count];
+        const char *path = rdl_path_join(l->arena, dir, names.v[i]);
+        RDL_TRY(read_text(l->arena, path, &q->text, err));
+        q->path = rdl_str_of(path);
+        q->name = (rdl_str){names.v[i], strlen(names.v[i]) - 4};
+        q->comment = leading_comment(l->arena, q->text);
+        p->query_count++;
+    }
+    return RDL_OK;
+}
+
+static rdl_code load_env(loader *l, const rdl_load_options *options, rdl_err *err)
+{
+    const char *path = rdl_path_join(l->arena, l->pipeline->dir, "raudal.env");
+    rdl_text_file *file = NULL;
+    rdl_stat st;
+    RDL_TRY(rdl_fs_stat(path, &st, err));
+    if (st.exists && !st.is_dir) {
+        file = RDL_NEW(l->arena, rdl_text_file);
+        RDL_TRY(read_text(l->arena, path, &file->text, err));
+        file->path = "raudal.env";
+        file->original = file->text;
+    }
+    rdl_variables_init(&l->variables, l->arena, file, options, l->diags);
+    return RDL_OK;
+}
+
+/* Settings given by --set that no text uses are settings all the same. */
+static void keep_variables(loader *l, const rdl_load_options *options)
+{
+    rdl_pipeline *p = l->pipeline;
+    RDL_VEC(rdl_variable) all = {0};
+    for (size_t i = 0; i < l->variables.used.n; i++)
+        RDL_PUSH(l->arena, &all) = l->variables.used.v[i];
+    size_t used = all.n;
+    for (size_t i = 0; i < l->variables.file.n; i++) {
+        rdl_variable v = l->variables.file.v[i];
+        bool shown = false;
+        for (size_t k = 0; k < used && !shown; k++)
+            shown = rdl_str_eq(all.v[k].name, v.name);
+        (void)rdl_variables_get(&l->variables, v.name, &v);
+        if (!shown)
+            RDL_PUSH(l->arena, &all) = v;
+    }
+    for (size_t i = 0; options != NULL && i < options->set_count; i++) {
+        const char *set = rdl_arena_strdup(l->arena, options->set[i]), *eq = strchr(set, '=');
+        if (eq == NULL)
+            continue;
+        rdl_variable v = {{set, (size_t)(eq - set)}, rdl_str_of(eq + 1), "--set"};
+        bool shown = false;
+        for (size_t k = 0; k < all.n && !shown; k++)
+            shown = rdl_str_eq(all.v[k].name, v.name);
+        (void)rdl_variables_get(&l->variables, v.name, &v);
+        if (!shown)
+            RDL_PUSH(l->arena, &all) = v;
+    }
+    p->variables = all.v;
+    p->variable_count = all.n;
+}
+
+static rdl_code begin(loader *l, rdl_arena *a, const char *dir, const rdl_load_options *options,
+                      rdl_diags *diags, rdl_err *err)
+{
+    rdl_pipeline *p = RDL_NEW(a, rdl_pipeline);
+    *l = (loader){.arena = a, .pipeline = p, .diags = diags};
+    p->arena = a;
+    p->dir = rdl_path_absolute(a, dir);
+    p->name = rdl_path_base(p->dir);
+    p->prelude_sql = rdl_prelude_sql();
+    for (size_t i = 0; options != NULL && i < options->set_count; i++)
+        if (strchr(options->set[i], '=') == NULL)
+            return rdl_err_set(err, RDL_EUSAGE, 0, "cannot read the setting \"%s\": it has no =",
+                               options->set[i]);
+    return load_env(l, options, err);
+}
+
+static rdl_code finish(loader *l, rdl_conn *conn, const rdl_load_options *options,
+                       rdl_pipeline **out, rdl_err *err)
+{
+    size_t before = l->diags->errors;
+    RDL_TRY(rdl_bind(l->pipeline, conn, &l->script, l->diags, err));
+    keep_variables(l, options);
+    size_t n = l->diags->errors;
+    (void)before;
+    if (n > 0) {
+        rdl_err_set(err, RDL_EUSAGE, 0, "could not load pipeline \"%s\": %zu error%s in its text",
+                    l->pipeline->name, n, n == 1 ? "" : "s");
+        return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_TEXT);
+    }
+    *out = l->pipeline;
+    return RDL_OK;
+}
+
+rdl_code rdl_pipeline_load(rdl_arena *a, rdl_conn *conn, const char *dir,
+                           const rdl_load_options *options, rdl_diags *diags,
+                           rdl_pipeline **out, rdl_err *err)
+{
+    loader l;
+    rdl_names names;
+    rdl_stat st;
+    RDL_TRY(rdl_fs_stat(dir, &st, err));
+    if (!st.exists || !st.is_dir) {
+        rdl_err_set(err, RDL_EIO, 0, "could not open pipeline \"%s\": %s", dir,
+                    st.exists ? "it is not a folder" : "there is no such folder");
+        rdl_err_hint(err, "raudal init %s makes one.", dir);
+        return rdl_err_area(RDL_EIO, err, RDL_AREA_TEXT);
+    }
+    RDL_TRY(begin(&l, a, dir, options, diags, err));
+    RDL_TRY(rdl_fs_list(a, l.pipeline->dir, &names, err));
+    for (size_t i = 0; i < names.n; i++) {
+        const char *path = rdl_path_join(a, l.pipeline->dir, names.v[i]);
+        rdl_str text;
+        RDL_TRY(rdl_fs_stat(path, &st, err));
+        if (!has_suffix(names.v[i], ".sql") || st.is_dir)
+            continue;
+        RDL_TRY(read_text(a, path, &text, err));
+        add_text(&l, names.v[i], text);
+    }
+    RDL_TRY(load_queries(&l, err));
+    return finish(&l, conn, options, out, err);
+}
+
+rdl_code rdl_pipeline_load_text(rdl_arena *a, rdl_conn *conn, const char *dir, rdl_str text,
+                                const rdl_load_options *options, rdl_diags *diags,
+                                rdl_pipeline **out, rdl_err *err)
+{
+    loader l;
+    RDL_TRY(begin(&l, a, dir, options, diags, err));
+    char *copy = rdl_arena_strndup(a, text.p, text.n);
+    add_text(&l, "pipeline.sql", (rdl_str){copy, text.n});
+    return finish(&l, conn, options, out, err);
+}

@@ -1,0 +1,592 @@
+/*
+ * lang/parse.c - statements of the pipeline language: which one it is, and the pieces that all
+ * of them are made of.  The grammar is docs/reference/language.md.
+ */
+#include "lang/parse.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+
+const rdl_token *rdl_parse_ahead(const rdl_parser *p, size_t n)
+{
+    size_t last = p->tokens.list.n - 1;
+    return &p->tokens.list.v[p->at + n < last ? p->at + n : last];
+}
+
+rdl_pos rdl_parse_pos(const rdl_parser *p, const rdl_token *token)
+{
+    return (rdl_pos){p->tokens.file, token->at, token->len};
+}
+
+rdl_pos rdl_parse_span(const rdl_parser *p, size_t first, size_t last)
+{
+    const rdl_token *a = &p->tokens.list.v[first], *b = &p->tokens.list.v[last];
+    return (rdl_pos){p->tokens.file, a->at, b->at + b->len - a->at};
+}
+
+bool rdl_parse_at_end(const rdl_parser *p)
+{
+    const rdl_token *t = rdl_parse_token(p);
+    return t->kind == RDL_TOKEN_END || rdl_token_is_symbol(&p->tokens, t, ';');
+}
+
+bool rdl_parse_is(const rdl_parser *p, const char *keyword)
+{
+    return rdl_token_is(&p->tokens, rdl_parse_token(p), keyword);
+}
+
+bool rdl_parse_is2(const rdl_parser *p, const char *first, const char *second)
+{
+    return rdl_parse_is(p, first) && rdl_token_is(&p->tokens, rdl_parse_ahead(p, 1), second);
+}
+
+bool rdl_parse_accept(rdl_parser *p, const char *keyword)
+{
+    if (!rdl_parse_is(p, keyword))
+        return false;
+    p->at++;
+    return true;
+}
+
+bool rdl_parse_accept2(rdl_parser *p, const char *first, const char *second)
+{
+    if (!rdl_parse_is2(p, first, second))
+        return false;
+    p->at += 2;
+    return true;
+}
+
+bool rdl_parse_accept_symbol(rdl_parser *p, char c)
+{
+    if (!rdl_token_is_symbol(&p->tokens, rdl_parse_token(p), c))
+        return false;
+    p->at++;
+    return true;
+}
+
+bool rdl_parse_fail(rdl_parser *p, rdl_pos pos, const char *hint, const char *fmt, ...)
+{
+    char msg[400];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(msg, sizeof msg, fmt, ap);
+    va_end(ap);
+    rdl_diag_add(p->diags, RDL_DIAG_ERROR, pos, hint, "%s", msg);
+    return false;
+}
+
+bool rdl_parse_wrong(rdl_parser *p, const char *what, const char *hint)
+{
+    const rdl_token *t = rdl_parse_token(p);
+    rdl_pos pos = rdl_parse_pos(p, t);
+    if (t->kind == RDL_TOKEN_END)
+        return rdl_parse_fail(p, pos, hint, "expected %s, found the end of the text", what);
+    rdl_str s = rdl_token_text(&p->tokens, t);
+    if (s.n > 40)
+        s.n = 40;
+    if (t->kind == RDL_TOKEN_WORD || t->kind == RDL_TOKEN_SYMBOL || t->kind == RDL_TOKEN_NUMBER)
+        return rdl_parse_fail(p, pos, hint, "expected %s, found \"%.*s\"", what, (int)s.n, s.p);
+    return rdl_parse_fail(p, pos, hint, "expected %s, found %.*s", what, (int)s.n, s.p);
+}
+
+bool rdl_parse_expect(rdl_parser *p, const char *keyword)
+{
+    return rdl_parse_accept(p, keyword) || rdl_parse_wrong(p, keyword, NULL);
+}
+
+bool rdl_parse_expect_symbol(rdl_parser *p, char c)
+{
+    char what[] = {'"', c, '"', '\0'};
+    return rdl_parse_accept_symbol(p, c) || rdl_parse_wrong(p, what, NULL);
+}
+
+bool rdl_parse_clause_wrong(rdl_parser *p, const char *const *clauses, size_t n)
+{
+    rdl_buf all = {0};
+    for (size_t i = 0; i < n; i++)
+        rdl_buf_printf(&all, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", clauses[i]);
+    const char *best = NULL, *hint = NULL;
+    if (rdl_parse_token(p)->kind == RDL_TOKEN_WORD)
+        best = rdl_nearest(rdl_token_text(&p->tokens, rdl_parse_token(p)), clauses, n);
+    if (best != NULL)
+        hint = rdl_arena_printf(p->arena, "Did you mean %s?", best);
+    const char *what = rdl_arena_printf(p->arena, "%s", rdl_buf_str(&all));
+    rdl_buf_fini(&all);
+    return rdl_parse_wrong(p, what, hint);
+}
+
+bool rdl_parse_twice(rdl_parser *p, bool seen, const char *clause)
+{
+    if (!seen)
+        return true;
+    return rdl_parse_fail(p, rdl_parse_pos(p, rdl_parse_token(p)), NULL,
+                          "%s is written twice", clause);
+}
+
+bool rdl_parse_ident(rdl_parser *p, const char *what, rdl_ident *out)
+{
+    const rdl_token *t = rdl_parse_token(p);
+    if (t->kind != RDL_TOKEN_WORD && t->kind != RDL_TOKEN_QUOTED)
+        return rdl_parse_wrong(p, what, NULL);
+    *out = (rdl_ident){rdl_token_value(p->arena, &p->tokens, t), rdl_parse_pos(p, t)};
+    p->at++;
+    if (out->text.n == 0)
+        return rdl_parse_fail(p, out->pos, NULL, "a name must not be empty");
+    return true;
+}
+
+bool rdl_parse_ref(rdl_parser *p, const char *what, rdl_ref *out)
+{
+    size_t first = p->at;
+    rdl_ident name;
+    if (!rdl_parse_ident(p, what, &name))
+        return false;
+    *out = (rdl_ref){.name = name.text};
+    if (rdl_parse_accept_symbol(p, '.')) {
+        out->schema = name.text;
+        if (!rdl_parse_ident(p, "a name behind the dot", &name))
+            return false;
+        out->name = name.text;
+    }
+    out->pos = rdl_parse_span(p, first, p->at - 1);
+    return true;
+}
+
+bool rdl_parse_string(rdl_parser *p, const char *what, rdl_str *out, rdl_pos *out_pos)
+{
+    const rdl_token *t = rdl_parse_token(p);
+    if (t->kind != RDL_TOKEN_STRING)
+        return rdl_parse_wrong(p, what, "Write it in single quotes.");
+    *out = rdl_token_value(p->arena, &p->tokens, t);
+    if (out_pos != NULL)
+        *out_pos = rdl_parse_pos(p, t);
+    p->at++;
+    return true;
+}
+
+bool rdl_parse_idents(rdl_parser *p, const char *what, rdl_idents *out)
+{
+    RDL_VEC(rdl_ident) list = {0};
+    if (!rdl_parse_expect_symbol(p, '('))
+        return false;
+    do {
+        rdl_ident one;
+        if (!rdl_parse_ident(p, what, &one))
+            return false;
+        RDL_PUSH(p->arena, &list) = one;
+    } while (rdl_parse_accept_symbol(p, ','));
+    *out = (rdl_idents){list.v, list.n};
+    return rdl_parse_expect_symbol(p, ')');
+}
+
+bool rdl_parse_interval(rdl_parser *p, int64_t *out_us)
+{
+    if (!rdl_parse_expect(p, "INTERVAL"))
+        return false;
+    size_t first = p->at;
+    rdl_buf text = {0};
+    const rdl_token *t = rdl_parse_token(p);
+    if (t->kind != RDL_TOKEN_NUMBER && t->kind != RDL_TOKEN_STRING)
+        return rdl_parse_wrong(p, "a length of time such as 10 MINUTES", NULL);
+    rdl_str value = rdl_token_value(p->arena, &p->tokens, t);
+    rdl_buf_put(&text, value.p, value.n);
+    p->at++;
+    bool bare = t->kind == RDL_TOKEN_NUMBER ||
+                memchr("0123456789", value.n > 0 ? value.p[value.n - 1] : 'x', 10) != NULL;
+    if (bare && rdl_parse_token(p)->kind == RDL_TOKEN_WORD) {
+        value = rdl_token_text(&p->tokens, rdl_parse_token(p));
+        rdl_buf_putc(&text, ' ');
+        rdl_buf_put(&text, value.p, value.n);
+        p->at++;
+    }
+    bool ok = rdl_interval_parse((rdl_str){rdl_buf_str(&text), text.n}, out_us) && *out_us >= 0;
+    rdl_buf_fini(&text);
+    if (!ok)
+        return rdl_parse_fail(p, rdl_parse_span(p, first, p->at - 1),
+                              "Write it as INTERVAL 10 MINUTES; units are MILLISECONDS, SECONDS, "
+                              "MINUTES, HOURS, DAYS and WEEKS.",
+                              "this is not a length of time");
+    return true;
+}
+
+static rdl_str lower(rdl_arena *a, rdl_str s)
+{
+    char *p = rdl_arena_strndup(a, s.p, s.n);
+    for (size_t i = 0; i < s.n; i++)
+        if (p[i] >= 'A' && p[i] <= 'Z')
+            p[i] = (char)(p[i] + 32);
+    return (rdl_str){p, s.n};
+}
+
+bool rdl_parse_options(rdl_parser *p, rdl_option **out, size_t *out_n)
+{
+    RDL_VEC(rdl_option) list = {0};
+    if (!rdl_parse_expect_symbol(p, '('))
+        return false;
+    do {
+        rdl_ident name;
+        if (!rdl_parse_ident(p, "the name of an option", &name) ||
+            !rdl_parse_expect_symbol(p, '='))
+            return false;
+        size_t sign = p->at;
+        bool minus = rdl_parse_accept_symbol(p, '-');
+        const rdl_token *t = rdl_parse_token(p);
+        if (t->kind == RDL_TOKEN_SYMBOL || t->kind == RDL_TOKEN_END)
+            return rdl_parse_wrong(p, "a value", NULL);
+        rdl_str value = rdl_token_value(p->arena, &p->tokens, t);
+        if (minus)
+            value = rdl_str_of(rdl_arena_printf(p->arena, "-%.*s", (int)value.n, value.p));
+        p->at++;
+        rdl_str key = lower(p->arena, name.text);
+        for (size_t i = 0; i < list.n; i++)
+            if (rdl_str_eq(list.v[i].name, key))
+                return rdl_parse_fail(p, name.pos, NULL, "option \"%.*s\" is written twice",
+                                      (int)key.n, key.p);
+        RDL_PUSH(p->arena, &list) =
+            (rdl_option){key, value, rdl_parse_span(p, sign, p->at - 1)};
+    } while (rdl_parse_accept_symbol(p, ','));
+    *out = list.v;
+    *out_n = list.n;
+    return rdl_parse_expect_symbol(p, ')');
+}
+
+/* Moves over one token, keeping count of the parentheses; false at an unmatched ). */
+static bool step(rdl_parser *p, unsigned *depth)
+{
+    const rdl_token *t = rdl_parse_token(p);
+    char c = t->kind == RDL_TOKEN_SYMBOL ? p->tokens.file->text.p[t->at] : '\0';
+    if (c == '(' || c == '[' || c == '{')
+        ++*depth;
+    if (c == ')' || c == ']' || c == '}') {
+        if (*depth == 0)
+            return false;
+        --*depth;
+    }
+    p->at++;
+    return true;
+}
+
+static void sql_from(const rdl_parser *p, size_t first, rdl_sql *out)
+{
+    out->pos = rdl_parse_span(p, first, p->at - 1);
+    out->text = (rdl_str){p->tokens.file->text.p + out->pos.at, out->pos.len};
+}
+
+bool rdl_parse_sql(rdl_parser *p, rdl_parse_stop stop, const char *what, rdl_sql *out)
+{
+    size_t first = p->at;
+    unsigned depth = 0;
+    while (!rdl_parse_at_end(p) && !(depth == 0 && stop(p)))
+        if (!step(p, &depth))
+            break;
+    if (p->at == first)
+        return rdl_parse_wrong(p, what, NULL);
+    sql_from(p, first, out);
+    return true;
+}
+
+static bool at_close(const rdl_parser *p)
+{
+    return rdl_token_is_symbol(&p->tokens, rdl_parse_token(p), ')');
+}
+
+bool rdl_parse_sql_parens(rdl_parser *p, const char *what, rdl_sql *out)
+{
+    size_t open = p->at;
+    if (!rdl_parse_expect_symbol(p, '(') || !rdl_parse_sql(p, at_close, what, out))
+        return false;
+    if (at_close(p)) {
+        p->at++;
+        return true;
+    }
+    return rdl_parse_fail(p, rdl_parse_pos(p, &p->tokens.list.v[open]), NULL,
+                          "this parenthesis is not closed");
+}
+
+/* TEXT, DECIMAL(18,6), TIMESTAMP WITH TIME ZONE, STRUCT(a TEXT)[], MAP<TEXT, INT>. */
+bool rdl_parse_type(rdl_parser *p, rdl_sql *out)
+{
+    size_t first = p->at;
+    if (rdl_parse_token(p)->kind != RDL_TOKEN_WORD)
+        return rdl_parse_wrong(p, "a type", NULL);
+    bool time = rdl_parse_is(p, "TIMESTAMP");
+    if (rdl_parse_is2(p, "DOUBLE", "PRECISION"))
+        p->at++;
+    p->at++;
+    if (time && (rdl_parse_is2(p, "WITH", "TIME") || rdl_parse_is2(p, "WITHOUT", "TIME")))
+        p->at += rdl_token_is(&p->tokens, rdl_parse_ahead(p, 2), "ZONE") ? 3 : 0;
+    unsigned angles = 0, depth = 0;
+    while (!rdl_parse_at_end(p)) {
+        const rdl_token *t = rdl_parse_token(p);
+        char c = t->kind == RDL_TOKEN_SYMBOL ? p->tokens.file->text.p[t->at] : '\0';
+        angles += c == '<';
+        if (angles == 0 && depth == 0 && c != '(' && c != '[')
+            break;
+        if (c == '>' && angles > 0)
+            angles--;
+        if (!step(p, &depth))
+            break;
+    }
+    if (angles > 0 || depth > 0)
+        return rdl_parse_fail(p, rdl_parse_span(p, first, first), NULL,
+                              "this type is not closed");
+    sql_from(p, first, out);
+    return true;
+}
+
+/* Whether `word` at token i opens or ends a list of tables in a SELECT. */
+static int from_state(const rdl_parser *p, size_t i, int now)
+{
+    static const char *const closes[] = {"SELECT", "WHERE",  "GROUP", "HAVING", "ORDER",
+                                         "WINDOW", "QUALIFY", "LIMIT", "UNION",  "EXCEPT",
+                                         "INTERSECT", "ON", "USING"};
+    const rdl_tokens *t = &p->tokens;
+    const rdl_token *token = &t->list.v[i];
+    if (rdl_token_is(t, token, "FROM"))
+        return i > 0 && rdl_token_is(t, token - 1, "DISTINCT") ? now : 1;
+    if (rdl_token_is(t, token, "JOIN"))
+        return 1;
+    for (size_t k = 0; k < sizeof closes / sizeof closes[0]; k++)
+        if (rdl_token_is(t, token, closes[k]))
+            return 0;
+    return now;
+}
+
+static void blank(char *text, uint32_t base, const rdl_token *t)
+{
+    memset(text + (t->at - base), ' ', t->len);
+}
+
+/*
+ * STREAM x, and STREAM(x) as Spark writes it, behind FROM, JOIN and the commas of a FROM list.
+ * Elsewhere STREAM is an ordinary name.
+ */
+static void find_streams(rdl_parser *p, size_t first, size_t end, rdl_ast_body *out)
+{
+    enum { DEPTH_MAX = 64 };
+    int in_from[DEPTH_MAX] = {0};
+    size_t depth = 0;
+    char *text = rdl_arena_strndup(p->arena, out->sql.text.p, out->sql.text.n);
+    uint32_t base = out->sql.pos.at;
+    RDL_VEC(uint32_t) found = {0};
+    const rdl_tokens *t = &p->tokens;
+    for (size_t i = first; i < end; i++) {
+        const rdl_token *token = &t->list.v[i], *next = token + 1;
+        bool list_start = i > first && in_from[depth] == 1 &&
+                          (rdl_token_is(t, token - 1, "FROM") ||
+                           rdl_token_is(t, token - 1, "JOIN") ||
+                           rdl_token_is_symbol(t, token - 1, ',') ||
+                           rdl_token_is_symbol(t, token - 1, '('));
+        if (list_start && rdl_token_is(t, token, "STREAM") && i + 1 < end) {
+            const rdl_token *name = next;
+            if (rdl_token_is_symbol(t, next, '(')) {
+                size_t close = i + 2;
+                while (close < end && !rdl_token_is_symbol(t, &t->list.v[close], ')'))
+                    close++;
+                if (close < end) {
+                    blank(text, base, next);
+                    blank(text, base, &t->list.v[close]);
+                    p->tokens.list.v[close].kind = RDL_TOKEN_WORD; /* no longer a parenthesis */
+                    i++;
+                }
+                name = next + 1;
+            }
+            if (name->kind == RDL_TOKEN_WORD || name->kind == RDL_TOKEN_QUOTED) {
+                blank(text, base, token);
+                RDL_PUSH(p->arena, &found) = name->at - base;
+            }
+            continue;
+        }
+        if (rdl_token_is_symbol(t, token, '(') && depth + 1 < DEPTH_MAX) {
+            in_from[depth + 1] = list_start;
+            depth++;
+        } else if (rdl_token_is_symbol(t, token, ')') && depth > 0) {
+            depth--;
+        }
+        in_from[depth] = from_state(p, i, in_from[depth]);
+    }
+    out->blanked = (rdl_str){text, out->sql.text.n};
+    out->streams = found.v;
+    out->stream_count = found.n;
+}
+
+bool rdl_parse_body(rdl_parser *p, rdl_ast_body *out)
+{
+    size_t first = p->at;
+    if (!rdl_parse_is(p, "SELECT") && !rdl_parse_is(p, "WITH") && !rdl_parse_is(p, "FROM") &&
+        !rdl_token_is_symbol(&p->tokens, rdl_parse_token(p), '('))
+        return rdl_parse_wrong(p, "SELECT", NULL);
+    while (!rdl_parse_at_end(p))
+        p->at++;
+    sql_from(p, first, &out->sql);
+    find_streams(p, first, p->at, out);
+    return true;
+}
+
+/* The -- lines that stand right above the statement's first token. */
+static rdl_str comment_above(const rdl_parser *p, size_t first)
+{
+    rdl_str text = p->tokens.file->text;
+    size_t n = 0, below = p->tokens.list.v[first].at;
+    for (size_t i = p->tokens.comments.n; i-- > 0;) {
+        const rdl_comment *c = &p->tokens.comments.v[i];
+        if (c->at >= below)
+            continue;
+        size_t lines = 0;
+        bool clear = c->own_line;
+        for (size_t k = c->at + c->len; k < below && clear; k++) {
+            lines += text.p[k] == '\n';
+            clear = (unsigned char)text.p[k] <= ' ';
+        }
+        if (!clear || lines != 1)
+            break;
+        below = c->at;
+        n++;
+        while (below > 0 && text.p[below - 1] != '\n')
+            below--;
+    }
+    rdl_buf out = {0};
+    for (size_t i = 0; i < p->tokens.comments.n && n > 0; i++) {
+        const rdl_comment *c = &p->tokens.comments.v[i];
+        if (c->at < below || c->at > p->tokens.list.v[first].at)
+            continue;
+        size_t skip = c->len > 2 && text.p[c->at + 2] == ' ' ? 3 : 2;
+        if (out.n > 0)
+            rdl_buf_putc(&out, '\n');
+        rdl_buf_put(&out, text.p + c->at + skip, c->len - skip);
+    }
+    rdl_str s = {rdl_arena_strndup(p->arena, rdl_buf_str(&out), out.n), out.n};
+    rdl_buf_fini(&out);
+    return s;
+}
+
+static bool not_yet(rdl_parser *p, const char *what)
+{
+    return rdl_parse_fail(p, rdl_parse_pos(p, rdl_parse_token(p)), NULL,
+                          "%s is not supported in this version", what);
+}
+
+static bool parse_function(rdl_parser *p, rdl_ast_function *out)
+{
+    RDL_VEC(rdl_ast_argument) arguments = {0};
+    if (!rdl_parse_expect_symbol(p, '('))
+        return false;
+    while (!at_close(p)) {
+        rdl_ast_argument one = {0};
+        if (arguments.n > 0 && !rdl_parse_expect_symbol(p, ','))
+            return false;
+        if (!rdl_parse_ident(p, "the name of an argument", &one.name) ||
+            !rdl_parse_type(p, &one.type))
+            return false;
+        RDL_PUSH(p->arena, &arguments) = one;
+    }
+    p->at++;
+    out->arguments = arguments.v;
+    out->argument_count = arguments.n;
+    if (!rdl_parse_expect(p, "RETURNS") || !rdl_parse_type(p, &out->returns) ||
+        !rdl_parse_expect(p, "RETURN"))
+        return false;
+    return rdl_parse_sql(p, rdl_parse_at_end, "an expression", &out->expr);
+}
+
+/* Behind CREATE: what is created. */
+static bool create_kind(rdl_parser *p, rdl_stmt_kind *out)
+{
+    static const struct {
+        const char *first, *second;
+        rdl_stmt_kind kind;
+    } kinds[] = {
+        {"SOURCE", NULL, RDL_STMT_SOURCE},
+        {"STREAMING", "TABLE", RDL_STMT_STREAMING},
+        {"MATERIALIZED", "VIEW", RDL_STMT_VIEW},
+        {"VIEW", NULL, RDL_STMT_PLAIN_VIEW},
+        {"FUNCTION", NULL, RDL_STMT_FUNCTION},
+        {"FLOW", NULL, RDL_STMT_FLOW},
+    };
+    static const char *const later[][2] = {
+        {"MODEL", "TABLE"}, {"DECISION", "TABLE"}, {"REPORT", NULL}, {"ALERT", NULL}};
+    static const char *const names[] = {"SOURCE", "STREAMING TABLE", "MATERIALIZED VIEW",
+                                        "VIEW",   "FUNCTION",        "FLOW"};
+    if (rdl_parse_accept(p, "OR")) {
+        if (!rdl_parse_accept(p, "REFRESH") && !rdl_parse_accept(p, "REPLACE"))
+            return rdl_parse_wrong(p, "REFRESH or REPLACE", NULL);
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        bool found = kinds[i].second != NULL
+                         ? rdl_parse_accept2(p, kinds[i].first, kinds[i].second)
+                         : rdl_parse_accept(p, kinds[i].first);
+        if (found) {
+            *out = kinds[i].kind;
+            if (rdl_parse_is2(p, "IF", "NOT") &&
+                rdl_token_is(&p->tokens, rdl_parse_ahead(p, 2), "EXISTS"))
+                p->at += 3;
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
+        if (later[i][1] != NULL ? rdl_parse_is2(p, later[i][0], later[i][1])
+                                : rdl_parse_is(p, later[i][0]))
+            return not_yet(p, rdl_arena_printf(p->arena, "CREATE %s%s%s", later[i][0],
+                                               later[i][1] != NULL ? " " : "",
+                                               later[i][1] != NULL ? later[i][1] : ""));
+    if (rdl_parse_is(p, "TABLE"))
+        return rdl_parse_wrong(p, "STREAMING TABLE or MATERIALIZED VIEW",
+                               "Write CREATE STREAMING TABLE for rows that are only added, "
+                               "CREATE MATERIALIZED VIEW for a result that is kept up to date.");
+    return rdl_parse_clause_wrong(p, names, sizeof names / sizeof names[0]);
+}
+
+static bool parse_create(rdl_parser *p, rdl_stmt *out)
+{
+    if (!create_kind(p, &out->kind) || !rdl_parse_ref(p, "a name", &out->name))
+        return false;
+    switch (out->kind) {
+    case RDL_STMT_SOURCE:
+        return rdl_parse_source(p, &out->u.source);
+    case RDL_STMT_STREAMING:
+    case RDL_STMT_VIEW:
+        return rdl_parse_table(p, out->kind, &out->u.table);
+    case RDL_STMT_PLAIN_VIEW:
+        return rdl_parse_expect(p, "AS") && rdl_parse_body(p, &out->u.body);
+    case RDL_STMT_FUNCTION:
+        return parse_function(p, &out->u.function);
+    default:
+        return rdl_parse_flow(p, out);
+    }
+}
+
+static bool parse_statement(rdl_parser *p, rdl_stmt *out)
+{
+    static const char *const words[] = {"CREATE", "PUBLISH"};
+    if (rdl_parse_accept(p, "CREATE"))
+        return parse_create(p, out);
+    if (rdl_parse_accept(p, "PUBLISH")) {
+        out->kind = RDL_STMT_PUBLISH;
+        return rdl_parse_publish(p, out);
+    }
+    if (rdl_parse_is(p, "GRANT"))
+        return not_yet(p, "GRANT");
+    return rdl_parse_clause_wrong(p, words, 2);
+}
+
+void rdl_parse(rdl_arena *a, const rdl_text_file *file, rdl_diags *diags, rdl_script *out)
+{
+    rdl_parser p = {.arena = a, .diags = diags};
+    rdl_lex(a, file, diags, &p.tokens);
+    while (rdl_parse_token(&p)->kind != RDL_TOKEN_END) {
+        if (rdl_parse_accept_symbol(&p, ';'))
+            continue;
+        rdl_stmt *s = RDL_NEW(a, rdl_stmt);
+        s->comment = comment_above(&p, p.at);
+        bool ok = parse_statement(&p, s);
+        if (ok && !rdl_parse_at_end(&p))
+            ok = rdl_parse_wrong(&p, "\";\"", NULL);
+        if (ok) {
+            s->end = rdl_parse_token(&p)->at;
+            RDL_PUSH(a, &out->list) = s;
+        }
+        while (!rdl_parse_at_end(&p))
+            p.at++;
+    }
+}
