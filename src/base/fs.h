@@ -83,6 +83,7 @@ void rdl_file_close(rdl_file *f); /* NULL is fine */
 typedef struct rdl_lock rdl_lock;
 RDL_MUST rdl_code rdl_lock_take(const char *path, const char *who, rdl_lock **out, rdl_err *err);
 void rdl_lock_release(rdl_lock *l);
+bool rdl_lock_held(const char *path); /* by any process, this one included; takes nothing */
 
 /* Join in an arena: dir/name; an absolute name stands alone. */
 char *rdl_path_join(rdl_arena *a, const char *dir, const char *name);

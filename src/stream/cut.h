@@ -22,7 +22,8 @@
 #include "stream/history.h"
 #include "stream/root.h"
 
-typedef struct rdl_cut {
+typedef struct rdl_cut rdl_cut;
+struct rdl_cut {
     rdl_arena *arena;
     const rdl_root *root;
     const rdl_pipeline *pipeline;
@@ -31,7 +32,7 @@ typedef struct rdl_cut {
     uint64_t epoch;              /* the cut; normally history->epoch */
     rdl_lake_snapshot **lakes;   /* by table->index; loaded when asked */
     rdl_lake_snapshot **quarantines;
-} rdl_cut;
+};
 
 void rdl_cut_init(rdl_cut *c, rdl_arena *a, const rdl_root *root, const rdl_pipeline *p,
                   rdl_history *h, const char *app_id, uint64_t epoch);

@@ -101,6 +101,7 @@ static rdl_code open_feed(rdl_engine *e, rdl_feed *f, rdl_err *err)
         .url = rdl_arena_strndup(&e->arena, s->url.p, s->url.n),
         .line_format = s->format != RDL_FORMAT_PARQUET &&
                        (packed == RDL_COMPRESSION_AUTO || packed == RDL_COMPRESSION_NONE),
+        .quote = s->format == RDL_FORMAT_CSV ? f->spec.quote : '\0',
         .repeat = (int)s->on_repeat,
         .may_repeat = f->every_reader_deduplicates,
         .quiet_ms = quiet_ms,

@@ -1,7 +1,7 @@
 /*
  * stream/internal.h - what the files of the engine share.  Not for other folders.
  *
- *   engine.c     open, restore, run loops, close
+ *   engine.c     open, restore, close; run.c the loops
  *   plan.c       what the next epoch takes: snapshots, ranges of files, jobs
  *   epoch.c      the work of one epoch in graph order, and its seal
  *   ingest.c     sources and snapshots into e."new:..", e."old:.."
@@ -58,6 +58,7 @@ typedef struct rdl_runtime {
     bool cached;            /* c."<t>" holds the whole content */
     bool cache_needed;      /* some plan reads e."all:<t>", or old rows are looked up */
     bool stream_fed;        /* rows of an append-only source reach it */
+    bool reads_source;      /* streaming, straight from an append-only source */
     bool old_needed;        /* readers of changes need old rows, not deletions alone */
     uint64_t space;         /* of keyed state */
 } rdl_runtime;
@@ -119,9 +120,13 @@ struct rdl_engine {
     int64_t last_lake_us, last_deferred_us;
     double row_bytes;        /* of a source record, lately; turns max_rows into bytes */
     uint64_t pending_max;    /* sealed epochs that a store may lack before we wait for it */
+    bool unclean;            /* the last holder did not close */
+    uint64_t memory_bytes;
     volatile int stop;       /* set by rdl_engine_stop */
     rdl_watch *watch;
     rdl_run_report report;
+    uint64_t rows_read;      /* in this run */
+    int64_t began_us;        /* monotonic */
     rdl_mutex status_lock;
     rdl_engine_status status; /* under status_lock */
     double *late_behind, *late_seen; /* by table: rows behind the watermark, rows judged */

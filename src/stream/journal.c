@@ -140,7 +140,7 @@ static rdl_code read_header(const char *path, rdl_str file, contents *c, rdl_err
 {
     if (file.n < HEADER_BYTES)
         return damaged(err, path, file.n, "the header ends");
-    if (memcmp(file.p, "raudal-journal ", 15) == 0 && memcmp(file.p, title, TITLE_BYTES) != 0 &&
+    if (memcmp(file.p, title, 15) == 0 && file.p[15] >= '2' && file.p[15] <= '9' &&
         file.p[16] == '\n') {
         (void)rdl_err_set(err, RDL_EDATA, 0,
                           "cannot read journal \"%s\": its format is %c, this program reads 1",

@@ -67,6 +67,8 @@ typedef struct rdl_root_status {
     size_t publication_count;
     uint64_t state_bytes, lake_bytes;
 } rdl_root_status;
+struct rdl_cut;
+const struct rdl_cut *rdl_reader_cut(const rdl_reader *r); /* stream/cut.h */
 RDL_MUST rdl_code rdl_reader_status(rdl_reader *r, rdl_arena *a, rdl_root_status *out, rdl_err *err);
 
 #endif

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 typedef struct ledger_field {
     const char *name;
@@ -262,4 +263,13 @@ rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err)
             get_text(a, e, "table"), get_text(a, e, "partition"), (int64_t)get_int(e, "max_us")};
     json_decref(o);
     return RDL_OK;
+}
+
+uint64_t rdl_seal_parse_prune(rdl_str json)
+{
+    json_error_t why;
+    json_t *o = json_loadb(json.p, json.n, 0, &why);
+    uint64_t epoch = get_int(o, "epoch");
+    json_decref(o);
+    return epoch;
 }

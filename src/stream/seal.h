@@ -60,4 +60,7 @@ typedef struct rdl_seal {
 void rdl_seal_print(const rdl_seal *s, rdl_buf *out);
 RDL_MUST rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err);
 
+/* A PRUNE record: {"epoch": n}. */
+uint64_t rdl_seal_parse_prune(rdl_str json);
+
 #endif

@@ -1,0 +1,451 @@
+/*
+ * batch/verify.c - the batch answer beside what is held and what is served.
+ *
+ * Everything is compared as multisets of whole rows in DuckDB; rows that differ are then paired by
+ * the table's key, so that a wrong value is told from a missing or an extra row.
+ */
+#include "batch/verify.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "lang/plan.h"
+#include "sink/sink.h"
+#include "stream/cut.h"
+
+typedef struct check {
+    rdl_reader *r;
+    rdl_arena *a;
+    rdl_conn *conn;
+    rdl_cut cut;
+    const rdl_verify_options *options;
+    RDL_VEC(rdl_verify_item) items;
+} check;
+
+static bool glob_match(const char *p, const char *s)
+{
+    if (*p == '\0')
+        return *s == '\0';
+    if (*p == '*')
+        return glob_match(p + 1, s) || (*s != '\0' && glob_match(p, s + 1));
+    return *s != '\0' && (*p == '?' || *p == *s) && glob_match(p + 1, s + 1);
+}
+
+/* ---- relations ---- */
+
+static void put_all_name(rdl_buf *sql, const rdl_table *t)
+{
+    rdl_buf name = {0};
+    rdl_buf_printf(&name, "all:%.*s", (int)t->full.n, t->full.p);
+    rdl_buf_puts(sql, "e.");
+    rdl_buf_put_sql_ident(sql, (rdl_str){name.p, name.n});
+    rdl_buf_fini(&name);
+}
+
+static rdl_code put_content(check *c, const rdl_table *t, rdl_buf *sql, rdl_err *err)
+{
+    if (t->kind != RDL_TABLE_SNAPSHOT)
+        return rdl_cut_select(&c->cut, t, t->kind == RDL_TABLE_STREAMING, sql, err);
+    const rdl_snapshot_history *h = rdl_history_snapshot(c->cut.history, t->full);
+    if (h == NULL) {
+        rdl_buf_puts(sql, "SELECT ");
+        for (size_t i = 0; i < t->columns.n; i++) {
+            rdl_buf_puts(sql, i == 0 ? "NULL::" : ", NULL::");
+            rdl_type_print(t->columns.v[i].type, sql);
+            rdl_buf_puts(sql, " AS ");
+            rdl_buf_put_sql_ident(sql, t->columns.v[i].name);
+        }
+        rdl_buf_puts(sql, " WHERE false");
+        return RDL_OK;
+    }
+    rdl_buf_puts(sql, "SELECT * FROM read_parquet(");
+    rdl_buf_put_sql_text(
+        sql, rdl_str_of(rdl_root_snapshot(c->a, c->cut.root, t->full, h->epoch)));
+    rdl_buf_puts(sql, ")");
+    return RDL_OK;
+}
+
+static rdl_code make_relations(check *c, rdl_err *err)
+{
+    const rdl_pipeline *p = c->cut.pipeline;
+    RDL_TRY(rdl_exec(c->conn, "CREATE SCHEMA IF NOT EXISTS e", err));
+    for (size_t i = 0; i < p->table_count; i++) {
+        const rdl_table *t = p->tables[i];
+        rdl_buf sql = {0};
+        if (t->kind == RDL_TABLE_SOURCE)
+            continue;
+        rdl_buf_puts(&sql, "CREATE OR REPLACE VIEW ");
+        put_all_name(&sql, t);
+        rdl_buf_puts(&sql, " AS ");
+        rdl_code rc = put_content(c, t, &sql, err);
+        if (rc == RDL_OK)
+            rc = rdl_exec(c->conn, rdl_buf_str(&sql), err);
+        rdl_buf_fini(&sql);
+        RDL_TRY(rc);
+    }
+    return RDL_OK;
+}
+
+/* ---- comparing v.want with v.have ---- */
+
+static rdl_code count(check *c, const char *sql, uint64_t *out, rdl_err *err)
+{
+    int64_t n = 0;
+    RDL_TRY(rdl_query_i64(c->conn, sql, &n, err));
+    *out = (uint64_t)n;
+    return RDL_OK;
+}
+
+static const size_t *key_of(const rdl_table *t, const rdl_publication *p, size_t *out_n)
+{
+    *out_n = p != NULL ? p->key_count : t->primary_key_count;
+    return p != NULL ? p->key : t->primary_key;
+}
+
+static char *row_text(check *c, const rdl_chunk *k, size_t row, size_t from, size_t n,
+                      const rdl_schema *s, const size_t *columns)
+{
+    rdl_buf b = {0};
+    for (size_t i = 0; i < n; i++) {
+        size_t column = columns != NULL ? columns[i] : i;
+        rdl_buf_puts(&b, i == 0 ? "" : ", ");
+        rdl_buf_put(&b, s->v[column].name.p, s->v[column].name.n);
+        rdl_buf_putc(&b, '=');
+        if (rdl_vector_valid(&k->v[from + column], row))
+            rdl_vector_print(&k->v[from + column], row, &b);
+        else
+            rdl_buf_puts(&b, "NULL");
+    }
+    char *text = rdl_arena_strndup(c->a, rdl_buf_str(&b), b.n);
+    rdl_buf_fini(&b);
+    return text;
+}
+
+static void put_sides(rdl_buf *sql, const rdl_table *t)
+{
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < t->columns.n; i++) {
+            rdl_buf_puts(sql, side == 1 || i > 0 ? ", " : "");
+            rdl_buf_puts(sql, side == 0 ? "w." : "h.");
+            rdl_buf_put_sql_ident(sql, t->columns.v[i].name);
+        }
+    }
+}
+
+/* Rows of either side that the other lacks, paired by key where there is one. */
+static rdl_code sample(check *c, const rdl_table *t, const rdl_publication *p,
+                       rdl_verify_item *item, rdl_err *err)
+{
+    size_t key_count;
+    const size_t *key = key_of(t, p, &key_count);
+    rdl_buf sql = {0}, columns = {0};
+    rdl_result *result = NULL;
+    const rdl_chunk *k;
+    rdl_put_columns(&columns, "", &t->columns);
+    rdl_buf_puts(&sql, "SELECT ");
+    put_sides(&sql, t);
+    rdl_buf_puts(&sql, ", w._w IS NOT NULL, h._h IS NOT NULL FROM (SELECT *, 1 AS _w FROM "
+                       "v.missing) w FULL JOIN (SELECT *, 1 AS _h FROM v.extra) h ON ");
+    rdl_buf_puts(&sql, key_count == 0 ? "false" : "");
+    for (size_t i = 0; i < key_count; i++) {
+        rdl_buf_puts(&sql, i == 0 ? "w." : " AND w.");
+        rdl_buf_put_sql_ident(&sql, t->columns.v[key[i]].name);
+        rdl_buf_puts(&sql, " IS NOT DISTINCT FROM h.");
+        rdl_buf_put_sql_ident(&sql, t->columns.v[key[i]].name);
+    }
+    rdl_code rc = rdl_query(c->conn, rdl_buf_str(&sql), &result, err);
+    item->samples = RDL_NEWN(c->a, rdl_difference, c->options->samples_max + 1);
+    size_t n = t->columns.n;
+    while (rc == RDL_OK && rdl_result_next(result, &k)) {
+        for (size_t i = 0; i < k->rows; i++, item->differences++) {
+            if (item->sample_count >= c->options->samples_max)
+                continue;
+            bool want = RDL_VECTOR_AT(&k->v[2 * n], int8_t, i) != 0;
+            bool have = RDL_VECTOR_AT(&k->v[2 * n + 1], int8_t, i) != 0;
+            item->samples[item->sample_count++] = (rdl_difference){
+                .kind = want && have ? RDL_DIFF_VALUE : want ? RDL_DIFF_MISSING : RDL_DIFF_EXTRA,
+                .key = key_count > 0
+                           ? row_text(c, k, i, want ? 0 : n, key_count, &t->columns, key)
+                           : rdl_arena_strdup(c->a, "(no key)"),
+                .expected = want ? row_text(c, k, i, 0, n, &t->columns, NULL) : NULL,
+                .got = have ? row_text(c, k, i, n, n, &t->columns, NULL) : NULL,
+            };
+        }
+    }
+    rdl_result_free(result);
+    rdl_buf_fini(&sql);
+    rdl_buf_fini(&columns);
+    return rc;
+}
+
+static rdl_code compare(check *c, const rdl_table *t, const rdl_publication *p,
+                        rdl_verify_item *item, rdl_err *err)
+{
+    rdl_buf columns = {0}, sql = {0};
+    rdl_put_columns(&columns, "", &t->columns);
+    const char *list = rdl_buf_str(&columns);
+    rdl_buf_printf(&sql,
+                   "CREATE OR REPLACE TABLE v.missing AS SELECT %s FROM v.want EXCEPT ALL "
+                   "SELECT %s FROM v.have; CREATE OR REPLACE TABLE v.extra AS SELECT %s FROM "
+                   "v.have EXCEPT ALL SELECT %s FROM v.want",
+                   list, list, list, list);
+    rdl_code rc = rdl_exec(c->conn, rdl_buf_str(&sql), err);
+    if (rc == RDL_OK)
+        rc = count(c, "SELECT count(*) FROM v.have", &item->rows, err);
+    rdl_buf_clear(&sql);
+    rdl_buf_printf(&sql, "SELECT format('{:032x}', coalesce(bit_xor(md5_number(rdl_key(%s))), 0)) "
+                         "FROM v.have",
+                   list);
+    char *hash = NULL;
+    if (rc == RDL_OK)
+        rc = rdl_query_text(c->conn, c->a, rdl_buf_str(&sql), &hash, err);
+    if (hash != NULL)
+        snprintf(item->hash, sizeof item->hash, "%s", hash);
+    if (rc == RDL_OK)
+        rc = sample(c, t, p, item, err);
+    rdl_buf_fini(&columns);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code fill(check *c, const char *name, const char *select, rdl_err *err)
+{
+    return rdl_execf(c->conn, err, "CREATE OR REPLACE TABLE v.%s AS %s", name, select);
+}
+
+static rdl_code fill_content(check *c, const rdl_table *t, const char *name, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_code rc = rdl_cut_select(&c->cut, t, false, &sql, err);
+    if (rc == RDL_OK)
+        rc = fill(c, name, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+/* ---- the three checks ---- */
+
+static rdl_code check_view(check *c, const rdl_table *t, rdl_verify_item *item, rdl_err *err)
+{
+    item->against = "batch definition";
+    RDL_TRY(fill(c, "want", t->view_plan->batch_sql.p, err));
+    RDL_TRY(fill_content(c, t, "have", err));
+    return compare(c, t, NULL, item, err);
+}
+
+static rdl_code check_stream(check *c, const rdl_table *t, rdl_verify_item *item, rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(c->cut.history, t->full);
+    rdl_buf sql = {0}, dedup = {0};
+    uint64_t distinct = 0, keys = 0;
+    item->against = "ledger";
+    rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE v.have AS ");
+    rdl_code rc = rdl_cut_select(&c->cut, t, true, &sql, err);
+    if (rc == RDL_OK)
+        rc = rdl_exec(c->conn, rdl_buf_str(&sql), err);
+    if (rc == RDL_OK)
+        rc = count(c, "SELECT count(*) FROM v.have", &item->rows, err);
+    if (rc == RDL_OK)
+        rc = count(c, "SELECT count(DISTINCT (_epoch, _source_partition, _source_offset, "
+                      "_ordinal)) FROM v.have",
+                   &distinct, err);
+    keys = item->rows;
+    if (rc == RDL_OK && t->dedup_count > 0 && t->dedup_within_us == 0) {
+        rdl_buf_puts(&dedup, "SELECT count(DISTINCT rdl_key(");
+        rdl_put_key(&dedup, "", &t->columns, t->dedup, t->dedup_count);
+        rdl_buf_puts(&dedup, ")) FROM v.have");
+        rc = count(c, rdl_buf_str(&dedup), &keys, err);
+    }
+    uint64_t written = h->ledger.written;
+    if (rc == RDL_OK && (written != item->rows || distinct != item->rows || keys != item->rows)) {
+        item->differences = written > item->rows   ? written - item->rows
+                            : item->rows > written ? item->rows - written
+                            : distinct < item->rows ? item->rows - distinct
+                                                    : item->rows - keys;
+        snprintf(item->problem, sizeof item->problem,
+                 "the ledger says %" PRIu64 " rows were written, the table has %" PRIu64
+                 ", of them %" PRIu64 " distinct identities and %" PRIu64 " distinct keys",
+                 written, item->rows, distinct, keys);
+    }
+    if (rc == RDL_OK && !rdl_ledger_balances(&h->ledger)) {
+        item->differences++;
+        snprintf(item->problem, sizeof item->problem, "the ledger does not balance");
+    }
+    rdl_buf_fini(&sql);
+    rdl_buf_fini(&dedup);
+    return rc;
+}
+
+typedef struct copying {
+    rdl_appender *to;
+} copying;
+
+static void copy_value(const rdl_vector *from, size_t i, rdl_vector *to, size_t row);
+
+static void copy_list(const rdl_vector *from, size_t i, rdl_vector *to, size_t row)
+{
+    rdl_duck_list source = RDL_VECTOR_AT(from, rdl_duck_list, i);
+    rdl_duck_list *entries = to->data;
+    uint64_t at = 0;
+    for (size_t j = 0; j < row; j++) {
+        uint64_t end = entries[j].offset + entries[j].length;
+        at = rdl_vector_valid(to, j) && end > at ? end : at;
+    }
+    if (!rdl_vector_list_reserve(to, at + source.length))
+        return;
+    for (uint64_t j = 0; j < source.length; j++) {
+        for (size_t k = 0; k < to->child_count; k++)
+            copy_value(&from->children[k], source.offset + j, &to->children[k], at + j);
+    }
+    ((rdl_duck_list *)to->data)[row] = (rdl_duck_list){at, source.length};
+    rdl_vector_list_set_size(to, at + source.length);
+}
+
+static size_t width_of(const rdl_type *t)
+{
+    switch (t->kind) {
+    case RDL_TYPE_BOOLEAN:
+        return 1;
+    case RDL_TYPE_INTEGER:
+    case RDL_TYPE_DATE:
+        return 4;
+    case RDL_TYPE_DECIMAL:
+        return t->precision <= 4 ? 2 : t->precision <= 9 ? 4 : t->precision <= 18 ? 8 : 16;
+    default:
+        return 8;
+    }
+}
+
+static void copy_value(const rdl_vector *from, size_t i, rdl_vector *to, size_t row)
+{
+    if (!rdl_vector_valid(from, i)) {
+        rdl_vector_set_null(to, row);
+        return;
+    }
+    switch (to->type->kind) {
+    case RDL_TYPE_TEXT:
+    case RDL_TYPE_JSON:
+    case RDL_TYPE_BLOB: {
+        rdl_str s = rdl_vector_str(from, i);
+        rdl_vector_set_str(to, row, s.p, s.n);
+        return;
+    }
+    case RDL_TYPE_LIST:
+    case RDL_TYPE_MAP:
+        copy_list(from, i, to, row);
+        return;
+    case RDL_TYPE_STRUCT:
+        for (size_t k = 0; k < to->child_count; k++)
+            copy_value(&from->children[k], i, &to->children[k], row);
+        return;
+    default: {
+        size_t width = width_of(to->type);
+        memcpy((char *)to->data + row * width, (const char *)from->data + i * width, width);
+    }
+    }
+}
+
+static rdl_code take_served(void *arg, const rdl_chunk *rows, rdl_err *err)
+{
+    copying *copy = arg;
+    for (size_t i = 0; i < rows->rows; i++) {
+        rdl_chunk *c = rdl_appender_chunk(copy->to);
+        for (size_t j = 0; j < rows->n; j++)
+            copy_value(&rows->v[j], i, &c->v[j], c->rows);
+        c->rows++;
+        if (c->rows == RDL_VECTOR_ROWS)
+            RDL_TRY(rdl_appender_flush(copy->to, err));
+    }
+    return RDL_OK;
+}
+
+static rdl_code fetch_served(check *c, const rdl_publication *p, int64_t *out_epoch, rdl_err *err)
+{
+    const rdl_sink_ops *ops;
+    rdl_sink *s = NULL;
+    copying copy = {0};
+    const rdl_sink_config config = {.url = rdl_arena_strndup(c->a, p->url.p, p->url.n),
+                                    .root_dir = rdl_reader_root(c->r),
+                                    .root_uuid = rdl_reader_root_uuid(c->r),
+                                    .read_only = true};
+    const rdl_sink_table table = {.name = rdl_arena_strndup(c->a, p->name.p, p->name.n),
+                                  .columns = p->table->columns,
+                                  .key = p->key,
+                                  .descending = p->descending,
+                                  .key_count = p->key_count,
+                                  .partition_key_count = p->partition_key_count};
+    RDL_TRY(rdl_sink_find(p->url, &ops, err));
+    RDL_TRY(ops->open(&config, &s, err));
+    rdl_code rc = ops->prepare(s, &table, out_epoch, err);
+    if (rc == RDL_OK)
+        rc = rdl_appender_open(c->conn, "v", "have", &copy.to, err);
+    if (rc == RDL_OK)
+        rc = ops->scan(s, &table, take_served, &copy, err);
+    if (copy.to != NULL) {
+        rdl_err late;
+        rdl_code closed = rdl_appender_close(copy.to, rc == RDL_OK ? err : &late);
+        rc = rc == RDL_OK ? closed : rc;
+    }
+    ops->close(s);
+    return rc;
+}
+
+static rdl_code check_publication(check *c, const rdl_publication *p, rdl_verify_item *item,
+                                  rdl_err *err)
+{
+    int64_t epoch = -1;
+    const rdl_table *t = p->table;
+    item->against = "lake";
+    RDL_TRY(fill_content(c, t, "want", err));
+    RDL_TRY(rdl_exec(c->conn, "CREATE OR REPLACE TABLE v.have AS SELECT * FROM v.want LIMIT 0",
+                     err));
+    RDL_TRY(fetch_served(c, p, &epoch, err));
+    return compare(c, t, p, item, err);
+}
+
+/* ---- all ---- */
+
+static rdl_code run_check(check *c, const rdl_table *t, const rdl_publication *p, rdl_err *err)
+{
+    rdl_verify_item item = {.table = t, .publication = p, .against = ""};
+    int64_t began = rdl_monotonic_us();
+    rdl_err own = {0};
+    if (c->options->only != NULL && !glob_match(c->options->only, t->full.p))
+        return RDL_OK;
+    rdl_code rc = p != NULL                       ? check_publication(c, p, &item, &own)
+                  : t->kind == RDL_TABLE_VIEW     ? check_view(c, t, &item, &own)
+                                                  : check_stream(c, t, &item, &own);
+    if (rc != RDL_OK) {
+        /* One table that cannot be checked does not hide the others; it is a difference. */
+        snprintf(item.problem, sizeof item.problem, "could not be checked: %.250s", own.msg);
+        item.differences++;
+    }
+    item.seconds = (double)(rdl_monotonic_us() - began) / 1e6;
+    RDL_PUSH(c->a, &c->items) = item;
+    (void)err;
+    return RDL_OK;
+}
+
+rdl_code rdl_verify(rdl_reader *r, rdl_arena *a, const rdl_verify_options *options,
+                    rdl_verify_item **out, size_t *out_n, rdl_err *err)
+{
+    check c = {.r = r, .a = a, .conn = rdl_reader_conn(r), .options = options};
+    c.cut = *rdl_reader_cut(r);
+    const rdl_pipeline *p = rdl_reader_pipeline(r);
+    RDL_TRY(make_relations(&c, err));
+    RDL_TRY(rdl_exec(c.conn, "CREATE SCHEMA IF NOT EXISTS v", err));
+    for (size_t i = 0; i < p->table_count; i++) {
+        const rdl_table *t = p->tables[i];
+        bool known = rdl_history_table(c.cut.history, t->full)->exists;
+        if (known && (t->kind == RDL_TABLE_VIEW || t->kind == RDL_TABLE_STREAMING))
+            RDL_TRY(run_check(&c, t, NULL, err));
+    }
+    for (size_t i = 0; options->stores && i < p->publication_count; i++) {
+        if (rdl_history_table(c.cut.history, p->publications[i]->table->full)->exists)
+            RDL_TRY(run_check(&c, p->publications[i]->table, p->publications[i], err));
+    }
+    *out = c.items.v;
+    *out_n = c.items.n;
+    return RDL_OK;
+}

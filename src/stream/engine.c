@@ -1,0 +1,393 @@
+/*
+ * stream/engine.c - opening a root, running epochs on it, closing it.
+ *
+ * OPENING  lock → journal (a torn tail is cut) → history and state → sources → stores → what a crash
+ * left is removed → sealed epochs are rolled forward into every store.  Only then new work.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "stream/internal.h"
+
+/* ---- settings ---- */
+
+static uint64_t number_setting(rdl_engine *e, const char *name, const char *fallback)
+{
+    rdl_str s = rdl_pipeline_setting(e->pipeline, name, fallback);
+    uint64_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] >= '0' && s.p[i] <= '9')
+            n = n * 10 + (uint64_t)(s.p[i] - '0');
+    }
+    return n;
+}
+
+static rdl_code interval_setting(rdl_engine *e, const char *name, const char *fallback,
+                                 int64_t *out, rdl_err *err)
+{
+    rdl_str s = rdl_pipeline_setting(e->pipeline, name, fallback);
+    if (rdl_interval_parse(s, out) && *out > 0)
+        return RDL_OK;
+    rdl_err_set(err, RDL_EUSAGE, 0, "setting %s is \"%.*s\", which is not an interval", name,
+                (int)s.n, s.p);
+    rdl_err_hint(err, "Write it as '30 seconds' or '500 ms'.");
+    return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
+}
+
+static rdl_code read_settings(rdl_engine *e, rdl_err *err)
+{
+    e->files_max = number_setting(e, "max_files_per_epoch", "0");
+    e->rows_max = number_setting(e, "max_rows_per_epoch", "2000000");
+    e->bytes_max = number_setting(e, "max_bytes_per_epoch", "536870912");
+    e->pending_max = number_setting(e, "max_pending_epochs", "64");
+    e->row_bytes = 160;
+    RDL_TRY(interval_setting(e, "trigger_interval", "1 second", &e->trigger_us, err));
+    return interval_setting(e, "lake_interval", "30 seconds", &e->lake_interval_us, err);
+}
+
+/* ---- what each table needs ---- */
+
+static bool glob_match(const char *p, const char *s)
+{
+    for (; *p != '\0'; p++, s++) {
+        if (*p == '*') {
+            while (*p == '*')
+                p++;
+            for (;; s++) {
+                if (glob_match(p, s))
+                    return true;
+                if (*s == '\0')
+                    return false;
+            }
+        }
+        if (*s == '\0' || (*p != '?' && *p != *s))
+            return false;
+    }
+    return *s == '\0';
+}
+
+static void mark_old_needed(rdl_engine *e, const rdl_table *t)
+{
+    for (size_t i = 0; i < t->input_count; i++)
+        e->tables[t->inputs[i].table->index].old_needed = true;
+}
+
+static void mark_caches(rdl_engine *e, const rdl_table *t)
+{
+    rdl_table **needs = t->kind == RDL_TABLE_STREAMING && t->stream_plan != NULL
+                            ? t->stream_plan->needs_all
+                            : NULL;
+    size_t n = needs != NULL ? t->stream_plan->needs_all_count : 0;
+    if (t->kind == RDL_TABLE_VIEW) {
+        needs = t->view_plan->needs_all;
+        n = t->view_plan->needs_all_count;
+        if (t->view_plan->mode != RDL_MAINTAIN_INCREMENTAL)
+            e->tables[t->index].cache_needed = true;
+    }
+    for (size_t i = 0; i < n; i++)
+        e->tables[needs[i]->index].cache_needed = needs[i]->kind != RDL_TABLE_STREAMING;
+    if (t->cdc_snapshot != NULL)
+        e->tables[t->cdc_snapshot->index].cache_needed = true;
+}
+
+/* Deduplication survives a new text of the body; other keys are another index. */
+static rdl_hash128 dedup_identity(const rdl_table *t)
+{
+    rdl_buf b = {0};
+    rdl_buf_puts(&b, "dedup\n");
+    rdl_buf_put(&b, t->full.p, t->full.n);
+    for (size_t i = 0; i < t->dedup_count; i++) {
+        rdl_buf_putc(&b, '\n');
+        rdl_buf_put(&b, t->columns.v[t->dedup[i]].name.p, t->columns.v[t->dedup[i]].name.n);
+    }
+    rdl_hash128 h = rdl_hash128_of(b.p, b.n);
+    rdl_buf_fini(&b);
+    return h;
+}
+
+/* An append-only view keeps nothing unless its key must be checked against what is there. */
+static bool append_without_need(const rdl_table *t)
+{
+    return t->kind == RDL_TABLE_VIEW && t->view_plan->mode == RDL_MAINTAIN_APPEND &&
+           t->primary_key_count == 0;
+}
+
+static rdl_code check_only(rdl_engine *e, rdl_err *err)
+{
+    for (size_t i = 0; i < e->feed_count; i++) {
+        const rdl_table *s = e->feeds[i].table, *in = NULL, *out = NULL;
+        for (size_t j = 0; j < e->pipeline->table_count; j++) {
+            const rdl_table *t = e->pipeline->tables[j];
+            bool reads = t->cdc_snapshot == s;
+            for (size_t k = 0; k < t->input_count; k++)
+                reads |= t->inputs[k].table == s;
+            if (reads && e->tables[j].selected)
+                in = t;
+            else if (reads)
+                out = t;
+        }
+        e->feeds[i].wanted = in != NULL;
+        if (in == NULL || out == NULL || s->kind == RDL_TABLE_SNAPSHOT)
+            continue;
+        rdl_err_set(err, RDL_EUSAGE, 0,
+                    "--only selects \"%s\" but not \"%s\", which reads the same source \"%s\": "
+                    "its rows would be missed",
+                    in->full.p, out->full.p, s->full.p);
+        return rdl_err_hint(err, "Select both.");
+    }
+    return RDL_OK;
+}
+
+static rdl_code prepare_tables(rdl_engine *e, rdl_err *err)
+{
+    size_t n = e->pipeline->table_count;
+    e->tables = RDL_NEWN(&e->arena, rdl_runtime, n + 1);
+    e->late_behind = RDL_NEWN(&e->arena, double, n + 1);
+    e->late_seen = RDL_NEWN(&e->arena, double, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        rdl_table *t = e->pipeline->tables[i];
+        rdl_runtime *r = &e->tables[i];
+        r->table = t;
+        r->space = rdl_state_space(t->kind == RDL_TABLE_STREAMING ? dedup_identity(t)
+                                                                  : t->fingerprint);
+        r->selected = e->config.only == NULL || glob_match(e->config.only, t->full.p) ||
+                      t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_SNAPSHOT;
+        r->stream_fed = t->kind == RDL_TABLE_SOURCE;
+        for (size_t j = 0; j < t->input_count; j++)
+            r->stream_fed |= e->tables[t->inputs[j].table->index].stream_fed;
+        for (size_t j = 0; j < t->input_count; j++)
+            r->reads_source |= t->kind == RDL_TABLE_STREAMING &&
+                               t->inputs[j].table->kind == RDL_TABLE_SOURCE;
+        r->cache_needed |= t->kind == RDL_TABLE_SNAPSHOT;
+    }
+    for (size_t i = 0; i < n; i++) {
+        rdl_table *t = e->pipeline->tables[i];
+        mark_caches(e, t);
+        if (t->kind == RDL_TABLE_VIEW)
+            mark_old_needed(e, t);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (append_without_need(e->pipeline->tables[i]))
+            e->tables[i].cache_needed = e->tables[i].old_needed;
+    }
+    return check_only(e, err);
+}
+
+/* c."empty:<s>" for sources: what a version before the first, or an epoch without rows, looks like. */
+static rdl_code make_templates(rdl_engine *e, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_code rc = RDL_OK;
+    rdl_buf_puts(&sql, "CREATE SCHEMA IF NOT EXISTS c; ");
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        bool source = t->source != NULL;
+        if (!source && t->kind != RDL_TABLE_STREAMING)
+            continue;
+        rdl_buf_puts(&sql, "CREATE TABLE ");
+        rdl_put_relation(&sql, "c", "empty:", t->full);
+        rdl_buf_putc(&sql, '(');
+        for (size_t j = 0; j < t->columns.n; j++) {
+            rdl_buf_put_sql_ident(&sql, t->columns.v[j].name);
+            rdl_buf_putc(&sql, ' ');
+            rdl_type_print(t->columns.v[j].type, &sql);
+            rdl_buf_puts(&sql, ", ");
+        }
+        rdl_buf_puts(&sql, source ? "_source_file TEXT, _ingest_ts TIMESTAMPTZ, _rescued JSON, "
+                                  : "");
+        rdl_buf_puts(&sql, "_epoch BIGINT, _source_partition INTEGER, _source_offset BIGINT, "
+                           "_ordinal BIGINT, _event_ts TIMESTAMPTZ); ");
+    }
+    rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+/* ---- opening ---- */
+
+static rdl_code visit_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload,
+                             rdl_err *err)
+{
+    rdl_engine *e = arg;
+    (void)sequence;
+    if (type == RDL_RECORD_SEAL) {
+        rdl_arena a;
+        rdl_seal seal;
+        rdl_arena_init(&a, 0);
+        rdl_code rc = rdl_seal_parse(&a, payload, &seal, err);
+        if (rc == RDL_OK)
+            rdl_history_add(&e->history, &seal);
+        rdl_arena_fini(&a);
+        return rc;
+    }
+    if (type == RDL_RECORD_CHECKPOINT) {
+        rdl_buf_clear(&e->checkpoint);
+        rdl_buf_put(&e->checkpoint, payload.p, payload.n);
+        return RDL_OK;
+    }
+    if (type == RDL_RECORD_PRUNE)
+        rdl_history_prune(&e->history, rdl_seal_parse_prune(payload));
+    return RDL_OK;
+}
+
+static rdl_code open_state(rdl_engine *e, uint64_t budget, rdl_err *err)
+{
+    const rdl_state_config config = {.dir = e->root.state, .budget_bytes = budget};
+    RDL_TRY(rdl_state_open(&config, (rdl_str){e->checkpoint.p, e->checkpoint.n}, &e->state, err));
+    e->covered = rdl_state_epoch(e->state);
+    for (size_t i = 0; i < e->history.deltas.n; i++) {
+        uint64_t epoch = e->history.deltas.v[i];
+        if (epoch <= e->covered)
+            continue;
+        RDL_TRY(rdl_state_replay(e->state, epoch,
+                                 rdl_root_delta(&e->history_arena, &e->root, epoch), err));
+    }
+    return RDL_OK;
+}
+
+static rdl_code open_root(rdl_engine *e, rdl_err *err)
+{
+    const char *dir = e->config.root != NULL
+                          ? e->config.root
+                          : rdl_path_join(&e->arena, e->config.dir, ".raudal");
+    rdl_root_paths(&e->arena, dir, &e->root);
+    const char *lock = rdl_path_join(&e->arena, e->root.state, "LOCK");
+    rdl_stat was = {0};
+    rdl_code rc = rdl_root_make(&e->root, err);
+    if (rc == RDL_OK)
+        rc = rdl_fs_stat(lock, &was, err);
+    /* A clean close empties the lock's text. */
+    e->unclean = was.exists && was.size > 0;
+    if (rc == RDL_OK)
+        rc = rdl_lock_take(lock, "raudal", &e->lock, err);
+    if (rc == RDL_OK)
+        rc = rdl_journal_open(rdl_path_join(&e->arena, e->root.state, "journal"), &e->identity,
+                              visit_record, e, &e->journal, err);
+    if (rc != RDL_OK)
+        return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_STORE), err, "root %s", e->root.dir);
+    rdl_uuid_print(e->identity.uuid, e->uuid);
+    rdl_hash_key_init(&e->hash_key, e->identity.seed);
+    if (rdl_journal_was_torn(e->journal))
+        rdl_log(RDL_LOG_WARN, "journal", "torn_tail_cut", "epoch=%" PRIu64, e->history.epoch);
+    return RDL_OK;
+}
+
+static rdl_code open_database(rdl_engine *e, rdl_err *err)
+{
+    uint64_t memory = e->config.memory_bytes > 0 ? e->config.memory_bytes : rdl_memory_total() / 2;
+    const rdl_duck_config config = {
+        .memory_bytes = memory / 2,
+        .threads = e->config.threads,
+        .temp_dir = NULL,
+    };
+    e->memory_bytes = memory;
+    RDL_TRY(rdl_duck_open(&config, &e->duck, err));
+    return rdl_conn_open(e->duck, &e->conn, err);
+}
+
+static rdl_code load_pipeline(rdl_engine *e, rdl_diags *diags, rdl_err *err)
+{
+    if (e->config.text != NULL)
+        RDL_TRY(rdl_pipeline_load_text(&e->arena, e->conn, e->config.dir,
+                                       rdl_str_of(e->config.text), &e->config.load, diags,
+                                       &e->pipeline, err));
+    else
+        RDL_TRY(rdl_pipeline_load(&e->arena, e->conn, e->config.dir, &e->config.load, diags,
+                                  &e->pipeline, err));
+    return rdl_exec(e->conn, rdl_arena_strndup(&e->arena, e->pipeline->prelude_sql.p,
+                                              e->pipeline->prelude_sql.n), err);
+}
+
+/* Files that a crash left in lake tables: data that no version names, temporaries. */
+static rdl_code sweep_lake(rdl_engine *e, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_code rc = RDL_OK;
+    size_t removed = 0;
+    rdl_arena_init(&a, 0);
+    for (size_t i = 0; i < e->pipeline->table_count && rc == RDL_OK; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        const char *dirs[] = {rdl_root_lake_table(&a, &e->root, t),
+                              rdl_root_quarantine(&a, &e->root, t)};
+        for (size_t j = 0; j < 2 && rc == RDL_OK; j++) {
+            if (rdl_fs_exists(dirs[j]))
+                rc = rdl_lake_sweep(dirs[j], e->uuid, &removed, err);
+        }
+    }
+    rdl_arena_fini(&a);
+    return rc;
+}
+
+static rdl_code roll_forward(rdl_engine *e, rdl_err *err)
+{
+    RDL_TRY(rdl_fs_remove_tree(e->root.tmp, err));
+    RDL_TRY(rdl_fs_mkdirs(e->root.tmp, err));
+    if (e->unclean)
+        RDL_TRY(sweep_lake(e, err));
+    if (e->history.epoch > 0) {
+        RDL_TRY(rdl_apply_lake(e, err));
+        RDL_TRY(rdl_apply_sinks(e, err));
+    }
+    return rdl_prune(e, false, err);
+}
+
+rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags, rdl_engine **out,
+                         rdl_err *err)
+{
+    rdl_engine *e = calloc(1, sizeof *e); /* allow: the engine itself */
+    if (e == NULL)
+        return rdl_err_nomem(err);
+    rdl_code rc;
+    e->config = *config;
+    e->clock = config->clock != NULL ? config->clock : &rdl_clock_system;
+    rdl_arena_init(&e->arena, 0);
+    rdl_arena_init(&e->history_arena, 0);
+    rdl_mutex_init(&e->status_lock);
+    rdl_history_init(&e->history, &e->history_arena);
+    RDL_TRY_OUT(rdl_watch_new(&e->watch, err));
+    RDL_TRY_OUT(open_database(e, err));
+    RDL_TRY_OUT(load_pipeline(e, diags, err));
+    RDL_TRY_OUT(read_settings(e, err));
+    RDL_TRY_OUT(open_root(e, err));
+    RDL_TRY_OUT(open_state(e, e->memory_bytes / 4, err));
+    RDL_TRY_OUT(rdl_feeds_open(e, err));
+    RDL_TRY_OUT(prepare_tables(e, err));
+    RDL_TRY_OUT(make_templates(e, err));
+    RDL_TRY_OUT(rdl_destinations_open(e, err));
+    RDL_TRY_OUT(roll_forward(e, err));
+    e->report.tables = RDL_NEWN(&e->arena, rdl_table_report, e->pipeline->table_count + 1);
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        e->report.tables[i].table = e->pipeline->tables[i];
+        e->report.tables[i].violations =
+            RDL_NEWN(&e->arena, uint64_t, e->pipeline->tables[i]->constraint_count + 1);
+    }
+    memset(e->report.steps, 0, sizeof e->report.steps);
+out:
+    if (rc != RDL_OK) {
+        rdl_engine_close(e);
+        e = NULL;
+    }
+    *out = e;
+    return rc;
+}
+
+void rdl_engine_close(rdl_engine *e)
+{
+    if (e == NULL)
+        return;
+    rdl_destinations_close(e);
+    rdl_feeds_close(e);
+    rdl_state_close(e->state);
+    rdl_journal_close(e->journal);
+    rdl_conn_close(e->conn);
+    rdl_duck_close(e->duck);
+    if (e->watch != NULL)
+        rdl_watch_free(e->watch);
+    rdl_lock_release(e->lock);
+    rdl_buf_fini(&e->checkpoint);
+    rdl_mutex_fini(&e->status_lock);
+    rdl_arena_fini(&e->history_arena);
+    rdl_arena_fini(&e->arena);
+    free(e); /* allow: as its calloc */
+}

@@ -1,0 +1,371 @@
+/*
+ * stream/reader.c - a root as SQL views, beside its writer.
+ */
+#include "stream/reader.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fs.h"
+#include "sink/sink.h"
+#include "stream/cut.h"
+#include "stream/journal.h"
+#include "stream/travel.h"
+
+struct rdl_reader {
+    rdl_arena arena;
+    rdl_duck *duck;
+    rdl_conn *conn;
+    rdl_pipeline *pipeline;
+    rdl_root root;
+    rdl_root_identity identity;
+    char uuid[37];
+    rdl_history history;
+    rdl_cut cut;
+};
+
+static rdl_code visit(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+{
+    rdl_reader *r = arg;
+    (void)sequence;
+    if (type == RDL_RECORD_SEAL) {
+        rdl_arena a;
+        rdl_seal seal;
+        rdl_arena_init(&a, 0);
+        rdl_code rc = rdl_seal_parse(&a, payload, &seal, err);
+        if (rc == RDL_OK)
+            rdl_history_add(&r->history, &seal);
+        rdl_arena_fini(&a);
+        return rc;
+    }
+    if (type == RDL_RECORD_PRUNE)
+        rdl_history_prune(&r->history, rdl_seal_parse_prune(payload));
+    return RDL_OK;
+}
+
+static rdl_code read_journal(rdl_reader *r, rdl_err *err)
+{
+    const char *journal = rdl_path_join(&r->arena, r->root.state, "journal");
+    if (!rdl_fs_exists(journal)) {
+        rdl_err_set(err, RDL_EIO, 0, "there is no root at \"%s\"", r->root.dir);
+        rdl_err_hint(err, "Make it with raudal run --once, or name another with --root.");
+        return rdl_err_area(RDL_EIO, err, RDL_AREA_CONFIG);
+    }
+    rdl_code rc = rdl_journal_read(journal, &r->identity, visit, r, err);
+    rdl_uuid_print(r->identity.uuid, r->uuid);
+    return rdl_err_area(rc, err, RDL_AREA_STORE);
+}
+
+static void put_name(rdl_buf *sql, rdl_str schema, rdl_str name, const char *suffix)
+{
+    rdl_buf full = {0};
+    rdl_buf_put(&full, name.p, name.n);
+    rdl_buf_puts(&full, suffix);
+    rdl_buf_put_sql_ident(sql, schema);
+    rdl_buf_putc(sql, '.');
+    rdl_buf_put_sql_ident(sql, (rdl_str){full.p, full.n});
+    rdl_buf_fini(&full);
+}
+
+static rdl_code make_view(rdl_reader *r, rdl_str schema, rdl_str name, const char *suffix,
+                          const rdl_buf *select, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_puts(&sql, "CREATE SCHEMA IF NOT EXISTS ");
+    rdl_buf_put_sql_ident(&sql, schema);
+    rdl_buf_puts(&sql, "; CREATE OR REPLACE VIEW ");
+    put_name(&sql, schema, name, suffix);
+    rdl_buf_printf(&sql, " AS %s", rdl_buf_str(select));
+    rdl_code rc = rdl_exec(r->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code define_table(rdl_reader *r, const rdl_table *t, rdl_err *err)
+{
+    rdl_buf select = {0};
+    rdl_code rc = RDL_OK;
+    bool source = t->source != NULL;
+    if (!source) {
+        rc = rdl_cut_select(&r->cut, t, false, &select, err);
+        if (rc == RDL_OK)
+            rc = make_view(r, t->schema, t->name, "", &select, err);
+    }
+    if (rc == RDL_OK && t->kind == RDL_TABLE_STREAMING) {
+        rdl_buf_clear(&select);
+        rc = rdl_cut_select(&r->cut, t, true, &select, err);
+        if (rc == RDL_OK)
+            rc = make_view(r, t->schema, t->name, "$rows", &select, err);
+    }
+    bool rejects = !source || rdl_history_table(&r->history, t->full)->last_quarantined > 0;
+    if (rc == RDL_OK && rejects) {
+        rdl_buf_clear(&select);
+        rc = rdl_cut_select_quarantine(&r->cut, t, &select, err);
+        if (rc == RDL_OK)
+            rc = make_view(r, RDL_STR("quarantine"),
+                           rdl_str_of(rdl_root_quarantine_name(&r->arena, t)), "", &select, err);
+    }
+    rdl_buf_fini(&select);
+    return rdl_err_in(rc, err, "table %s", t->full.p);
+}
+
+static rdl_code load(rdl_reader *r, const rdl_reader_config *config, rdl_diags *diags, rdl_err *err)
+{
+    const char *dir = config->root != NULL ? config->root
+                                           : rdl_path_join(&r->arena, config->dir, ".raudal");
+    const rdl_duck_config duck = {.memory_bytes = config->memory_bytes,
+                                  .threads = config->threads};
+    RDL_TRY(rdl_duck_open(&duck, &r->duck, err));
+    RDL_TRY(rdl_conn_open(r->duck, &r->conn, err));
+    if (config->text != NULL)
+        RDL_TRY(rdl_pipeline_load_text(&r->arena, r->conn, config->dir,
+                                       rdl_str_of(config->text), &config->load, diags,
+                                       &r->pipeline, err));
+    else
+        RDL_TRY(rdl_pipeline_load(&r->arena, r->conn, config->dir, &config->load, diags,
+                                  &r->pipeline, err));
+    RDL_TRY(rdl_exec(r->conn,
+                     rdl_arena_strndup(&r->arena, r->pipeline->prelude_sql.p,
+                                       r->pipeline->prelude_sql.n),
+                     err));
+    rdl_root_paths(&r->arena, dir, &r->root);
+    rdl_history_init(&r->history, &r->arena);
+    RDL_TRY(read_journal(r, err));
+    rdl_cut_init(&r->cut, &r->arena, &r->root, r->pipeline, &r->history, r->uuid,
+                 r->history.epoch);
+    for (size_t i = 0; i < r->pipeline->table_count; i++)
+        RDL_TRY(define_table(r, r->pipeline->tables[i], err));
+    return RDL_OK;
+}
+
+rdl_code rdl_reader_open(const rdl_reader_config *config, rdl_diags *diags, rdl_reader **out,
+                         rdl_err *err)
+{
+    rdl_reader *r = calloc(1, sizeof *r); /* allow: the reader itself */
+    if (r == NULL)
+        return rdl_err_nomem(err);
+    rdl_arena_init(&r->arena, 0);
+    rdl_code rc = load(r, config, diags, err);
+    if (rc != RDL_OK) {
+        rdl_reader_close(r);
+        r = NULL;
+    }
+    *out = r;
+    return rc;
+}
+
+void rdl_reader_close(rdl_reader *r)
+{
+    if (r == NULL)
+        return;
+    rdl_conn_close(r->conn);
+    rdl_duck_close(r->duck);
+    rdl_arena_fini(&r->arena);
+    free(r); /* allow: as its calloc */
+}
+
+const rdl_pipeline *rdl_reader_pipeline(const rdl_reader *r)
+{
+    return r->pipeline;
+}
+
+rdl_conn *rdl_reader_conn(rdl_reader *r)
+{
+    return r->conn;
+}
+
+const char *rdl_reader_root(const rdl_reader *r)
+{
+    return r->root.dir;
+}
+
+const char *rdl_reader_root_uuid(const rdl_reader *r)
+{
+    return r->uuid;
+}
+
+const rdl_cut *rdl_reader_cut(const rdl_reader *r)
+{
+    return &r->cut;
+}
+
+/* ---- SQL ---- */
+
+static rdl_str first_word(const char *sql)
+{
+    for (;;) {
+        while (*sql == ' ' || *sql == '\t' || *sql == '\n' || *sql == '\r' || *sql == '(')
+            sql++;
+        if (sql[0] == '-' && sql[1] == '-')
+            sql += strcspn(sql, "\n");
+        else if (sql[0] == '/' && sql[1] == '*' && strstr(sql + 2, "*/") != NULL)
+            sql = strstr(sql + 2, "*/") + 2;
+        else
+            break;
+    }
+    size_t n = 0;
+    while ((sql[n] >= 'a' && sql[n] <= 'z') || (sql[n] >= 'A' && sql[n] <= 'Z'))
+        n++;
+    return (rdl_str){sql, n};
+}
+
+static rdl_code refuse_writes(const char *sql, rdl_err *err)
+{
+    static const char *const readers[] = {"select",    "with", "values",   "from", "describe",
+                                          "summarize", "show", "explain", "pivot", "table"};
+    rdl_str word = first_word(sql);
+    for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
+        if (rdl_str_eq_nocase(word, rdl_str_of(readers[i])))
+            return RDL_OK;
+    }
+    rdl_err_set(err, RDL_EUSAGE, 0, "cannot run \"%.*s\": raudal sql reads only", (int)word.n,
+                word.p);
+    return rdl_err_hint(err, "Write a SELECT; tables change through the pipeline's own text.");
+}
+
+/* DuckDB's COPY and the like could hide behind a semicolon: one statement, no more. */
+static rdl_code refuse_several(const char *sql, rdl_err *err)
+{
+    char quote = '\0';
+    for (const char *p = sql; *p != '\0'; p++) {
+        if (quote != '\0') {
+            quote = *p == quote ? '\0' : quote;
+        } else if (*p == '\'' || *p == '"') {
+            quote = *p;
+        } else if (p[0] == '-' && p[1] == '-') {
+            p += strcspn(p, "\n");
+            if (*p == '\0')
+                break;
+        } else if (*p == ';' && first_word(p + 1).n > 0) {
+            rdl_err_set(err, RDL_EUSAGE, 0, "cannot run more than one statement at a time");
+            err->col = (uint32_t)(p - sql) + 1;
+            return RDL_EUSAGE;
+        }
+    }
+    return RDL_OK;
+}
+
+rdl_code rdl_reader_query(rdl_reader *r, const char *sql, rdl_result **out, rdl_err *err)
+{
+    rdl_buf travelled = {0};
+    RDL_TRY(refuse_writes(sql, err));
+    RDL_TRY(refuse_several(sql, err));
+    rdl_code rc = rdl_travel_rewrite(&r->cut, r->conn, sql, &travelled, err);
+    if (rc == RDL_OK)
+        rc = rdl_query(r->conn, rdl_buf_str(&travelled), out, err);
+    rdl_buf_fini(&travelled);
+    if (rc == RDL_EIO)
+        err->flags |= RDL_ERR_RETRY;
+    return rc;
+}
+
+/* ---- status ---- */
+
+static rdl_code count(rdl_reader *r, rdl_str schema, rdl_str name, uint64_t *out, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    int64_t n = 0;
+    rdl_buf_puts(&sql, "SELECT count(*) FROM ");
+    put_name(&sql, schema, name, "");
+    rdl_code rc = rdl_query_i64(r->conn, rdl_buf_str(&sql), &n, err);
+    rdl_buf_fini(&sql);
+    *out = (uint64_t)n;
+    return rc;
+}
+
+static rdl_code table_status(rdl_reader *r, const rdl_table *t, rdl_table_status *out, rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(&r->history, t->full);
+    *out = (rdl_table_status){.table = t,
+                              .quarantined = h->quarantined_total,
+                              .last_epoch = h->last_changed,
+                              .lake_version = -1,
+                              .watermark_us = INT64_MIN,
+                              .ledger = h->ledger};
+    for (size_t i = 0; i < r->history.watermarks.n; i++) {
+        const rdl_watermark *w = r->history.watermarks.entries[i].value;
+        if (rdl_str_eq(w->table, t->full) && w->max_us > out->watermark_us)
+            out->watermark_us = w->max_us;
+    }
+    if (t->source != NULL) {
+        const rdl_snapshot_history *s = rdl_history_snapshot(&r->history, t->full);
+        out->rows = s != NULL ? s->rows : 0;
+        return RDL_OK;
+    }
+    const rdl_lake_snapshot *lake;
+    RDL_TRY(rdl_cut_lake(&r->cut, t, &lake, err));
+    out->lake_version = lake->version;
+    out->lake_epoch = lake->txn_version > 0 ? (uint64_t)lake->txn_version : 0;
+    return count(r, t->schema, t->name, &out->rows, err);
+}
+
+static void publication_status(rdl_reader *r, const rdl_publication *p, rdl_publication_status *out)
+{
+    rdl_err err;
+    rdl_sink *s = NULL;
+    const rdl_sink_ops *ops;
+    *out = (rdl_publication_status){.publication = p, .epoch = -1};
+    const rdl_sink_config config = {.url = rdl_arena_strndup(&r->arena, p->url.p, p->url.n),
+                                    .root_dir = r->root.dir,
+                                    .root_uuid = r->uuid,
+                                    .read_only = true};
+    const rdl_sink_table table = {.name = rdl_arena_strndup(&r->arena, p->name.p, p->name.n),
+                                  .columns = p->table->columns,
+                                  .key = p->key,
+                                  .descending = p->descending,
+                                  .key_count = p->key_count,
+                                  .partition_key_count = p->partition_key_count};
+    rdl_code rc = rdl_sink_find(p->url, &ops, &err);
+    if (rc == RDL_OK)
+        rc = ops->open(&config, &s, &err);
+    if (rc == RDL_OK)
+        rc = ops->prepare(s, &table, &out->epoch, &err);
+    if (rc != RDL_OK)
+        snprintf(out->problem, sizeof out->problem, "%.190s", err.msg);
+    if (s != NULL)
+        ops->close(s);
+}
+
+static void tree_bytes(rdl_arena *a, const char *dir, uint64_t *out)
+{
+    rdl_err ignored;
+    rdl_names names;
+    if (!rdl_fs_exists(dir) || rdl_fs_walk(a, dir, &names, &ignored) != RDL_OK)
+        return;
+    for (size_t i = 0; i < names.n; i++) {
+        rdl_stat st;
+        if (rdl_fs_stat(rdl_path_join(a, dir, names.v[i]), &st, &ignored) == RDL_OK && st.exists)
+            *out += st.size;
+    }
+}
+
+static void writer_status(rdl_reader *r, rdl_root_status *out)
+{
+    rdl_err err;
+    rdl_buf text = {0};
+    const char *lock = rdl_path_join(&r->arena, r->root.state, "LOCK");
+    if (rdl_fs_exists(lock) && rdl_fs_read(lock, 4096, &text, &err) == RDL_OK && text.n > 0) {
+        out->writer_alive = rdl_lock_held(lock);
+        snprintf(out->writer, sizeof out->writer, "%.190s", text.p);
+    }
+    rdl_buf_fini(&text);
+}
+
+rdl_code rdl_reader_status(rdl_reader *r, rdl_arena *a, rdl_root_status *out, rdl_err *err)
+{
+    *out = (rdl_root_status){.epoch = r->history.epoch,
+                             .last_seal_us = r->history.ts_us,
+                             .table_count = r->pipeline->table_count,
+                             .publication_count = r->pipeline->publication_count};
+    out->tables = RDL_NEWN(a, rdl_table_status, out->table_count + 1);
+    for (size_t i = 0; i < out->table_count; i++)
+        RDL_TRY(table_status(r, r->pipeline->tables[i], &out->tables[i], err));
+    out->publications = RDL_NEWN(a, rdl_publication_status, out->publication_count + 1);
+    for (size_t i = 0; i < out->publication_count; i++)
+        publication_status(r, r->pipeline->publications[i], &out->publications[i]);
+    tree_bytes(a, r->root.state, &out->state_bytes);
+    tree_bytes(a, r->root.lake, &out->lake_bytes);
+    writer_status(r, out);
+    return RDL_OK;
+}

@@ -1,0 +1,326 @@
+/*
+ * stream/run.c - the loops: once, for ever, one step.
+ *
+ * --once takes what is there when it starts planning, epoch by epoch, then recomputes views that
+ * wait, then brings lake and stores up and stops.  The continuous loop wakes by inotify or
+ * trigger_interval; a stop is honoured between epochs.
+ */
+#include <inttypes.h>
+#include <signal.h>
+
+#include "base/log.h"
+#include "stream/internal.h"
+
+/* ---- reporting ---- */
+
+static const char *const step_names[RDL_STEP_COUNT] = {
+    "plan", "decode", "judge, deduplicate", "views", "segments", "seal", "lake", "stores",
+};
+
+void rdl_engine_note_step(rdl_engine *e, rdl_step step, int64_t began_us, uint64_t rows,
+                          uint64_t bytes)
+{
+    rdl_step_time *t = &e->report.steps[step];
+    t->name = step_names[step];
+    t->count++;
+    t->rows += rows;
+    t->bytes += bytes;
+    t->seconds += (double)(rdl_monotonic_us() - began_us) / 1e6;
+    e->report.step_count = RDL_STEP_COUNT;
+}
+
+void rdl_engine_progress_at(rdl_engine *e, const rdl_work *w, const char *step)
+{
+    if (e->config.progress == NULL)
+        return;
+    const rdl_engine_progress p = {
+        .epoch = w != NULL ? w->epoch : e->history.epoch,
+        .step = step,
+        .rows_read = e->rows_read + (w != NULL ? w->rows : 0),
+        .seconds = (double)(rdl_monotonic_us() - e->began_us) / 1e6,
+    };
+    e->config.progress(e->config.progress_arg, &p);
+}
+
+void rdl_engine_warn(rdl_engine *e, const char *fmt, ...)
+{
+    char text[500];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    char **more = RDL_NEWN(&e->arena, char *, e->report.warning_count + 1);
+    if (e->report.warning_count > 0)
+        memcpy(more, e->report.warnings, e->report.warning_count * sizeof *more);
+    more[e->report.warning_count++] = rdl_arena_strdup(&e->arena, text);
+    e->report.warnings = more;
+}
+
+/* A share of late rows that DIVERT or DROP would have taken is worth a word. */
+static void warn_late(rdl_engine *e)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        double share = e->late_seen[i] > 0 ? e->late_behind[i] / e->late_seen[i] : 0;
+        if (share < 0.05 || !e->tables[i].reads_source)
+            continue;
+        const char *what = t->on_late == RDL_LATE_AMEND
+                               ? "AMEND keeps them, DIVERT or DROP would not"
+                           : t->on_late == RDL_LATE_DIVERT ? "they lie in quarantine"
+                                                           : "they were dropped";
+        rdl_engine_warn(e, "%s: %.0f %% of the rows are behind the watermark; %s", t->full.p,
+                        share * 100, what);
+    }
+}
+
+static void add_reports(rdl_engine *e, const rdl_work *w)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        rdl_table_report *to = &e->report.tables[i];
+        const rdl_table_report *from = &w->reports[i];
+        rdl_ledger_add(&to->ledger, &from->ledger);
+        to->rows_new += from->rows_new;
+        to->rows_old += from->rows_old;
+        for (size_t k = 0; k < e->pipeline->tables[i]->constraint_count; k++)
+            to->violations[k] += from->violations[k];
+        if (e->tables[i].reads_source)
+            rdl_ledger_add(&e->report.total, &from->ledger);
+    }
+    e->report.epochs++;
+    e->report.last_epoch = w->epoch;
+    e->report.bytes_read += w->bytes;
+    e->rows_read += w->rows;
+    if (w->rows > 0 && w->bytes > 0)
+        e->row_bytes = (double)w->bytes / (double)w->rows;
+}
+
+static void add_status(rdl_engine *e, const rdl_work *w, int64_t began_us)
+{
+    rdl_state_stats stats;
+    rdl_state_get_stats(e->state, &stats);
+    rdl_mutex_lock(&e->status_lock);
+    e->status.epoch = w->epoch;
+    e->status.epochs_sealed++;
+    e->status.last_seal_us = w->ts_us;
+    e->status.last_epoch_seconds = (double)(rdl_monotonic_us() - began_us) / 1e6;
+    e->status.state_bytes = stats.bytes_in_memory + stats.run_bytes;
+    e->status.memory_bytes = rdl_memory_resident();
+    e->status.total = e->report.total;
+    rdl_mutex_unlock(&e->status_lock);
+}
+
+void rdl_engine_get_status(rdl_engine *e, rdl_engine_status *out)
+{
+    rdl_mutex_lock(&e->status_lock);
+    *out = e->status;
+    rdl_mutex_unlock(&e->status_lock);
+}
+
+/* ---- one epoch ---- */
+
+static rdl_code one_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
+{
+    rdl_work w;
+    int64_t began = rdl_monotonic_us();
+    rdl_work_init(e, &w);
+    rdl_engine_progress_at(e, &w, "plan");
+    rdl_code rc = rdl_plan_next(e, &w, last, did, err);
+    if (rc == RDL_OK && *did)
+        rc = rdl_epoch_run(e, &w, err);
+    if (rc == RDL_OK && *did) {
+        add_reports(e, &w);
+        add_status(e, &w, began);
+        rdl_log(RDL_LOG_INFO, "epoch", "epoch_sealed", "epoch=%" PRIu64 " rows=%" PRIu64,
+                w.epoch, w.rows);
+    }
+    rdl_work_fini(e, &w);
+    return rc;
+}
+
+rdl_code rdl_engine_step(rdl_engine *e, bool *out_did, rdl_err *err)
+{
+    return one_epoch(e, true, out_did, err);
+}
+
+rdl_code rdl_engine_flush(rdl_engine *e, rdl_err *err)
+{
+    RDL_TRY(rdl_apply_lake(e, err));
+    RDL_TRY(rdl_apply_sinks(e, err));
+    return rdl_prune(e, false, err);
+}
+
+static void begin_run(rdl_engine *e)
+{
+    rdl_table_report *tables = e->report.tables;
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        memset(&tables[i].ledger, 0, sizeof tables[i].ledger);
+        tables[i].rows_new = tables[i].rows_old = 0;
+        memset(tables[i].violations, 0,
+               sizeof *tables[i].violations * e->pipeline->tables[i]->constraint_count);
+        e->late_behind[i] = e->late_seen[i] = 0;
+    }
+    e->report = (rdl_run_report){.tables = tables, .last_epoch = e->history.epoch};
+    e->rows_read = 0;
+    e->began_us = rdl_monotonic_us();
+}
+
+static void end_run(rdl_engine *e, rdl_run_report *out)
+{
+    warn_late(e);
+    e->report.stopped = e->stop != 0;
+    e->report.seconds = (double)(rdl_monotonic_us() - e->began_us) / 1e6;
+    *out = e->report;
+}
+
+static uint64_t pending_epochs(const rdl_engine *e)
+{
+    return e->history.epoch - e->history.pruned;
+}
+
+rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
+{
+    bool did = true;
+    begin_run(e);
+    while (did && !e->stop) {
+        RDL_TRY(one_epoch(e, true, &did, err));
+        if (did && pending_epochs(e) >= e->pending_max)
+            RDL_TRY(rdl_engine_flush(e, err));
+    }
+    RDL_TRY(rdl_apply_lake(e, err));
+    RDL_TRY(rdl_apply_sinks(e, err));
+    RDL_TRY(rdl_prune(e, e->report.epochs > 0, err));
+    end_run(e, out);
+    return RDL_OK;
+}
+
+/* ---- for ever ---- */
+
+static rdl_code watch_sources(rdl_engine *e, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_arena_init(&a, 0);
+    for (size_t i = 0; i < e->feed_count; i++) {
+        rdl_str url = e->feeds[i].table->source->url;
+        char *path = rdl_arena_strndup(&a, url.p, url.n);
+        if (rdl_str_starts(url, "file:"))
+            path += 5;
+        char *glob = strpbrk(path, "*?[");
+        if (glob != NULL) {
+            *glob = '\0';
+            char *slash = strrchr(path, '/');
+            path = slash != NULL ? (*slash = '\0', path) : rdl_arena_strdup(&a, ".");
+        }
+        path = rdl_path_join(&a, e->pipeline->dir, path);
+        rdl_stat st;
+        if (rdl_fs_stat(path, &st, err) == RDL_OK && st.exists)
+            (void)!rdl_watch_add(e->watch, st.is_dir ? path : rdl_path_dir(&a, path), err);
+    }
+    rdl_arena_fini(&a);
+    return RDL_OK;
+}
+
+/* Stores and lake that cannot be reached now are tried again; what is sealed stays sealed. */
+static rdl_code apply_what_is_due(rdl_engine *e, rdl_err *err)
+{
+    int64_t now = rdl_now_us(e->clock);
+    rdl_code rc = rdl_apply_sinks(e, err);
+    if (rc != RDL_OK) {
+        rdl_log_err(RDL_LOG_WARN, "sink", "apply_failed", err);
+        if (pending_epochs(e) >= e->pending_max)
+            return rc;
+    }
+    if (now - e->last_lake_us >= e->lake_interval_us || pending_epochs(e) >= e->pending_max) {
+        RDL_TRY(rdl_apply_lake(e, err));
+        RDL_TRY(rdl_prune(e, pending_epochs(e) >= e->pending_max, err));
+    }
+    return RDL_OK;
+}
+
+rdl_code rdl_engine_run(rdl_engine *e, rdl_run_report *out, rdl_err *err)
+{
+    begin_run(e);
+    RDL_TRY(watch_sources(e, err));
+    while (!e->stop) {
+        bool did = false;
+        int64_t began = rdl_monotonic_us();
+        RDL_TRY(one_epoch(e, false, &did, err));
+        RDL_TRY(apply_what_is_due(e, err));
+        int64_t spent = rdl_monotonic_us() - began, left = e->trigger_us - spent;
+        if (!e->stop && left > 0 && !did)
+            (void)rdl_watch_wait(e->watch, (int)(left / 1000) + 1);
+        else if (!e->stop && left > 0)
+            (void)rdl_watch_wait(e->watch, (int)(left / 1000) + 1);
+    }
+    RDL_TRY(rdl_engine_flush(e, err));
+    end_run(e, out);
+    return RDL_OK;
+}
+
+void rdl_engine_stop(rdl_engine *e)
+{
+    e->stop = 1;
+    rdl_watch_wake(e->watch);
+}
+
+const rdl_pipeline *rdl_engine_pipeline(const rdl_engine *e)
+{
+    return e->pipeline;
+}
+
+/* ---- recomputing and refilling ---- */
+
+/* A table is asked for when it is named, or when something it reads is. */
+static void mark_refresh(rdl_engine *e, const rdl_table *const *tables, size_t n, bool *out)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        out[i] = n == 0 && t->kind == RDL_TABLE_VIEW;
+        for (size_t j = 0; j < n; j++)
+            out[i] |= tables[j] == t;
+        for (size_t j = 0; j < t->input_count; j++)
+            out[i] |= out[t->inputs[j].table->index] && t->kind == RDL_TABLE_VIEW;
+    }
+}
+
+rdl_code rdl_engine_refresh(rdl_engine *e, const rdl_table *const *tables, size_t n,
+                            uint64_t *out_changed_rows, rdl_err *err)
+{
+    rdl_work w;
+    int64_t now = rdl_now_us(e->clock);
+    for (size_t i = 0; i < n; i++) {
+        if (tables[i]->kind != RDL_TABLE_VIEW) {
+            rdl_err_set(err, RDL_EUSAGE, 0, "cannot refresh \"%s\": it is no materialized view",
+                        tables[i]->full.p);
+            return rdl_err_hint(err, "Streaming tables keep what they judged; read the sources "
+                                     "again into a fresh root with raudal backfill.");
+        }
+    }
+    rdl_work_init(e, &w);
+    w.ts_us = now > e->history.ts_us ? now : e->history.ts_us + 1;
+    w.refresh = RDL_NEWN(&w.arena, bool, e->pipeline->table_count + 1);
+    w.refresh_deferred = n == 0;
+    mark_refresh(e, tables, n, w.refresh);
+    rdl_code rc = rdl_epoch_run(e, &w, err);
+    *out_changed_rows = 0;
+    for (size_t i = 0; rc == RDL_OK && i < e->pipeline->table_count; i++)
+        *out_changed_rows += w.reports[i].rows_new + w.reports[i].rows_old;
+    rdl_work_fini(e, &w);
+    return rc == RDL_OK ? rdl_engine_flush(e, err) : rc;
+}
+
+rdl_code rdl_engine_republish(rdl_engine *e, const rdl_table *const *tables, size_t n, rdl_err *err)
+{
+    for (size_t i = 0; i < e->destination_count; i++) {
+        rdl_destination *d = &e->destinations[i];
+        bool wanted = n == 0;
+        for (size_t j = 0; j < n; j++)
+            wanted |= tables[j] == d->publication->table;
+        if (!wanted || !rdl_history_table(&e->history, d->publication->table->full)->exists)
+            continue;
+        rdl_code rc = rdl_apply_whole(e, d, err);
+        if (rc != RDL_OK)
+            return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",
+                              d->publication->table->full.p);
+    }
+    return RDL_OK;
+}
