@@ -242,7 +242,7 @@ def session():
             .config("spark.ui.showConsoleProgress", "false")
             .config("spark.driver.memory", "2g")
             .config("spark.driver.host", "127.0.0.1")
-            .config("spark.driver.extraJavaOptions", "-XX:+UseParallelGC -XX:TieredStopAtLevel=1")
+            .config("spark.driver.extraJavaOptions", "-XX:+UseParallelGC")
             .getOrCreate())
 
 
