@@ -114,6 +114,8 @@ static rdl_table *fx_input(fixture *f, rdl_table_kind kind, const char *full, co
     fx_exec(f, rdl_arena_printf(a, "CREATE TABLE %s (%s)", name, columns));
     OK(rdl_describe(f->conn, a, rdl_arena_printf(a, "SELECT * FROM %s", name), &t->columns,
                     &fx_err));
+    if (kind == RDL_TABLE_SOURCE)
+        fx_exec(f, rdl_arena_printf(a, "CREATE OR REPLACE TABLE %s (%s%s)", name, columns, more));
     fx_exec(f, rdl_arena_printf(a, "CREATE TABLE e.\"all:%s\" (%s%s)", full, columns, more));
     fx_exec(f, rdl_arena_printf(a, "CREATE TABLE e.\"new:%s\" (%s%s%s)", full, columns, more,
                                 events ? ", _event_ts TIMESTAMPTZ" : ""));

@@ -219,6 +219,339 @@ static void grouped_views_equal_their_batch_text(void **state)
     }
 }
 
+/* -- changes: rows that come and go -------------------------------------------------------------- */
+
+/* Random pairs of a view: some rows of e."all:" leave, some come. */
+static void feed_changes(fixture *f, const char *full, int epoch, int rows)
+{
+    rdl_arena *a = &f->arena;
+    fx_exec(f, rdl_arena_printf(
+                   a,
+                   "DELETE FROM e.\"new:%s\"; DELETE FROM e.\"old:%s\"; "
+                   "INSERT INTO e.\"new:%s\" SELECT * EXCLUDE (i) FROM (%s); "
+                   "INSERT INTO e.\"old:%s\" SELECT * FROM e.\"all:%s\" WHERE "
+                   "hash(rdl_key(ts, org, cost, qty)) %% 3 = %d",
+                   full, full, full, random_rows(f, epoch, rows), full, full, epoch % 3));
+    fx_exec(f, rdl_arena_printf(a,
+                                "CREATE OR REPLACE TABLE kept AS (SELECT * FROM e.\"all:%s\" "
+                                "EXCEPT ALL SELECT * FROM e.\"old:%s\") UNION ALL SELECT * FROM "
+                                "e.\"new:%s\"; DELETE FROM e.\"all:%s\"; INSERT INTO "
+                                "e.\"all:%s\" FROM kept",
+                                full, full, full, full, full));
+}
+
+static rdl_table *change_view(fixture *f, const char *name, const char *body)
+{
+    static const char *const inputs[] = {"gold.usage"};
+    rdl_table *t = fx_table(f, RDL_TABLE_VIEW, name, body, inputs, 1);
+    fx_plan(f, t);
+    return t;
+}
+
+static void rows_that_go_are_taken_back_to_the_bit(void **state)
+{
+    fixture *f = *state;
+    fx_input(f, RDL_TABLE_VIEW, "gold.usage", USAGE_COLUMNS);
+    rdl_table *t = change_view(
+        f, "gold.sums",
+        "SELECT org, service, sum(cost) AS c, avg(cost) AS a, stddev(cost) AS s, sum(qty) AS q, "
+        "count(ok) AS k, sum(price) FILTER (WHERE ok) AS p FROM gold.usage GROUP BY ALL");
+    check_mode(t, RDL_MAINTAIN_INCREMENTAL);
+    assert_true(t->view_plan->may_subtract);
+    keyed k = {.plan = t->view_plan};
+    for (int e = 1; e < 8; e++) {
+        feed_changes(f, "gold.usage", e, e * 13 % 60);
+        keyed_merge(f, &k, t->view_plan->partial_new_sql.p, 1);
+        keyed_merge(f, &k, t->view_plan->partial_old_sql.p, -1);
+        keyed_publish(f, &k, t);
+        fx_same(f, "taken back", t->view_plan->final_sql.p, t->view_plan->batch_sql.p);
+    }
+    keyed_free(&k);
+}
+
+static void extremes_over_rows_that_go_are_recomputed_by_group(void **state)
+{
+    fixture *f = *state;
+    fx_input(f, RDL_TABLE_VIEW, "gold.usage", USAGE_COLUMNS);
+    rdl_table *t = change_view(f, "gold.top",
+                               "SELECT org, max(cost) AS c, first(service) AS s, arg_max(qty, ts) "
+                               "AS q FROM gold.usage GROUP BY org");
+    check_mode(t, RDL_MAINTAIN_GROUPS);
+    fx_exec(f, rdl_arena_printf(&f->arena, "CREATE TABLE e.\"all:gold.top\" AS FROM (%s)",
+                                t->view_plan->batch_sql.p));
+    for (int e = 1; e < 8; e++) {
+        feed_changes(f, "gold.usage", e, e * 17 % 50);
+        apply_groups(f, t);
+        fx_same(f, "groups", "FROM e.\"all:gold.top\"", t->view_plan->batch_sql.p);
+    }
+}
+
+static void appended_views_map_old_rows_and_new_rows(void **state)
+{
+    fixture *f = *state;
+    static const char *const inputs[] = {"gold.usage", "gold.orgs"};
+    fx_input(f, RDL_TABLE_VIEW, "gold.usage", USAGE_COLUMNS);
+    fx_input(f, RDL_TABLE_VIEW, "gold.orgs", "org TEXT, plan TEXT");
+    fx_exec(f, "INSERT INTO e.\"all:gold.orgs\" VALUES ('o1', 'p'), ('o1', 'q'), ('o2', 'p')");
+    rdl_table *t = fx_table(
+        f, RDL_TABLE_VIEW, "gold.rows",
+        "SELECT u.*, o.plan, cost * 2 AS twice, t.x FROM gold.usage AS u LEFT JOIN gold.orgs AS o "
+        "ON o.org = u.org, unnest(u.tags) AS t(x) WHERE qty IS NOT NULL",
+        inputs, 2);
+    fx_plan(f, t);
+    check_mode(t, RDL_MAINTAIN_APPEND);
+    assert_int_equal(t->view_plan->needs_all_count, 1);
+    fx_exec(f, rdl_arena_printf(&f->arena, "CREATE TABLE e.\"all:gold.rows\" AS FROM (%s)",
+                                t->view_plan->batch_sql.p));
+    for (int e = 1; e < 6; e++) {
+        feed_changes(f, "gold.usage", e, e * 17 % 50);
+        fx_exec(f, rdl_arena_printf(&f->arena,
+                                    "CREATE OR REPLACE TABLE e.\"all:gold.rows\" AS (FROM "
+                                    "e.\"all:gold.rows\" EXCEPT ALL (%s)) UNION ALL (%s)",
+                                    t->view_plan->row_old_sql.p, t->view_plan->row_new_sql.p));
+        fx_same(f, "rows", "FROM e.\"all:gold.rows\"", t->view_plan->batch_sql.p);
+    }
+}
+
+/* -- the batch text against the body as DuckDB runs it --------------------------------------------- */
+
+static void batch_texts_answer_the_body(void **state)
+{
+    static const char *const bodies[] = {
+        "SELECT org, day, sum(qty) AS q, sum(price) AS p, count(*) AS n, min(ts) AS t, "
+        "round(avg(cost) FILTER (WHERE abs(cost) < 1e6), 6) AS a, "
+        "round(stddev(qty), 6) AS s, arg_min(day, ts) AS d FROM silver.usage GROUP BY ALL "
+        "HAVING count(*) > 2",
+        "SELECT DISTINCT org, service FROM silver.usage ORDER BY 1",
+        "WITH a AS (SELECT org, sum(qty) AS q FROM silver.usage GROUP BY org) SELECT x.org, x.q, "
+        "y.q AS z FROM a AS x JOIN a AS y ON x.org = y.org",
+        "SELECT org, qty FROM silver.usage UNION SELECT service, \"order\" FROM silver.usage",
+        "SELECT *, rank() OVER (PARTITION BY org ORDER BY ts) AS r FROM silver.usage",
+        "SELECT u.org, u.qty FROM silver.usage AS u WHERE u.qty = (SELECT max(qty) FROM "
+        "silver.usage AS v WHERE v.org = u.org)",
+        "SELECT median(qty) AS m, count(DISTINCT org) AS d FROM silver.usage",
+        "SELECT org, qty FROM silver.usage ORDER BY ts, org, qty LIMIT 5",
+    };
+    fixture *f = *state;
+    usage_stream(f);
+    feed_stream(f, 1, 400);
+    fx_exec(f, "INSERT INTO silver.usage SELECT COLUMNS(c -> c NOT LIKE '\\_%' ESCAPE '\\') FROM "
+               "e.\"all:silver.usage\"");
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        rdl_table *t = stream_view(f, rdl_arena_printf(&f->arena, "gold.b%zu", i), bodies[i]);
+        fx_same(f, "batch", t->view_plan->batch_sql.p, bodies[i]);
+        if (i >= 6 || i == 2 || i == 3 || i == 5)
+            check_mode(t, RDL_MAINTAIN_FULL);
+        assert_true(t->view_plan->reason.n > 0);
+        f->n--;
+    }
+}
+
+/* -- constraints -------------------------------------------------------------------------------------- */
+
+static void constraints_impute_in_order_then_judge(void **state)
+{
+    static const char *const inputs[] = {"+silver.usage"};
+    fixture *f = *state;
+    usage_stream(f);
+    rdl_table *t = fx_table(f, RDL_TABLE_VIEW, "gold.checked",
+                            "SELECT org, sum(qty) AS q, count(*) AS n FROM silver.usage GROUP BY org",
+                            inputs, 1);
+    rdl_impute first = {.column = 1, .expr = RDL_STR("-1")};
+    rdl_impute second[] = {{.column = 1, .expr = RDL_STR("q - 1")}, {.column = 2, .expr = RDL_STR("q")}};
+    rdl_constraint c[] = {
+        {.name = RDL_STR("big"), .action = RDL_VIOLATION_QUARANTINE, .expr = RDL_STR("n < 30")},
+        {.name = RDL_STR("q"), .action = RDL_VIOLATION_IMPUTE, .expr = RDL_STR("q IS NOT NULL"),
+         .imputes = &first, .impute_count = 1},
+        {.name = RDL_STR("p"), .action = RDL_VIOLATION_IMPUTE, .expr = RDL_STR("checked.q >= 0"),
+         .imputes = second, .impute_count = 2},
+        {.name = RDL_STR("u"), .action = RDL_VIOLATION_KEEP, .unique = (size_t[]){0}, .unique_count = 1},
+    };
+    t->constraints = c;
+    t->constraint_count = 4;
+    fx_plan(f, t);
+    fx_exec(f, "CREATE TABLE e.\"unchecked:gold.checked\" (org TEXT, q DECIMAL(38,0), n BIGINT); "
+               "INSERT INTO e.\"unchecked:gold.checked\" VALUES ('a', 5, 3), ('b', NULL, 4), "
+               "('c', -7, 99), (NULL, 1, NULL)");
+    fx_same(f, "checked", t->view_plan->checked_sql.p,
+            "SELECT * FROM (VALUES ('a', CAST(5 AS DECIMAL(38,0)), CAST(3 AS BIGINT), FALSE, FALSE, "
+            "FALSE, FALSE), ('b', -2, -1, FALSE, TRUE, TRUE, FALSE), ('c', -8, -7, FALSE, FALSE, "
+            "TRUE, FALSE), (NULL, 1, NULL, FALSE, FALSE, FALSE, FALSE)) AS v");
+    feed_stream(f, 1, 300);
+    assert_int_equal(fx_count(f, rdl_arena_printf(&f->arena, "SELECT count(*) FROM (%s) WHERE n >= 30",
+                                                  t->view_plan->batch_sql.p)),
+                     0);
+}
+
+/* -- streaming tables ------------------------------------------------------------------------------- */
+
+static rdl_table *stream_table(fixture *f, const char *name, const char *body,
+                               const char *const *inputs, size_t n)
+{
+    rdl_table *t = fx_table(f, RDL_TABLE_STREAMING, name, body, inputs, n);
+    fx_plan(f, t);
+    return t;
+}
+
+static void check_identity(fixture *f, const rdl_table *t)
+{
+    const char *sql = t->stream_plan->body_sql.p;
+    assert_int_equal(fx_count(f, rdl_arena_printf(&f->arena,
+                                                  "SELECT count(*) - count(DISTINCT (_epoch, "
+                                                  "_source_partition, _source_offset, _ordinal)) "
+                                                  "FROM (%s)",
+                                                  sql)),
+                     0);
+    fx_exec(f, rdl_arena_printf(&f->arena, "CREATE OR REPLACE TABLE once AS FROM (%s)", sql));
+    fx_exec(f, "CREATE OR REPLACE TABLE kept AS FROM e.\"new:silver.usage\" ORDER BY hash(ts); "
+               "DELETE FROM e.\"new:silver.usage\"; INSERT INTO e.\"new:silver.usage\" FROM kept");
+    fx_same(f, "identity", "FROM once", sql);
+    assert_int_equal(fx_count(f, "SELECT count(*) FROM once ANTI JOIN e.\"new:silver.usage\" AS u "
+                                 "USING (_epoch, _source_partition, _source_offset, _event_ts)"),
+                     0);
+}
+
+static void streaming_tables_keep_identity_through_joins_and_lists(void **state)
+{
+    static const char *const inputs[] = {"+silver.usage", "silver.orgs", "gold.plans"};
+    static const struct {
+        const char *body;
+        bool fans, filters;
+    } cases[] = {
+        {"SELECT *, CAST(ts AS DATE) AS d FROM silver.usage", false, false},
+        {"SELECT * REPLACE (qty + 1 AS qty) FROM silver.usage WHERE ok", false,
+         true},
+        {"SELECT u.*, o.plan FROM silver.usage AS u LEFT JOIN silver.orgs AS o ON o.org = u.org",
+         true, false},
+        {"SELECT u.*, p.price AS pp FROM silver.orgs AS o RIGHT JOIN silver.usage AS u USING (org) LEFT "
+         "JOIN gold.plans AS p ON p.plan = o.plan",
+         true, false},
+        {"SELECT u.*, p.price AS pp FROM silver.usage AS u JOIN gold.plans AS p ON p.plan = u.service",
+         false, true},
+        {"SELECT org, t.tag FROM silver.usage, unnest(tags) AS t(tag)", true, true},
+        {"SELECT org, unnest(tags) AS tag FROM silver.usage", true, true},
+        {"WITH x AS (SELECT *, cost * 2 AS c2 FROM silver.usage WHERE qty > 0) SELECT org, c2 FROM x AS "
+         "y WHERE c2 > 1",
+         false, true},
+        {"SELECT org, qty FROM silver.usage UNION ALL SELECT service, \"order\" FROM silver.usage", true,
+         false},
+        {"SELECT a.o FROM (SELECT org AS o, s.z FROM silver.usage, LATERAL (SELECT upper(org) AS z) AS s) "
+         "AS a",
+         false, false},
+        {"SELECT silver.usage.org AS org FROM silver.usage SEMI JOIN silver.orgs USING (org)", false,
+         true},
+    };
+    fixture *f = *state;
+    usage_stream(f);
+    fx_input(f, RDL_TABLE_SNAPSHOT, "silver.orgs", "org TEXT, plan TEXT");
+    rdl_table *plans = fx_input(f, RDL_TABLE_VIEW, "gold.plans", "plan TEXT, price DOUBLE");
+    plans->primary_key = (size_t[]){0};
+    plans->primary_key_count = 1;
+    fx_exec(f, "INSERT INTO e.\"all:silver.orgs\" VALUES ('o1', 's1'), ('o1', 's2'), ('o1', 's2'), ('o2', "
+               "NULL); INSERT INTO e.\"all:gold.plans\" VALUES ('s1', 1.5), ('s2', 2)");
+    feed_stream(f, 1, 200);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rdl_table *t = stream_table(f, rdl_arena_printf(&f->arena, "silver.t%zu", i), cases[i].body,
+                                    inputs, 3);
+        assert_int_equal(f->diags.errors, 0);
+        check_identity(f, t);
+        assert_int_equal(t->stream_plan->may_fan_out, cases[i].fans);
+        assert_int_equal(t->stream_plan->may_filter, cases[i].filters);
+        f->n--;
+    }
+}
+
+static void system_columns_of_a_source_are_seen_when_named(void **state)
+{
+    static const char *const inputs[] = {"+events"};
+    fixture *f = *state;
+    fx_input(f, RDL_TABLE_SOURCE, "events", "id TEXT, \"timestamp\" TIMESTAMPTZ, v BIGINT");
+    fx_exec(f, "INSERT INTO e.\"new:events\" VALUES ('a', now(), 1, 'f1', 0, 7, 0, now(), 3, NULL, "
+               "now()), (NULL, NULL, 2, 'f2', 0, 8, 0, now(), 3, '{}', NULL)");
+    rdl_table *t = stream_table(f, "bronze.events",
+                                "SELECT events.id AS id, CAST(events.\"timestamp\" AS DATE) AS d, "
+                                "main.events._source_file AS source_file, _ingest_ts AS ingest_ts, "
+                                "x.* FROM main.events, LATERAL (SELECT v + 1 AS w) AS x",
+                                inputs, 1);
+    rdl_constraint c[] = {
+        {.name = RDL_STR("id"), .action = RDL_VIOLATION_QUARANTINE, .expr = RDL_STR("id IS NOT NULL")},
+        {.name = RDL_STR("w"), .action = RDL_VIOLATION_DROP_ROW, .expr = RDL_STR("w < 3")},
+    };
+    t->constraints = c;
+    t->constraint_count = 2;
+    fx_plan(f, t);
+    assert_int_equal(f->diags.errors, 0);
+    fx_same(f, "judged",
+            rdl_arena_printf(&f->arena, "SELECT id, source_file, w, _source_offset, _c0, _c1 FROM (%s)",
+                             t->stream_plan->body_sql.p),
+            "SELECT * FROM (VALUES ('a', 'f1', CAST(2 AS BIGINT), CAST(7 AS BIGINT), FALSE, FALSE), "
+            "(NULL, 'f2', 3, 8, TRUE, TRUE)) AS v");
+}
+
+static void declared_hops_are_told_from_other_copies(void **state)
+{
+    static const char *const inputs[] = {"+silver.usage"};
+    static const struct {
+        const char *body;
+        bool fans, hop;
+    } cases[] = {
+        {"SELECT org, w.hop_start AS s FROM (SELECT org, unnest(hop_windows(ts, 2)) AS w FROM "
+         "silver.usage)",
+         true, true},
+        {"SELECT org, unnest(hop_windows(ts, 2)) AS w FROM silver.usage", true, true},
+        {"SELECT org, w.hop_start AS s, t.x FROM (SELECT org, tags, unnest(hop_windows(ts, 2)) AS w "
+         "FROM silver.usage) AS u, unnest(u.tags) AS t(x)",
+         true, false},
+    };
+    fixture *f = *state;
+    usage_stream(f);
+    fx_exec(f, "CREATE MACRO hop_windows(ts, n) AS list_transform(range(n), i -> {'hop_start': "
+               "time_bucket(INTERVAL 30 MINUTES, ts) - to_minutes(30 * i)})");
+    feed_stream(f, 1, 60);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rdl_table *t = stream_table(f, "silver.hops", cases[i].body, inputs, 1);
+        assert_int_equal(t->stream_plan->may_fan_out, cases[i].fans);
+        assert_int_equal(t->stream_plan->declared_hop, cases[i].hop);
+        check_identity(f, t);
+        f->n--;
+    }
+}
+
+static void bodies_that_fold_rows_are_refused_with_a_place(void **state)
+{
+    static const char *const inputs[] = {"+silver.usage", "+silver.other"};
+    static const struct {
+        const char *body, *word, *said;
+    } cases[] = {
+        {"SELECT DISTINCT org FROM silver.usage", "DISTINCT", "DISTINCT"},
+        {"SELECT org FROM silver.usage ORDER BY org", "ORDER BY", "ORDER BY"},
+        {"SELECT org FROM silver.usage LIMIT 3", "LIMIT", "LIMIT"},
+        {"SELECT org, count(*) AS n FROM silver.usage GROUP BY org", "GROUP BY", "GROUP BY"},
+        {"SELECT sum(qty) AS n FROM silver.usage", "sum", "sum"},
+        {"SELECT org, lag(qty) OVER (ORDER BY ts) AS n FROM silver.usage", "OVER", "window"},
+        {"SELECT org FROM silver.usage UNION SELECT service FROM silver.usage", "UNION", "UNION"},
+        {"SELECT u.org FROM silver.usage AS u JOIN silver.other AS o USING (org)", "JOIN", "AS OF"},
+        {"SELECT u.org FROM silver.usage AS u FULL JOIN (VALUES ('x')) AS o(org) USING (org)", "JOIN",
+         "join"},
+        {"SELECT 1 AS x", "SELECT", "names none"},
+    };
+    fixture *f = *state;
+    usage_stream(f);
+    fx_input(f, RDL_TABLE_STREAMING, "silver.other", "org TEXT");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rdl_table *t = stream_table(f, "silver.bad", cases[i].body, inputs, 2);
+        assert_null(t->stream_plan);
+        assert_int_equal(f->diags.errors, i + 1);
+        const rdl_diag *d = &f->diags.list.v[i];
+        if (strstr(d->msg, cases[i].said) == NULL ||
+            strncmp(d->pos.file->text.p + d->pos.at, cases[i].word, strlen(cases[i].word)) != 0) {
+            print_error("%s\n%s\n", cases[i].body, d->msg);
+            fail();
+        }
+        f->n--;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +559,15 @@ int main(void)
                                         fx_teardown),
         cmocka_unit_test_setup_teardown(grouped_views_equal_their_batch_text, fx_setup,
                                         fx_teardown),
+        cmocka_unit_test_setup_teardown(rows_that_go_are_taken_back_to_the_bit, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(extremes_over_rows_that_go_are_recomputed_by_group, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(appended_views_map_old_rows_and_new_rows, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(batch_texts_answer_the_body, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(constraints_impute_in_order_then_judge, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(streaming_tables_keep_identity_through_joins_and_lists, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(bodies_that_fold_rows_are_refused_with_a_place, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(system_columns_of_a_source_are_seen_when_named, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(declared_hops_are_told_from_other_copies, fx_setup, fx_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
