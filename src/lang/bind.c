@@ -203,7 +203,7 @@ bool rdl_bind_finish(rdl_binder *b, rdl_table *t)
     fingerprint(t);
     t->index = b->tables.n;
     size_t errors = b->diags->errors;
-    if (t->source == NULL) {
+    if (t->source == NULL && t->cdc_snapshot == NULL) {
         rdl_err err = {0};
         rdl_code rc = rdl_plan_table(b->arena, b->conn, b->pipeline, t, b->diags, &err);
         if (rc != RDL_OK && b->diags->errors == errors)

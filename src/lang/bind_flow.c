@@ -39,7 +39,13 @@ static bool contains(const size_t *list, size_t n, size_t x)
     return false;
 }
 
-/* The input's table, or a view over one whole state as a table of its own kind. */
+/* Of a whole state STREAM means its changes, so the word is free there. */
+static bool appends_only(const rdl_table *t)
+{
+    return t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_STREAMING;
+}
+
+/* What the flow reads. */
 static rdl_table *flow_input(rdl_binder *b, const rdl_symbol *s)
 {
     const rdl_ast_flow *f = &s->stmt->u.flow;
@@ -52,15 +58,11 @@ static rdl_table *flow_input(rdl_binder *b, const rdl_symbol *s)
                        (int)in->full.n, in->full.p);
         return NULL;
     }
-    bool appends =
-        in->table->kind == RDL_TABLE_SOURCE || in->table->kind == RDL_TABLE_STREAMING;
-    if (f->stream != appends) {
-        rdl_bind_error(b, f->input.pos,
-                       appends ? "Write STREAM before its name."
-                               : "Drop the word STREAM: the flow compares its versions.",
-                       "\"%.*s\" is %s", (int)in->full.n, in->full.p,
-                       appends ? "append-only and can only be read as a stream"
-                               : "not append-only");
+    bool appends = appends_only(in->table);
+    if (appends && !f->stream) {
+        rdl_bind_error(b, f->input.pos, "Write STREAM before its name.",
+                       "\"%.*s\" is append-only and can only be read as a stream",
+                       (int)in->full.n, in->full.p);
         return NULL;
     }
     if (!appends && f->delete_when.text.n > 0) {
@@ -69,7 +71,7 @@ static rdl_table *flow_input(rdl_binder *b, const rdl_symbol *s)
                        "needs a stream", (int)in->full.n, in->full.p);
         return NULL;
     }
-    if (f->stream && f->sequence.text.n == 0) {
+    if (appends && f->sequence.text.n == 0) {
         rdl_bind_error(b, s->stmt->name.pos, "Add SEQUENCE BY with the column of the change's time.",
                        "a flow from a stream needs SEQUENCE BY");
         return NULL;
@@ -109,7 +111,7 @@ static bool changes_body(rdl_binder *b, rdl_symbol *s, rdl_table *in, rdl_buf *s
     return true;
 }
 
-static bool add_constraint(rdl_binder *b, rdl_table *t)
+static void add_constraint(rdl_binder *b, rdl_table *t)
 {
     t->constraints = RDL_NEWN(b->arena, rdl_constraint, 1);
     t->constraint_count = 1;
@@ -119,7 +121,6 @@ static bool add_constraint(rdl_binder *b, rdl_table *t)
         .action = RDL_VIOLATION_QUARANTINE,
         .expr = RDL_STR("(_cdc_sequence IS NOT NULL)"),
     };
-    return true;
 }
 
 bool rdl_bind_changes(rdl_binder *b, rdl_symbol *s)
@@ -146,7 +147,7 @@ bool rdl_bind_changes(rdl_binder *b, rdl_symbol *s)
     t->body_text = (rdl_str){rdl_arena_strndup(b->arena, sql.p, sql.n), sql.n};
     rdl_buf_fini(&sql);
     rdl_body body = {.b = b, .kind = RDL_BODY_STREAMING, .owner = s, .pos = f->input.pos,
-                     .synthetic = true, .streams = &at, .stream_count = f->stream ? 1 : 0};
+                     .synthetic = true, .streams = &at, .stream_count = appends_only(in) ? 1 : 0};
     json_t *query = NULL;
     if (!rdl_body_parse(&body, t->body_text.p, &query) || !rdl_body_resolve(&body, query) ||
         !rdl_body_describe(&body, &query, &t->columns) || !rdl_bind_body_text(b, t, query))
@@ -156,13 +157,14 @@ bool rdl_bind_changes(rdl_binder *b, rdl_symbol *s)
     t->column_comments = RDL_NEWN(b->arena, rdl_str, t->columns.n);
     for (size_t i = 0; i < in->columns.n; i++)
         t->column_comments[i] = in->column_comments[i];
-    if (!f->stream) {
+    if (!appends_only(in)) {
         t->cdc_snapshot = in;
     } else {
         t->cdc_keys = NULL;
         t->cdc_key_count = 0;
+        add_constraint(b, t);
     }
-    return rdl_bind_scratch(b, t) && add_constraint(b, t) && rdl_bind_finish(b, t);
+    return rdl_bind_scratch(b, t) && rdl_bind_finish(b, t);
 }
 
 /* Columns of the input that a selection names; all when it is not given. */

@@ -156,7 +156,8 @@ struct rdl_table {
      * The change history of a flow (internal): set when the flow reads a whole state, a snapshot
      * or a view.  The epoch then makes e."new:<t>" itself by comparing two versions of
      * cdc_snapshot by cdc_keys (column indexes, the same in both): new and changed rows with
-     * _cdc_delete false, keys that are gone with their last row and _cdc_delete true.
+     * _cdc_delete false, keys that are gone with their last row and _cdc_delete true.  Such a
+     * table has no stream_plan: its body only says where the columns come from.
      */
     rdl_table *cdc_snapshot;
     size_t *cdc_keys;
