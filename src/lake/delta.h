@@ -14,8 +14,8 @@
  *                                          that needs no engine; one that does not check out
  *                                          is passed over.  Other readers ignore it.
  *
- * Our commits carry in commitInfo the hash of every byte after the first line, so that a bit
- * that flipped on disk is found when the log is read (L5).
+ * Our commits carry in commitInfo, as its last member raudalXxh64, a hash of every other byte
+ * of the file, so that a bit that flipped on disk is found when the log is read (L5).
  */
 #ifndef RDL_LAKE_DELTA_H
 #define RDL_LAKE_DELTA_H
@@ -101,6 +101,9 @@ RDL_MUST rdl_code rdl_delta_list(rdl_arena *a, const char *dir, rdl_delta_listin
                                  rdl_err *err);
 char *rdl_delta_commit_path(rdl_arena *a, const char *dir, int64_t version);
 const rdl_delta_txn *rdl_delta_txn_of(const rdl_delta_state *s, const char *app_id);
+
+/* The hash that a commit carries: head is its first line up to the hash's name. */
+void rdl_delta_commit_hash(rdl_str head, rdl_str body, char out[17]);
 
 /* delta_write.c */
 typedef struct rdl_delta_change {

@@ -333,19 +333,28 @@ static bool take_line(rdl_str *rest, rdl_str *line)
     return true;
 }
 
-/* Our own commits say what their other lines hash to. */
+void rdl_delta_commit_hash(rdl_str head, rdl_str body, char out[17])
+{
+    rdl_buf text = {0};
+    rdl_buf_put(&text, head.p, head.n);
+    rdl_buf_printf(&text, "%016" PRIx64, rdl_hash64(body.p, body.n));
+    snprintf(out, 17, "%016" PRIx64, rdl_hash64(text.p, text.n));
+    rdl_buf_fini(&text);
+}
+
 static rdl_code check_hash(rdl_str all, const char *where, rdl_err *err)
 {
-    static const char mark[] = "\"raudalXxh64\":\"";
+    static const char mark[] = ",\"raudalXxh64\":\"";
     const char *end = memchr(all.p, '\n', all.n);
     if (end == NULL)
         return RDL_OK;
     const size_t first = (size_t)(end - all.p);
     const char *at = memmem(all.p, first, mark, sizeof mark - 1);
-    if (at == NULL || strncmp(all.p, "{\"commitInfo\":", 14) != 0)
+    if (at == NULL)
         return RDL_OK;
     char hash[17];
-    snprintf(hash, sizeof hash, "%016" PRIx64, rdl_hash64(end + 1, all.n - first - 1));
+    rdl_delta_commit_hash((rdl_str){all.p, (size_t)(at - all.p)},
+                          (rdl_str){end + 1, all.n - first - 1}, hash);
     at += sizeof mark - 1;
     if (first - (size_t)(at - all.p) < 16 || memcmp(at, hash, 16) != 0)
         return unreadable(err, where, "its bytes are not the ones that were written");

@@ -3,7 +3,7 @@
  *
  * A commit is one file:
  *
- *   {"commitInfo":{...,"raudalXxh64":"<hash of all that follows>"}}
+ *   {"commitInfo":{...,"raudalXxh64":"<hash of all other bytes>"}}
  *   {"protocol":...}  {"metaData":...}   at version 0, and when columns were added
  *   {"txn":...}  {"remove":...}*  {"add":...}*
  *
@@ -210,8 +210,9 @@ static void put_info(rdl_buf *out, const rdl_delta_change *c, const rdl_delta_st
     put_text(out, "engineInfo", "Raudal/" RAUDAL_VERSION);
     rdl_buf_putc(out, ',');
     put_text(out, "txnId", uuid);
-    rdl_buf_printf(out, ",\"raudalXxh64\":\"%016" PRIx64 "\"}}\n",
-                   rdl_hash64(rdl_buf_str(body), body->n));
+    char hash[17];
+    rdl_delta_commit_hash((rdl_str){out->p, out->n}, (rdl_str){rdl_buf_str(body), body->n}, hash);
+    rdl_buf_printf(out, ",\"raudalXxh64\":\"%s\"}}\n", hash);
 }
 
 /* The bytes of the commit after state s; versions never go back in time. */

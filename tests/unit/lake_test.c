@@ -467,8 +467,10 @@ static void a_damaged_log_is_never_read_as_if_it_were_whole(void **state)
     rdl_buf whole = {0};
     OK(rdl_fs_read(path, 0, &whole, &w->err));
     rdl_lake_snapshot s;
-    const size_t first = (size_t)((char *)memchr(whole.p, '\n', whole.n) - whole.p);
-    for (size_t at = first; at < whole.n; at += 7) { /* every byte after commitInfo counts */
+    const char *mark = strstr(whole.p, ",\"raudalXxh64\"");
+    for (size_t at = 0; at < whole.n; at += 5) {
+        if (whole.p + at >= mark && whole.p + at < mark + 15)
+            continue; /* the hash's own name */
         flip(w, path, at, SIZE_MAX);
         FAILS(RDL_EDATA, rdl_lake_load(&w->arena, w->table, ROOT, -1, &s, &w->err));
         assert_non_null(strstr(w->err.msg, path));
