@@ -1,20 +1,21 @@
 /*
- * base/exact_sum.c - exact sums: windows of limbs, canonical bytes, one rounding at the end.
+ * base/exact_sum.c - exact sums: windows of limbs, canonical bytes, one rounding at the
+ * end.
  *
  * ENCODING
  *
  *   byte 0        flags: 1 the sum is negative, 2 values that are not finite follow
  *   24 bytes      with flag 2: how many NaN, +inf, -inf, int64 little-endian each
  *   1 byte        index of the lowest limb (unit 2^(32 * index - 1088))
- *   4 bytes each  limbs of the magnitude, little-endian, lowest first; the first and the last
- *                 are not zero.  A zero sum ends before the index.
+ *   4 bytes each  limbs of the magnitude, little-endian, lowest first; the first and the
+ * last are not zero.  A zero sum ends before the index.
  *
  * INVARIANTS
  *
- *   E1  No slot exceeds adds * 2^32 in magnitude and adds stays below 2^31, so that slots do
- *       not overflow; a carry pass brings every slot but the highest into 0 .. 2^32 - 1.
- *   E2  Equal values have equal encodings: the magnitude's limbs are unique and trimmed.
- *   E3  Rounding happens once, in round_big, from all bits.
+ *   E1  No slot exceeds adds * 2^32 in magnitude and adds stays below 2^31, so that slots
+ * do not overflow; a carry pass brings every slot but the highest into 0 .. 2^32 - 1. E2
+ * Equal values have equal encodings: the magnitude's limbs are unique and trimmed. E3
+ * Rounding happens once, in round_big, from all bits.
  *
  * E1 to E3 are checked by tests/unit/exact_sum_test.c against exact rational arithmetic.
  */
@@ -27,9 +28,9 @@
 __extension__ typedef unsigned __int128 u128;
 
 enum {
-    UNIT_BITS = 1088,  /* limb 0 counts 2^-1088 */
-    BIG_LIMBS = 148,   /* n * squares * 2^1088 - sum^2, and room to divide */
-    DIVIDE_LIMBS = 4,  /* limbs added below before dividing by a 63-bit number, twice */
+    UNIT_BITS = 1088, /* limb 0 counts 2^-1088 */
+    BIG_LIMBS = 148,  /* n * squares * 2^1088 - sum^2, and room to divide */
+    DIVIDE_LIMBS = 4, /* limbs added below before dividing by a 63-bit number, twice */
     FLAG_NEGATIVE = 1,
     FLAG_SPECIAL = 2,
     SPECIAL_BYTES = 24,
@@ -273,8 +274,8 @@ static bool big_any_below(const big *b, int64_t at)
 }
 
 /*
- * The double nearest to b * 2^exponent, half to even; sticky: something below b is not zero.
- * b has at least 55 bits, or sticky is false.
+ * The double nearest to b * 2^exponent, half to even; sticky: something below b is not
+ * zero. b has at least 55 bits, or sticky is false.
  */
 static double round_big(const big *b, int64_t exponent, bool sticky)
 {
@@ -406,7 +407,8 @@ double rdl_exact_mean(rdl_exact_sum *s, int64_t n)
  * (n * squares - sum^2) / (n * n), or / (n * (n - 1)), in integers.  In limbs of the unit
  * 2^-2176 the square of the sum stands at twice its index, and squares at index + 34.
  */
-double rdl_exact_variance(rdl_exact_sum *sum, rdl_exact_sum *squares, int64_t n, bool sample)
+double
+rdl_exact_variance(rdl_exact_sum *sum, rdl_exact_sum *squares, int64_t n, bool sample)
 {
     double special;
     big s, q, s2;

@@ -46,8 +46,8 @@ static void appender_free(rdl_appender *ap)
     free(ap); /* allow: freed by its owner */
 }
 
-rdl_code rdl_appender_open(rdl_conn *c, const char *schema, const char *table,
-                           rdl_appender **out, rdl_err *err)
+rdl_code rdl_appender_open(
+    rdl_conn *c, const char *schema, const char *table, rdl_appender **out, rdl_err *err)
 {
     rdl_schema columns;
     rdl_code rc = RDL_OK;

@@ -13,20 +13,24 @@
 
 #include "duck/functions.h"
 
-static rdl_code set_option(duckdb_config cf, const char *name, const char *value, rdl_err *err)
+static rdl_code
+set_option(duckdb_config cf, const char *name, const char *value, rdl_err *err)
 {
     if (duckdb_set_config(cf, name, value) == DuckDBSuccess)
         return RDL_OK;
-    return rdl_err_set(err, RDL_EUSAGE, 0, "could not set DuckDB's option \"%s\" to \"%s\"", name,
-                       value);
+    return rdl_err_set(err, RDL_EUSAGE, 0, "could not set DuckDB's option \"%s\" to \"%s\"",
+                       name, value);
 }
 
 static rdl_code configure(const rdl_duck_config *config, duckdb_config cf, rdl_err *err)
 {
     static const char *const fixed[][2] = {
-        {"autoinstall_known_extensions", "false"}, {"autoload_known_extensions", "false"},
-        {"allow_community_extensions", "false"},   {"allow_persistent_secrets", "false"},
-        {"preserve_insertion_order", "false"},     {"default_null_order", "nulls_last"},
+        {"autoinstall_known_extensions", "false"},
+        {"autoload_known_extensions", "false"},
+        {"allow_community_extensions", "false"},
+        {"allow_persistent_secrets", "false"},
+        {"preserve_insertion_order", "false"},
+        {"default_null_order", "nulls_last"},
         {"errors_as_json", "true"},
     };
     char number[32];
@@ -41,10 +45,12 @@ static rdl_code configure(const rdl_duck_config *config, duckdb_config cf, rdl_e
         snprintf(number, sizeof number, "%u", config->threads);
         RDL_TRY(set_option(cf, "threads", number, err));
     }
-    return set_option(cf, "temp_directory", config->temp_dir != NULL ? config->temp_dir : "", err);
+    return set_option(cf, "temp_directory",
+                      config->temp_dir != NULL ? config->temp_dir : "", err);
 }
 
-static rdl_code open_database(const rdl_duck_config *config, duckdb_database *out, rdl_err *err)
+static rdl_code
+open_database(const rdl_duck_config *config, duckdb_database *out, rdl_err *err)
 {
     duckdb_config cf = NULL;
     char *why = NULL;
@@ -173,7 +179,8 @@ void rdl_conn_scan_failed(rdl_duck *d, uint64_t conn_id, const rdl_err *err)
     rdl_mutex_unlock(&d->lock);
 }
 
-rdl_code rdl_conn_error(rdl_conn *c, rdl_err *err, const char *text, duckdb_error_type fallback)
+rdl_code
+rdl_conn_error(rdl_conn *c, rdl_err *err, const char *text, duckdb_error_type fallback)
 {
     bool scan = false;
     rdl_mutex_lock(&c->duck->lock);
@@ -199,7 +206,8 @@ static uint64_t rows_changed(duckdb_result *r)
         return 0;
     duckdb_data_chunk chunk = duckdb_fetch_chunk(*r);
     if (chunk != NULL && duckdb_data_chunk_get_size(chunk) != 0)
-        changed = *(uint64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0));
+        changed =
+            *(uint64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0));
     duckdb_destroy_data_chunk(&chunk);
     return changed;
 }

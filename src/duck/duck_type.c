@@ -2,8 +2,8 @@
  * duck/duck_type.c - DuckDB's types as ours and back.
  *
  * Integers of every width up to 32 bits signed become INTEGER, UINTEGER becomes BIGINT,
- * UBIGINT DECIMAL(20,0), HUGEINT and UHUGEINT DECIMAL(38,0), FLOAT DOUBLE, and all TIMESTAMPs
- * become TIMESTAMPTZ.  A bare NULL has type INTEGER, as in CREATE TABLE AS.
+ * UBIGINT DECIMAL(20,0), HUGEINT and UHUGEINT DECIMAL(38,0), FLOAT DOUBLE, and all
+ * TIMESTAMPs become TIMESTAMPTZ.  A bare NULL has type INTEGER, as in CREATE TABLE AS.
  */
 #include "duck/handles.h"
 
@@ -41,8 +41,9 @@ rdl_code rdl_type_refuse(rdl_str column, const char *bad, rdl_err *err)
 {
     rdl_err_set(err, RDL_ESCHEMA, 0, "column \"%.*s\" cannot be of type %s", (int)column.n,
                 column.p, bad);
-    return rdl_err_hint(err, "CAST it to one of BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL, TEXT, "
-                             "BLOB, DATE, TIMESTAMPTZ, JSON, or a list, map or struct of these.");
+    return rdl_err_hint(
+        err, "CAST it to one of BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL, TEXT, "
+             "BLOB, DATE, TIMESTAMPTZ, JSON, or a list, map or struct of these.");
 }
 
 static bool is_json(duckdb_logical_type t)
@@ -53,8 +54,11 @@ static bool is_json(duckdb_logical_type t)
     return json;
 }
 
-static bool list_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type **out,
-                           rdl_widen *w, const char **bad)
+static bool list_from_duck(rdl_arena *a,
+                           duckdb_logical_type t,
+                           const rdl_type **out,
+                           rdl_widen *w,
+                           const char **bad)
 {
     const rdl_type *element = NULL;
     duckdb_logical_type child = duckdb_list_type_child_type(t);
@@ -68,8 +72,11 @@ static bool list_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type *
     return ok;
 }
 
-static bool map_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type **out,
-                          rdl_widen *w, const char **bad)
+static bool map_from_duck(rdl_arena *a,
+                          duckdb_logical_type t,
+                          const rdl_type **out,
+                          rdl_widen *w,
+                          const char **bad)
 {
     const rdl_type *key = NULL, *value = NULL;
     duckdb_logical_type k = duckdb_map_type_key_type(t), v = duckdb_map_type_value_type(t);
@@ -85,8 +92,11 @@ static bool map_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type **
     return ok;
 }
 
-static bool struct_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type **out,
-                             rdl_widen *w, const char **bad)
+static bool struct_from_duck(rdl_arena *a,
+                             duckdb_logical_type t,
+                             const rdl_type **out,
+                             rdl_widen *w,
+                             const char **bad)
 {
     size_t n = duckdb_struct_type_child_count(t);
     rdl_str *names = RDL_NEWN(a, rdl_str, n);
@@ -162,7 +172,10 @@ static rdl_type_kind scalar_kind(duckdb_type id, bool *out_exact)
     }
 }
 
-bool rdl_type_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type **out, rdl_widen *w,
+bool rdl_type_from_duck(rdl_arena *a,
+                        duckdb_logical_type t,
+                        const rdl_type **out,
+                        rdl_widen *w,
                         const char **bad)
 {
     duckdb_type id = duckdb_get_type_id(t);
@@ -240,10 +253,14 @@ static duckdb_logical_type nested_to_duck(const rdl_type *t)
 duckdb_logical_type rdl_type_to_duck(const rdl_type *t)
 {
     static const duckdb_type ids[] = {
-        [RDL_TYPE_BOOLEAN] = DUCKDB_TYPE_BOOLEAN, [RDL_TYPE_INTEGER] = DUCKDB_TYPE_INTEGER,
-        [RDL_TYPE_BIGINT] = DUCKDB_TYPE_BIGINT,   [RDL_TYPE_DOUBLE] = DUCKDB_TYPE_DOUBLE,
-        [RDL_TYPE_TEXT] = DUCKDB_TYPE_VARCHAR,    [RDL_TYPE_BLOB] = DUCKDB_TYPE_BLOB,
-        [RDL_TYPE_DATE] = DUCKDB_TYPE_DATE,       [RDL_TYPE_TIMESTAMPTZ] = DUCKDB_TYPE_TIMESTAMP_TZ,
+        [RDL_TYPE_BOOLEAN] = DUCKDB_TYPE_BOOLEAN,
+        [RDL_TYPE_INTEGER] = DUCKDB_TYPE_INTEGER,
+        [RDL_TYPE_BIGINT] = DUCKDB_TYPE_BIGINT,
+        [RDL_TYPE_DOUBLE] = DUCKDB_TYPE_DOUBLE,
+        [RDL_TYPE_TEXT] = DUCKDB_TYPE_VARCHAR,
+        [RDL_TYPE_BLOB] = DUCKDB_TYPE_BLOB,
+        [RDL_TYPE_DATE] = DUCKDB_TYPE_DATE,
+        [RDL_TYPE_TIMESTAMPTZ] = DUCKDB_TYPE_TIMESTAMP_TZ,
         [RDL_TYPE_JSON] = DUCKDB_TYPE_VARCHAR,
     };
     switch (t->kind) {

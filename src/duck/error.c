@@ -1,7 +1,8 @@
 /*
  * duck/error.c - DuckDB's errors as ours.
  *
- * With errors_as_json a failure's text is one JSON object, sometimes behind "Parser Error: ":
+ * With errors_as_json a failure's text is one JSON object, sometimes behind "Parser Error:
+ * ":
  *   {"exception_type":"Binder","exception_message":"...","position":"7","candidates":"a,b",
  *    "error_subtype":"COLUMN_NOT_FOUND","name":"idd"}
  * Every value is a string and all but the first two may be missing.  Wording as of 1.5.6;
@@ -66,8 +67,14 @@ static rdl_code code_of(const char *type, duckdb_error_type fallback)
 static size_t message_end(const char *m)
 {
     static const char *const tails[] = {
-        "\n\nLINE ",         "\nLINE ",       "LINE 1:",         "\nDid you mean",
-        "\nCandidate",       "\n\tCandidate", "\n\nStack Trace", "\nCandidate bindings",
+        "\n\nLINE ",
+        "\nLINE ",
+        "LINE 1:",
+        "\nDid you mean",
+        "\nCandidate",
+        "\n\tCandidate",
+        "\n\nStack Trace",
+        "\nCandidate bindings",
         "\n\nInstall it first",
     };
     size_t end = strlen(m);
@@ -81,7 +88,8 @@ static size_t message_end(const char *m)
     return end;
 }
 
-/* Our form of a message: lower case at the start unless it is a name in capitals, one line. */
+/* Our form of a message: lower case at the start unless it is a name in capitals, one line.
+ */
 static void put_message(rdl_buf *out, const char *m)
 {
     size_t end = message_end(m);
@@ -117,8 +125,8 @@ static rdl_str last_part(rdl_str s)
     return s;
 }
 
-static void hint_candidates(rdl_err *err, const char *candidates, const char *name,
-                            bool overloads)
+static void
+hint_candidates(rdl_err *err, const char *candidates, const char *name, bool overloads)
 {
     if (overloads) {
         rdl_buf list = {0};

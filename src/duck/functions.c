@@ -1,10 +1,10 @@
 /*
  * duck/functions.c - our functions inside DuckDB.
  *
- * Aggregates keep an rdl_exact_sum inline in DuckDB's state, which DuckDB may move by memcpy
- * and frees through our destructor.  rdl_var_* and rdl_square_state keep a second sum, of the
- * squares.  rdl_sum and rdl_sum_value (and their like) end in the same value_of, so that the
- * aggregate and the route through merged states give the same bits.
+ * Aggregates keep an rdl_exact_sum inline in DuckDB's state, which DuckDB may move by
+ * memcpy and frees through our destructor.  rdl_var_* and rdl_square_state keep a second
+ * sum, of the squares.  rdl_sum and rdl_sum_value (and their like) end in the same
+ * value_of, so that the aggregate and the route through merged states give the same bits.
  */
 #include "duck/functions.h"
 
@@ -42,7 +42,9 @@ static const aggregate aggregates[] = {
     {"rdl_square_state", KIND_SQUARE_STATE, false, true},
 };
 
-enum { AGGREGATES = sizeof aggregates / sizeof *aggregates };
+enum {
+    AGGREGATES = sizeof aggregates / sizeof *aggregates
+};
 
 /* Aggregates of one sum have no squares: their state ends before it. */
 typedef struct state {
@@ -52,8 +54,8 @@ typedef struct state {
 } state;
 
 /* The value, for aggregates and for merged states alike; false: NULL. */
-static bool value_of(kind k, rdl_exact_sum *sum, rdl_exact_sum *squares, int64_t count,
-                     double *out)
+static bool
+value_of(kind k, rdl_exact_sum *sum, rdl_exact_sum *squares, int64_t count, double *out)
 {
     bool sample = k == KIND_VAR_SAMP || k == KIND_STDDEV_SAMP;
     if (count <= 0 || (sample && count < 2))
@@ -109,8 +111,12 @@ static size_t same_state_run(duckdb_aggregate_state *states, size_t from, size_t
     return to;
 }
 
-static void add_rows(const aggregate *a, state *s, const double *x, const uint64_t *validity,
-                     size_t from, size_t to)
+static void add_rows(const aggregate *a,
+                     state *s,
+                     const double *x,
+                     const uint64_t *validity,
+                     size_t from,
+                     size_t to)
 {
     for (size_t i = from; i < to; i++) {
         if (validity != NULL && (validity[i >> 6] >> (i & 63) & 1) == 0)
@@ -123,7 +129,8 @@ static void add_rows(const aggregate *a, state *s, const double *x, const uint64
     }
 }
 
-static void agg_update(duckdb_function_info info, duckdb_data_chunk input,
+static void agg_update(duckdb_function_info info,
+                       duckdb_data_chunk input,
                        duckdb_aggregate_state *states)
 {
     const aggregate *a = aggregate_of(info);
@@ -137,8 +144,10 @@ static void agg_update(duckdb_function_info info, duckdb_data_chunk input,
     }
 }
 
-static void agg_combine(duckdb_function_info info, duckdb_aggregate_state *source,
-                        duckdb_aggregate_state *target, idx_t n)
+static void agg_combine(duckdb_function_info info,
+                        duckdb_aggregate_state *source,
+                        duckdb_aggregate_state *target,
+                        idx_t n)
 {
     const aggregate *a = aggregate_of(info);
     for (idx_t i = 0; i < n; i++) {
@@ -168,8 +177,11 @@ static void finalize_bytes(state *s, duckdb_vector result, idx_t row)
     duckdb_vector_assign_string_element_len(result, row, (const char *)bytes, n);
 }
 
-static void agg_finalize(duckdb_function_info info, duckdb_aggregate_state *source,
-                         duckdb_vector result, idx_t n, idx_t offset)
+static void agg_finalize(duckdb_function_info info,
+                         duckdb_aggregate_state *source,
+                         duckdb_vector result,
+                         idx_t n,
+                         idx_t offset)
 {
     const aggregate *a = aggregate_of(info);
     bool bytes = a->kind == KIND_SUM_STATE || a->kind == KIND_SQUARE_STATE;
@@ -246,8 +258,8 @@ static bool kind_named(rdl_str name, kind *out)
 }
 
 /* One row of rdl_sum_value (1 column), rdl_avg_value (2), rdl_var_value (4). */
-static const char *state_value(const column *in, size_t columns, size_t row, bool *out_null,
-                               double *out)
+static const char *
+state_value(const column *in, size_t columns, size_t row, bool *out_null, double *out)
 {
     rdl_exact_sum sum, squares;
     kind k = columns == 1 ? KIND_SUM : KIND_AVG;
@@ -282,7 +294,8 @@ static const char *state_value(const column *in, size_t columns, size_t row, boo
     return why;
 }
 
-static void value_fn(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+static void
+value_fn(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
     size_t columns = duckdb_data_chunk_get_column_count(input);
     size_t rows = duckdb_data_chunk_get_size(input);
@@ -304,8 +317,8 @@ static void value_fn(duckdb_function_info info, duckdb_data_chunk input, duckdb_
 
 /* ---- keys ---- */
 
-static const char *bind_key_columns(rdl_arena *a, duckdb_data_chunk input, rdl_vector *v,
-                                    size_t columns)
+static const char *
+bind_key_columns(rdl_arena *a, duckdb_data_chunk input, rdl_vector *v, size_t columns)
 {
     size_t rows = duckdb_data_chunk_get_size(input);
     for (size_t i = 0; i < columns; i++) {
@@ -407,7 +420,8 @@ rdl_code rdl_functions_register(rdl_conn *c, rdl_err *err)
 {
     for (size_t i = 0; i < AGGREGATES; i++)
         if (!register_aggregate(c->handle, &aggregates[i]))
-            return rdl_err_set(err, RDL_EBUG, 0, "could not register %s", aggregates[i].name);
+            return rdl_err_set(err, RDL_EBUG, 0, "could not register %s",
+                               aggregates[i].name);
     for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++)
         if (!register_scalar(c->handle, &scalars[i]))
             return rdl_err_set(err, RDL_EBUG, 0, "could not register %s", scalars[i].name);

@@ -7,8 +7,8 @@
  *   function    a chunk: views are bound to the projected vectors, then next fills them
  *
  * An entry is counted: dropping a name while a query still runs takes the name away and
- * leaves the entry to the query.  A failing scan leaves its rdl_err with the connection whose
- * statement reads it (rdl_conn_scan_failed), and DuckDB only its text.
+ * leaves the entry to the query.  A failing scan leaves its rdl_err with the connection
+ * whose statement reads it (rdl_conn_scan_failed), and DuckDB only its text.
  */
 #include "duck/handles.h"
 
@@ -59,7 +59,8 @@ static void entry_release(rdl_scan_entry *e)
 
 /* Deep copy: the caller's schema need not outlive the registration.  Types may be shared
  * constants or the caller's; they are made ours by printing and reading them. */
-static rdl_code copy_schema(rdl_arena *a, const rdl_schema *from, rdl_schema *out, rdl_err *err)
+static rdl_code
+copy_schema(rdl_arena *a, const rdl_schema *from, rdl_schema *out, rdl_err *err)
 {
     rdl_buf text = {0};
     rdl_code rc = RDL_OK;
@@ -83,8 +84,12 @@ static rdl_scan_entry **find_entry(rdl_duck *d, const char *name)
     return at;
 }
 
-rdl_code rdl_scan_register(rdl_duck *d, const char *name, const rdl_schema *schema,
-                           const rdl_scan_ops *ops, void *scan, rdl_err *err)
+rdl_code rdl_scan_register(rdl_duck *d,
+                           const char *name,
+                           const rdl_schema *schema,
+                           const rdl_scan_ops *ops,
+                           void *scan,
+                           rdl_err *err)
 {
     rdl_scan_entry *e = calloc(1, sizeof *e); /* allow: freed by entry_release */
     if (e == NULL)
@@ -224,7 +229,8 @@ static void scan_init_fn(duckdb_init_info info)
         if (at < columns)
             s->wanted[at] = true;
     }
-    duckdb_init_set_max_threads(info, b->entry->ops.threads_max > 0 ? b->entry->ops.threads_max : 1);
+    duckdb_init_set_max_threads(
+        info, b->entry->ops.threads_max > 0 ? b->entry->ops.threads_max : 1);
     duckdb_init_set_init_data(info, s, init_free);
 }
 
@@ -273,7 +279,8 @@ static void scan_fn(duckdb_function_info info, duckdb_data_chunk output)
     l->chunk.handle = output;
     for (size_t i = 0; i < s->n; i++)
         if (s->from[i] != SIZE_MAX)
-            rdl_vector_bind(&l->chunk.v[s->from[i]], duckdb_data_chunk_get_vector(output, i));
+            rdl_vector_bind(&l->chunk.v[s->from[i]],
+                            duckdb_data_chunk_get_vector(output, i));
     if (!l->done && e->ops.next(e->scan, l->local, s->wanted, &l->chunk, &err) != RDL_OK) {
         rdl_conn_scan_failed(l->bind->duck, l->bind->conn_id, &err);
         duckdb_function_set_error(info, err.msg);

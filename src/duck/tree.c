@@ -2,16 +2,20 @@
  * duck/tree.c - SELECT text to DuckDB's JSON tree and back.
  *
  * json_serialize_sql answers {"error":false,"statements":[...]}, or for text that does not
- * parse {"error":true,"error_type":"parser","error_message":"...","position":"10"}: that is a
- * result, not a failure of the query, and is turned into one here.
+ * parse {"error":true,"error_type":"parser","error_message":"...","position":"10"}: that is
+ * a result, not a failure of the query, and is turned into one here.
  */
 #include "duck/handles.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 
-static rdl_code call_with_text(rdl_conn *c, rdl_arena *a, const char *function, const char *text,
-                               char **out, rdl_err *err)
+static rdl_code call_with_text(rdl_conn *c,
+                               rdl_arena *a,
+                               const char *function,
+                               const char *text,
+                               char **out,
+                               rdl_err *err)
 {
     rdl_buf sql = {0};
     rdl_buf_printf(&sql, "SELECT %s(", function);
@@ -32,9 +36,10 @@ static rdl_code answer_error(const json_t *doc, rdl_err *err)
 {
     const char *message = json_string_value(json_object_get(doc, "error_message"));
     const char *position = json_string_value(json_object_get(doc, "position"));
-    json_t *same = json_pack("{s:s, s:s, s:s}", "exception_type", "Parser", "exception_message",
-                             message != NULL ? message : "the text is not a SELECT", "position",
-                             position != NULL ? position : "");
+    json_t *same =
+        json_pack("{s:s, s:s, s:s}", "exception_type", "Parser", "exception_message",
+                  message != NULL ? message : "the text is not a SELECT", "position",
+                  position != NULL ? position : "");
     char *text = same != NULL ? json_dumps(same, JSON_COMPACT) : NULL;
     rdl_code rc = rdl_duck_error(err, text, DUCKDB_ERROR_PARSER);
     free(text); /* allow: from jansson */
@@ -42,8 +47,8 @@ static rdl_code answer_error(const json_t *doc, rdl_err *err)
     return rc;
 }
 
-rdl_code rdl_sql_to_tree(rdl_conn *c, rdl_arena *a, const char *select, char **out_json,
-                         rdl_err *err)
+rdl_code rdl_sql_to_tree(
+    rdl_conn *c, rdl_arena *a, const char *select, char **out_json, rdl_err *err)
 {
     char *answer = NULL;
     rdl_code rc = RDL_OK;
@@ -58,8 +63,8 @@ rdl_code rdl_sql_to_tree(rdl_conn *c, rdl_arena *a, const char *select, char **o
     return RDL_OK;
 }
 
-rdl_code rdl_tree_to_sql(rdl_conn *c, rdl_arena *a, const char *json, char **out_select,
-                         rdl_err *err)
+rdl_code rdl_tree_to_sql(
+    rdl_conn *c, rdl_arena *a, const char *json, char **out_select, rdl_err *err)
 {
     return call_with_text(c, a, "json_deserialize_sql", json, out_select, err);
 }

@@ -109,8 +109,8 @@ static rdl_i128 ten_to(unsigned n)
     for (size_t i = 0; i < rows; i++)                                                      \
     ((to *)out)[i] = (to)((const from_type *)in)[i]
 
-static bool widen_hugeints(const rdl_vector *v, const void *in, rdl_i128 *out, size_t rows,
-                           bool is_unsigned)
+static bool widen_hugeints(
+    const rdl_vector *v, const void *in, rdl_i128 *out, size_t rows, bool is_unsigned)
 {
     rdl_i128 bound = ten_to(38);
     for (size_t i = 0; i < rows; i++) {
@@ -123,8 +123,8 @@ static bool widen_hugeints(const rdl_vector *v, const void *in, rdl_i128 *out, s
     return true;
 }
 
-static bool widen_times(const rdl_vector *v, const int64_t *in, int64_t *out, size_t rows,
-                        int64_t factor)
+static bool widen_times(
+    const rdl_vector *v, const int64_t *in, int64_t *out, size_t rows, int64_t factor)
 {
     for (size_t i = 0; i < rows; i++)
         if (rdl_vector_valid(v, i) && !scale_time(in[i], factor, &out[i]))
@@ -132,8 +132,8 @@ static bool widen_times(const rdl_vector *v, const int64_t *in, int64_t *out, si
     return true;
 }
 
-static bool widen_scalars(const rdl_vector *v, duckdb_type from, const void *in, void *out,
-                          size_t rows)
+static bool
+widen_scalars(const rdl_vector *v, duckdb_type from, const void *in, void *out, size_t rows)
 {
     switch (from) {
     case DUCKDB_TYPE_TINYINT:
@@ -170,8 +170,8 @@ static bool widen_scalars(const rdl_vector *v, duckdb_type from, const void *in,
     }
 }
 
-bool rdl_vector_bind_widened(rdl_arena *a, rdl_vector *v, const rdl_widen *w,
-                             duckdb_vector handle, size_t rows)
+bool rdl_vector_bind_widened(
+    rdl_arena *a, rdl_vector *v, const rdl_widen *w, duckdb_vector handle, size_t rows)
 {
     if (w->exact) {
         rdl_vector_bind(v, handle);
@@ -188,8 +188,8 @@ bool rdl_vector_bind_widened(rdl_arena *a, rdl_vector *v, const rdl_widen *w,
     if (v->type->kind != RDL_TYPE_STRUCT)
         rows = duckdb_list_vector_get_size(handle);
     for (size_t i = 0; i < v->child_count; i++)
-        if (!rdl_vector_bind_widened(a, &v->children[i], &w->children[i], child_handle(v, i),
-                                     rows))
+        if (!rdl_vector_bind_widened(a, &v->children[i], &w->children[i],
+                                     child_handle(v, i), rows))
             return false;
     return true;
 }

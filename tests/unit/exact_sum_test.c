@@ -56,7 +56,9 @@ static void shuffle(uint64_t *seed, double *v, size_t n)
     }
 }
 
-enum { VALUES_MAX = 2000 };
+enum {
+    VALUES_MAX = 2000
+};
 
 static const struct reference {
     uint64_t seed;
@@ -77,7 +79,9 @@ static const struct reference {
     {8, 0, 0, 50, 0x0007991a569c9460, 0x000026e6ed409254, 0, 0},
 };
 
-enum { REFERENCES = sizeof references / sizeof *references };
+enum {
+    REFERENCES = sizeof references / sizeof *references
+};
 
 static void sums_means_and_variances_round_once(void **state)
 {
@@ -197,7 +201,8 @@ static double sum_of(const double *v, size_t n)
 }
 
 #define SUM(...)                                                                           \
-    sum_of((const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
+    sum_of((const double[]){__VA_ARGS__},                                                  \
+           sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
 
 static void ties_go_to_even_and_any_rest_breaks_them(void **state)
 {
@@ -266,8 +271,9 @@ static void equal_values_have_no_variance(void **state)
 static void carries_pass_whatever_the_number_of_values(void **state)
 {
     (void)state;
-    const double starts[] = {1.7976931348623157e308, -1.7976931348623157e308, 3.7, -3.7, 5e-324,
-                             0x1.fffffffffffffp31};
+    const double starts[] = {
+        1.7976931348623157e308, -1.7976931348623157e308, 3.7, -3.7, 5e-324,
+        0x1.fffffffffffffp31};
     for (size_t v = 0; v < sizeof starts / sizeof *starts; v++) {
         rdl_exact_sum s, copy;
         uint8_t bytes[RDL_EXACT_BYTES_MAX];
@@ -345,18 +351,18 @@ static void bytes_that_are_not_canonical_are_refused(void **state)
         uint8_t p[40];
         size_t n;
     } bad[] = {
-        {{0}, 0},                                  /* nothing */
-        {{4}, 1},                                  /* a flag that is none */
-        {{1}, 1},                                  /* minus zero */
-        {{0, 34}, 2},                              /* an index without limbs */
-        {{0, 34, 1, 0, 0}, 5},                     /* part of a limb */
-        {{0, 34, 0, 0, 0, 0}, 6},                  /* a zero limb */
-        {{0, 34, 1, 0, 0, 0, 0, 0, 0, 0}, 10},     /* a zero limb on top */
-        {{0, 34, 0, 0, 0, 0, 1, 0, 0, 0}, 10},     /* a zero limb below */
-        {{0, 68, 1, 0, 0, 0}, 6},                  /* beyond the highest */
-        {{0, 67, 1, 0, 0, 0, 1, 0, 0, 0}, 10},     /* likewise */
-        {{2, 0, 0, 0}, 4},                         /* counts cut short */
-        {{2}, 25},                                 /* counts that are all zero */
+        {{0}, 0},                              /* nothing */
+        {{4}, 1},                              /* a flag that is none */
+        {{1}, 1},                              /* minus zero */
+        {{0, 34}, 2},                          /* an index without limbs */
+        {{0, 34, 1, 0, 0}, 5},                 /* part of a limb */
+        {{0, 34, 0, 0, 0, 0}, 6},              /* a zero limb */
+        {{0, 34, 1, 0, 0, 0, 0, 0, 0, 0}, 10}, /* a zero limb on top */
+        {{0, 34, 0, 0, 0, 0, 1, 0, 0, 0}, 10}, /* a zero limb below */
+        {{0, 68, 1, 0, 0, 0}, 6},              /* beyond the highest */
+        {{0, 67, 1, 0, 0, 0, 1, 0, 0, 0}, 10}, /* likewise */
+        {{2, 0, 0, 0}, 4},                     /* counts cut short */
+        {{2}, 25},                             /* counts that are all zero */
     };
     rdl_exact_sum s;
     rdl_exact_init(&s);
