@@ -10,7 +10,7 @@
  * TEXT, all its digits; compares as text: CAST before comparing DATE TEXT YYYY-MM-DD
  *   TIMESTAMPTZ               TEXT YYYY-MM-DD HH:MM:SS[.ffffff]+00:00, always UTC: sorts by
  * time
- *                             ('+' is before '.') and SQLite's date functions read it
+ *                             ('+' is before '.' and digits) and SQLite's date functions read it
  *   TEXT, JSON                TEXT        BLOB  BLOB
  *   LIST, MAP, STRUCT         TEXT, as JSON
  *
