@@ -3,29 +3,36 @@
  *
  * TYPES, as columns are declared and values are bound
  *
- *   BOOLEAN, INTEGER, BIGINT  INTEGER (0 and 1)
- *   DOUBLE                    REAL; NaN, which SQLite has not, as the text 'nan'
- *   DECIMAL(p,s), p <= 15     DECIMAL(p,s), which has NUMERIC affinity: the nearest double,
- * from which the decimal is read back exactly (15 digits always fit) DECIMAL(p,s), p > 15
- * TEXT, all its digits; compares as text: CAST before comparing DATE TEXT YYYY-MM-DD
- *   TIMESTAMPTZ               TEXT YYYY-MM-DD HH:MM:SS[.ffffff]+00:00, always UTC: sorts by
- * time
- *                             ('+' is before '.' and digits) and SQLite's date functions read it
- *   TEXT, JSON                TEXT        BLOB  BLOB
- *   LIST, MAP, STRUCT         TEXT, as JSON
+ *   BOOLEAN, INTEGER, BIGINT
+ *                 INTEGER (0 and 1)
+ *   DOUBLE        REAL; NaN, which SQLite has not, as the text 'nan'
+ *   DECIMAL(p,s)  p <= 15: DECIMAL(p,s), which has NUMERIC affinity: the nearest double,
+ *                 from which the decimal is read back exactly (15 digits always fit)
+ *                 p > 15: TEXT, all its digits; CAST before comparing by size
+ *   DATE          TEXT YYYY-MM-DD
+ *   TIMESTAMPTZ   TEXT YYYY-MM-DD HH:MM:SS[.f]+00:00, 1 to 6 decimals, UTC: sorts by time
+ *                 ('+' is before '.' and digits), and SQLite's date functions read it
+ *   TEXT, JSON    TEXT
+ *   BLOB          BLOB
+ *   LIST, MAP, STRUCT
+ *                 TEXT, as JSON
  *
- * A table has PRIMARY KEY (partition key, clustering key), DESC where the pipeline says so,
- * and is WITHOUT ROWID unless it has wide columns.  _raudal_progress(table_name, root,
- * epoch) names for each table the root that owns it and the epoch that it shows; -1: not
- * filled yet.
+ * A table has PRIMARY KEY (partition key, clustering key), DESC where the pipeline says
+ * so, and is WITHOUT ROWID unless it has wide columns.
+ *
+ *   _raudal_progress(table_name, root, epoch)
+ *
+ * names for each table the root that owns it and the epoch it shows; -1: not filled yet.
  *
  * INVARIANTS (tests/unit/sink_sqlite_test.c)
- *   K1  Rows and progress move in one transaction, WAL, synchronous=FULL: whole or not at
- * all. K2  Progress moves by UPDATE ... WHERE root = ours AND epoch = from; no row changed
- * is RDL_ECONFLICT and nothing happens. K3  A row of _raudal_progress exists for every
- * table that prepare let pass, so that a table's rows never lie there without an owner. K4
- * Readers are never blocked and never block: WAL, and user queries have a connection of
- *       their own that is read-only.
+ *
+ *   K1  Rows and progress move in one transaction (WAL, synchronous=FULL): whole or not.
+ *   K2  Progress moves by UPDATE ... WHERE root = ours AND epoch = from; where no row
+ *       changes it is RDL_ECONFLICT and nothing happens.
+ *   K3  _raudal_progress has a row for every table that prepare let pass, so that a
+ *       table's rows never lie there without an owner.
+ *   K4  Readers are never blocked and never block: WAL, and users' queries have a
+ *       read-only connection of their own.
  */
 #include <inttypes.h>
 #include <stdio.h>
