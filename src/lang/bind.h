@@ -78,6 +78,7 @@ typedef struct rdl_body {
     size_t stream_count;
     rdl_inputs inputs;
     bool failed;      /* reported */
+    unsigned lambdas; /* that we are inside of: their names are not ours */
     bool wrap;        /* base tables become subqueries without hidden columns */
 } rdl_body;
 

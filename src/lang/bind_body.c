@@ -350,6 +350,8 @@ static void replace_clock(rdl_body *body, rdl_scope *scope, json_t *node, const 
     for (size_t i = 0; i < scope->items.n && source == NULL; i++)
         if (scope->items.v[i].table->kind == RDL_TABLE_SOURCE)
             source = &scope->items.v[i];
+    if (source == NULL && body->failed)
+        return; /* perhaps because of that */
     if (source == NULL) {
         body_error(body, node,
                    "Keep the source's _ingest_ts as a column of the first table and use that.",
@@ -431,6 +433,19 @@ static void walk_call(rdl_body *body, rdl_scope *scope, json_t *node)
                    "%s() depends on more than its arguments", name);
 }
 
+/* A table's name alone is a struct of all its columns, hidden ones too. */
+static void check_whole_row(rdl_body *body, const rdl_scope *scope, const json_t *node,
+                            const char *name)
+{
+    for (size_t i = 0; i < scope->items.n; i++)
+        if (rdl_schema_find(&scope->items.v[i].table->columns, rdl_str_of(name)) >= 0)
+            return;
+    for (size_t i = 0; i < scope->items.n && body->lambdas == 0; i++)
+        if (strcasecmp(rdl_tree_text(scope->items.v[i].node, "alias"), name) == 0)
+            body_error(body, node, "Name the columns, for example with struct_pack.",
+                       "\"%s\" is a table here, not a column", name);
+}
+
 /* schema.table.column of a table that has an alias now. */
 static void shorten_column(rdl_body *body, rdl_scope *scope, json_t *node)
 {
@@ -442,6 +457,8 @@ static void shorten_column(rdl_body *body, rdl_scope *scope, json_t *node)
         replace_clock(body, scope, node, first, date);
         return;
     }
+    if (json_array_size(names) == 1)
+        check_whole_row(body, scope, node, first);
     if (json_array_size(names) < 3)
         return;
     const char *second = json_string_value(json_array_get(names, 1));
@@ -480,10 +497,13 @@ void rdl_body_walk(rdl_body *body, rdl_scope *scope, json_t *node)
     }
     const char *key;
     json_t *value;
+    bool lambda = rdl_tree_class(node, "LAMBDA");
+    body->lambdas += lambda;
     json_object_foreach(node, key, value)
     {
         rdl_body_walk(body, scope, value);
     }
+    body->lambdas -= lambda;
     if (rdl_tree_class(node, "FUNCTION") || rdl_tree_class(node, "WINDOW"))
         walk_call(body, scope, node);
     else if (rdl_tree_class(node, "COLUMN_REF"))

@@ -72,12 +72,12 @@ static const char *nearest_column(rdl_body *body, rdl_str name)
 /* DuckDB's words in ours; the column that it did not find, or "". */
 static void say(rdl_body *body, rdl_pos pos, const rdl_err *why)
 {
-    static const char *const lost[] = {"Referenced column \"",
+    static const char *const lost[] = {"referenced column \"",
                                        "does not have a column named \""};
     rdl_binder *b = body->b;
     const char *hint = why->hint[0] != '\0' ? why->hint : NULL;
     for (size_t i = 0; i < 2; i++) {
-        const char *at = strstr(why->msg, lost[i]);
+        const char *at = strcasestr(why->msg, lost[i]);
         const char *end = at != NULL ? strchr(at + strlen(lost[i]), '"') : NULL;
         if (end == NULL)
             continue;
@@ -143,8 +143,24 @@ static bool describe(rdl_body *body, const json_t *query, rdl_str text, describe
     return true;
 }
 
+static bool plain_items(const json_t *query, size_t n)
+{
+    json_t *list = json_object_get(query, "select_list");
+    if (!rdl_tree_is(query, "SELECT_NODE") || json_array_size(list) != n)
+        return false;
+    return rdl_tree_find_type(list, "STAR") == NULL;
+}
+
+/* Where column i of n is written, if that can be told. */
+static rdl_pos item_pos(const rdl_body *body, const json_t *query, size_t i, size_t n)
+{
+    if (!plain_items(query, n))
+        return body->pos;
+    return rdl_body_pos(body, json_array_get(json_object_get(query, "select_list"), i));
+}
+
 /* The type that the column is stored as; needs_cast when DuckDB's own is another. */
-static bool column_type(rdl_body *body, const described *d, const rdl_type **out,
+static bool column_type(rdl_body *body, rdl_pos pos, const described *d, const rdl_type **out,
                         bool *needs_cast)
 {
     rdl_binder *b = body->b;
@@ -159,7 +175,7 @@ static bool column_type(rdl_body *body, const described *d, const rdl_type **out
     if (rdl_type_parse(b->arena, type, out, &err) != RDL_OK) {
         body->failed = true;
         bool null = rdl_str_eq(type, RDL_STR("\"NULL\""));
-        rdl_bind_error(b, body->pos,
+        rdl_bind_error(b, pos,
                        null ? "Write CAST(NULL AS TEXT), or another type." : "Cast it.",
                        "column \"%.*s\" has type %.*s, which a table cannot hold",
                        (int)d->name.n, d->name.p, (int)d->type.n, d->type.p);
@@ -195,14 +211,6 @@ static json_t *cast_node(rdl_body *body, json_t *expr, const rdl_type *type, rdl
     cast = rdl_tree_bind(&b->tree, cast, &inner, 1);
     rdl_tree_alias(cast, rdl_arena_strndup(b->arena, name.p, name.n));
     return cast;
-}
-
-static bool plain_items(const json_t *query, size_t n)
-{
-    json_t *list = json_object_get(query, "select_list");
-    if (!rdl_tree_is(query, "SELECT_NODE") || json_array_size(list) != n)
-        return false;
-    return rdl_tree_find_type(list, "STAR") == NULL;
 }
 
 /* Casts at the select items of a SELECT, or of both sides of a set operation. */
@@ -257,7 +265,7 @@ static bool cast_around(rdl_body *body, json_t **query, const described_list *co
     return true;
 }
 
-static bool unique_names(rdl_body *body, const described_list *columns)
+static bool unique_names(rdl_body *body, const json_t *query, const described_list *columns)
 {
     for (size_t i = 0; i < columns->list.n; i++) {
         for (size_t k = 0; k < i; k++) {
@@ -265,7 +273,7 @@ static bool unique_names(rdl_body *body, const described_list *columns)
             if (!rdl_str_eq_nocase(name, columns->list.v[k].name))
                 continue;
             body->failed = true;
-            rdl_bind_error(body->b, body->pos, "Give one of them another name with AS.",
+            rdl_bind_error(body->b, item_pos(body, query, i, columns->list.n), "Give one of them another name with AS.",
                            "two columns are called \"%.*s\"", (int)name.n, name.p);
             return false;
         }
@@ -284,15 +292,15 @@ bool rdl_body_describe(rdl_body *body, json_t **query, rdl_schema *out)
         body->failed = true;
         return false;
     }
-    if (!describe(body, *query, text, &columns) || !unique_names(body, &columns))
+    if (!describe(body, *query, text, &columns) || !unique_names(body, *query, &columns))
         return false;
     size_t n = columns.list.n;
     const rdl_type **types = RDL_NEWN(b->arena, const rdl_type *, n + 1);
     bool *needs = RDL_NEWN(b->arena, bool, n + 1), any = false;
     for (size_t i = 0; i < n; i++) {
-        if (!column_type(body, &columns.list.v[i], &types[i], &needs[i]))
-            continue;
-        any = any || needs[i];
+        rdl_pos pos = item_pos(body, *query, i, n);
+        if (column_type(body, pos, &columns.list.v[i], &types[i], &needs[i]))
+            any = any || needs[i];
     }
     if (body->failed)
         return false;

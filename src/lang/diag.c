@@ -61,6 +61,9 @@ static void original_place(rdl_pos pos, size_t *out_at, size_t *out_len)
         end = f->original.n;
     *out_at = at;
     *out_len = end > at ? end - at : 0;
+    for (size_t i = 0; i < f->edit_count; i++) /* a ${..} that stands for nothing */
+        if (f->edits[i].old_at == at && f->edits[i].new_len == 0 && pos.len == 0)
+            *out_len = f->edits[i].old_len;
 }
 
 static bool continues_character(char c)

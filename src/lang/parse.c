@@ -411,14 +411,37 @@ static void find_streams(rdl_parser *p, size_t first, size_t end, rdl_ast_body *
     out->stream_count = found.n;
 }
 
+/* CREATE <kind> or PUBLISH at the start of a line cannot be part of a SELECT. */
+static bool starts_statement(const rdl_parser *p)
+{
+    static const char *const kinds[] = {"OR",   "SOURCE",   "STREAMING", "MATERIALIZED",
+                                        "VIEW", "FUNCTION", "FLOW"};
+    const rdl_token *t = rdl_parse_token(p);
+    rdl_str text = p->tokens.file->text;
+    bool publish = rdl_token_is(&p->tokens, t, "PUBLISH") &&
+                   rdl_parse_ahead(p, 1)->kind == RDL_TOKEN_WORD;
+    if (t->at == 0 || text.p[t->at - 1] != '\n')
+        return false;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (rdl_parse_is2(p, "CREATE", kinds[i]))
+            return true;
+    return publish;
+}
+
 bool rdl_parse_body(rdl_parser *p, rdl_ast_body *out)
 {
     size_t first = p->at;
     if (!rdl_parse_is(p, "SELECT") && !rdl_parse_is(p, "WITH") && !rdl_parse_is(p, "FROM") &&
         !rdl_token_is_symbol(&p->tokens, rdl_parse_token(p), '('))
         return rdl_parse_wrong(p, "SELECT", NULL);
-    while (!rdl_parse_at_end(p))
+    while (!rdl_parse_at_end(p) && !starts_statement(p))
         p->at++;
+    if (!rdl_parse_at_end(p)) {
+        p->resume = p->at;
+        return rdl_parse_fail(p, rdl_parse_pos(p, rdl_parse_token(p)),
+                              "End the statement above with one.",
+                              "a semicolon is missing before this statement");
+    }
     sql_from(p, first, &out->sql);
     find_streams(p, first, p->at, out);
     return true;
@@ -585,6 +608,11 @@ void rdl_parse(rdl_arena *a, const rdl_text_file *file, rdl_diags *diags, rdl_sc
         if (ok) {
             s->end = rdl_parse_token(&p)->at;
             RDL_PUSH(a, &out->list) = s;
+        }
+        if (p.resume > 0) {
+            p.at = p.resume;
+            p.resume = 0;
+            continue;
         }
         while (!rdl_parse_at_end(&p))
             p.at++;

@@ -14,7 +14,8 @@ typedef struct rdl_parser {
     rdl_arena *arena;
     rdl_diags *diags;
     rdl_tokens tokens;
-    size_t at; /* in tokens.list */
+    size_t at;     /* in tokens.list */
+    size_t resume; /* where to go on after a failure; 0: behind the next semicolon */
 } rdl_parser;
 
 static inline const rdl_token *rdl_parse_token(const rdl_parser *p)
