@@ -46,12 +46,10 @@ static rdl_code append(rdl_arena *a, rdl_conn *conn, const rdl_lake_table *t, co
                                      .adds = files.v,
                                      .add_count = files.n};
     const rdl_code rc = rdl_delta_commit(a, &change, &s, out, err);
-    if (rc != RDL_OK || out->already) {
-        /* After a commit that cannot be told to have failed the files must stay. */
-        if (out->already || rc == RDL_ECONFLICT || rc == RDL_ESCHEMA)
-            rdl_data_discard(a, t->dir, &files);
+    if (rdl_delta_is_void(a, &change, &s, rc, out))
+        rdl_data_discard(a, t->dir, &files);
+    if (rc != RDL_OK || out->already)
         return rc;
-    }
     out->files_added = files.n;
     out->rows_added = files.rows;
     out->bytes_added = files.bytes;

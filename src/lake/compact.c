@@ -124,7 +124,7 @@ static rdl_code merge(compaction *c, rdl_conn *conn, const rdl_lake_commit_info 
                                      .remove_count = c->remove_count};
     if (rc == RDL_OK)
         rc = rdl_delta_commit(c->arena, &change, &c->state, out, err);
-    if (rc == RDL_EBUG || rc == RDL_ECONFLICT)
+    if (rdl_delta_is_void(c->arena, &change, &c->state, rc, out))
         rdl_data_discard(c->arena, t.dir, &files);
     RDL_TRY(rc);
     out->files_added = files.n;

@@ -119,6 +119,9 @@ typedef struct rdl_delta_change {
 } rdl_delta_change;
 RDL_MUST rdl_code rdl_delta_commit(rdl_arena *a, const rdl_delta_change *c,
                                    rdl_delta_state *s, rdl_lake_result *out, rdl_err *err);
+/* After rdl_delta_commit gave rc: is it certain that no version names the new files? */
+bool rdl_delta_is_void(rdl_arena *a, const rdl_delta_change *c, const rdl_delta_state *s,
+                       rdl_code rc, const rdl_lake_result *out);
 void rdl_delta_put_add(rdl_buf *out, const rdl_delta_file *f, bool data_change);
 void rdl_delta_put_remove(rdl_buf *out, const rdl_delta_file *f, int64_t time_ms,
                           bool data_change);

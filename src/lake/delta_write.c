@@ -293,6 +293,15 @@ static rdl_code publish(rdl_arena *a, const rdl_delta_change *c, const rdl_delta
     return rc;
 }
 
+bool rdl_delta_is_void(rdl_arena *a, const rdl_delta_change *c, const rdl_delta_state *s,
+                       rdl_code rc, const rdl_lake_result *out)
+{
+    if (out->already || rc == RDL_ECONFLICT || rc == RDL_ESCHEMA)
+        return true;
+    return rc != RDL_OK &&
+           !rdl_fs_exists(rdl_delta_commit_path(a, c->table->dir, s->version + 1));
+}
+
 rdl_code rdl_delta_commit(rdl_arena *a, const rdl_delta_change *c, rdl_delta_state *s,
                           rdl_lake_result *out, rdl_err *err)
 {
@@ -300,8 +309,9 @@ rdl_code rdl_delta_commit(rdl_arena *a, const rdl_delta_change *c, rdl_delta_sta
     const char *log = rdl_path_join(a, c->table->dir, "_delta_log");
     if (s->version < 0) {
         RDL_TRY(rdl_fs_mkdirs(log, err));
-        const char *const made[] = {log};
-        RDL_TRY(rdl_fs_sync_many(made, 1, err));
+        /* Each with the folder that it lies in: the schema's may be new, too. */
+        const char *const made[] = {log, c->table->dir, rdl_path_dir(a, c->table->dir)};
+        RDL_TRY(rdl_fs_sync_many(made, 3, err));
     }
     for (int tries = 0; tries < RDL_DELTA_RETRY_MAX; tries++) {
         rdl_err taken = {0};

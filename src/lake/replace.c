@@ -129,7 +129,7 @@ static rdl_code replace(rdl_arena *a, rdl_conn *conn, const rdl_lake_table *t,
                                      .remove_count = r.removes.n};
     if (rc == RDL_OK)
         rc = rdl_delta_commit(a, &change, &r.state, out, err);
-    if (out->already || rc == RDL_ECONFLICT || rc == RDL_ESCHEMA || rc == RDL_EBUG)
+    if (rdl_delta_is_void(a, &change, &r.state, rc, out))
         rdl_data_discard(a, t->dir, &files);
     if (rc != RDL_OK || out->already)
         return rc;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -529,6 +530,48 @@ static void features_that_we_lack_are_refused_by_name(void **state)
     refuse(w, "{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[{\\\"name\\\":\\\"a\\\",\\\"type\\\":\\\"timestamp_ntz\\\"}]}\"}}", "timestamp_ntz");
 }
 
+/* Fails the 1st, 2nd, ... of a kind until none is left to fail. */
+static void sweep_fault(world *w, const rdl_lake_table *t, rdl_fault point, uint64_t *epoch)
+{
+    for (unsigned n = 1; n < 60; n++) {
+        const size_t before = data_files(w);
+        const int64_t version = load(w, -1).version;
+        rdl_lake_commit_info info = at_epoch(++*epoch);
+        rdl_lake_result r;
+        memset(&w->err, 0, sizeof w->err);
+        rdl_fault_arm(point, n, ENOSPC);
+        const rdl_code rc = rdl_lake_append(w->conn, t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", NULL, &info, &r, &w->err);
+        const bool fired = rdl_fault_fired();
+        rdl_fault_disarm();
+        const int64_t now = load(w, -1).version;
+        assert_int_equal(data_files(w), before + (now > version ? 3 : 0));
+        OK(rdl_lake_append(w->conn, t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", NULL, &info, &r, &w->err));
+        assert_int_equal(load(w, -1).version, version + 1);
+        assert_int_equal(r.already, now > version);
+        if (!fired) {
+            assert_int_equal(rc, RDL_OK);
+            return;
+        }
+        assert_int_not_equal(rc, RDL_OK);
+    }
+    fail_msg("fault %s never stops firing", rdl_fault_name(point));
+}
+
+static void a_failed_append_leaves_nothing_behind(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT)", "p");
+    uint64_t epoch = 1;
+    append(w, &t, "SELECT 1 AS i, 'p0' AS p", epoch);
+    const rdl_fault points[] = {RDL_FAULT_LAKE_AFTER_DATA, RDL_FAULT_LAKE_BEFORE_LINK, RDL_FAULT_LAKE_AFTER_COMMIT,
+                                RDL_FAULT_FS_WRITE, RDL_FAULT_FS_SYNC, RDL_FAULT_FS_RENAME};
+    for (size_t i = 0; i < sizeof points / sizeof points[0]; i++)
+        sweep_fault(w, &t, points[i], &epoch);
+    size_t removed;
+    OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
+    assert_int_equal(removed, 0);
+}
+
 static void make_foreign(world *w, const char *fields, const char *configuration)
 {
     const char *log = rdl_path_join(&w->arena, w->table, "_delta_log");
@@ -732,6 +775,7 @@ int main(int argc, char **argv)
         CASE(a_damaged_log_is_never_read_as_if_it_were_whole),
         CASE(a_missing_or_changed_data_file_is_named),
         CASE(features_that_we_lack_are_refused_by_name),
+        CASE(a_failed_append_leaves_nothing_behind),
         CASE(promises_of_other_writers_are_not_broken),
         CASE(a_crash_leaves_old_or_new_and_nothing_else),
         CASE(two_writers_never_own_one_version),
