@@ -258,9 +258,15 @@ static bool to_big(const rdl_exact_sum *s, big *out, int *unit)
     return sign < 0;
 }
 
-static bool big_bit(const big *b, int64_t at)
+/* The 64 bits from bit `at` upwards; bits outside b are zero. */
+static uint64_t big_bits(const big *b, int64_t at)
 {
-    return at >= 0 && at < 32 * (int64_t)b->n && (b->v[at >> 5] >> (at & 31) & 1) != 0;
+    u128 wide = 0;
+    int64_t limb = at >> 5;
+    for (int64_t i = 0; i < 3; i++)
+        if (limb + i >= 0 && limb + i < b->n)
+            wide |= (u128)b->v[limb + i] << (32 * i);
+    return (uint64_t)(wide >> (at & 31));
 }
 
 static bool big_any_below(const big *b, int64_t at)
@@ -287,10 +293,8 @@ static double round_big(const big *b, int64_t exponent, bool sticky)
         low = -1074 - exponent;
     if (top + exponent > 1023)
         return HUGE_VAL;
-    uint64_t m = 0;
-    for (int64_t i = top; i >= low && i >= 0; i--)
-        m |= (uint64_t)big_bit(b, i) << (i - low);
-    bool half = big_bit(b, low - 1);
+    uint64_t m = big_bits(b, low);
+    bool half = (big_bits(b, low - 1) & 1) != 0;
     bool rest = sticky || big_any_below(b, low - 1);
     if (half && (rest || (m & 1) != 0))
         m++;
