@@ -217,14 +217,17 @@ static void plain_partitions_are_read_with_pruning(void **state)
 {
     world *w = *state;
     const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT, d DATE)", "d,p");
-    append(w, &t, "SELECT * FROM (VALUES (1,'a/b',DATE '2025-01-01'),(2,NULL,DATE '2025-01-01'),(3,'ü x',NULL)) v(i,p,d)", 1);
+    append(w, &t, "SELECT * FROM (VALUES (1,'a/b',DATE '2025-01-01'),(2,NULL,DATE '2025-01-01'),(3,'ü x',NULL),"
+                   "(4,'a+b',NULL),(5,'x%20y:=',NULL),(6,'1e5',NULL),(7,'{\"a\":[1]}',NULL)) v(i,p,d)", 1);
     rdl_lake_snapshot s = load(w, -1);
     rdl_buf sql = {0};
     OK(rdl_lake_select(&w->arena, w->table, &s, &sql, &w->err));
     assert_non_null(strstr(rdl_buf_str(&sql), "hive_partitioning=true"));
     rdl_buf_fini(&sql);
     assert_string_equal(ask(w, "SELECT string_agg(i || coalesce(p, '-') || coalesce(d::TEXT, '-'), ';' ORDER BY i) FROM $T"),
-                        "1a/b2025-01-01;2-2025-01-01;3ü x-");
+                        "1a/b2025-01-01;2-2025-01-01;3ü x-;4a+b-;5x%20y:=-;61e5-;7{\"a\":[1]}-");
+    assert_string_equal(ask(w, "SELECT i FROM $T WHERE p = 'x%20y:='"), "5");
+    assert_string_equal(ask(w, "SELECT count(*) FROM $T WHERE p IS NULL AND d = DATE '2025-01-01'"), "1");
     OK(rdl_lake_prune(&w->arena, w->conn, &s, "d = DATE '2025-01-01' AND p IS NULL", &w->err));
     assert_int_equal(s.file_count, 1);
 }
