@@ -53,7 +53,19 @@ typedef struct known {
     bool snapshot_valid;
 } known;
 
+/*
+ * The hasher of a file that is given in parts: it stands at the end of the last one, so that a
+ * large file is hashed once and not once for every part.
+ */
+typedef struct open_hash {
+    const known *k;
+    rdl_hasher *h; /* NULL: none */
+    uint64_t at;
+    rdl_stat stat;
+} open_hash;
+
 struct rdl_files {
+    open_hash open;
     rdl_arena arena;
     rdl_files_config config;
     rdl_map by_path;    /* known */
@@ -79,10 +91,18 @@ rdl_code rdl_files_new(const rdl_files_config *config, rdl_files **out, rdl_err 
     return RDL_OK;
 }
 
+static void close_hash(rdl_files *f)
+{
+    if (f->open.h != NULL)
+        (void)rdl_hasher_done(f->open.h);
+    f->open = (open_hash){0};
+}
+
 void rdl_files_free(rdl_files *f)
 {
     if (f == NULL)
         return;
+    close_hash(f);
     rdl_arena_fini(&f->arena);
     free(f); /* allow: lives as long as its source */
 }
@@ -140,6 +160,7 @@ void rdl_files_restore(rdl_files *f, const rdl_file_range *sealed)
 
 void rdl_files_rewind(rdl_files *f)
 {
+    close_hash(f);
     for (size_t i = 0; i < f->by_path.n; i++) {
         known *k = f->by_path.entries[i].value;
         k->is_given = false;
@@ -224,6 +245,7 @@ typedef struct planner {
     rdl_arena *arena;
     const rdl_files_limits *limits;
     uint64_t bytes_left; /* UINT64_MAX: no bound */
+    bool cut;            /* the last range ended at the bound */
     RDL_VEC(rdl_file_range) ranges;
 } planner;
 
@@ -279,6 +301,7 @@ static rdl_code range_end(planner *p, const rdl_listed *at, uint64_t begin, uint
             RDL_TRY(rdl_content_last_line(at->path, begin, limit, quote, out, err));
             step *= 2;
         } while (*out == begin && limit < size);
+        p->cut = limit < size;
         if (limit < size || *out == size)
             return RDL_OK;
     } else if (!p->limits->final) {
@@ -304,7 +327,7 @@ static void give(planner *p, known *k, const rdl_listed *at, rdl_file_range r, u
     remember_content(p->f, k, &k->given);
     if (p->bytes_left != UINT64_MAX) {
         uint64_t bytes = r.end - r.begin;
-        p->bytes_left = bytes < p->bytes_left ? p->bytes_left - bytes : 0;
+        p->bytes_left = bytes < p->bytes_left && !p->cut ? p->bytes_left - bytes : 0;
     }
 }
 
@@ -343,19 +366,42 @@ static rdl_code plan_growth(planner *p, known *k, const rdl_listed *at, const ma
     return RDL_OK;
 }
 
+/* h stands at the end of what was given of the file: keep it if more is to come. */
+static void keep_hash(planner *p, const known *k, const rdl_listed *at, rdl_hasher *h)
+{
+    const mark *m = last_mark(k);
+    if (!p->cut || m == NULL || m->end >= at->stat.size) {
+        (void)rdl_hasher_done(h);
+        return;
+    }
+    close_hash(p->f);
+    p->f->open = (open_hash){.k = k, .h = h, .at = m->end, .stat = at->stat};
+}
+
 static rdl_code plan_known(planner *p, known *k, const rdl_listed *at, rdl_err *err)
 {
     const mark m = *last_mark(k);
     if (k->seen_valid && same_stat(&k->seen, &at->stat) &&
         (at->stat.size == m.end || !p->limits->final))
         return RDL_OK;
-    rdl_hasher *h = rdl_hasher_new();
-    rdl_code rc = verify(p->f, k, at, &m, h, err);
+    open_hash *open = &p->f->open;
+    rdl_hasher *h = NULL;
+    rdl_code rc = RDL_OK;
+    if (open->k == k && open->at == m.end && same_stat(&open->stat, &at->stat)) {
+        h = open->h;
+        *open = (open_hash){0};
+    } else {
+        h = rdl_hasher_new();
+        rc = verify(p->f, k, at, &m, h, err);
+    }
     if (rc == RDL_OK && at->stat.size == m.end)
         saw(k, &at->stat);
     else if (rc == RDL_OK)
         rc = plan_growth(p, k, at, &m, h, err);
-    (void)rdl_hasher_done(h);
+    if (rc == RDL_OK)
+        keep_hash(p, k, at, h);
+    else
+        (void)rdl_hasher_done(h);
     return rc;
 }
 
@@ -409,14 +455,20 @@ static rdl_code plan_new(planner *p, known *k, const rdl_listed *at, rdl_err *er
         return RDL_OK;
     rdl_hasher *h = rdl_hasher_new();
     rdl_code rc = rdl_content_hash(at->path, 0, r.end, h, r.whole ? NULL : &records, err);
-    r.prefix_hash = rdl_hasher_done(h);
-    RDL_TRY(rc);
+    r.prefix_hash = rdl_hasher_peek(h);
+    if (rc != RDL_OK) {
+        (void)rdl_hasher_done(h);
+        return rc;
+    }
     char key[56];
     mark m = {.end = r.end, .hash = r.prefix_hash};
     known *other = rdl_map_get(&p->f->by_content, content_key(&m, key));
-    if (other != NULL && other != k && last_mark(other) != NULL)
+    if (other != NULL && other != k && last_mark(other) != NULL) {
+        (void)rdl_hasher_done(h);
         return plan_repeat(p, k, other, at, r, records, err);
+    }
     give(p, k, at, r, records);
+    keep_hash(p, k, at, h);
     if (r.end == at->stat.size)
         saw(k, &at->stat);
     return RDL_OK;
@@ -438,6 +490,7 @@ rdl_code rdl_files_next(rdl_files *f, rdl_arena *a, const rdl_files_limits *limi
         if (full)
             break;
         known *k = know(f, at->path);
+        p.cut = false;
         rc = last_mark(k) != NULL ? plan_known(&p, k, at, err) : plan_new(&p, k, at, err);
     }
     rdl_arena_fini(&call);

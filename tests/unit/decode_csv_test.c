@@ -19,9 +19,9 @@ static void columns_are_found_by_the_header(void **state)
     csv_open(&r, "b INTEGER; a TEXT");
     expect_rows(&r, "a,b,_rescued,_source_offset,_record_at,_record_bytes",
                 "\xef\xbb\xbf" "A,extra,\"b\"\r\nx,y,3.0\r\n\r\n,,\nz,\"q\"\"r\",4",
-                "x|3|{\"extra\":\"y\"}|0|17|7\n"
-                "NULL|NULL|NULL|1|28|2\n"
-                "z|4|{\"extra\":\"q\\\"r\"}|2|31|10\n");
+                "x|3|{\"extra\":\"y\"}|0|16|7\n"
+                "NULL|NULL|NULL|1|27|2\n"
+                "z|4|{\"extra\":\"q\\\"r\"}|2|30|10\n");
     expect_malformed(&r, "");
     run_close(&r);
 }
