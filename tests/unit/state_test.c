@@ -618,7 +618,7 @@ static void a_kill_at_any_fault_point_loses_nothing_sealed(void **state)
 /* One pass with a fault armed: whatever fails, reopening and going on ends at the model. */
 static bool pass_with_fault(world *w, rdl_fault point, unsigned nth)
 {
-    enum { LAST = 14 };
+    enum { LAST = 10 };
     rdl_err failure = {0};
     char path[340];
     model m;
@@ -662,7 +662,7 @@ static void any_write_sync_or_rename_may_fail(void **state)
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
         unsigned nth = 1;
         while (pass_with_fault(w, points[i], nth))
-            nth += 1 + nth / 8;
+            nth += 1 + nth / 3;
         assert_true(nth > 1);
     }
 }
@@ -726,7 +726,7 @@ static void every_7th_byte_of_a_run_and_a_delta_is_under_a_checksum(void **state
     rdl_names names = {0};
     char path[400];
     rdl_err failure = {0};
-    w->ops = 130;
+    w->ops = 60;
     OK(world_open(w, err));
     OK(rdl_state_begin(w->state, 1, err));
     OK(apply_epoch(w, &m, w->state, 1, err));
