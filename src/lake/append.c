@@ -2,13 +2,18 @@
  * lake/append.c - rows added to a table in one commit, or the table made.
  *
  * INVARIANTS
- *   L7  An epoch that the table's txn has already changes nothing: no file stays, no version.
+ *   L7  An epoch that the table's txn has already changes nothing: no file stays, no
+ * version.
  */
 #include "base/fs.h"
 #include "lake/delta.h"
 
-static rdl_code begin(rdl_arena *a, const rdl_lake_table *t, const rdl_lake_commit_info *info,
-                      rdl_delta_state *s, rdl_lake_result *out, rdl_err *err)
+static rdl_code begin(rdl_arena *a,
+                      const rdl_lake_table *t,
+                      const rdl_lake_commit_info *info,
+                      rdl_delta_state *s,
+                      rdl_lake_result *out,
+                      rdl_err *err)
 {
     bool changed = false;
     *out = (rdl_lake_result){.version = -1};
@@ -22,9 +27,14 @@ static rdl_code begin(rdl_arena *a, const rdl_lake_table *t, const rdl_lake_comm
     return rdl_err_area(rdl_delta_schema_evolve(s, t, &changed, err), err, RDL_AREA_STORE);
 }
 
-static rdl_code append(rdl_arena *a, rdl_conn *conn, const rdl_lake_table *t, const char *select,
-                       const char *order_by, const rdl_lake_commit_info *info,
-                       rdl_lake_result *out, rdl_err *err)
+static rdl_code append(rdl_arena *a,
+                       rdl_conn *conn,
+                       const rdl_lake_table *t,
+                       const char *select,
+                       const char *order_by,
+                       const rdl_lake_commit_info *info,
+                       rdl_lake_result *out,
+                       rdl_err *err)
 {
     rdl_delta_state s;
     rdl_data_files files = {0};
@@ -56,9 +66,13 @@ static rdl_code append(rdl_arena *a, rdl_conn *conn, const rdl_lake_table *t, co
     return RDL_OK;
 }
 
-rdl_code rdl_lake_append(rdl_conn *conn, const rdl_lake_table *t, const char *select,
-                         const char *order_by, const rdl_lake_commit_info *info,
-                         rdl_lake_result *out, rdl_err *err)
+rdl_code rdl_lake_append(rdl_conn *conn,
+                         const rdl_lake_table *t,
+                         const char *select,
+                         const char *order_by,
+                         const rdl_lake_commit_info *info,
+                         rdl_lake_result *out,
+                         rdl_err *err)
 {
     rdl_arena call;
     rdl_arena_init(&call, 0);

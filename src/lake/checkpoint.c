@@ -61,7 +61,8 @@ static counts put_state(const rdl_delta_state *s, rdl_buf *out)
     return n;
 }
 
-static rdl_code write_copy(const char *path, const rdl_delta_state *s, counts *out_n, rdl_err *err)
+static rdl_code
+write_copy(const char *path, const rdl_delta_state *s, counts *out_n, rdl_err *err)
 {
     rdl_buf text = {0};
     *out_n = put_state(s, &text);
@@ -76,10 +77,12 @@ static rdl_code write_copy(const char *path, const rdl_delta_state *s, counts *o
 static const char checkpoint_columns[] =
     "columns={"
     "txn: 'STRUCT(\"appId\" VARCHAR, \"version\" BIGINT, \"lastUpdated\" BIGINT)', "
-    "add: 'STRUCT(\"path\" VARCHAR, \"partitionValues\" MAP(VARCHAR, VARCHAR), \"size\" BIGINT, "
+    "add: 'STRUCT(\"path\" VARCHAR, \"partitionValues\" MAP(VARCHAR, VARCHAR), \"size\" "
+    "BIGINT, "
     "\"modificationTime\" BIGINT, \"dataChange\" BOOLEAN, \"stats\" VARCHAR, "
     "\"tags\" MAP(VARCHAR, VARCHAR))', "
-    "remove: 'STRUCT(\"path\" VARCHAR, \"deletionTimestamp\" BIGINT, \"dataChange\" BOOLEAN, "
+    "remove: 'STRUCT(\"path\" VARCHAR, \"deletionTimestamp\" BIGINT, \"dataChange\" "
+    "BOOLEAN, "
     "\"extendedFileMetadata\" BOOLEAN, \"partitionValues\" MAP(VARCHAR, VARCHAR), "
     "\"size\" BIGINT)', "
     "\"metaData\": 'STRUCT(\"id\" VARCHAR, \"name\" VARCHAR, \"description\" VARCHAR, "
@@ -88,11 +91,12 @@ static const char checkpoint_columns[] =
     "\"configuration\" MAP(VARCHAR, VARCHAR), \"createdTime\" BIGINT)', "
     "protocol: 'STRUCT(\"minReaderVersion\" INTEGER, \"minWriterVersion\" INTEGER)'}";
 
-static rdl_code write_parquet(rdl_conn *conn, const char *copy, const char *temporary,
-                              const char *path, rdl_err *err)
+static rdl_code write_parquet(
+    rdl_conn *conn, const char *copy, const char *temporary, const char *path, rdl_err *err)
 {
     rdl_buf sql = {0};
-    rdl_buf_puts(&sql, "COPY (SELECT txn, add, remove, \"metaData\", protocol FROM read_json(");
+    rdl_buf_puts(&sql,
+                 "COPY (SELECT txn, add, remove, \"metaData\", protocol FROM read_json(");
     rdl_buf_put_sql_text(&sql, rdl_str_of(copy));
     rdl_buf_printf(&sql,
                    ", format='newline_delimited', maximum_object_size=268435456, %s) WHERE "
@@ -106,20 +110,23 @@ static rdl_code write_parquet(rdl_conn *conn, const char *copy, const char *temp
     if (rc == RDL_OK)
         rc = rdl_fs_sync_file(temporary, err);
     if (rc == RDL_OK && RDL_FAULT_AT(LAKE_CHECKPOINT) != 0)
-        rc = rdl_err_set(err, RDL_EIO, RDL_ERR_RETRY, "could not publish \"%s\": fault", path);
+        rc = rdl_err_set(err, RDL_EIO, RDL_ERR_RETRY, "could not publish \"%s\": fault",
+                         path);
     if (rc == RDL_OK)
         rc = rdl_fs_rename(temporary, path, err);
     return rc;
 }
 
-static rdl_code make(rdl_arena *a, rdl_conn *conn, const char *dir, const rdl_delta_state *s,
-                     rdl_err *err)
+static rdl_code
+make(rdl_arena *a, rdl_conn *conn, const char *dir, const rdl_delta_state *s, rdl_err *err)
 {
     const char *log = rdl_path_join(a, dir, "_delta_log");
-    const char *copy = rdl_arena_printf(a, "%s/_raudal.%020" PRId64 ".jsonl", log, s->version);
+    const char *copy =
+        rdl_arena_printf(a, "%s/_raudal.%020" PRId64 ".jsonl", log, s->version);
     const char *path =
         rdl_arena_printf(a, "%s/%020" PRId64 ".checkpoint.parquet", log, s->version);
-    const char *temporary = rdl_arena_printf(a, "%s/.checkpoint-%" PRId64 ".tmp", log, s->version);
+    const char *temporary =
+        rdl_arena_printf(a, "%s/.checkpoint-%" PRId64 ".tmp", log, s->version);
     rdl_buf hint = {0};
     counts n;
     rdl_stat stat;
@@ -136,14 +143,14 @@ static rdl_code make(rdl_arena *a, rdl_conn *conn, const char *dir, const rdl_de
                    "{\"version\":%" PRId64 ",\"size\":%" PRIu64 ",\"sizeInBytes\":%" PRIu64
                    ",\"numOfAddFiles\":%" PRIu64 "}",
                    s->version, n.actions, stat.size, n.adds);
-    const rdl_code written = rdl_fs_write_durable(rdl_path_join(a, log, "_last_checkpoint"), hint.p,
-                                                  hint.n, err);
+    const rdl_code written = rdl_fs_write_durable(rdl_path_join(a, log, "_last_checkpoint"),
+                                                  hint.p, hint.n, err);
     rdl_buf_fini(&hint);
     return written;
 }
 
-rdl_code rdl_lake_checkpoint(rdl_conn *conn, const rdl_lake_table *t, bool force, bool *out_made,
-                             rdl_err *err)
+rdl_code rdl_lake_checkpoint(
+    rdl_conn *conn, const rdl_lake_table *t, bool force, bool *out_made, rdl_err *err)
 {
     rdl_arena call;
     rdl_delta_listing list;
@@ -153,8 +160,10 @@ rdl_code rdl_lake_checkpoint(rdl_conn *conn, const rdl_lake_table *t, bool force
     rdl_arena_init(&call, 0);
     RDL_TRY_OUT(rdl_delta_list(&call, t->dir, &list, err));
     const int64_t newest = list.commit_count > 0 ? list.commits[list.commit_count - 1] : -1;
-    const int64_t last = list.checkpoint_count > 0 ? list.checkpoints[list.checkpoint_count - 1] : -1;
-    const bool due = newest - last >= RDL_DELTA_CHECKPOINT_EVERY || (force && newest > last);
+    const int64_t last =
+        list.checkpoint_count > 0 ? list.checkpoints[list.checkpoint_count - 1] : -1;
+    const bool due =
+        newest - last >= RDL_DELTA_CHECKPOINT_EVERY || (force && newest > last);
     if (newest < 0 || !due)
         goto out;
     RDL_TRY_OUT(rdl_delta_load(&call, t->dir, newest, &s, err));

@@ -1,13 +1,13 @@
 /*
  * lake/compact.c - many small files of a partition become one; no row changes.
  *
- * The files are read through the snapshot's own SELECT, so that columns which were added later
- * are filled in, and written like any other rows.  The commit has dataChange=false in every
- * action, and no txn: it may follow the append of the same epoch.
+ * The files are read through the snapshot's own SELECT, so that columns which were added
+ * later are filled in, and written like any other rows.  The commit has dataChange=false in
+ * every action, and no txn: it may follow the append of the same epoch.
  *
- * Per partition and call at most target_bytes are merged into one file; what is left waits for
- * the next call.  Before anything is committed the new files' row count is compared with the
- * old ones': a difference is RDL_EBUG and nothing changes.
+ * Per partition and call at most target_bytes are merged into one file; what is left waits
+ * for the next call.  Before anything is committed the new files' row count is compared
+ * with the old ones': a difference is RDL_EBUG and nothing changes.
  */
 #include <inttypes.h>
 
@@ -73,7 +73,7 @@ static void pick(compaction *c, const rdl_lake_snapshot *all)
         if (f->bytes >= c->options.small_bytes)
             continue;
         rdl_buf_clear(&key);
-        rdl_partition_key(rdl_map_get(&c->state.files, rdl_str_of(f->path)),
+        rdl_partition_key(rdl_map_get(&c->state.files, rdl_str_of(f->path)), &all->schema,
                           all->partition_columns, all->partition_count, &key);
         const rdl_str name = {rdl_buf_str(&key), key.n};
         file_group *group = rdl_map_get(&groups, name);
@@ -100,22 +100,25 @@ static rdl_lake_table as_logged(const compaction *c)
     return t;
 }
 
-static rdl_code merge(compaction *c, rdl_conn *conn, const rdl_lake_commit_info *info,
-                      rdl_lake_result *out, rdl_err *err)
+static rdl_code merge(compaction *c,
+                      rdl_conn *conn,
+                      const rdl_lake_commit_info *info,
+                      rdl_lake_result *out,
+                      rdl_err *err)
 {
     const rdl_lake_table t = as_logged(c);
     rdl_buf sql = {0};
     rdl_data_files files = {0};
     rdl_code rc = rdl_lake_select(c->arena, t.dir, &c->picked, &sql, err);
     if (rc == RDL_OK)
-        rc = rdl_data_write(conn, c->arena, &t, rdl_buf_str(&sql), c->options.order_by, info, true,
-                            &files, err);
+        rc = rdl_data_write(conn, c->arena, &t, rdl_buf_str(&sql), c->options.order_by,
+                            info, true, &files, err);
     rdl_buf_fini(&sql);
     RDL_TRY(rc);
     if (c->rows_known && files.rows != c->picked.rows)
         rc = rdl_err_set(err, RDL_EBUG, 0,
-                         "could not compact table \"%s\": %" PRIu64 " rows became %" PRIu64, t.dir,
-                         c->picked.rows, files.rows);
+                         "could not compact table \"%s\": %" PRIu64 " rows became %" PRIu64,
+                         t.dir, c->picked.rows, files.rows);
     const rdl_delta_change change = {.table = &t,
                                      .info = info,
                                      .adds = files.v,
@@ -134,11 +137,16 @@ static rdl_code merge(compaction *c, rdl_conn *conn, const rdl_lake_commit_info 
     return RDL_OK;
 }
 
-static rdl_code compact(rdl_arena *a, rdl_conn *conn, const rdl_lake_table *t,
-                        const rdl_lake_compact_options *options, const rdl_lake_commit_info *info,
-                        rdl_lake_result *out, rdl_err *err)
+static rdl_code compact(rdl_arena *a,
+                        rdl_conn *conn,
+                        const rdl_lake_table *t,
+                        const rdl_lake_compact_options *options,
+                        const rdl_lake_commit_info *info,
+                        rdl_lake_result *out,
+                        rdl_err *err)
 {
-    compaction c = {.arena = a, .table = t, .options = defaults(options), .rows_known = true};
+    compaction c = {
+        .arena = a, .table = t, .options = defaults(options), .rows_known = true};
     rdl_lake_snapshot all;
     *out = (rdl_lake_result){.version = -1};
     RDL_TRY(rdl_delta_load(a, t->dir, -1, &c.state, err));
@@ -159,9 +167,12 @@ static rdl_code compact(rdl_arena *a, rdl_conn *conn, const rdl_lake_table *t,
     return merge(&c, conn, info, out, err);
 }
 
-rdl_code rdl_lake_compact(rdl_conn *conn, const rdl_lake_table *t,
+rdl_code rdl_lake_compact(rdl_conn *conn,
+                          const rdl_lake_table *t,
                           const rdl_lake_compact_options *options,
-                          const rdl_lake_commit_info *info, rdl_lake_result *out, rdl_err *err)
+                          const rdl_lake_commit_info *info,
+                          rdl_lake_result *out,
+                          rdl_err *err)
 {
     rdl_arena call;
     rdl_arena_init(&call, 0);

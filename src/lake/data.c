@@ -8,15 +8,16 @@
  *   ->  <table>/event_date=2025-07-18/service=__HIVE_DEFAULT_PARTITION__/
  *           part-<root8>-<epoch>-<n>-<random>.parquet
  *
- * DuckDB's own folder names do not do: NULL and the text '__HIVE_DEFAULT_PARTITION__' become
- * one folder there, whose second file replaces the first (1.5.6).  So the partition columns
- * are written as text behind a letter, v (value) or n (null), and the log's values are read
- * back from the folders.  The random part keeps an aborted attempt of an epoch from being
- * taken for, or written over, a committed one.
+ * DuckDB's own folder names do not do: NULL and the text '__HIVE_DEFAULT_PARTITION__'
+ * become one folder there, whose second file replaces the first (1.5.6).  So the partition
+ * columns are written as text behind a letter, v (value) or n (null), and the log's values
+ * are read back from the folders.  The random part keeps an aborted attempt of an epoch
+ * from being taken for, or written over, a committed one.
  *
  * INVARIANTS
  *   L1  Files, their folders and the folders above are synced when rdl_data_write returns.
- *   L3  Names are known: part-<root8>-<epoch>-..., with a c before the number for compaction.
+ *   L3  Names are known: part-<root8>-<epoch>-..., with a c before the number for
+ * compaction.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,8 +38,8 @@ typedef struct writer {
     rdl_arena *arena;
     const rdl_lake_table *table;
     bool compaction;
-    rdl_schema stored;  /* columns that lie in the file */
-    rdl_column *keys;   /* partition columns with their types */
+    rdl_schema stored; /* columns that lie in the file */
+    rdl_column *keys;  /* partition columns with their types */
     const char *stage;
     const char *columns; /* tag of every file */
     staged *v;
@@ -50,7 +51,8 @@ void rdl_data_prefix(const char *app_id, rdl_buf *out)
     rdl_buf_puts(out, "part-");
     size_t n = 0;
     for (const char *p = app_id; *p != '\0' && n < 8; p++)
-        if ((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')) {
+        if ((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') ||
+            (*p >= 'A' && *p <= 'Z')) {
             rdl_buf_putc(out, *p);
             n++;
         }
@@ -81,11 +83,12 @@ static void split_columns(writer *w)
 }
 
 /*
- * zstd for what stays.  Rows that arrive for many partitions at once make small files, where
- * setting zstd up costs more than compressing (360 files: a third of the time); compaction
- * writes them again.
+ * zstd for what stays.  Rows that arrive for many partitions at once make small files,
+ * where setting zstd up costs more than compressing (360 files: a third of the time);
+ * compaction writes them again.
  */
-static void put_copy(const writer *w, const char *select, const char *order_by, rdl_buf *sql)
+static void
+put_copy(const writer *w, const char *select, const char *order_by, rdl_buf *sql)
 {
     const size_t keys = w->table->partition_count;
     const char *codec = keys > 0 && !w->compaction ? "snappy" : "zstd";
@@ -112,19 +115,23 @@ static void put_copy(const writer *w, const char *select, const char *order_by, 
         rdl_buf_printf(sql, "%s%s", keys > 0 ? ", " : "", order_by);
     rdl_buf_puts(sql, ") TO ");
     if (keys == 0) {
-        rdl_buf_put_sql_text(sql, rdl_str_of(rdl_path_join(w->arena, w->stage, "0.parquet")));
+        rdl_buf_put_sql_text(sql,
+                             rdl_str_of(rdl_path_join(w->arena, w->stage, "0.parquet")));
         rdl_buf_printf(sql, " (FORMAT parquet, COMPRESSION %s, RETURN_STATS)", codec);
         return;
     }
     rdl_buf_put_sql_text(sql, rdl_str_of(w->stage));
-    rdl_buf_printf(sql, " (FORMAT parquet, COMPRESSION %s, RETURN_STATS, OVERWRITE_OR_IGNORE, "
-                        "FILENAME_PATTERN '{uuid}', PARTITION_BY (", codec);
+    rdl_buf_printf(sql,
+                   " (FORMAT parquet, COMPRESSION %s, RETURN_STATS, OVERWRITE_OR_IGNORE, "
+                   "FILENAME_PATTERN '{uuid}', PARTITION_BY (",
+                   codec);
     for (size_t i = 0; i < keys; i++)
         rdl_buf_printf(sql, "%srdl_k%zu", i > 0 ? ", " : "", i);
     rdl_buf_puts(sql, "))");
 }
 
-static rdl_code read_values(const writer *w, const char *relative, rdl_delta_file *f, rdl_err *err)
+static rdl_code
+read_values(const writer *w, const char *relative, rdl_delta_file *f, rdl_err *err)
 {
     const size_t keys = w->table->partition_count;
     const char *p = relative;
@@ -137,13 +144,15 @@ static rdl_code read_values(const writer *w, const char *relative, rdl_delta_fil
             !rdl_uri_unescape((rdl_str){eq + 1, (size_t)(slash - eq - 1)}, &value) ||
             value.n == 0) {
             rdl_buf_fini(&value);
-            return rdl_err_set(err, RDL_EBUG, 0,
-                               "could not read the partition of \"%s\": not a folder of ours",
-                               relative);
+            return rdl_err_set(
+                err, RDL_EBUG, 0,
+                "could not read the partition of \"%s\": not a folder of ours", relative);
         }
-        f->partition[i].key = rdl_arena_strndup(w->arena, w->keys[i].name.p, w->keys[i].name.n);
-        f->partition[i].value =
-            value.p[0] == 'n' ? NULL : rdl_arena_strndup(w->arena, value.p + 1, value.n - 1);
+        f->partition[i].key =
+            rdl_arena_strndup(w->arena, w->keys[i].name.p, w->keys[i].name.n);
+        f->partition[i].value = value.p[0] == 'n'
+                                    ? NULL
+                                    : rdl_arena_strndup(w->arena, value.p + 1, value.n - 1);
         rdl_buf_fini(&value);
         p = slash + 1;
     }
@@ -186,7 +195,8 @@ static rdl_code take_row(writer *w, const rdl_chunk *c, size_t row, rdl_err *err
     rdl_buf_clear(&text);
     rdl_code rc = read_values(w, s->from + skip, &s->file, err);
     if (rc == RDL_OK) {
-        rdl_partition_key(&s->file, w->table->partition_columns, w->table->partition_count, &text);
+        rdl_partition_key(&s->file, &w->table->schema, w->table->partition_columns,
+                          w->table->partition_count, &text);
         s->key = rdl_arena_strndup(w->arena, rdl_buf_str(&text), text.n);
         w->n++;
     }
@@ -238,7 +248,8 @@ static rdl_code move_files(writer *w, const rdl_lake_commit_info *info, rdl_err 
         else if (last == NULL || strcmp(folder, last) != 0) {
             RDL_TRY_OUT(rdl_fs_mkdirs(absolute, err));
             /* Every folder on the way may be new. */
-            for (const char *up = absolute; strlen(up) > strlen(dir); up = rdl_path_dir(w->arena, up))
+            for (const char *up = absolute; strlen(up) > strlen(dir);
+                 up = rdl_path_dir(w->arena, up))
                 RDL_PUSH(w->arena, &sync) = up;
         }
         last = folder;
@@ -247,9 +258,10 @@ static rdl_code move_files(writer *w, const rdl_lake_commit_info *info, rdl_err 
             rc = rdl_err_set(err, RDL_EIO, 0, "could not read random bytes");
             goto out;
         }
-        f->path = rdl_arena_printf(w->arena, "%s%s%s%" PRIu64 "-%s%zu-%08" PRIx32 ".parquet",
-                                   folder, folder[0] != '\0' ? "/" : "", rdl_buf_str(&prefix),
-                                   info->epoch, w->compaction ? "c" : "", i, salt);
+        f->path =
+            rdl_arena_printf(w->arena, "%s%s%s%" PRIu64 "-%s%zu-%08" PRIx32 ".parquet",
+                             folder, folder[0] != '\0' ? "/" : "", rdl_buf_str(&prefix),
+                             info->epoch, w->compaction ? "c" : "", i, salt);
         f->time_ms = info->timestamp_us / 1000;
         const char *to = rdl_path_join(w->arena, dir, f->path);
         RDL_TRY_OUT(rdl_fs_rename(w->v[i].from, to, err));
@@ -262,8 +274,8 @@ out:
     return rc;
 }
 
-static rdl_code copy_rows(writer *w, rdl_conn *conn, const char *select, const char *order_by,
-                          rdl_err *err)
+static rdl_code
+copy_rows(writer *w, rdl_conn *conn, const char *select, const char *order_by, rdl_err *err)
 {
     rdl_buf sql = {0};
     rdl_result *result = NULL;
@@ -292,10 +304,15 @@ void rdl_data_discard(rdl_arena *a, const char *dir, const rdl_data_files *files
             continue;
 }
 
-rdl_code rdl_data_write(rdl_conn *conn, rdl_arena *a, const rdl_lake_table *t,
-                        const char *select, const char *order_by,
-                        const rdl_lake_commit_info *info, bool compaction,
-                        rdl_data_files *out, rdl_err *err)
+rdl_code rdl_data_write(rdl_conn *conn,
+                        rdl_arena *a,
+                        const rdl_lake_table *t,
+                        const char *select,
+                        const char *order_by,
+                        const rdl_lake_commit_info *info,
+                        bool compaction,
+                        rdl_data_files *out,
+                        rdl_err *err)
 {
     writer w = {.arena = a, .table = t, .compaction = compaction};
     rdl_buf name = {0};
@@ -319,7 +336,8 @@ rdl_code rdl_data_write(rdl_conn *conn, rdl_arena *a, const rdl_lake_table *t,
         out->bytes += w.v[i].file.size;
     }
     if (rc == RDL_OK) {
-        const int fault = compaction ? RDL_FAULT_AT(LAKE_COMPACT_DATA) : RDL_FAULT_AT(LAKE_AFTER_DATA);
+        const int fault =
+            compaction ? RDL_FAULT_AT(LAKE_COMPACT_DATA) : RDL_FAULT_AT(LAKE_AFTER_DATA);
         if (fault != 0)
             rc = rdl_err_set(err, RDL_EIO, RDL_ERR_REPLAY,
                              "could not write data files of \"%s\": fault", t->dir);

@@ -10,12 +10,12 @@
  *   _last_checkpoint                       {"version":...}: a hint, never needed
  *   _raudal.<20 digits>.jsonl              the same state as action lines, ended by a line
  *                                          {"raudalEnd":{"xxh64":...}}: what the Parquet
- *                                          checkpoint was made from.  Read in its place, since
- *                                          that needs no engine; one that does not check out
- *                                          is passed over.  Other readers ignore it.
+ *                                          checkpoint was made from.  Read in its place,
+ * since that needs no engine; one that does not check out is passed over.  Other readers
+ * ignore it.
  *
- * Our commits carry in commitInfo, as its last member raudalXxh64, a hash of every other byte
- * of the file, so that a bit that flipped on disk is found when the log is read (L5).
+ * Our commits carry in commitInfo, as its last member raudalXxh64, a hash of every other
+ * byte of the file, so that a bit that flipped on disk is found when the log is read (L5).
  */
 #ifndef RDL_LAKE_DELTA_H
 #define RDL_LAKE_DELTA_H
@@ -40,7 +40,7 @@ typedef struct rdl_delta_pair {
 typedef struct rdl_delta_file {
     const char *path; /* relative, decoded */
     uint64_t size;
-    uint64_t rows; /* UINT64_MAX when not known */
+    uint64_t rows;   /* UINT64_MAX when not known */
     int64_t time_ms; /* modificationTime, or a remove's deletionTimestamp */
     rdl_delta_pair *partition;
     size_t partition_count;
@@ -82,11 +82,15 @@ typedef struct rdl_delta_state {
 /* delta_log.c */
 void rdl_delta_state_init(rdl_delta_state *s, rdl_arena *a);
 /* One line of a log: the action changes the state.  where names it in errors. */
-RDL_MUST rdl_code rdl_delta_apply(rdl_delta_state *s, rdl_str line, const char *where,
+RDL_MUST rdl_code rdl_delta_apply(rdl_delta_state *s,
+                                  rdl_str line,
+                                  const char *where,
                                   rdl_err *err);
-RDL_MUST rdl_code rdl_delta_load(rdl_arena *a, const char *dir, int64_t version,
-                                 rdl_delta_state *out, rdl_err *err);
-RDL_MUST rdl_code rdl_delta_read_commit(rdl_delta_state *s, const char *dir, int64_t version,
+RDL_MUST rdl_code rdl_delta_load(
+    rdl_arena *a, const char *dir, int64_t version, rdl_delta_state *out, rdl_err *err);
+RDL_MUST rdl_code rdl_delta_read_commit(rdl_delta_state *s,
+                                        const char *dir,
+                                        int64_t version,
                                         rdl_err *err);
 typedef struct rdl_delta_listing {
     int64_t *commits; /* rising, no promise of no gaps */
@@ -97,7 +101,9 @@ typedef struct rdl_delta_listing {
     size_t copy_count;
     rdl_names names;
 } rdl_delta_listing;
-RDL_MUST rdl_code rdl_delta_list(rdl_arena *a, const char *dir, rdl_delta_listing *out,
+RDL_MUST rdl_code rdl_delta_list(rdl_arena *a,
+                                 const char *dir,
+                                 rdl_delta_listing *out,
                                  rdl_err *err);
 char *rdl_delta_commit_path(rdl_arena *a, const char *dir, int64_t version);
 const rdl_delta_txn *rdl_delta_txn_of(const rdl_delta_state *s, const char *app_id);
@@ -109,21 +115,29 @@ void rdl_delta_commit_hash(rdl_str head, rdl_str body, char out[17]);
 typedef struct rdl_delta_change {
     const rdl_lake_table *table;
     const rdl_lake_commit_info *info;
-    bool txn;         /* write our txn */
-    bool blind;       /* reads nothing: retried past any commit that keeps the schema */
+    bool txn;   /* write our txn */
+    bool blind; /* reads nothing: retried past any commit that keeps the schema */
     bool data_change;
     rdl_delta_file *adds;
     size_t add_count;
     rdl_delta_file **removes;
     size_t remove_count;
 } rdl_delta_change;
-RDL_MUST rdl_code rdl_delta_commit(rdl_arena *a, const rdl_delta_change *c,
-                                   rdl_delta_state *s, rdl_lake_result *out, rdl_err *err);
+RDL_MUST rdl_code rdl_delta_commit(rdl_arena *a,
+                                   const rdl_delta_change *c,
+                                   rdl_delta_state *s,
+                                   rdl_lake_result *out,
+                                   rdl_err *err);
 /* After rdl_delta_commit gave rc: is it certain that no version names the new files? */
-bool rdl_delta_is_void(rdl_arena *a, const rdl_delta_change *c, const rdl_delta_state *s,
-                       rdl_code rc, const rdl_lake_result *out);
+bool rdl_delta_is_void(rdl_arena *a,
+                       const rdl_delta_change *c,
+                       const rdl_delta_state *s,
+                       rdl_code rc,
+                       const rdl_lake_result *out);
 void rdl_delta_put_add(rdl_buf *out, const rdl_delta_file *f, bool data_change);
-void rdl_delta_put_remove(rdl_buf *out, const rdl_delta_file *f, int64_t time_ms,
+void rdl_delta_put_remove(rdl_buf *out,
+                          const rdl_delta_file *f,
+                          int64_t time_ms,
                           bool data_change);
 void rdl_delta_put_metadata(rdl_buf *out, const rdl_delta_state *s);
 void rdl_delta_put_protocol(rdl_buf *out, const rdl_delta_state *s);
@@ -132,35 +146,51 @@ void rdl_delta_uuid(char out[37]);
 
 /* schema.c */
 void rdl_delta_schema_print(const rdl_schema *s, rdl_buf *out);
-RDL_MUST rdl_code rdl_delta_schema_parse(rdl_arena *a, const char *text, rdl_schema *out,
+RDL_MUST rdl_code rdl_delta_schema_parse(rdl_arena *a,
+                                         const char *text,
+                                         rdl_schema *out,
                                          rdl_err *err);
 /* What a file that has all of these columns is tagged with: 16 hex digits. */
 void rdl_delta_columns_tag(const rdl_schema *s, char out[17]);
 /* The type as it lies in Parquet: JSON is VARCHAR. */
 void rdl_delta_physical_type(const rdl_type *t, rdl_buf *out);
 /*
- * RDL_OK and whether columns were added; RDL_ESCHEMA naming what does not fit, or what another
- * writer put into the table that we would break: narrower types, NOT NULL, invariants, and,
- * when the schema is to be written again, any metadata of a column that we do not know.
+ * RDL_OK and whether columns were added; RDL_ESCHEMA naming what does not fit, or what
+ * another writer put into the table that we would break: narrower types, NOT NULL,
+ * invariants, and, when the schema is to be written again, any metadata of a column that we
+ * do not know.
  */
-RDL_MUST rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s, const rdl_lake_table *t,
-                                          bool *out_changed, rdl_err *err);
+RDL_MUST rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s,
+                                          const rdl_lake_table *t,
+                                          bool *out_changed,
+                                          rdl_err *err);
 
 /* RDL_ESCHEMA when the table is append-only (delta.appendOnly). */
-RDL_MUST rdl_code rdl_delta_check_removable(const rdl_delta_state *s, const char *dir,
+RDL_MUST rdl_code rdl_delta_check_removable(const rdl_delta_state *s,
+                                            const char *dir,
                                             rdl_err *err);
 
 /* partition.c */
-void rdl_hive_escape(rdl_str s, rdl_buf *out);      /* one folder name's half, as Spark does */
-void rdl_uri_escape(rdl_str path, rdl_buf *out);    /* a path for the log */
-bool rdl_uri_unescape(rdl_str s, rdl_buf *out);     /* false: a % without two digits */
-void rdl_partition_sql(const rdl_column *c, rdl_buf *out);  /* expression: value as log text */
+void rdl_hive_escape(rdl_str s, rdl_buf *out);   /* one folder name's half, as Spark does */
+void rdl_uri_escape(rdl_str path, rdl_buf *out); /* a path for the log */
+bool rdl_uri_unescape(rdl_str s, rdl_buf *out);  /* false: a % without two digits */
+void rdl_partition_sql(const rdl_column *c,
+                       rdl_buf *out); /* expression: value as log text */
 void rdl_partition_literal(const rdl_type *t, const char *value, rdl_buf *out);
-RDL_MUST rdl_code rdl_partition_check(const rdl_schema *s, const rdl_str *columns, size_t n,
+RDL_MUST rdl_code rdl_partition_check(const rdl_schema *s,
+                                      const rdl_str *columns,
+                                      size_t n,
                                       rdl_err *err);
 const char *rdl_partition_value(const rdl_delta_file *f, rdl_str column);
-/* All partition values as one text; two files lie in one partition when it is the same. */
-void rdl_partition_key(const rdl_delta_file *f, const rdl_str *columns, size_t n, rdl_buf *out);
+/*
+ * All partition values as one text; two files lie in one partition when it is the same.
+ * Times that other writers spell otherwise ("2025-07-18 01:02:03") are brought to our form.
+ */
+void rdl_partition_key(const rdl_delta_file *f,
+                       const rdl_schema *schema,
+                       const rdl_str *columns,
+                       size_t n,
+                       rdl_buf *out);
 
 /* data.c */
 typedef struct rdl_data_files {
@@ -168,22 +198,32 @@ typedef struct rdl_data_files {
     size_t n;
     uint64_t rows, bytes;
 } rdl_data_files;
-RDL_MUST rdl_code rdl_data_write(rdl_conn *conn, rdl_arena *a, const rdl_lake_table *t,
-                                 const char *select, const char *order_by,
-                                 const rdl_lake_commit_info *info, bool compaction,
-                                 rdl_data_files *out, rdl_err *err);
+RDL_MUST rdl_code rdl_data_write(rdl_conn *conn,
+                                 rdl_arena *a,
+                                 const rdl_lake_table *t,
+                                 const char *select,
+                                 const char *order_by,
+                                 const rdl_lake_commit_info *info,
+                                 bool compaction,
+                                 rdl_data_files *out,
+                                 rdl_err *err);
 void rdl_data_discard(rdl_arena *a, const char *dir, const rdl_data_files *files);
 void rdl_data_prefix(const char *app_id, rdl_buf *out); /* "part-<root8>-" */
 #define RDL_DATA_STAGE "_raudal_stage-"
 
 /* stats.c */
 /* column_statistics of a file that COPY returned, as Delta's stats. */
-void rdl_stats_put(const rdl_schema *schema, const rdl_vector *statistics, size_t row,
-                   uint64_t rows, rdl_buf *out);
+void rdl_stats_put(const rdl_schema *schema,
+                   const rdl_vector *statistics,
+                   size_t row,
+                   uint64_t rows,
+                   rdl_buf *out);
 
 /* snapshot.c */
-RDL_MUST rdl_code rdl_lake_snapshot_of(rdl_arena *a, const rdl_delta_state *s,
-                                       const char *app_id, rdl_lake_snapshot *out,
+RDL_MUST rdl_code rdl_lake_snapshot_of(rdl_arena *a,
+                                       const rdl_delta_state *s,
+                                       const char *app_id,
+                                       rdl_lake_snapshot *out,
                                        rdl_err *err);
 
 #endif

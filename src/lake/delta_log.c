@@ -5,11 +5,11 @@
  * nothing) and applies every later commit, in order, without a gap.
  *
  * INVARIANTS
- *   L4  Protocol and schema are understood in full, or the table is refused by the feature's
- *       name: newer reader versions, deletion vectors, column mapping, absolute paths.
- *   L5  A commit that cannot be read, whose hash is not the one it carries, or that is absent
- *       between two that are there, fails the load with its path.
- * Checked by tests/unit/lake_test.c.
+ *   L4  Protocol and schema are understood in full, or the table is refused by the
+ * feature's name: newer reader versions, deletion vectors, column mapping, absolute paths.
+ *   L5  A commit that cannot be read, whose hash is not the one it carries, or that is
+ * absent between two that are there, fails the load with its path. Checked by
+ * tests/unit/lake_test.c.
  */
 #include <inttypes.h>
 #include <jansson.h>
@@ -70,9 +70,11 @@ static rdl_code unreadable(rdl_err *err, const char *where, const char *reason)
 static rdl_code refused(rdl_err *err, const char *where, const char *feature)
 {
     rdl_err_set(err, RDL_ESCHEMA, 0,
-                "cannot read Delta log \"%s\": the table uses the feature \"%s\"", where, feature);
+                "cannot read Delta log \"%s\": the table uses the feature \"%s\"", where,
+                feature);
     err->area = RDL_AREA_STORE;
-    return rdl_err_hint(err, "Raudal reads and writes Delta reader version 1, writer version 2.");
+    return rdl_err_hint(
+        err, "Raudal reads and writes Delta reader version 1, writer version 2.");
 }
 
 static bool is_absolute(const char *path)
@@ -119,8 +121,8 @@ static uint64_t rows_of(const char *stats)
     return count < 0 ? UINT64_MAX : (uint64_t)count;
 }
 
-static rdl_code parse_path(rdl_delta_state *s, const json_t *j, const char *where,
-                           const char **out, rdl_err *err)
+static rdl_code parse_path(
+    rdl_delta_state *s, const json_t *j, const char *where, const char **out, rdl_err *err)
 {
     const json_t *path = json_object_get(j, "path");
     if (!json_is_string(path) || json_string_length(path) == 0)
@@ -140,8 +142,12 @@ static rdl_code parse_path(rdl_delta_state *s, const json_t *j, const char *wher
     return RDL_OK;
 }
 
-static rdl_code parse_file(rdl_delta_state *s, const json_t *j, const char *time_key,
-                           const char *where, rdl_delta_file **out, rdl_err *err)
+static rdl_code parse_file(rdl_delta_state *s,
+                           const json_t *j,
+                           const char *time_key,
+                           const char *where,
+                           rdl_delta_file **out,
+                           rdl_err *err)
 {
     rdl_arena *a = s->arena;
     rdl_delta_file *f = RDL_NEW(a, rdl_delta_file);
@@ -168,14 +174,15 @@ static rdl_code parse_file(rdl_delta_state *s, const json_t *j, const char *time
     {
         rdl_delta_pair *pair = &f->partition[f->partition_count++];
         pair->key = rdl_arena_strdup(a, key);
-        pair->value = json_is_string(value) ? rdl_arena_strdup(a, json_string_value(value)) : NULL;
+        pair->value =
+            json_is_string(value) ? rdl_arena_strdup(a, json_string_value(value)) : NULL;
     }
     *out = f;
     return RDL_OK;
 }
 
-static rdl_code apply_protocol(rdl_delta_state *s, const json_t *j, const char *where,
-                               rdl_err *err)
+static rdl_code
+apply_protocol(rdl_delta_state *s, const json_t *j, const char *where, rdl_err *err)
 {
     const int64_t reader = int_of(j, "minReaderVersion", -1);
     const int64_t writer = int_of(j, "minWriterVersion", -1);
@@ -186,28 +193,35 @@ static rdl_code apply_protocol(rdl_delta_state *s, const json_t *j, const char *
         const json_t *features = json_object_get(j, lists[i]);
         for (size_t k = 0; k < json_array_size(features); k++) {
             const char *name = json_string_value(json_array_get(features, k));
-            /* What every reader of version 1, writer of version 2 does is no new feature. */
-            if (name != NULL && strcmp(name, "appendOnly") != 0 && strcmp(name, "invariants") != 0)
+            /* What every reader of version 1, writer of version 2 does is no new feature.
+             */
+            if (name != NULL && strcmp(name, "appendOnly") != 0 &&
+                strcmp(name, "invariants") != 0)
                 return refused(err, where, name);
         }
     }
     if (reader == 2 && writer <= 6)
         return refused(err, where, "columnMapping");
-    if (reader > 1 && json_array_size(json_object_get(j, "readerFeatures")) == 0 && reader != 3)
-        return refused(err, where, rdl_arena_printf(s->arena, "reader version %" PRId64, reader));
+    if (reader > 1 && json_array_size(json_object_get(j, "readerFeatures")) == 0 &&
+        reader != 3)
+        return refused(err, where,
+                       rdl_arena_printf(s->arena, "reader version %" PRId64, reader));
     if (writer > RDL_DELTA_WRITER && writer != 7) {
-        static const char *const named[] = {"checkConstraints", "changeDataFeed, generatedColumns",
+        static const char *const named[] = {"checkConstraints",
+                                            "changeDataFeed, generatedColumns",
                                             "columnMapping", "identityColumns"};
         if (writer <= 6)
             return refused(err, where, named[writer - 3]);
-        return refused(err, where, rdl_arena_printf(s->arena, "writer version %" PRId64, writer));
+        return refused(err, where,
+                       rdl_arena_printf(s->arena, "writer version %" PRId64, writer));
     }
     s->reader = (int)reader;
     s->writer = (int)writer;
     return RDL_OK;
 }
 
-static rdl_code check_configuration(const json_t *configuration, const char *where, rdl_err *err)
+static rdl_code
+check_configuration(const json_t *configuration, const char *where, rdl_err *err)
 {
     const char *mapping =
         json_string_value(json_object_get(configuration, "delta.columnMapping.mode"));
@@ -216,12 +230,13 @@ static rdl_code check_configuration(const json_t *configuration, const char *whe
     return RDL_OK;
 }
 
-static rdl_code apply_metadata(rdl_delta_state *s, const json_t *j, const char *where,
-                               rdl_err *err)
+static rdl_code
+apply_metadata(rdl_delta_state *s, const json_t *j, const char *where, rdl_err *err)
 {
     rdl_arena *a = s->arena;
     const json_t *configuration = json_object_get(j, "configuration");
-    const char *provider = json_string_value(json_object_get(json_object_get(j, "format"), "provider"));
+    const char *provider =
+        json_string_value(json_object_get(json_object_get(j, "format"), "provider"));
     if (provider != NULL && strcmp(provider, "parquet") != 0)
         return refused(err, where, rdl_arena_printf(a, "format %s", provider));
     RDL_TRY(check_configuration(configuration, where, err));
@@ -232,7 +247,8 @@ static rdl_code apply_metadata(rdl_delta_state *s, const json_t *j, const char *
     s->created_ms = int_of(j, "createdTime", -1);
     if (s->schema_text == NULL)
         return unreadable(err, where, "the metaData action has no schemaString");
-    char *text = json_is_object(configuration) ? json_dumps(configuration, JSON_COMPACT) : NULL;
+    char *text =
+        json_is_object(configuration) ? json_dumps(configuration, JSON_COMPACT) : NULL;
     s->configuration = rdl_arena_strdup(a, text != NULL ? text : "{}");
     free(text); /* allow: jansson's text */
 
@@ -253,7 +269,8 @@ static rdl_code apply_metadata(rdl_delta_state *s, const json_t *j, const char *
     return RDL_OK;
 }
 
-static rdl_code apply_txn(rdl_delta_state *s, const json_t *j, const char *where, rdl_err *err)
+static rdl_code
+apply_txn(rdl_delta_state *s, const json_t *j, const char *where, rdl_err *err)
 {
     rdl_delta_txn *t = RDL_NEW(s->arena, rdl_delta_txn);
     t->app_id = text_of(s->arena, j, "appId");
@@ -267,11 +284,12 @@ static rdl_code apply_txn(rdl_delta_state *s, const json_t *j, const char *where
     return RDL_OK;
 }
 
-static rdl_code apply_file(rdl_delta_state *s, const json_t *j, bool add, const char *where,
-                           rdl_err *err)
+static rdl_code
+apply_file(rdl_delta_state *s, const json_t *j, bool add, const char *where, rdl_err *err)
 {
     rdl_delta_file *f = NULL;
-    RDL_TRY(parse_file(s, j, add ? "modificationTime" : "deletionTimestamp", where, &f, err));
+    RDL_TRY(
+        parse_file(s, j, add ? "modificationTime" : "deletionTimestamp", where, &f, err));
     const rdl_str key = rdl_str_of(f->path);
     rdl_map_put(&s->files, key, add ? f : NULL);
     if (!add || rdl_map_get(&s->removed, key) != NULL)
@@ -309,7 +327,8 @@ rdl_code rdl_delta_apply(rdl_delta_state *s, rdl_str line, const char *where, rd
         s->last.timestamp_ms = int_of(j, "timestamp", -1);
         s->last.operation = text_of(s->arena, j, "operation");
     }
-    /* domainMetadata, cdc, sidecar and checkpointMetadata come with features refused above. */
+    /* domainMetadata, cdc, sidecar and checkpointMetadata come with features refused above.
+     */
 out:
     json_decref(root);
     return rc;
@@ -361,8 +380,8 @@ static rdl_code check_hash(rdl_str all, const char *where, rdl_err *err)
     return RDL_OK;
 }
 
-rdl_code rdl_delta_read_commit(rdl_delta_state *s, const char *dir, int64_t version,
-                               rdl_err *err)
+rdl_code
+rdl_delta_read_commit(rdl_delta_state *s, const char *dir, int64_t version, rdl_err *err)
 {
     const char *path = rdl_delta_commit_path(s->arena, dir, version);
     rdl_buf bytes = {0};
@@ -380,7 +399,8 @@ rdl_code rdl_delta_read_commit(rdl_delta_state *s, const char *dir, int64_t vers
         rc = unreadable(err, path, "it is empty");
         goto out;
     }
-    if (bytes.p[bytes.n - 1] != '\n' && memmem(bytes.p, bytes.n, "\"raudalXxh64\"", 13) != NULL) {
+    if (bytes.p[bytes.n - 1] != '\n' &&
+        memmem(bytes.p, bytes.n, "\"raudalXxh64\"", 13) != NULL) {
         rc = unreadable(err, path, "its end is cut off");
         goto out;
     }
@@ -455,18 +475,19 @@ rdl_code rdl_delta_list(rdl_arena *a, const char *dir, rdl_delta_listing *out, r
 /* Checkpoints. */
 
 /* Whether the copy checks out; a bad one leaves the state to be started anew. */
-static rdl_code read_copy(rdl_delta_state *s, const char *dir, int64_t version, bool *out_good,
-                          rdl_err *err)
+static rdl_code read_copy(
+    rdl_delta_state *s, const char *dir, int64_t version, bool *out_good, rdl_err *err)
 {
     static const char mark[] = "{\"raudalEnd\":{\"xxh64\":\"";
-    const char *path =
-        rdl_arena_printf(s->arena, "%s/_delta_log/_raudal.%020" PRId64 ".jsonl", dir, version);
+    const char *path = rdl_arena_printf(
+        s->arena, "%s/_delta_log/_raudal.%020" PRId64 ".jsonl", dir, version);
     rdl_buf bytes = {0};
     rdl_code rc = RDL_OK;
     *out_good = false;
     RDL_TRY_OUT(rdl_fs_read(path, 0, &bytes, err));
-    const char *end =
-        bytes.n == 0 ? NULL : memrchr(bytes.p, '\n', bytes.n - 1); /* before the last line */
+    const char *end = bytes.n == 0
+                          ? NULL
+                          : memrchr(bytes.p, '\n', bytes.n - 1); /* before the last line */
     if (end == NULL || (size_t)(bytes.p + bytes.n - end) < sizeof mark + 16 ||
         strncmp(end + 1, mark, sizeof mark - 1) != 0)
         goto out;
@@ -486,8 +507,8 @@ out:
     return rc;
 }
 
-static rdl_code read_rows(rdl_delta_state *s, rdl_conn *conn, const char *sql, const char *path,
-                          rdl_err *err)
+static rdl_code read_rows(
+    rdl_delta_state *s, rdl_conn *conn, const char *sql, const char *path, rdl_err *err)
 {
     rdl_result *result = NULL;
     const rdl_chunk *chunk;
@@ -502,8 +523,11 @@ out:
 }
 
 /* Another writer's checkpoint: DuckDB gives its rows back as JSON actions. */
-static rdl_code read_parquet(rdl_delta_state *s, const char *dir, const rdl_delta_listing *list,
-                             int64_t version, rdl_err *err)
+static rdl_code read_parquet(rdl_delta_state *s,
+                             const char *dir,
+                             const rdl_delta_listing *list,
+                             int64_t version,
+                             rdl_err *err)
 {
     rdl_duck *duck = NULL;
     rdl_conn *conn = NULL;
@@ -536,7 +560,8 @@ out:
         rdl_conn_close(conn);
     rdl_duck_close(duck);
     rdl_buf_fini(&sql);
-    return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_STORE), err, "checkpoint %" PRId64, version);
+    return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_STORE), err, "checkpoint %" PRId64,
+                      version);
 }
 
 static int64_t newest_upto(const int64_t *v, size_t n, int64_t limit)
@@ -546,8 +571,11 @@ static int64_t newest_upto(const int64_t *v, size_t n, int64_t limit)
     return n > 0 ? v[n - 1] : -1;
 }
 
-static rdl_code load_base(rdl_delta_state *s, const char *dir, const rdl_delta_listing *list,
-                          int64_t limit, rdl_err *err)
+static rdl_code load_base(rdl_delta_state *s,
+                          const char *dir,
+                          const rdl_delta_listing *list,
+                          int64_t limit,
+                          rdl_err *err)
 {
     const int64_t parquet = newest_upto(list->checkpoints, list->checkpoint_count, limit);
     const int64_t copy = newest_upto(list->copies, list->copy_count, limit);
@@ -573,25 +601,34 @@ static rdl_code check_loaded(const rdl_delta_state *s, const char *dir, rdl_err 
     return RDL_OK;
 }
 
-static rdl_code no_such_version(const rdl_delta_listing *list, const char *dir, int64_t version,
-                                int64_t newest, rdl_err *err)
+static rdl_code no_such_version(const rdl_delta_listing *list,
+                                const char *dir,
+                                int64_t version,
+                                int64_t newest,
+                                rdl_err *err)
 {
     const int64_t oldest = list->commit_count > 0 ? list->commits[0] : newest;
     if (version > newest)
         rdl_err_set(err, RDL_EUSAGE, 0,
-                    "could not read version %" PRId64 " of table \"%s\": the newest is %" PRId64,
+                    "could not read version %" PRId64
+                    " of table \"%s\": the newest is %" PRId64,
                     version, dir, newest);
     else
         rdl_err_set(err, RDL_EUSAGE, 0,
-                    "could not read version %" PRId64 " of table \"%s\": its log was cleaned up",
+                    "could not read version %" PRId64
+                    " of table \"%s\": its log was cleaned up",
                     version, dir);
-    return rdl_err_hint(err, "Versions from %" PRId64 " to %" PRId64 " may be read.", oldest,
-                        newest);
+    return rdl_err_hint(err, "Versions from %" PRId64 " to %" PRId64 " may be read.",
+                        oldest, newest);
 }
 
 /* Commits after the base, up to the limit, without a gap. */
-static rdl_code replay(rdl_delta_state *s, const char *dir, const rdl_delta_listing *list,
-                       int64_t limit, int64_t newest, rdl_err *err)
+static rdl_code replay(rdl_delta_state *s,
+                       const char *dir,
+                       const rdl_delta_listing *list,
+                       int64_t limit,
+                       int64_t newest,
+                       rdl_err *err)
 {
     for (size_t i = 0; i < list->commit_count; i++) {
         const int64_t v = list->commits[i];
@@ -624,8 +661,8 @@ static rdl_code fill_timestamp(rdl_delta_state *s, const char *dir, rdl_err *err
     return RDL_OK;
 }
 
-rdl_code rdl_delta_load(rdl_arena *a, const char *dir, int64_t version, rdl_delta_state *out,
-                        rdl_err *err)
+rdl_code rdl_delta_load(
+    rdl_arena *a, const char *dir, int64_t version, rdl_delta_state *out, rdl_err *err)
 {
     rdl_delta_listing list;
     rdl_delta_state_init(out, a);
@@ -638,7 +675,8 @@ rdl_code rdl_delta_load(rdl_arena *a, const char *dir, int64_t version, rdl_delt
         if (version < 0)
             return RDL_OK;
         return rdl_err_set(err, RDL_EUSAGE, 0,
-                           "could not read version %" PRId64 " of table \"%s\": there is no table",
+                           "could not read version %" PRId64
+                           " of table \"%s\": there is no table",
                            version, dir);
     }
     const int64_t limit = version < 0 ? newest : version;

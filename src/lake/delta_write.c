@@ -10,9 +10,10 @@
  * INVARIANTS
  *   L1  The data files it names were synced before (data.c).
  *   L2  It is published by rdl_fs_put_if_absent: whole or not at all, by one writer.
- *   L6  When somebody else took the version: if the log now has our txn, that is our commit.
- *       Otherwise it is tried at the next one if schema and partitions are as before and every
- *       file that it removes is still there; else RDL_ECONFLICT naming version and operation.
+ *   L6  When somebody else took the version: if the log now has our txn, that is our
+ * commit. Otherwise it is tried at the next one if schema and partitions are as before and
+ * every file that it removes is still there; else RDL_ECONFLICT naming version and
+ * operation.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -82,13 +83,16 @@ void rdl_delta_put_add(rdl_buf *out, const rdl_delta_file *f, bool data_change)
     rdl_buf_puts(out, "}}\n");
 }
 
-void rdl_delta_put_remove(rdl_buf *out, const rdl_delta_file *f, int64_t time_ms,
+void rdl_delta_put_remove(rdl_buf *out,
+                          const rdl_delta_file *f,
+                          int64_t time_ms,
                           bool data_change)
 {
     rdl_buf_puts(out, "{\"remove\":{");
     put_path(out, f->path);
-    rdl_buf_printf(out, ",\"deletionTimestamp\":%" PRId64
-                        ",\"dataChange\":%s,\"extendedFileMetadata\":true",
+    rdl_buf_printf(out,
+                   ",\"deletionTimestamp\":%" PRId64
+                   ",\"dataChange\":%s,\"extendedFileMetadata\":true",
                    time_ms, bool_text(data_change));
     put_partition(out, f);
     rdl_buf_puts(out, "}}\n");
@@ -145,14 +149,18 @@ void rdl_delta_uuid(char out[37])
         rdl_hash128_of(&b, 0);
     b[6] = (uint8_t)((b[6] & 0x0F) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3F) | 0x80);
-    snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-             b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+    snprintf(out, 37,
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+             b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
              b[13], b[14], b[15]);
 }
 
 /* The table as the log shall have it from now on; old columns keep their places. */
-static void plan_metadata(rdl_arena *a, const rdl_delta_change *c, const rdl_delta_state *was,
-                          int64_t now_ms, rdl_delta_state *out)
+static void plan_metadata(rdl_arena *a,
+                          const rdl_delta_change *c,
+                          const rdl_delta_state *was,
+                          int64_t now_ms,
+                          rdl_delta_state *out)
 {
     const rdl_lake_table *t = c->table;
     rdl_buf text = {0};
@@ -186,8 +194,11 @@ static void plan_metadata(rdl_arena *a, const rdl_delta_change *c, const rdl_del
     rdl_buf_fini(&text);
 }
 
-static void put_info(rdl_buf *out, const rdl_delta_change *c, const rdl_delta_state *s,
-                     int64_t now_ms, const rdl_buf *body)
+static void put_info(rdl_buf *out,
+                     const rdl_delta_change *c,
+                     const rdl_delta_state *s,
+                     int64_t now_ms,
+                     const rdl_buf *body)
 {
     uint64_t rows = 0, bytes = 0;
     char uuid[37];
@@ -198,26 +209,31 @@ static void put_info(rdl_buf *out, const rdl_delta_change *c, const rdl_delta_st
     rdl_delta_uuid(uuid);
     rdl_buf_printf(out, "{\"commitInfo\":{\"timestamp\":%" PRId64 ",", now_ms);
     put_text(out, "operation", c->info->operation);
-    rdl_buf_printf(out, ",\"operationParameters\":{\"epoch\":\"%" PRIu64 "\"}", c->info->epoch);
+    rdl_buf_printf(out, ",\"operationParameters\":{\"epoch\":\"%" PRIu64 "\"}",
+                   c->info->epoch);
     if (s->version >= 0)
         rdl_buf_printf(out, ",\"readVersion\":%" PRId64, s->version);
     rdl_buf_printf(out,
                    ",\"isBlindAppend\":%s,\"operationMetrics\":{\"numFiles\":\"%zu\","
                    "\"numRemovedFiles\":\"%zu\",\"numOutputRows\":\"%" PRIu64
                    "\",\"numOutputBytes\":\"%" PRIu64 "\"},",
-                   bool_text(c->blind && c->add_count > 0), c->add_count, c->remove_count, rows,
-                   bytes);
+                   bool_text(c->blind && c->add_count > 0), c->add_count, c->remove_count,
+                   rows, bytes);
     put_text(out, "engineInfo", "Raudal/" RAUDAL_VERSION);
     rdl_buf_putc(out, ',');
     put_text(out, "txnId", uuid);
     char hash[17];
-    rdl_delta_commit_hash((rdl_str){out->p, out->n}, (rdl_str){rdl_buf_str(body), body->n}, hash);
+    rdl_delta_commit_hash((rdl_str){out->p, out->n}, (rdl_str){rdl_buf_str(body), body->n},
+                          hash);
     rdl_buf_printf(out, ",\"raudalXxh64\":\"%s\"}}\n", hash);
 }
 
 /* The bytes of the commit after state s; versions never go back in time. */
-static rdl_code put_commit(rdl_arena *a, const rdl_delta_change *c, const rdl_delta_state *s,
-                           rdl_buf *out, rdl_err *err)
+static rdl_code put_commit(rdl_arena *a,
+                           const rdl_delta_change *c,
+                           const rdl_delta_state *s,
+                           rdl_buf *out,
+                           rdl_err *err)
 {
     rdl_buf body = {0};
     bool evolved = false;
@@ -254,8 +270,10 @@ static bool have_txn(const rdl_delta_change *c, const rdl_delta_state *s)
 }
 
 /* L6: may the change follow what somebody else committed? */
-static rdl_code check_follows(const rdl_delta_change *c, const rdl_delta_state *was,
-                              const rdl_delta_state *now, rdl_err *err)
+static rdl_code check_follows(const rdl_delta_change *c,
+                              const rdl_delta_state *was,
+                              const rdl_delta_state *now,
+                              rdl_err *err)
 {
     const char *why = NULL, *path = "";
     if (was->version >= 0 &&
@@ -270,31 +288,35 @@ static rdl_code check_follows(const rdl_delta_change *c, const rdl_delta_state *
     if (why == NULL)
         return RDL_OK;
     rdl_err_set(err, RDL_ECONFLICT, RDL_ERR_REPLAY,
-                "could not commit to table \"%s\": version %" PRId64 " (%s) %s%s", c->table->dir,
-                now->version, now->last.operation != NULL ? now->last.operation : "no operation",
-                why, path);
+                "could not commit to table \"%s\": version %" PRId64 " (%s) %s%s",
+                c->table->dir, now->version,
+                now->last.operation != NULL ? now->last.operation : "no operation", why,
+                path);
     return rdl_err_hint(err, "Run it again; it will start from the newer version.");
 }
 
 /* The log entry at s->version + 1; RDL_ECONFLICT when that is taken. */
-static rdl_code publish(rdl_arena *a, const rdl_delta_change *c, const rdl_delta_state *s,
-                        rdl_err *err)
+static rdl_code
+publish(rdl_arena *a, const rdl_delta_change *c, const rdl_delta_state *s, rdl_err *err)
 {
     rdl_buf text = {0};
     rdl_code rc = put_commit(a, c, s, &text, err);
     if (rc == RDL_OK && RDL_FAULT_AT(LAKE_BEFORE_LINK) != 0)
         rc = rdl_err_set(err, RDL_EIO, RDL_ERR_REPLAY,
-                         "could not publish version %" PRId64 " of \"%s\": fault", s->version + 1,
-                         c->table->dir);
+                         "could not publish version %" PRId64 " of \"%s\": fault",
+                         s->version + 1, c->table->dir);
     if (rc == RDL_OK)
-        rc = rdl_fs_put_if_absent(rdl_delta_commit_path(a, c->table->dir, s->version + 1), text.p,
-                                  text.n, err);
+        rc = rdl_fs_put_if_absent(rdl_delta_commit_path(a, c->table->dir, s->version + 1),
+                                  text.p, text.n, err);
     rdl_buf_fini(&text);
     return rc;
 }
 
-bool rdl_delta_is_void(rdl_arena *a, const rdl_delta_change *c, const rdl_delta_state *s,
-                       rdl_code rc, const rdl_lake_result *out)
+bool rdl_delta_is_void(rdl_arena *a,
+                       const rdl_delta_change *c,
+                       const rdl_delta_state *s,
+                       rdl_code rc,
+                       const rdl_lake_result *out)
 {
     if (out->already || rc == RDL_ECONFLICT || rc == RDL_ESCHEMA)
         return true;
@@ -302,8 +324,11 @@ bool rdl_delta_is_void(rdl_arena *a, const rdl_delta_change *c, const rdl_delta_
            !rdl_fs_exists(rdl_delta_commit_path(a, c->table->dir, s->version + 1));
 }
 
-rdl_code rdl_delta_commit(rdl_arena *a, const rdl_delta_change *c, rdl_delta_state *s,
-                          rdl_lake_result *out, rdl_err *err)
+rdl_code rdl_delta_commit(rdl_arena *a,
+                          const rdl_delta_change *c,
+                          rdl_delta_state *s,
+                          rdl_lake_result *out,
+                          rdl_err *err)
 {
     const rdl_delta_state was = *s;
     const char *log = rdl_path_join(a, c->table->dir, "_delta_log");
@@ -320,7 +345,8 @@ rdl_code rdl_delta_commit(rdl_arena *a, const rdl_delta_change *c, rdl_delta_sta
             out->version = s->version + 1;
             if (RDL_FAULT_AT(LAKE_AFTER_COMMIT) != 0)
                 return rdl_err_set(err, RDL_EIO, RDL_ERR_REPLAY,
-                                   "could not go on after version %" PRId64 " of \"%s\": fault",
+                                   "could not go on after version %" PRId64
+                                   " of \"%s\": fault",
                                    out->version, c->table->dir);
             return RDL_OK;
         }

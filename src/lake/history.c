@@ -3,8 +3,8 @@
  */
 #include "lake/delta.h"
 
-rdl_code rdl_lake_history(rdl_arena *a, const char *dir, rdl_lake_version **out, size_t *out_n,
-                          rdl_err *err)
+rdl_code rdl_lake_history(
+    rdl_arena *a, const char *dir, rdl_lake_version **out, size_t *out_n, rdl_err *err)
 {
     rdl_delta_listing list;
     *out = NULL;

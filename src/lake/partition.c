@@ -11,6 +11,7 @@
  * Readers take values from the log; folders are for people.  So two values that share a
  * folder (null and '__HIVE_DEFAULT_PARTITION__') are still told apart.
  */
+#include "base/clock.h"
 #include "lake/delta.h"
 
 #define HIVE_NULL "__HIVE_DEFAULT_PARTITION__"
@@ -106,29 +107,33 @@ void rdl_partition_literal(const rdl_type *t, const char *value, rdl_buf *out)
     rdl_buf_putc(out, ')');
 }
 
-rdl_code rdl_partition_check(const rdl_schema *s, const rdl_str *columns, size_t n,
-                             rdl_err *err)
+rdl_code
+rdl_partition_check(const rdl_schema *s, const rdl_str *columns, size_t n, rdl_err *err)
 {
     for (size_t i = 0; i < n; i++) {
         const int at = rdl_schema_find(s, columns[i]);
         if (at < 0)
-            return rdl_err_set(err, RDL_ESCHEMA, 0,
-                               "could not partition by \"%.*s\": the table has no such column",
-                               (int)columns[i].n, columns[i].p);
+            return rdl_err_set(
+                err, RDL_ESCHEMA, 0,
+                "could not partition by \"%.*s\": the table has no such column",
+                (int)columns[i].n, columns[i].p);
         const rdl_type_kind kind = s->v[at].type->kind;
         if (kind == RDL_TYPE_BLOB || kind == RDL_TYPE_JSON ||
             !rdl_type_is_scalar(s->v[at].type)) {
             rdl_buf type = {0};
             rdl_type_print(s->v[at].type, &type);
-            rdl_err_set(err, RDL_ESCHEMA, 0, "could not partition by \"%.*s\": its type is %s",
+            rdl_err_set(err, RDL_ESCHEMA, 0,
+                        "could not partition by \"%.*s\": its type is %s",
                         (int)columns[i].n, columns[i].p, rdl_buf_str(&type));
             rdl_buf_fini(&type);
-            return rdl_err_hint(err, "Partition by text, numbers, booleans, dates or times.");
+            return rdl_err_hint(err,
+                                "Partition by text, numbers, booleans, dates or times.");
         }
     }
     if (n >= s->n && n > 0)
-        return rdl_err_set(err, RDL_ESCHEMA, 0,
-                           "could not partition by every column: a data file would be empty");
+        return rdl_err_set(
+            err, RDL_ESCHEMA, 0,
+            "could not partition by every column: a data file would be empty");
     return RDL_OK;
 }
 
@@ -140,13 +145,25 @@ const char *rdl_partition_value(const rdl_delta_file *f, rdl_str column)
     return NULL;
 }
 
-void rdl_partition_key(const rdl_delta_file *f, const rdl_str *columns, size_t n, rdl_buf *out)
+void rdl_partition_key(const rdl_delta_file *f,
+                       const rdl_schema *schema,
+                       const rdl_str *columns,
+                       size_t n,
+                       rdl_buf *out)
 {
     for (size_t i = 0; i < n; i++) {
         const char *value = rdl_partition_value(f, columns[i]);
-        if (value == NULL)
-            rdl_buf_puts(out, "n");
-        else
+        const int at = rdl_schema_find(schema, columns[i]);
+        const bool text = at < 0 || schema->v[at].type->kind == RDL_TYPE_TEXT;
+        int64_t us;
+        if (value == NULL || (value[0] == '\0' && !text)) {
+            rdl_buf_putc(out, 'n');
+        } else if (!text && schema->v[at].type->kind == RDL_TYPE_TIMESTAMPTZ &&
+                   rdl_timestamp_parse(value, strlen(value), &us)) {
+            rdl_buf_putc(out, 't');
+            rdl_timestamp_print_iso(us, out);
+        } else {
             rdl_buf_printf(out, "v%zu:%s", strlen(value), value);
+        }
     }
 }

@@ -17,7 +17,8 @@ typedef struct replacement {
 } replacement;
 
 /* The touched partitions, spelled as the log spells them. */
-static rdl_code read_touched(replacement *r, rdl_conn *conn, const char *touched, rdl_err *err)
+static rdl_code
+read_touched(replacement *r, rdl_conn *conn, const char *touched, rdl_err *err)
 {
     const rdl_lake_table *t = r->table;
     rdl_buf sql = {0}, key = {0};
@@ -27,7 +28,8 @@ static rdl_code read_touched(replacement *r, rdl_conn *conn, const char *touched
     rdl_buf_puts(&sql, "SELECT DISTINCT ");
     for (size_t i = 0; i < t->partition_count; i++) {
         rdl_buf_puts(&sql, i > 0 ? ", " : "");
-        rdl_partition_sql(&t->schema.v[rdl_schema_find(&t->schema, t->partition_columns[i])], &sql);
+        rdl_partition_sql(
+            &t->schema.v[rdl_schema_find(&t->schema, t->partition_columns[i])], &sql);
     }
     rdl_buf_printf(&sql, " FROM (%s) AS rdl_touched", touched);
     RDL_TRY_OUT(rdl_query(conn, rdl_buf_str(&sql), &result, err));
@@ -46,7 +48,8 @@ static rdl_code read_touched(replacement *r, rdl_conn *conn, const char *touched
                 probe.partition[k].value = rdl_arena_strndup(r->arena, value.p, value.n);
             }
             rdl_buf_clear(&key);
-            rdl_partition_key(&probe, t->partition_columns, t->partition_count, &key);
+            rdl_partition_key(&probe, &t->schema, t->partition_columns, t->partition_count,
+                              &key);
             rdl_map_put(&r->touched, (rdl_str){rdl_buf_str(&key), key.n}, r);
         }
     }
@@ -67,7 +70,8 @@ static void choose_removes(replacement *r, bool all)
             continue;
         rdl_buf_clear(&key);
         if (!all)
-            rdl_partition_key(f, t->partition_columns, t->partition_count, &key);
+            rdl_partition_key(f, &t->schema, t->partition_columns, t->partition_count,
+                              &key);
         if (all || rdl_map_has(&r->touched, (rdl_str){rdl_buf_str(&key), key.n}))
             RDL_PUSH(r->arena, &r->removes) = f;
     }
@@ -75,27 +79,36 @@ static void choose_removes(replacement *r, bool all)
 }
 
 /* Rows for a partition that was not named would stand beside what is there already. */
-static rdl_code check_inside(const replacement *r, const rdl_data_files *files, rdl_err *err)
+static rdl_code
+check_inside(const replacement *r, const rdl_data_files *files, rdl_err *err)
 {
     const rdl_lake_table *t = r->table;
     rdl_buf key = {0};
     rdl_code rc = RDL_OK;
     for (size_t i = 0; i < files->n && rc == RDL_OK; i++) {
         rdl_buf_clear(&key);
-        rdl_partition_key(&files->v[i], t->partition_columns, t->partition_count, &key);
+        rdl_partition_key(&files->v[i], &t->schema, t->partition_columns,
+                          t->partition_count, &key);
         if (!rdl_map_has(&r->touched, (rdl_str){rdl_buf_str(&key), key.n}))
-            rc = rdl_err_set(err, RDL_EBUG, 0,
-                             "could not replace partitions of \"%s\": a new row lies in one that "
-                             "was not named (%s)",
-                             t->dir, files->v[i].path);
+            rc = rdl_err_set(
+                err, RDL_EBUG, 0,
+                "could not replace partitions of \"%s\": a new row lies in one that "
+                "was not named (%s)",
+                t->dir, files->v[i].path);
     }
     rdl_buf_fini(&key);
     return rc;
 }
 
-static rdl_code replace(rdl_arena *a, rdl_conn *conn, const rdl_lake_table *t,
-                        const char *select, const char *touched, const char *order_by,
-                        const rdl_lake_commit_info *info, rdl_lake_result *out, rdl_err *err)
+static rdl_code replace(rdl_arena *a,
+                        rdl_conn *conn,
+                        const rdl_lake_table *t,
+                        const char *select,
+                        const char *touched,
+                        const char *order_by,
+                        const rdl_lake_commit_info *info,
+                        rdl_lake_result *out,
+                        rdl_err *err)
 {
     replacement r = {.arena = a, .table = t};
     rdl_data_files files = {0};
@@ -140,9 +153,14 @@ static rdl_code replace(rdl_arena *a, rdl_conn *conn, const rdl_lake_table *t,
     return RDL_OK;
 }
 
-rdl_code rdl_lake_replace(rdl_conn *conn, const rdl_lake_table *t, const char *select,
-                          const char *touched, const char *order_by,
-                          const rdl_lake_commit_info *info, rdl_lake_result *out, rdl_err *err)
+rdl_code rdl_lake_replace(rdl_conn *conn,
+                          const rdl_lake_table *t,
+                          const char *select,
+                          const char *touched,
+                          const char *order_by,
+                          const rdl_lake_commit_info *info,
+                          rdl_lake_result *out,
+                          rdl_err *err)
 {
     rdl_arena call;
     rdl_arena_init(&call, 0);

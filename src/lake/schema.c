@@ -5,8 +5,8 @@
  *   TEXT string · BLOB binary · DATE date · TIMESTAMPTZ timestamp · LIST array · MAP map
  *   STRUCT struct · JSON string, with "raudal.type" in the field's metadata
  *
- * Read only: byte and short become INTEGER, float DOUBLE.  timestamp_ntz, variant and the like
- * are features of newer protocols and refused by name.
+ * Read only: byte and short become INTEGER, float DOUBLE.  timestamp_ntz, variant and the
+ * like are features of newer protocols and refused by name.
  */
 #include <inttypes.h>
 #include <jansson.h>
@@ -173,15 +173,17 @@ typedef struct reader {
     rdl_err *err;
 } reader;
 
-static rdl_code parse_type(const reader *r, const json_t *j, unsigned depth,
-                           const rdl_type **out);
+static rdl_code
+parse_type(const reader *r, const json_t *j, unsigned depth, const rdl_type **out);
 
 static rdl_code not_understood(const reader *r, const char *type)
 {
-    rdl_err_set(r->err, RDL_ESCHEMA, 0, "could not read column \"%.100s\": its type is \"%.100s\"",
-                r->column, type);
-    return rdl_err_hint(r->err, "Raudal reads boolean, byte, short, integer, long, float, double, "
-                                "decimal, string, binary, date, timestamp, array, map and struct.");
+    rdl_err_set(r->err, RDL_ESCHEMA, 0,
+                "could not read column \"%.100s\": its type is \"%.100s\"", r->column,
+                type);
+    return rdl_err_hint(r->err,
+                        "Raudal reads boolean, byte, short, integer, long, float, double, "
+                        "decimal, string, binary, date, timestamp, array, map and struct.");
 }
 
 static rdl_code parse_scalar(const reader *r, const char *name, const rdl_type **out)
@@ -190,11 +192,11 @@ static rdl_code parse_scalar(const reader *r, const char *name, const rdl_type *
         const char *name;
         rdl_type_kind kind;
     } scalars[] = {
-        {"boolean", RDL_TYPE_BOOLEAN}, {"byte", RDL_TYPE_INTEGER},
-        {"short", RDL_TYPE_INTEGER},   {"integer", RDL_TYPE_INTEGER},
-        {"long", RDL_TYPE_BIGINT},     {"float", RDL_TYPE_DOUBLE},
-        {"double", RDL_TYPE_DOUBLE},   {"string", RDL_TYPE_TEXT},
-        {"binary", RDL_TYPE_BLOB},     {"date", RDL_TYPE_DATE},
+        {"boolean", RDL_TYPE_BOOLEAN},       {"byte", RDL_TYPE_INTEGER},
+        {"short", RDL_TYPE_INTEGER},         {"integer", RDL_TYPE_INTEGER},
+        {"long", RDL_TYPE_BIGINT},           {"float", RDL_TYPE_DOUBLE},
+        {"double", RDL_TYPE_DOUBLE},         {"string", RDL_TYPE_TEXT},
+        {"binary", RDL_TYPE_BLOB},           {"date", RDL_TYPE_DATE},
         {"timestamp", RDL_TYPE_TIMESTAMPTZ},
     };
     for (size_t i = 0; i < sizeof scalars / sizeof scalars[0]; i++) {
@@ -215,14 +217,18 @@ static rdl_code parse_scalar(const reader *r, const char *name, const rdl_type *
     return RDL_OK;
 }
 
-static rdl_code parse_field(const reader *r, const json_t *field, unsigned depth, rdl_str *name,
+static rdl_code parse_field(const reader *r,
+                            const json_t *field,
+                            unsigned depth,
+                            rdl_str *name,
                             const rdl_type **type)
 {
     const json_t *jname = json_object_get(field, "name");
     const json_t *jtype = json_object_get(field, "type");
     if (!json_is_string(jname) || json_string_length(jname) == 0 || jtype == NULL)
-        return rdl_err_set(r->err, RDL_EDATA, 0,
-                           "could not read the table's schema: a field has no name or type");
+        return rdl_err_set(
+            r->err, RDL_EDATA, 0,
+            "could not read the table's schema: a field has no name or type");
     const json_t *metadata = json_object_get(field, "metadata");
     if (json_object_get(metadata, "delta.columnMapping.physicalName") != NULL)
         return rdl_err_set(r->err, RDL_ESCHEMA, 0,
@@ -253,8 +259,8 @@ static rdl_code parse_field(const reader *r, const json_t *field, unsigned depth
     return rc;
 }
 
-static rdl_code parse_struct(const reader *r, const json_t *fields, unsigned depth,
-                             const rdl_type **out)
+static rdl_code
+parse_struct(const reader *r, const json_t *fields, unsigned depth, const rdl_type **out)
 {
     if (!json_is_array(fields))
         return not_understood(r, "struct without fields");
@@ -272,13 +278,13 @@ static rdl_code parse_struct(const reader *r, const json_t *fields, unsigned dep
     return RDL_OK;
 }
 
-static rdl_code parse_type(const reader *r, const json_t *j, unsigned depth,
-                           const rdl_type **out)
+static rdl_code
+parse_type(const reader *r, const json_t *j, unsigned depth, const rdl_type **out)
 {
     if (depth > NESTING_MAX)
-        return rdl_err_set(r->err, RDL_ELIMIT, 0,
-                           "could not read the table's schema: nested deeper than %d levels",
-                           NESTING_MAX);
+        return rdl_err_set(
+            r->err, RDL_ELIMIT, 0,
+            "could not read the table's schema: nested deeper than %d levels", NESTING_MAX);
     if (json_is_string(j))
         return parse_scalar(r, json_string_value(j), out);
     const char *kind = json_string_value(json_object_get(j, "type"));
@@ -301,19 +307,22 @@ static rdl_code parse_type(const reader *r, const json_t *j, unsigned depth,
     return not_understood(r, kind);
 }
 
-rdl_code rdl_delta_schema_parse(rdl_arena *a, const char *text, rdl_schema *out, rdl_err *err)
+rdl_code
+rdl_delta_schema_parse(rdl_arena *a, const char *text, rdl_schema *out, rdl_err *err)
 {
     json_error_t why;
     json_t *root = json_loads(text, 0, &why);
     if (root == NULL)
-        return rdl_err_set(err, RDL_EDATA, 0, "could not read the table's schema: %s", why.text);
+        return rdl_err_set(err, RDL_EDATA, 0, "could not read the table's schema: %s",
+                           why.text);
     const reader r = {a, NULL, err};
     const rdl_type *t = NULL;
     rdl_code rc = RDL_OK;
     const json_t *fields = json_object_get(root, "fields");
     if (!json_is_array(fields))
-        rc = rdl_err_set(err, RDL_EDATA, 0,
-                         "could not read the table's schema: it is not a struct with fields");
+        rc = rdl_err_set(
+            err, RDL_EDATA, 0,
+            "could not read the table's schema: it is not a struct with fields");
     else
         rc = parse_struct(&r, fields, 0, &t);
     if (rc == RDL_OK) {
@@ -328,23 +337,25 @@ rdl_code rdl_delta_schema_parse(rdl_arena *a, const char *text, rdl_schema *out,
 
 /* Evolution. */
 
-static rdl_code same_column(const rdl_column *was, const rdl_column *now, const char *table,
-                            rdl_err *err)
+static rdl_code
+same_column(const rdl_column *was, const rdl_column *now, const char *table, rdl_err *err)
 {
     if (rdl_type_eq(was->type, now->type))
         return RDL_OK;
     rdl_buf a = {0}, b = {0};
     rdl_type_print(was->type, &a);
     rdl_type_print(now->type, &b);
-    rdl_err_set(err, RDL_ESCHEMA, 0,
-                "could not change column \"%.*s\" of table \"%s\": it is %s and would be %s",
-                (int)was->name.n, was->name.p, table, rdl_buf_str(&a), rdl_buf_str(&b));
+    rdl_err_set(
+        err, RDL_ESCHEMA, 0,
+        "could not change column \"%.*s\" of table \"%s\": it is %s and would be %s",
+        (int)was->name.n, was->name.p, table, rdl_buf_str(&a), rdl_buf_str(&b));
     rdl_buf_fini(&a);
     rdl_buf_fini(&b);
     return rdl_err_hint(err, "Give the column a new name, or rebuild the table.");
 }
 
-/* Is this what we would have written?  Without strict, metadata that we do not use may differ. */
+/* Is this what we would have written?  Without strict, metadata that we do not use may
+ * differ. */
 static bool same_schema(const json_t *theirs, const json_t *ours, bool strict)
 {
     const char *key;
@@ -373,8 +384,8 @@ static bool same_schema(const json_t *theirs, const json_t *ours, bool strict)
     return true;
 }
 
-static rdl_code check_writable(const rdl_delta_state *s, const char *table, bool strict,
-                               rdl_err *err)
+static rdl_code
+check_writable(const rdl_delta_state *s, const char *table, bool strict, rdl_err *err)
 {
     rdl_buf text = {0};
     rdl_delta_schema_print(&s->schema, &text);
@@ -390,7 +401,8 @@ static rdl_code check_writable(const rdl_delta_state *s, const char *table, bool
                 "could not write table \"%s\": another program gave its columns %s", table,
                 strict ? "metadata that adding a column would lose"
                        : "a narrower type, NOT NULL or an invariant");
-    return rdl_err_hint(err, "Read the table as a source, and let Raudal write one of its own.");
+    return rdl_err_hint(err,
+                        "Read the table as a source, and let Raudal write one of its own.");
 }
 
 rdl_code rdl_delta_check_removable(const rdl_delta_state *s, const char *dir, rdl_err *err)
@@ -401,13 +413,15 @@ rdl_code rdl_delta_check_removable(const rdl_delta_state *s, const char *dir, rd
     json_decref(j);
     if (!refused)
         return RDL_OK;
-    rdl_err_set(err, RDL_ESCHEMA, 0, "could not replace rows of table \"%s\": it is append-only",
-                dir);
+    rdl_err_set(err, RDL_ESCHEMA, 0,
+                "could not replace rows of table \"%s\": it is append-only", dir);
     return rdl_err_hint(err, "Unset the table property delta.appendOnly.");
 }
 
-rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s, const rdl_lake_table *t,
-                                 bool *out_changed, rdl_err *err)
+rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s,
+                                 const rdl_lake_table *t,
+                                 bool *out_changed,
+                                 rdl_err *err)
 {
     const char *name = t->name != NULL ? t->name : t->dir;
     *out_changed = false;
@@ -415,18 +429,21 @@ rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s, const rdl_lake_table 
     for (size_t i = 0; same && i < t->partition_count; i++)
         same = rdl_str_eq_nocase(s->partition_columns[i], t->partition_columns[i]);
     if (!same) {
-        rdl_err_set(err, RDL_ESCHEMA, 0,
-                    "could not write table \"%s\": its partition columns are not the declared ones",
-                    name);
-        return rdl_err_hint(err, "Partitioning is fixed when a table is made; rebuild the table.");
+        rdl_err_set(
+            err, RDL_ESCHEMA, 0,
+            "could not write table \"%s\": its partition columns are not the declared ones",
+            name);
+        return rdl_err_hint(
+            err, "Partitioning is fixed when a table is made; rebuild the table.");
     }
     for (size_t i = 0; i < s->schema.n; i++) {
         const int at = rdl_schema_find(&t->schema, s->schema.v[i].name);
         if (at < 0) {
             rdl_err_set(err, RDL_ESCHEMA, 0,
-                        "could not write table \"%s\": column \"%.*s\" is no longer there", name,
-                        (int)s->schema.v[i].name.n, s->schema.v[i].name.p);
-            return rdl_err_hint(err, "Keep the column (it may be NULL), or rebuild the table.");
+                        "could not write table \"%s\": column \"%.*s\" is no longer there",
+                        name, (int)s->schema.v[i].name.n, s->schema.v[i].name.p);
+            return rdl_err_hint(err,
+                                "Keep the column (it may be NULL), or rebuild the table.");
         }
         RDL_TRY(same_column(&s->schema.v[i], &t->schema.v[at], name, err));
     }

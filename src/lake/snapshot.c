@@ -2,15 +2,15 @@
  * lake/snapshot.c - a version of a table, and the SELECT that reads it.
  *
  * Partition values come from the log.  Where every folder says just what the log says (the
- * usual case) DuckDB's hive_partitioning reads them with the types of the schema, so that it
- * passes over folders that a WHERE excludes.  Where one does not (a null beside its own
+ * usual case) DuckDB's hive_partitioning reads them with the types of the schema, so that
+ * it passes over folders that a WHERE excludes.  Where one does not (a null beside its own
  * spelling, an empty text, a value that was written elsewhere) the files are joined by name
  * with a list of values: always right, without that pruning.
  *
  * Columns that older files lack come out NULL through union_by_name, which opens every file
- * before the first row is read.  Our files carry a hash of the columns that they were written
- * with (a tag of the add action); where all have the table's, that is left out, and pruned
- * files are never opened.
+ * before the first row is read.  Our files carry a hash of the columns that they were
+ * written with (a tag of the add action); where all have the table's, that is left out, and
+ * pruned files are never opened.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,8 +24,11 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const rdl_lake_file *)a)->path, ((const rdl_lake_file *)b)->path);
 }
 
-rdl_code rdl_lake_snapshot_of(rdl_arena *a, const rdl_delta_state *s, const char *app_id,
-                              rdl_lake_snapshot *out, rdl_err *err)
+rdl_code rdl_lake_snapshot_of(rdl_arena *a,
+                              const rdl_delta_state *s,
+                              const char *app_id,
+                              rdl_lake_snapshot *out,
+                              rdl_err *err)
 {
     (void)err;
     *out = (rdl_lake_snapshot){.version = s->version,
@@ -62,8 +65,12 @@ rdl_code rdl_lake_snapshot_of(rdl_arena *a, const rdl_delta_state *s, const char
     return RDL_OK;
 }
 
-rdl_code rdl_lake_load(rdl_arena *a, const char *dir, const char *app_id, int64_t version,
-                       rdl_lake_snapshot *out, rdl_err *err)
+rdl_code rdl_lake_load(rdl_arena *a,
+                       const char *dir,
+                       const char *app_id,
+                       int64_t version,
+                       rdl_lake_snapshot *out,
+                       rdl_err *err)
 {
     rdl_delta_state s;
     *out = (rdl_lake_snapshot){.version = -1, .txn_version = -1};
@@ -73,7 +80,8 @@ rdl_code rdl_lake_load(rdl_arena *a, const char *dir, const char *app_id, int64_
     return rdl_lake_snapshot_of(a, &s, app_id, out, err);
 }
 
-rdl_code rdl_lake_version_at(const char *dir, int64_t at_us, int64_t *out_version, rdl_err *err)
+rdl_code
+rdl_lake_version_at(const char *dir, int64_t at_us, int64_t *out_version, rdl_err *err)
 {
     rdl_arena call;
     rdl_arena_init(&call, 0);
@@ -87,9 +95,10 @@ rdl_code rdl_lake_version_at(const char *dir, int64_t at_us, int64_t *out_versio
     } else if (rc == RDL_OK) {
         rdl_buf at = {0};
         rdl_timestamp_print(at_us, &at);
-        rc = rdl_err_set(err, RDL_EUSAGE, 0,
-                         "could not read table \"%s\" as of %s: its oldest version is later", dir,
-                         rdl_buf_str(&at));
+        rc =
+            rdl_err_set(err, RDL_EUSAGE, 0,
+                        "could not read table \"%s\" as of %s: its oldest version is later",
+                        dir, rdl_buf_str(&at));
         rdl_buf_clear(&at);
         if (n > 0) {
             rdl_timestamp_print(v[n - 1].timestamp_us, &at);
@@ -117,18 +126,22 @@ static bool is_partition(const rdl_lake_snapshot *s, rdl_str name, size_t *out)
 static bool plain_name(rdl_str s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", s.p[i]) == NULL)
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_",
+                   s.p[i]) == NULL)
             return false;
     return s.n > 0;
 }
 
-static bool folder_says(const char *path, const rdl_lake_snapshot *s, const rdl_lake_file *f)
+static bool
+folder_says(const char *path, const rdl_lake_snapshot *s, const rdl_lake_file *f)
 {
     rdl_buf want = {0};
     for (size_t i = 0; i < s->partition_count; i++) {
         const char *value = f->partition[i];
-        const bool odd = value != NULL && (value[0] == '\0' || strcmp(value, "__HIVE_DEFAULT_PARTITION__") == 0 ||
-                         strcmp(value, "NULL") == 0 || strcmp(value, "null") == 0);
+        const bool odd =
+            value != NULL &&
+            (value[0] == '\0' || strcmp(value, "__HIVE_DEFAULT_PARTITION__") == 0 ||
+             strcmp(value, "NULL") == 0 || strcmp(value, "null") == 0);
         if (odd) {
             rdl_buf_fini(&want);
             return false;
@@ -142,7 +155,8 @@ static bool folder_says(const char *path, const rdl_lake_snapshot *s, const rdl_
         rdl_buf_putc(&want, '/');
     }
     const bool same = strncmp(path, rdl_buf_str(&want), want.n) == 0 &&
-                      strchr(path + want.n, '=') == NULL && strchr(path + want.n, '/') == NULL;
+                      strchr(path + want.n, '=') == NULL &&
+                      strchr(path + want.n, '/') == NULL;
     rdl_buf_fini(&want);
     return same;
 }
@@ -238,17 +252,23 @@ static void put_shape(const rdl_lake_snapshot *s, bool hive, rdl_buf *sql)
     rdl_buf_puts(sql, " WHERE false");
 }
 
-static void put_read(const char *dir, const rdl_lake_snapshot *s, bool hive, bool uniform,
-                     rdl_arena *a, rdl_buf *sql)
+static void put_read(const char *dir,
+                     const rdl_lake_snapshot *s,
+                     bool hive,
+                     bool uniform,
+                     rdl_arena *a,
+                     rdl_buf *sql)
 {
     rdl_buf_puts(sql, "read_parquet([");
     for (size_t i = 0; i < s->file_count; i++) {
         rdl_buf_puts(sql, i > 0 ? ", " : "");
         put_file(sql, rdl_path_join(a, dir, s->files[i].path), true);
     }
-    rdl_buf_printf(sql, "], union_by_name=%s, hive_partitioning=", uniform ? "false" : "true");
+    rdl_buf_printf(sql,
+                   "], union_by_name=%s, hive_partitioning=", uniform ? "false" : "true");
     if (!hive || s->partition_count == 0) {
-        rdl_buf_printf(sql, "false%s", s->partition_count == 0 ? "" : ", filename='rdl_file'");
+        rdl_buf_printf(sql, "false%s",
+                       s->partition_count == 0 ? "" : ", filename='rdl_file'");
     } else {
         rdl_buf_puts(sql, "true, hive_types={");
         for (size_t i = 0; i < s->partition_count; i++) {
@@ -263,7 +283,8 @@ static void put_read(const char *dir, const rdl_lake_snapshot *s, bool hive, boo
     rdl_buf_puts(sql, ")");
 }
 
-static void put_values(const char *dir, const rdl_lake_snapshot *s, rdl_arena *a, rdl_buf *sql)
+static void
+put_values(const char *dir, const rdl_lake_snapshot *s, rdl_arena *a, rdl_buf *sql)
 {
     rdl_buf_puts(sql, " JOIN (VALUES ");
     for (size_t i = 0; i < s->file_count; i++) {
@@ -284,7 +305,8 @@ static void put_values(const char *dir, const rdl_lake_snapshot *s, rdl_arena *a
 }
 
 /* L5: a file that is named and absent, or is not the one that was written. */
-static rdl_code check_files(rdl_arena *a, const char *dir, const rdl_lake_snapshot *s, rdl_err *err)
+static rdl_code
+check_files(rdl_arena *a, const char *dir, const rdl_lake_snapshot *s, rdl_err *err)
 {
     for (size_t i = 0; i < s->file_count; i++) {
         rdl_stat stat;
@@ -294,23 +316,30 @@ static rdl_code check_files(rdl_arena *a, const char *dir, const rdl_lake_snapsh
             continue;
         if (!stat.exists)
             rdl_err_set(err, RDL_EDATA, 0,
-                        "could not read data file \"%s\": version %" PRId64 " names it, and it is absent",
+                        "could not read data file \"%s\": version %" PRId64
+                        " names it, and it is absent",
                         path, s->version);
         else
             rdl_err_set(err, RDL_EDATA, 0,
-                        "could not read data file \"%s\": it has %" PRIu64 " bytes, and version %" PRId64
-                        " says %" PRIu64, path, stat.size, s->version, s->files[i].bytes);
+                        "could not read data file \"%s\": it has %" PRIu64
+                        " bytes, and version %" PRId64 " says %" PRIu64,
+                        path, stat.size, s->version, s->files[i].bytes);
         err->area = RDL_AREA_STORE;
-        return rdl_err_hint(err, "Restore the file from a backup, or run raudal refresh for the table.");
+        return rdl_err_hint(
+            err, "Restore the file from a backup, or run raudal refresh for the table.");
     }
     return RDL_OK;
 }
 
-rdl_code rdl_lake_select(rdl_arena *a, const char *dir, const rdl_lake_snapshot *s,
-                         rdl_buf *out_sql, rdl_err *err)
+rdl_code rdl_lake_select(rdl_arena *a,
+                         const char *dir,
+                         const rdl_lake_snapshot *s,
+                         rdl_buf *out_sql,
+                         rdl_err *err)
 {
     if (s->version < 0)
-        return rdl_err_set(err, RDL_EUSAGE, 0, "could not read table \"%s\": there is no table", dir);
+        return rdl_err_set(err, RDL_EUSAGE, 0,
+                           "could not read table \"%s\": there is no table", dir);
     if (s->file_count == 0) {
         rdl_buf_puts(out_sql, "SELECT ");
         put_columns(s, false, true, out_sql);
@@ -370,8 +399,8 @@ static void put_prune(const rdl_lake_snapshot *s, const char *where, rdl_buf *sq
     rdl_buf_printf(sql, ") WHERE (%s)", where);
 }
 
-rdl_code rdl_lake_prune(rdl_arena *a, rdl_conn *conn, rdl_lake_snapshot *s, const char *where,
-                        rdl_err *err)
+rdl_code rdl_lake_prune(
+    rdl_arena *a, rdl_conn *conn, rdl_lake_snapshot *s, const char *where, rdl_err *err)
 {
     rdl_buf sql = {0};
     rdl_result *result = NULL;

@@ -3,11 +3,11 @@
  *
  *   {"numRecords":3,"minValues":{"n":1,"t":"a"},"maxValues":{"n":9},"nullCount":{"n":0,"t":1}}
  *
- * column_statistics is MAP(column, MAP(key, value)): '"a"' -> {min, max, null_count, ...}; a
- * nested column's leaves are '"a"."b"' and are skipped.  A bound that cannot be told exactly is
- * left out, which readers take as "may be anything":
- *   DOUBLE with NaN or infinities · BOOLEAN, BLOB, JSON · a maximum text longer than 32
- *   characters (a minimum is cut there, which is still below) · all values null
+ * column_statistics is MAP(column, MAP(key, value)): '"a"' -> {min, max, null_count, ...};
+ * a nested column's leaves are '"a"."b"' and are skipped.  A bound that cannot be told
+ * exactly is left out, which readers take as "may be anything": DOUBLE with NaN or
+ * infinities · BOOLEAN, BLOB, JSON · a maximum text longer than 32 characters (a minimum is
+ * cut there, which is still below) · all values null
  */
 #include <math.h>
 #include <stdlib.h>
@@ -109,6 +109,7 @@ static bool put_bound(const rdl_type *t, const column_stats *s, bool max, rdl_bu
 {
     const rdl_str value = max ? s->max : s->min;
     int64_t us;
+    int32_t days;
     if (value.p == NULL || s->nan)
         return false;
     switch (t->kind) {
@@ -118,10 +119,14 @@ static bool put_bound(const rdl_type *t, const column_stats *s, bool max, rdl_bu
     case RDL_TYPE_DOUBLE:
         return put_number(value, out);
     case RDL_TYPE_DATE:
+        /* Years of four digits: others do not read more, and DuckDB writes (BC). */
+        if (value.n != 10 || !rdl_date_parse(value.p, value.n, &days))
+            return false;
         rdl_buf_put_json_text(out, value);
         return true;
     case RDL_TYPE_TIMESTAMPTZ:
-        if (!rdl_timestamp_parse(value.p, value.n, &us))
+        if (value.n < 10 || value.p[4] != '-' ||
+            !rdl_timestamp_parse(value.p, value.n, &us))
             return false;
         rdl_buf_putc(out, '"');
         rdl_timestamp_print_iso(us, out);
@@ -137,7 +142,8 @@ static bool put_bound(const rdl_type *t, const column_stats *s, bool max, rdl_bu
     }
 }
 
-static void put_bounds(const rdl_schema *schema, const column_stats *all, bool max, rdl_buf *out)
+static void
+put_bounds(const rdl_schema *schema, const column_stats *all, bool max, rdl_buf *out)
 {
     rdl_buf one = {0};
     bool first = true;
@@ -154,8 +160,11 @@ static void put_bounds(const rdl_schema *schema, const column_stats *all, bool m
     rdl_buf_fini(&one);
 }
 
-void rdl_stats_put(const rdl_schema *schema, const rdl_vector *statistics, size_t row,
-                   uint64_t rows, rdl_buf *out)
+void rdl_stats_put(const rdl_schema *schema,
+                   const rdl_vector *statistics,
+                   size_t row,
+                   uint64_t rows,
+                   rdl_buf *out)
 {
     rdl_arena call;
     rdl_arena_init(&call, 0);

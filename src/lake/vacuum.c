@@ -6,12 +6,13 @@
  *   - a file that no version names (by its time on disk), folders of an aborted write,
  *   - with the log's own retention: commits, checkpoints and copies below the newest
  *     checkpoint that is itself old enough, so that every kept version can still be loaded.
- * What begins with _ or . is left alone, except partition folders (_day=...) and our stages.
+ * What begins with _ or . is left alone, except partition folders (_day=...) and our
+ * stages.
  *
  * SWEEP runs at start under the root's lock, so that nothing of ours can be in the making:
- * it removes stages, temporaries, and data files with our name (L3) which the newest version
- * neither holds nor removed and whose epoch is above the table's txn (or which a compaction
- * left).  It never looks at other writers' files.
+ * it removes stages, temporaries, and data files with our name (L3) which the newest
+ * version neither holds nor removed and whose epoch is above the table's txn (or which a
+ * compaction left).  It never looks at other writers' files.
  *
  * INVARIANTS
  *   L10 A file of the newest version is never removed.
@@ -42,8 +43,12 @@ static bool is_hidden(const char *path)
     return false;
 }
 
-static rdl_code choose_data(rdl_arena *a, const char *dir, const rdl_delta_state *s,
-                            int64_t oldest_us, path_list *out, rdl_err *err)
+static rdl_code choose_data(rdl_arena *a,
+                            const char *dir,
+                            const rdl_delta_state *s,
+                            int64_t oldest_us,
+                            path_list *out,
+                            rdl_err *err)
 {
     rdl_names names;
     RDL_TRY(rdl_fs_walk(a, dir, &names, err));
@@ -63,13 +68,18 @@ static rdl_code choose_data(rdl_arena *a, const char *dir, const rdl_delta_state
 }
 
 /* The newest checkpoint whose version was committed before the time; -1: none. */
-static rdl_code log_floor(rdl_arena *a, const char *dir, const rdl_delta_listing *list,
-                          int64_t oldest_us, int64_t *out, rdl_err *err)
+static rdl_code log_floor(rdl_arena *a,
+                          const char *dir,
+                          const rdl_delta_listing *list,
+                          int64_t oldest_us,
+                          int64_t *out,
+                          rdl_err *err)
 {
     *out = -1;
     for (size_t i = list->checkpoint_count; i-- > 0;) {
         rdl_stat stat;
-        RDL_TRY(rdl_fs_stat(rdl_delta_commit_path(a, dir, list->checkpoints[i]), &stat, err));
+        RDL_TRY(
+            rdl_fs_stat(rdl_delta_commit_path(a, dir, list->checkpoints[i]), &stat, err));
         if (!stat.exists || stat.mtime_us < oldest_us) {
             *out = list->checkpoints[i];
             return RDL_OK;
@@ -89,8 +99,8 @@ static bool leading_version(const char *p, int64_t *out)
     return true;
 }
 
-static rdl_code choose_log(rdl_arena *a, const char *dir, int64_t oldest_us, path_list *out,
-                           rdl_err *err)
+static rdl_code
+choose_log(rdl_arena *a, const char *dir, int64_t oldest_us, path_list *out, rdl_err *err)
 {
     rdl_delta_listing list;
     int64_t bottom, v;
@@ -105,12 +115,13 @@ static rdl_code choose_log(rdl_arena *a, const char *dir, int64_t oldest_us, pat
     return RDL_OK;
 }
 
-static rdl_code remove_all(rdl_arena *a, const char *dir, const path_list *paths, rdl_err *err)
+static rdl_code
+remove_all(rdl_arena *a, const char *dir, const path_list *paths, rdl_err *err)
 {
     for (size_t i = 0; i < paths->n; i++) {
         if (RDL_FAULT_AT(LAKE_VACUUM) != 0)
-            return rdl_err_set(err, RDL_EIO, RDL_ERR_RETRY, "could not remove \"%s\": fault",
-                               paths->v[i]);
+            return rdl_err_set(err, RDL_EIO, RDL_ERR_RETRY,
+                               "could not remove \"%s\": fault", paths->v[i]);
         RDL_TRY(rdl_fs_unlink(rdl_path_join(a, dir, paths->v[i]), err));
     }
     return RDL_OK;
@@ -132,9 +143,15 @@ static rdl_code drop_stages(rdl_arena *a, const char *dir, bool all, rdl_err *er
     return RDL_OK;
 }
 
-rdl_code rdl_lake_vacuum(rdl_arena *a, const char *dir, int64_t now_us, int64_t retention_us,
-                         int64_t log_retention_us, bool dry_run, char ***out_paths,
-                         size_t *out_n, rdl_err *err)
+rdl_code rdl_lake_vacuum(rdl_arena *a,
+                         const char *dir,
+                         int64_t now_us,
+                         int64_t retention_us,
+                         int64_t log_retention_us,
+                         bool dry_run,
+                         char ***out_paths,
+                         size_t *out_n,
+                         rdl_err *err)
 {
     rdl_delta_state s;
     path_list paths = {0};
@@ -158,7 +175,8 @@ out:
 }
 
 /* part-<root8>-<epoch>-[c]<n>-...: is it ours, and of which epoch? */
-static bool our_file(const char *path, const char *prefix, uint64_t *epoch, bool *compaction)
+static bool
+our_file(const char *path, const char *prefix, uint64_t *epoch, bool *compaction)
 {
     const char *name = rdl_path_base(path);
     const size_t n = strlen(prefix);
@@ -177,8 +195,12 @@ static bool our_file(const char *path, const char *prefix, uint64_t *epoch, bool
     return true;
 }
 
-static rdl_code sweep_data(rdl_arena *a, const char *dir, const char *app_id,
-                           const rdl_delta_state *s, size_t *removed, rdl_err *err)
+static rdl_code sweep_data(rdl_arena *a,
+                           const char *dir,
+                           const char *app_id,
+                           const rdl_delta_state *s,
+                           size_t *removed,
+                           rdl_err *err)
 {
     rdl_names names;
     rdl_buf prefix = {0};
@@ -205,7 +227,8 @@ out:
     return rc;
 }
 
-static rdl_code sweep_temporaries(rdl_arena *a, const char *dir, size_t *removed, rdl_err *err)
+static rdl_code
+sweep_temporaries(rdl_arena *a, const char *dir, size_t *removed, rdl_err *err)
 {
     const char *log = rdl_path_join(a, dir, "_delta_log");
     rdl_names names;
@@ -221,7 +244,8 @@ static rdl_code sweep_temporaries(rdl_arena *a, const char *dir, size_t *removed
     return RDL_OK;
 }
 
-rdl_code rdl_lake_sweep(const char *dir, const char *app_id, size_t *out_removed, rdl_err *err)
+rdl_code
+rdl_lake_sweep(const char *dir, const char *app_id, size_t *out_removed, rdl_err *err)
 {
     rdl_arena call;
     rdl_delta_state s;

@@ -1,8 +1,8 @@
 /*
  * tests/fuzz/delta_fuzz.c - lines of a Delta log: any bytes give a state or an error.
  *
- * Beyond not crashing: what was accepted is printed as a checkpoint does and must be accepted
- * again, with the same files and transactions.
+ * Beyond not crashing: what was accepted is printed as a checkpoint does and must be
+ * accepted again, with the same files and transactions.
  */
 #include <stdlib.h>
 

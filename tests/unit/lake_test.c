@@ -1,16 +1,18 @@
 /*
  * tests/unit/lake_test.c - the Delta tables of src/lake, on real files and a real DuckDB.
  */
-#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
-#include <errno.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,12 +105,12 @@ static rdl_lake_commit_info at_epoch(uint64_t epoch)
 {
     return (rdl_lake_commit_info){.operation = "STREAMING UPDATE",
                                   .epoch = epoch,
-                                  .timestamp_us = INT64_C(1700000000000000) +
-                                                  (int64_t)epoch * 1000000};
+                                  .timestamp_us =
+                                      INT64_C(1700000000000000) + (int64_t)epoch * 1000000};
 }
 
-static rdl_lake_result append(world *w, const rdl_lake_table *t, const char *select,
-                              uint64_t epoch)
+static rdl_lake_result
+append(world *w, const rdl_lake_table *t, const char *select, uint64_t epoch)
 {
     rdl_lake_result out;
     const rdl_lake_commit_info info = at_epoch(epoch);
@@ -158,11 +160,16 @@ static void an_append_is_read_back(void **state)
 {
     world *w = *state;
     const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, d DATE, s TEXT)", "d");
-    rdl_lake_result r = append(w, &t, "SELECT i, DATE '2025-01-01' + (i % 3)::INT AS d, 's' || i AS s FROM range(100) x(i)", 1);
+    rdl_lake_result r = append(w, &t,
+                               "SELECT i, DATE '2025-01-01' + (i % 3)::INT AS d, 's' || i "
+                               "AS s FROM range(100) x(i)",
+                               1);
     assert_int_equal(r.version, 0);
     assert_int_equal(r.files_added, 3);
     assert_int_equal(r.rows_added, 100);
-    assert_string_equal(ask(w, "SELECT count(*) || ' ' || sum(i) || ' ' || count(DISTINCT d) FROM $T"), "100 4950 3");
+    assert_string_equal(
+        ask(w, "SELECT count(*) || ' ' || sum(i) || ' ' || count(DISTINCT d) FROM $T"),
+        "100 4950 3");
     rdl_lake_snapshot s = load(w, -1);
     assert_int_equal(s.rows, 100);
     assert_int_equal(s.txn_version, 1);
@@ -194,7 +201,10 @@ static void a_table_is_made_without_rows(void **state)
     assert_int_equal(s.version, -1);
     append(w, &t, NULL, 1);
     assert_string_equal(ask(w, "SELECT count(*) FROM $T"), "0");
-    assert_string_equal(ask(w, "SELECT column_type FROM (DESCRIBE SELECT * FROM $T) WHERE column_name = 'j'"), "JSON");
+    assert_string_equal(
+        ask(w,
+            "SELECT column_type FROM (DESCRIBE SELECT * FROM $T) WHERE column_name = 'j'"),
+        "JSON");
     assert_true(append(w, &t, NULL, 1).already);
     append(w, &t, "SELECT 7 AS i, '{\"a\":1}' AS j", 1);
     assert_string_equal(ask(w, "SELECT i || j FROM $T"), "7{\"a\":1}");
@@ -203,13 +213,18 @@ static void a_table_is_made_without_rows(void **state)
 static void odd_partition_values_survive(void **state)
 {
     world *w = *state;
-    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT, \"q r\" BIGINT)", "p,q r");
-    const char *rows = "SELECT * FROM (VALUES (1,'a/b',1),(2,'%',2),(3,'=',3),(4,' ',4),(5,'ü',5),(6,'',6),"
-                       "(7,NULL,NULL),(8,'__HIVE_DEFAULT_PARTITION__',NULL),(9,'a b%2F?*[x]{y}#''\"\\',9),"
-                       "(10,'..',10),(11,'NULL',11),(12,chr(10),12)) v(i,p,\"q r\")";
+    const rdl_lake_table t =
+        table_of(w, "STRUCT(i INTEGER, p TEXT, \"q r\" BIGINT)", "p,q r");
+    const char *rows =
+        "SELECT * FROM (VALUES (1,'a/b',1),(2,'%',2),(3,'=',3),(4,' "
+        "',4),(5,'ü',5),(6,'',6),"
+        "(7,NULL,NULL),(8,'__HIVE_DEFAULT_PARTITION__',NULL),(9,'a b%2F?*[x]{y}#''\"\\',9),"
+        "(10,'..',10),(11,'NULL',11),(12,chr(10),12)) v(i,p,\"q r\")";
     append(w, &t, rows, 1);
     OK(rdl_execf(w->conn, &w->err, "CREATE TABLE want AS %s", rows));
-    assert_string_equal(ask(w, "SELECT count(*) FROM (SELECT i, p, \"q r\" FROM want EXCEPT ALL SELECT i, p, \"q r\" FROM $T)"), "0");
+    assert_string_equal(ask(w, "SELECT count(*) FROM (SELECT i, p, \"q r\" FROM want "
+                               "EXCEPT ALL SELECT i, p, \"q r\" FROM $T)"),
+                        "0");
     assert_string_equal(ask(w, "SELECT count(*) FROM $T"), "12");
 }
 
@@ -217,18 +232,26 @@ static void plain_partitions_are_read_with_pruning(void **state)
 {
     world *w = *state;
     const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT, d DATE)", "d,p");
-    append(w, &t, "SELECT * FROM (VALUES (1,'a/b',DATE '2025-01-01'),(2,NULL,DATE '2025-01-01'),(3,'ü x',NULL),"
-                   "(4,'a+b',NULL),(5,'x%20y:=',NULL),(6,'1e5',NULL),(7,'{\"a\":[1]}',NULL)) v(i,p,d)", 1);
+    append(
+        w, &t,
+        "SELECT * FROM (VALUES (1,'a/b',DATE '2025-01-01'),(2,NULL,DATE "
+        "'2025-01-01'),(3,'ü x',NULL),"
+        "(4,'a+b',NULL),(5,'x%20y:=',NULL),(6,'1e5',NULL),(7,'{\"a\":[1]}',NULL)) v(i,p,d)",
+        1);
     rdl_lake_snapshot s = load(w, -1);
     rdl_buf sql = {0};
     OK(rdl_lake_select(&w->arena, w->table, &s, &sql, &w->err));
     assert_non_null(strstr(rdl_buf_str(&sql), "hive_partitioning=true"));
     rdl_buf_fini(&sql);
-    assert_string_equal(ask(w, "SELECT string_agg(i || coalesce(p, '-') || coalesce(d::TEXT, '-'), ';' ORDER BY i) FROM $T"),
-                        "1a/b2025-01-01;2-2025-01-01;3ü x-;4a+b-;5x%20y:=-;61e5-;7{\"a\":[1]}-");
+    assert_string_equal(
+        ask(w, "SELECT string_agg(i || coalesce(p, '-') || coalesce(d::TEXT, '-'), ';' "
+               "ORDER BY i) FROM $T"),
+        "1a/b2025-01-01;2-2025-01-01;3ü x-;4a+b-;5x%20y:=-;61e5-;7{\"a\":[1]}-");
     assert_string_equal(ask(w, "SELECT i FROM $T WHERE p = 'x%20y:='"), "5");
-    assert_string_equal(ask(w, "SELECT count(*) FROM $T WHERE p IS NULL AND d = DATE '2025-01-01'"), "1");
-    OK(rdl_lake_prune(&w->arena, w->conn, &s, "d = DATE '2025-01-01' AND p IS NULL", &w->err));
+    assert_string_equal(
+        ask(w, "SELECT count(*) FROM $T WHERE p IS NULL AND d = DATE '2025-01-01'"), "1");
+    OK(rdl_lake_prune(&w->arena, w->conn, &s, "d = DATE '2025-01-01' AND p IS NULL",
+                      &w->err));
     assert_int_equal(s.file_count, 1);
 }
 
@@ -237,17 +260,24 @@ static void every_type_survives(void **state)
     world *w = *state;
     const rdl_lake_table t = table_of(
         w,
-        "STRUCT(b BOOLEAN, i INTEGER, l BIGINT, f DOUBLE, d4 DECIMAL(4,2), d9 DECIMAL(9,3), d18 DECIMAL(18,6), "
-        "d38 DECIMAL(38,10), t TEXT, bl BLOB, d DATE, ts TIMESTAMPTZ, j JSON, li INTEGER[], lj JSON[], "
+        "STRUCT(b BOOLEAN, i INTEGER, l BIGINT, f DOUBLE, d4 DECIMAL(4,2), d9 "
+        "DECIMAL(9,3), d18 DECIMAL(18,6), "
+        "d38 DECIMAL(38,10), t TEXT, bl BLOB, d DATE, ts TIMESTAMPTZ, j JSON, li "
+        "INTEGER[], lj JSON[], "
         "m MAP(TEXT, BIGINT), s STRUCT(x INTEGER, \"y z\" JSON), deep STRUCT(a TEXT)[])",
         NULL);
-    const char *rows =
-        "SELECT true AS b, 1::INTEGER AS i, 9223372036854775807 AS l, 'nan'::DOUBLE AS f, 12.34::DECIMAL(4,2) AS d4, "
-        "-1.5::DECIMAL(9,3) AS d9, 1e11::DECIMAL(18,6) AS d18, 12345678901234567890.5::DECIMAL(38,10) AS d38, "
-        "repeat('ü', 50) AS t, '\\x00\\xFF'::BLOB AS bl, DATE '1969-12-31' AS d, TIMESTAMPTZ '1960-01-01 00:00:00.000001+00' AS ts, "
-        "'[1,{\"a\":null}]'::JSON AS j, [1,NULL] AS li, ['1'::JSON, NULL] AS lj, MAP{'k': 1::BIGINT} AS m, "
-        "{'x': 1, 'y z': '{}'::JSON} AS s, [{'a': 'q'}] AS deep "
-        "UNION ALL SELECT NULL,NULL,NULL,'-inf',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL";
+    const char *rows = "SELECT true AS b, 1::INTEGER AS i, 9223372036854775807 AS l, "
+                       "'nan'::DOUBLE AS f, 12.34::DECIMAL(4,2) AS d4, "
+                       "-1.5::DECIMAL(9,3) AS d9, 1e11::DECIMAL(18,6) AS d18, "
+                       "12345678901234567890.5::DECIMAL(38,10) AS d38, "
+                       "repeat('ü', 50) AS t, '\\x00\\xFF'::BLOB AS bl, DATE '1969-12-31' "
+                       "AS d, TIMESTAMPTZ '1960-01-01 00:00:00.000001+00' AS ts, "
+                       "'[1,{\"a\":null}]'::JSON AS j, [1,NULL] AS li, ['1'::JSON, NULL] "
+                       "AS lj, MAP{'k': 1::BIGINT} AS m, "
+                       "{'x': 1, 'y z': '{}'::JSON} AS s, [{'a': 'q'}] AS deep "
+                       "UNION ALL SELECT "
+                       "NULL,NULL,NULL,'-inf',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,"
+                       "NULL,NULL,NULL,NULL,NULL";
     append(w, &t, rows, 1);
     OK(rdl_execf(w->conn, &w->err, "CREATE TABLE want AS %s", rows));
     rdl_lake_snapshot s = load(w, -1);
@@ -255,9 +285,12 @@ static void every_type_survives(void **state)
     for (size_t i = 0; i < t.schema.n; i++)
         if (!rdl_type_eq(s.schema.v[i].type, t.schema.v[i].type))
             fail_msg("column %.*s", (int)t.schema.v[i].name.n, t.schema.v[i].name.p);
-    assert_string_equal(ask(w, "SELECT count(*) FROM (SELECT * FROM want EXCEPT ALL SELECT * FROM $T)"), "0");
-    assert_string_equal(ask(w, "SELECT string_agg(column_type, ',') FROM (DESCRIBE SELECT lj, s FROM $T)"),
-                        "JSON[],STRUCT(x INTEGER, \"y z\" JSON)");
+    assert_string_equal(
+        ask(w, "SELECT count(*) FROM (SELECT * FROM want EXCEPT ALL SELECT * FROM $T)"),
+        "0");
+    assert_string_equal(
+        ask(w, "SELECT string_agg(column_type, ',') FROM (DESCRIBE SELECT lj, s FROM $T)"),
+        "JSON[],STRUCT(x INTEGER, \"y z\" JSON)");
     assert_null(strstr(s.files[0].stats, "\"f\":nan"));
     assert_non_null(strstr(s.files[0].stats, "\"ts\":\"1960-01-01T00:00:00.000001Z\""));
 }
@@ -265,8 +298,13 @@ static void every_type_survives(void **state)
 static void statistics_never_claim_too_much(void **state)
 {
     world *w = *state;
-    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, f DOUBLE, g DOUBLE, s TEXT, n TEXT, \"q\"\"x\" DECIMAL(9,2))", NULL);
-    append(w, &t, "SELECT i, CASE WHEN i = 1 THEN 'nan'::DOUBLE ELSE i END AS f, i / 4 AS g, repeat('é', 40) || i AS s, NULL AS n, i / 8 AS \"q\"\"x\" FROM range(3) x(i)", 1);
+    const rdl_lake_table t = table_of(
+        w, "STRUCT(i INTEGER, f DOUBLE, g DOUBLE, s TEXT, n TEXT, \"q\"\"x\" DECIMAL(9,2))",
+        NULL);
+    append(w, &t,
+           "SELECT i, CASE WHEN i = 1 THEN 'nan'::DOUBLE ELSE i END AS f, i / 4 AS g, "
+           "repeat('é', 40) || i AS s, NULL AS n, i / 8 AS \"q\"\"x\" FROM range(3) x(i)",
+           1);
     const char *stats = load(w, -1).files[0].stats;
     assert_non_null(strstr(stats, "\"numRecords\":3"));
     const char *max = strstr(stats, "\"maxValues\"");
@@ -287,14 +325,17 @@ static void replace_changes_only_the_named_partitions(void **state)
     append(w, &t, "SELECT 100 AS i, 'a' AS p", 2);
     rdl_lake_result r;
     const rdl_lake_commit_info info = at_epoch(3);
-    OK(rdl_lake_replace(w->conn, &t, "SELECT 1000 AS i, 'a' AS p", "SELECT 'a' AS p UNION ALL SELECT NULL", "i", &info, &r, &w->err));
+    OK(rdl_lake_replace(w->conn, &t, "SELECT 1000 AS i, 'a' AS p",
+                        "SELECT 'a' AS p UNION ALL SELECT NULL", "i", &info, &r, &w->err));
     assert_int_equal(r.files_removed, 3);
     assert_int_equal(r.files_added, 1);
     assert_string_equal(ask(w, "SELECT sum(i) || ' ' || count(*) FROM $T"), "1012 4");
     assert_string_equal(ask_at(w, 1, "SELECT sum(i) || ' ' || count(*) FROM $T"), "136 10");
     const rdl_lake_commit_info next = at_epoch(4);
-    FAILS(RDL_EBUG, rdl_lake_replace(w->conn, &t, "SELECT 1 AS i, 'zz' AS p", "SELECT 'a' AS p", NULL, &next, &r, &w->err));
-    OK(rdl_lake_replace(w->conn, &t, "SELECT 1 AS i, 'zz' AS p", NULL, NULL, &next, &r, &w->err));
+    FAILS(RDL_EBUG, rdl_lake_replace(w->conn, &t, "SELECT 1 AS i, 'zz' AS p",
+                                     "SELECT 'a' AS p", NULL, &next, &r, &w->err));
+    OK(rdl_lake_replace(w->conn, &t, "SELECT 1 AS i, 'zz' AS p", NULL, NULL, &next, &r,
+                        &w->err));
     assert_string_equal(ask(w, "SELECT sum(i) || ' ' || count(*) FROM $T"), "1 1");
 }
 
@@ -303,21 +344,29 @@ static void new_columns_are_added_and_others_refused(void **state)
     world *w = *state;
     const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT)", "p");
     append(w, &t, "SELECT 1 AS i, 'a' AS p", 1);
-    rdl_lake_table wider = table_of(w, "STRUCT(i INTEGER, p TEXT, n DECIMAL(9,2), j JSON)", "p");
+    rdl_lake_table wider =
+        table_of(w, "STRUCT(i INTEGER, p TEXT, n DECIMAL(9,2), j JSON)", "p");
     append(w, &wider, NULL, 2);
-    assert_string_equal(ask(w, "SELECT count(*) || coalesce(max(n)::TEXT, '-') FROM $T"), "1-");
+    assert_string_equal(ask(w, "SELECT count(*) || coalesce(max(n)::TEXT, '-') FROM $T"),
+                        "1-");
     append(w, &wider, "SELECT 2 AS i, 'a' AS p, 2.5 AS n, '[]' AS j", 2);
-    assert_string_equal(ask(w, "SELECT string_agg(i || coalesce(n::TEXT, '-'), ' ' ORDER BY i) FROM $T"), "1- 22.50");
+    assert_string_equal(
+        ask(w, "SELECT string_agg(i || coalesce(n::TEXT, '-'), ' ' ORDER BY i) FROM $T"),
+        "1- 22.50");
     assert_int_equal(load(w, 0).schema.n, 2);
     rdl_lake_result r;
     const rdl_lake_commit_info info = at_epoch(3);
-    const rdl_lake_table changed = table_of(w, "STRUCT(i BIGINT, p TEXT, n DECIMAL(9,2), j JSON)", "p");
-    FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &changed, "SELECT 1", NULL, &info, &r, &w->err));
+    const rdl_lake_table changed =
+        table_of(w, "STRUCT(i BIGINT, p TEXT, n DECIMAL(9,2), j JSON)", "p");
+    FAILS(RDL_ESCHEMA,
+          rdl_lake_append(w->conn, &changed, "SELECT 1", NULL, &info, &r, &w->err));
     assert_non_null(strstr(w->err.msg, "\"i\""));
     FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &t, "SELECT 1", NULL, &info, &r, &w->err));
     assert_non_null(strstr(w->err.msg, "\"n\""));
-    const rdl_lake_table unkeyed = table_of(w, "STRUCT(i INTEGER, p TEXT, n DECIMAL(9,2), j JSON)", NULL);
-    FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &unkeyed, "SELECT 1", NULL, &info, &r, &w->err));
+    const rdl_lake_table unkeyed =
+        table_of(w, "STRUCT(i INTEGER, p TEXT, n DECIMAL(9,2), j JSON)", NULL);
+    FAILS(RDL_ESCHEMA,
+          rdl_lake_append(w->conn, &unkeyed, "SELECT 1", NULL, &info, &r, &w->err));
 }
 
 static void a_version_is_found_by_its_time(void **state)
@@ -331,7 +380,8 @@ static void a_version_is_found_by_its_time(void **state)
     assert_int_equal(v, 2);
     OK(rdl_lake_version_at(w->table, at_epoch(1).timestamp_us, &v, &w->err));
     assert_int_equal(v, 0);
-    FAILS(RDL_EUSAGE, rdl_lake_version_at(w->table, at_epoch(1).timestamp_us - 1, &v, &w->err));
+    FAILS(RDL_EUSAGE,
+          rdl_lake_version_at(w->table, at_epoch(1).timestamp_us - 1, &v, &w->err));
     assert_string_equal(ask_at(w, 1, "SELECT count(*) FROM $T"), "2");
     rdl_lake_snapshot s;
     FAILS(RDL_EUSAGE, rdl_lake_load(&w->arena, w->table, ROOT, 9, &s, &w->err));
@@ -352,7 +402,8 @@ static void compaction_keeps_rows_exactly(void **state)
         append(w, &t, "SELECT i, ['a', '', NULL][i % 3 + 1] AS p FROM range(30) x(i)", e);
     rdl_lake_table wider = table_of(w, "STRUCT(i INTEGER, p TEXT, n BIGINT)", "p");
     append(w, &wider, "SELECT 1 AS i, 'b' AS p, 5 AS n", 7);
-    const char *sum = "SELECT count(*) || ' ' || sum(i) || ' ' || count(p) || ' ' || count(DISTINCT p) || ' ' || sum(n) FROM $T";
+    const char *sum = "SELECT count(*) || ' ' || sum(i) || ' ' || count(p) || ' ' || "
+                      "count(DISTINCT p) || ' ' || sum(n) FROM $T";
     const char *before = ask(w, sum);
     rdl_lake_result r;
     const rdl_lake_commit_info info = {"OPTIMIZE", 7, at_epoch(7).timestamp_us};
@@ -363,7 +414,8 @@ static void compaction_keeps_rows_exactly(void **state)
     assert_string_equal(ask(w, sum), before);
     assert_int_equal(load(w, -1).file_count, 4);
     assert_int_equal(load(w, -1).txn_version, 7);
-    assert_false(load(w, -1).files[0].data_change && load(w, -1).files[1].data_change && load(w, -1).files[2].data_change && load(w, -1).files[3].data_change);
+    assert_false(load(w, -1).files[0].data_change && load(w, -1).files[1].data_change &&
+                 load(w, -1).files[2].data_change && load(w, -1).files[3].data_change);
     OK(rdl_lake_compact(w->conn, &t, NULL, &info, &r, &w->err));
     assert_true(r.already);
     size_t removed = 0;
@@ -384,17 +436,20 @@ static void a_checkpoint_stands_for_the_cleaned_log(void **state)
     const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT, j JSON)", "p");
     bool made = true;
     for (uint64_t e = 1; e <= 12; e++) {
-        append(w, &t, "SELECT i, [NULL, 'ü/%'][i % 2 + 1] AS p, '[]' AS j FROM range(4) x(i)", e);
+        append(w, &t,
+               "SELECT i, [NULL, 'ü/%'][i % 2 + 1] AS p, '[]' AS j FROM range(4) x(i)", e);
         OK(rdl_lake_checkpoint(w->conn, &t, false, &made, &w->err));
         assert_int_equal(made, e == 10);
     }
     rdl_lake_result r;
     const rdl_lake_commit_info info = at_epoch(13);
-    OK(rdl_lake_replace(w->conn, &t, "SELECT 9 AS i, NULL AS p, NULL AS j", "SELECT NULL::TEXT AS p", NULL, &info, &r, &w->err));
+    OK(rdl_lake_replace(w->conn, &t, "SELECT 9 AS i, NULL AS p, NULL AS j",
+                        "SELECT NULL::TEXT AS p", NULL, &info, &r, &w->err));
     OK(rdl_lake_checkpoint(w->conn, &t, true, &made, &w->err));
     assert_true(made);
     append(w, &t, "SELECT 10 AS i, 'x' AS p, NULL AS j", 14);
-    const char *sum = "SELECT count(*) || ' ' || sum(i) || ' ' || count(p) || ' ' || count(j) FROM $T";
+    const char *sum =
+        "SELECT count(*) || ' ' || sum(i) || ' ' || count(p) || ' ' || count(j) FROM $T";
     const char *before = ask(w, sum);
     const rdl_lake_snapshot was = load(w, -1);
     clean_log(w, 13);
@@ -412,7 +467,8 @@ static void a_checkpoint_stands_for_the_cleaned_log(void **state)
         rdl_lake_snapshot old;
         FAILS(RDL_EUSAGE, rdl_lake_load(&w->arena, w->table, ROOT, 11, &old, &w->err));
         /* And once more from the Parquet file, since our copy does not check out. */
-        const char *copy = rdl_arena_printf(&w->arena, "%s/_delta_log/_raudal.%020d.jsonl", w->table, 12);
+        const char *copy =
+            rdl_arena_printf(&w->arena, "%s/_delta_log/_raudal.%020d.jsonl", w->table, 12);
         rdl_buf b = {0};
         OK(rdl_fs_read(copy, 0, &b, &w->err));
         b.p[b.n / 2] ^= 1;
@@ -432,12 +488,15 @@ static void vacuum_keeps_what_the_retention_says(void **state)
     char **paths;
     size_t n;
     const int64_t removed_at = at_epoch(2).timestamp_us;
-    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 6 * DAY_US, 7 * DAY_US, 30 * DAY_US, false, &paths, &n, &w->err));
+    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 6 * DAY_US, 7 * DAY_US,
+                       30 * DAY_US, false, &paths, &n, &w->err));
     assert_int_equal(n, 0);
-    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 8 * DAY_US, 7 * DAY_US, 30 * DAY_US, true, &paths, &n, &w->err));
+    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 8 * DAY_US, 7 * DAY_US,
+                       30 * DAY_US, true, &paths, &n, &w->err));
     assert_int_equal(n, 1);
     assert_int_equal(data_files(w), 2);
-    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 8 * DAY_US, 7 * DAY_US, 30 * DAY_US, false, &paths, &n, &w->err));
+    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 8 * DAY_US, 7 * DAY_US,
+                       30 * DAY_US, false, &paths, &n, &w->err));
     assert_int_equal(data_files(w), 1);
     assert_string_equal(ask(w, "SELECT sum(i) FROM $T"), "2");
 
@@ -445,7 +504,8 @@ static void vacuum_keeps_what_the_retention_says(void **state)
     OK(rdl_lake_checkpoint(w->conn, &t, true, &made, &w->err));
     append(w, &t, "SELECT 3 AS i", 3);
     const int64_t later = rdl_now_us(&rdl_clock_system) + 31 * DAY_US;
-    OK(rdl_lake_vacuum(&w->arena, w->table, later, 7 * DAY_US, 30 * DAY_US, false, &paths, &n, &w->err));
+    OK(rdl_lake_vacuum(&w->arena, w->table, later, 7 * DAY_US, 30 * DAY_US, false, &paths,
+                       &n, &w->err));
     assert_int_equal(n, 1);
     assert_string_equal(paths[0], "_delta_log/00000000000000000000.json");
     assert_string_equal(ask(w, "SELECT sum(i) FROM $T"), "5");
@@ -522,15 +582,36 @@ static void refuse(world *w, const char *line, const char *feature)
 static void features_that_we_lack_are_refused_by_name(void **state)
 {
     world *w = *state;
-    refuse(w, "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"deletionVectors\"],\"writerFeatures\":[\"deletionVectors\"]}}", "deletionVectors");
-    refuse(w, "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"v2Checkpoint\"]}}", "v2Checkpoint");
-    refuse(w, "{\"protocol\":{\"minReaderVersion\":2,\"minWriterVersion\":5}}", "columnMapping");
-    refuse(w, "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":3}}", "checkConstraints");
-    refuse(w, "{\"protocol\":{\"minReaderVersion\":9,\"minWriterVersion\":9}}", "reader version 9");
+    refuse(
+        w,
+        "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":["
+        "\"deletionVectors\"],\"writerFeatures\":[\"deletionVectors\"]}}",
+        "deletionVectors");
+    refuse(w,
+           "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,"
+           "\"readerFeatures\":[\"v2Checkpoint\"]}}",
+           "v2Checkpoint");
+    refuse(w, "{\"protocol\":{\"minReaderVersion\":2,\"minWriterVersion\":5}}",
+           "columnMapping");
+    refuse(w, "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":3}}",
+           "checkConstraints");
+    refuse(w, "{\"protocol\":{\"minReaderVersion\":9,\"minWriterVersion\":9}}",
+           "reader version 9");
     refuse(w, "{\"add\":{\"path\":\"s3://b/x\",\"size\":1}}", "absolute paths");
-    refuse(w, "{\"add\":{\"path\":\"x\",\"size\":1,\"deletionVector\":{\"storageType\":\"u\"}}}", "deletionVectors");
-    refuse(w, "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\"},\"schemaString\":\"{}\",\"configuration\":{\"delta.columnMapping.mode\":\"name\"}}}", "columnMapping");
-    refuse(w, "{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[{\\\"name\\\":\\\"a\\\",\\\"type\\\":\\\"timestamp_ntz\\\"}]}\"}}", "timestamp_ntz");
+    refuse(
+        w,
+        "{\"add\":{\"path\":\"x\",\"size\":1,\"deletionVector\":{\"storageType\":\"u\"}}}",
+        "deletionVectors");
+    refuse(w,
+           "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\"},"
+           "\"schemaString\":\"{}\",\"configuration\":{\"delta.columnMapping.mode\":"
+           "\"name\"}}}",
+           "columnMapping");
+    refuse(
+        w,
+        "{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{\\\"type\\\":\\\"struct\\\","
+        "\\\"fields\\\":[{\\\"name\\\":\\\"a\\\",\\\"type\\\":\\\"timestamp_ntz\\\"}]}\"}}",
+        "timestamp_ntz");
 }
 
 /* Fails the 1st, 2nd, ... of a kind until none is left to fail. */
@@ -543,12 +624,15 @@ static void sweep_fault(world *w, const rdl_lake_table *t, rdl_fault point, uint
         rdl_lake_result r;
         memset(&w->err, 0, sizeof w->err);
         rdl_fault_arm(point, n, ENOSPC);
-        const rdl_code rc = rdl_lake_append(w->conn, t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", NULL, &info, &r, &w->err);
+        const rdl_code rc =
+            rdl_lake_append(w->conn, t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)",
+                            NULL, &info, &r, &w->err);
         const bool fired = rdl_fault_fired();
         rdl_fault_disarm();
         const int64_t now = load(w, -1).version;
         assert_int_equal(data_files(w), before + (now > version ? 3 : 0));
-        OK(rdl_lake_append(w->conn, t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", NULL, &info, &r, &w->err));
+        OK(rdl_lake_append(w->conn, t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)",
+                           NULL, &info, &r, &w->err));
         assert_int_equal(load(w, -1).version, version + 1);
         assert_int_equal(r.already, now > version);
         if (!fired) {
@@ -566,8 +650,9 @@ static void a_failed_append_leaves_nothing_behind(void **state)
     const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT)", "p");
     uint64_t epoch = 1;
     append(w, &t, "SELECT 1 AS i, 'p0' AS p", epoch);
-    const rdl_fault points[] = {RDL_FAULT_LAKE_AFTER_DATA, RDL_FAULT_LAKE_BEFORE_LINK, RDL_FAULT_LAKE_AFTER_COMMIT,
-                                RDL_FAULT_FS_WRITE, RDL_FAULT_FS_SYNC, RDL_FAULT_FS_RENAME};
+    const rdl_fault points[] = {RDL_FAULT_LAKE_AFTER_DATA,   RDL_FAULT_LAKE_BEFORE_LINK,
+                                RDL_FAULT_LAKE_AFTER_COMMIT, RDL_FAULT_FS_WRITE,
+                                RDL_FAULT_FS_SYNC,           RDL_FAULT_FS_RENAME};
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++)
         sweep_fault(w, &t, points[i], &epoch);
     size_t removed;
@@ -582,12 +667,16 @@ static void make_foreign(world *w, const char *fields, const char *configuration
     OK(rdl_fs_remove_tree(w->table, &w->err));
     OK(rdl_fs_mkdirs(log, &w->err));
     rdl_buf_printf(&schema, "{\"type\":\"struct\",\"fields\":[%s]}", fields);
-    rdl_buf_puts(&text, "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}\n"
-                        "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\",\"options\":{}},"
-                        "\"schemaString\":");
+    rdl_buf_puts(
+        &text,
+        "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}\n"
+        "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\",\"options\":{}},"
+        "\"schemaString\":");
     rdl_buf_put_json_text(&text, (rdl_str){schema.p, schema.n});
-    rdl_buf_printf(&text, ",\"partitionColumns\":[],\"configuration\":%s}}\n", configuration);
-    OK(rdl_fs_write_durable(rdl_delta_commit_path(&w->arena, w->table, 0), text.p, text.n, &w->err));
+    rdl_buf_printf(&text, ",\"partitionColumns\":[],\"configuration\":%s}}\n",
+                   configuration);
+    OK(rdl_fs_write_durable(rdl_delta_commit_path(&w->arena, w->table, 0), text.p, text.n,
+                            &w->err));
     rdl_buf_fini(&text);
     rdl_buf_fini(&schema);
 }
@@ -602,23 +691,30 @@ static void promises_of_other_writers_are_not_broken(void **state)
     const char *const refused[] = {
         "{\"name\":\"i\",\"type\":\"short\",\"nullable\":true,\"metadata\":{}}",
         "{\"name\":\"i\",\"type\":\"integer\",\"nullable\":false,\"metadata\":{}}",
-        "{\"name\":\"i\",\"type\":\"integer\",\"nullable\":true,\"metadata\":{\"delta.invariants\":\"i > 3\"}}"};
+        "{\"name\":\"i\",\"type\":\"integer\",\"nullable\":true,\"metadata\":{\"delta."
+        "invariants\":\"i > 3\"}}"};
     for (size_t i = 0; i < 3; i++) {
         make_foreign(w, refused[i], "{}");
-        FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &t, "SELECT 1 AS i", NULL, &info, &r, &w->err));
+        FAILS(RDL_ESCHEMA,
+              rdl_lake_append(w->conn, &t, "SELECT 1 AS i", NULL, &info, &r, &w->err));
         assert_int_equal(load(w, -1).version, 0);
     }
-    make_foreign(w, "{\"name\":\"i\",\"type\":\"integer\",\"nullable\":true,\"metadata\":{\"comment\":\"ours\"}}",
+    make_foreign(w,
+                 "{\"name\":\"i\",\"type\":\"integer\",\"nullable\":true,\"metadata\":{"
+                 "\"comment\":\"ours\"}}",
                  "{\"delta.appendOnly\":\"true\"}");
     append(w, &t, "SELECT 1 AS i", 1);
     info = at_epoch(2);
-    FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &wider, "SELECT 1 AS i, 2 AS n", NULL, &info, &r, &w->err));
-    FAILS(RDL_ESCHEMA, rdl_lake_replace(w->conn, &t, "SELECT 1 AS i", NULL, NULL, &info, &r, &w->err));
+    FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &wider, "SELECT 1 AS i, 2 AS n", NULL,
+                                       &info, &r, &w->err));
+    FAILS(RDL_ESCHEMA,
+          rdl_lake_replace(w->conn, &t, "SELECT 1 AS i", NULL, NULL, &info, &r, &w->err));
     assert_non_null(strstr(w->err.msg, "append-only"));
     assert_string_equal(ask(w, "SELECT sum(i) FROM $T"), "1");
 }
 
-/* A second program of the same test: appends, compacts or vacuums, and may die on the way. */
+/* A second program of the same test: appends, compacts or vacuums, and may die on the way.
+ */
 static int child_main(char **argv)
 {
     world box = {0}, *w = &box;
@@ -640,16 +736,20 @@ static int child_main(char **argv)
     rdl_lake_commit_info info = at_epoch((uint64_t)strtoull(argv[5], NULL, 10));
     rdl_code rc = RDL_OK;
     if (strcmp(what, "append") == 0)
-        rc = rdl_lake_append(w->conn, &t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", "i", &info, &r, &w->err);
+        rc = rdl_lake_append(w->conn, &t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)",
+                             "i", &info, &r, &w->err);
     else if (strcmp(what, "many") == 0)
         for (int i = 0; i < 10 && rc == RDL_OK; i++, info.epoch++)
-            rc = rdl_lake_append(w->conn, &t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", "i", &info, &r, &w->err);
+            rc = rdl_lake_append(w->conn, &t,
+                                 "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", "i",
+                                 &info, &r, &w->err);
     else if (strcmp(what, "compact") == 0)
         rc = rdl_lake_compact(w->conn, &t, NULL, &info, &r, &w->err);
     else if (strcmp(what, "checkpoint") == 0)
         rc = rdl_lake_checkpoint(w->conn, &t, true, &made, &w->err);
     else
-        rc = rdl_lake_vacuum(&w->arena, w->table, rdl_now_us(&rdl_clock_system) + DAY_US, 0, 0, false, &paths, &n, &w->err);
+        rc = rdl_lake_vacuum(&w->arena, w->table, rdl_now_us(&rdl_clock_system) + DAY_US, 0,
+                             0, false, &paths, &n, &w->err);
     if (rc != RDL_OK)
         fprintf(stderr, "%s: %s\n", what, w->err.msg);
     rdl_conn_close(w->conn);
@@ -658,11 +758,18 @@ static int child_main(char **argv)
     return rc == RDL_OK ? (r.already ? 1 : 0) : 2;
 }
 
-static pid_t start(world *w, const char *what, const char *app, const char *epoch, const char *fault)
+static pid_t
+start(world *w, const char *what, const char *app, const char *epoch, const char *fault)
 {
     const pid_t pid = fork();
     if (pid == 0) {
-        char *const args[] = {(char *)"lake_test", (char *)"child", (char *)(uintptr_t)what, w->table, (char *)(uintptr_t)app, (char *)(uintptr_t)epoch, NULL};
+        char *const args[] = {(char *)"lake_test",
+                              (char *)"child",
+                              (char *)(uintptr_t)what,
+                              w->table,
+                              (char *)(uintptr_t)app,
+                              (char *)(uintptr_t)epoch,
+                              NULL};
         if (fault != NULL)
             setenv("RDL_FAULT", fault, 1);
         execv("/proc/self/exe", args);
@@ -684,7 +791,8 @@ static void a_crash_leaves_old_or_new_and_nothing_else(void **state)
     const char *count = "SELECT count(*) || ' ' || sum(i) FROM $T";
     size_t removed;
     assert_int_equal(finish(start(w, "append", ROOT, "1", NULL)), 0);
-    const char *const before_commit[] = {"lake.after_data:1:kill", "lake.before_link:1:kill"};
+    const char *const before_commit[] = {"lake.after_data:1:kill",
+                                         "lake.before_link:1:kill"};
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(finish(start(w, "append", ROOT, "2", before_commit[i])), -SIGKILL);
         assert_string_equal(ask(w, count), "9 36");
@@ -692,19 +800,27 @@ static void a_crash_leaves_old_or_new_and_nothing_else(void **state)
         OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
         assert_int_equal(data_files(w), 3);
     }
-    assert_int_equal(finish(start(w, "append", ROOT, "2", "lake.after_commit:1:kill")), -SIGKILL);
+    assert_int_equal(finish(start(w, "append", ROOT, "2", "lake.after_commit:1:kill")),
+                     -SIGKILL);
     assert_string_equal(ask(w, count), "18 72");
     assert_int_equal(finish(start(w, "append", ROOT, "2", NULL)), 1);
     OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
     assert_int_equal(data_files(w), 6);
     for (int e = 3; e < 6; e++)
-        assert_int_equal(finish(start(w, "append", ROOT, e == 3 ? "3" : e == 4 ? "4" : "5", NULL)), 0);
-    assert_int_equal(finish(start(w, "compact", ROOT, "5", "lake.compact_data:1:kill")), -SIGKILL);
+        assert_int_equal(finish(start(w, "append", ROOT,
+                                      e == 3   ? "3"
+                                      : e == 4 ? "4"
+                                               : "5",
+                                      NULL)),
+                         0);
+    assert_int_equal(finish(start(w, "compact", ROOT, "5", "lake.compact_data:1:kill")),
+                     -SIGKILL);
     assert_string_equal(ask(w, count), "45 180");
     OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
     assert_int_equal(removed, 4); /* three files and the stage */
     assert_int_equal(finish(start(w, "compact", ROOT, "5", NULL)), 0);
-    assert_int_equal(finish(start(w, "checkpoint", ROOT, "0", "lake.checkpoint:1:kill")), -SIGKILL);
+    assert_int_equal(finish(start(w, "checkpoint", ROOT, "0", "lake.checkpoint:1:kill")),
+                     -SIGKILL);
     assert_string_equal(ask(w, count), "45 180");
     assert_int_equal(finish(start(w, "checkpoint", ROOT, "0", NULL)), 0);
     assert_int_equal(finish(start(w, "vacuum", ROOT, "0", "lake.vacuum:2:kill")), -SIGKILL);
@@ -718,13 +834,15 @@ static void two_writers_never_own_one_version(void **state)
 {
     world *w = *state;
     assert_int_equal(finish(start(w, "append", ROOT, "1", NULL)), 0);
-    const pid_t a = start(w, "many", ROOT, "2", NULL), b = start(w, "many", OTHER, "2", NULL);
+    const pid_t a = start(w, "many", ROOT, "2", NULL),
+                b = start(w, "many", OTHER, "2", NULL);
     assert_int_equal(finish(a), 0);
     assert_int_equal(finish(b), 0);
     assert_string_equal(ask(w, "SELECT count(*) || ' ' || sum(i) FROM $T"), "189 756");
     assert_int_equal(load(w, -1).version, 20);
     /* The same epoch of the same root twice: one commits. */
-    const pid_t c = start(w, "append", ROOT, "50", NULL), d = start(w, "append", ROOT, "50", NULL);
+    const pid_t c = start(w, "append", ROOT, "50", NULL),
+                d = start(w, "append", ROOT, "50", NULL);
     assert_int_equal(finish(c) + finish(d), 1);
     assert_int_equal(load(w, -1).version, 21);
     assert_int_equal(data_files(w), 66);
@@ -742,8 +860,14 @@ static void a_replace_whose_files_are_gone_is_a_conflict(void **state)
     const rdl_lake_commit_info mine = at_epoch(2), theirs = at_epoch(9);
     rdl_lake_table other = t;
     other.app_id = OTHER;
-    OK(rdl_lake_append(w->conn, &other, "SELECT 5 AS i, 'b' AS p", NULL, &theirs, &r, &w->err));
-    const rdl_delta_change change = {.table = &t, .info = &mine, .txn = true, .data_change = true, .removes = removes, .remove_count = 1};
+    OK(rdl_lake_append(w->conn, &other, "SELECT 5 AS i, 'b' AS p", NULL, &theirs, &r,
+                       &w->err));
+    const rdl_delta_change change = {.table = &t,
+                                     .info = &mine,
+                                     .txn = true,
+                                     .data_change = true,
+                                     .removes = removes,
+                                     .remove_count = 1};
     const rdl_delta_state read = s;
     OK(rdl_delta_commit(&w->arena, &change, &s, &r, &w->err)); /* past a blind append */
     assert_int_equal(r.version, 2);
