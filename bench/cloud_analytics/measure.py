@@ -29,9 +29,10 @@ def run(command, log):
     """Wall seconds, CPU seconds and peak MB of one process and its children."""
     start = time.monotonic()
     with open(log, "wb") as f:
-        pid = subprocess.Popen(command, stdout=f, stderr=f).pid
-    _, status, usage = os.wait4(pid, 0)
+        process = subprocess.Popen(command, stdout=f, stderr=f)
+    _, status, usage = os.wait4(process.pid, 0)
     wall = time.monotonic() - start
+    process.returncode = status
     if status != 0:
         sys.exit(f"{' '.join(command)}\nended with status {status}; see {log}")
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
