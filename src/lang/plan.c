@@ -246,24 +246,9 @@ void rdl_plan_need(rdl_planner *pl, rdl_table ***list, size_t *n, rdl_table *t)
     (*list)[(*n)++] = t;
 }
 
-/* "type\x1ftype\x1f..." of one probe, cut into out; false when the count is another. */
-static bool cut_types(char *text, size_t n, const char **out)
-{
-    size_t got = 0;
-    for (char *p = text; p != NULL; got++) {
-        char *end = strchr(p, '\x1f');
-        if (end != NULL)
-            *end = '\0';
-        if (got < n)
-            out[got] = p;
-        p = end != NULL ? end + 1 : NULL;
-    }
-    return got == n;
-}
-
-/* Ask for the types of all exprs at once; false: DuckDB could not bind them together. */
-static rdl_code ask_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
-                          const char **out, bool *ok, rdl_err *err)
+/* select's FROM with these expressions as its list, as text. */
+static rdl_code probe_text(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
+                           rdl_str *out, rdl_err *err)
 {
     rdl_tree *tr = &pl->tree;
     json_t *probe = rdl_tree_keep(tr, json_copy(select));
@@ -281,32 +266,74 @@ static rdl_code ask_types(rdl_planner *pl, json_t *select, json_t *const *exprs,
     json_object_set_new(probe, "where_clause", json_null());
     json_object_set_new(probe, "having", json_null());
     json_object_set_new(probe, "qualify", json_null());
+    return rdl_tree_print(tr, probe, out, err);
+}
+
+static const char *type_name(rdl_planner *pl, const rdl_type *t)
+{
+    rdl_buf b = {0};
+    rdl_type_print(t, &b);
+    const char *s = rdl_arena_strdup(pl->arena, rdl_buf_str(&b));
+    rdl_buf_fini(&b);
+    return s;
+}
+
+/* Ask for the types of all exprs at once; *ok false: DuckDB could not bind them together. */
+static rdl_code ask_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
+                          const char **out, bool *ok, rdl_err *err)
+{
     rdl_str text;
-    RDL_TRY(rdl_tree_print(tr, probe, &text, err));
-    char *types = NULL;
-    rdl_err ignored = {0};
-    const char *sql = rdl_arena_printf(
-        pl->arena,
-        "SELECT string_agg(column_type, chr(31) ORDER BY CAST(column_name[2:] AS INTEGER)) "
-        "FROM (DESCRIBE %s)",
-        text.p);
-    *ok = rdl_query_text(pl->conn, pl->arena, sql, &types, &ignored) == RDL_OK &&
-          types != NULL && cut_types(types, n, out);
+    rdl_schema schema = {0};
+    rdl_err why = {0};
+    RDL_TRY(probe_text(pl, select, exprs, n, &text, err));
+    rdl_code rc = rdl_describe(pl->conn, pl->arena, text.p, &schema, &why);
+    *ok = rc == RDL_OK && schema.n == n;
+    for (size_t i = 0; *ok && i < n; i++)
+        out[i] = type_name(pl, schema.v[i].type);
+    if (rc != RDL_ESCHEMA || n > 1)
+        return RDL_OK;
+    /* It binds, to a type that no column may have: DuckDB's own word for it. */
+    char *type = NULL;
+    const char *sql = rdl_arena_printf(pl->arena, "SELECT column_type FROM (DESCRIBE %s)", text.p);
+    *ok = rdl_query_text(pl->conn, pl->arena, sql, &type, &why) == RDL_OK && type != NULL;
+    out[0] = *ok ? type : "";
     return RDL_OK;
+}
+
+/* Types are asked for again and again over the same FROM: by partial, batch and group texts. */
+static const char *known_type(const rdl_planner *pl, json_t *from, json_t *expr)
+{
+    for (size_t i = 0; i < pl->types.n; i++)
+        if (rdl_tree_equal(pl->types.v[i].expr, expr) &&
+            rdl_tree_equal(pl->types.v[i].from, from))
+            return pl->types.v[i].type;
+    return NULL;
 }
 
 rdl_code rdl_plan_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
                         const char **out, rdl_err *err)
 {
-    bool ok = n == 0;
-    if (n > 0)
-        RDL_TRY(ask_types(pl, select, exprs, n, out, &ok, err));
-    for (size_t i = 0; !ok && i < n; i++) {
-        bool one = false;
-        RDL_TRY(ask_types(pl, select, &exprs[i], 1, &out[i], &one, err));
-        if (!one)
-            out[i] = "";
+    json_t *from = json_object_get(select, "from_table");
+    json_t **asked = RDL_NEWN(pl->arena, json_t *, n + 1);
+    const char **answers = RDL_NEWN(pl->arena, const char *, n + 1);
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++)
+        if (known_type(pl, from, exprs[i]) == NULL)
+            asked[k++] = exprs[i];
+    bool ok = k == 0;
+    if (k > 0)
+        RDL_TRY(ask_types(pl, select, asked, k, answers, &ok, err));
+    json_t *from_copy = k > 0 ? rdl_tree_clone(&pl->tree, from) : NULL;
+    for (size_t i = 0; i < k; i++) {
+        bool one = ok;
+        if (!ok && k > 1)
+            RDL_TRY(ask_types(pl, select, &asked[i], 1, &answers[i], &one, err));
+        RDL_PUSH(pl->arena, &pl->types) =
+            (rdl_known_type){from_copy, rdl_tree_clone(&pl->tree, asked[i]),
+                             one && answers[i] != NULL ? answers[i] : ""};
     }
+    for (size_t i = 0; i < n; i++)
+        out[i] = known_type(pl, from, exprs[i]);
     return RDL_OK;
 }
 

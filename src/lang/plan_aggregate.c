@@ -372,24 +372,48 @@ static bool visit_gather(void *arg, json_t *node)
     return false;
 }
 
+/* What DuckDB gives for those calls that a recipe casts back. */
+static const char *result_type(rdl_planner *pl, const recipe *r)
+{
+    const char *name = rdl_tree_text(r->call, "function_name");
+    if (one_of(name, count_names))
+        return strncasecmp(name, "count_", 6) == 0 && strcasecmp(name, "count_star") != 0 ? "HUGEINT"
+               : strcasecmp(name, "countif") == 0                                        ? "HUGEINT"
+                                                                                         : "BIGINT";
+    if (r->arg_count == 0)
+        return "";
+    if (!one_of(name, sum_names))
+        return r->types[0];
+    switch (number_of(r->types[0])) {
+    case WHOLE:
+        return "HUGEINT";
+    case DECIMAL: {
+        const rdl_type *t = rdl_plan_closed_type(pl, r->types[0]);
+        return rdl_arena_printf(pl->arena, "DECIMAL(38,%u)", t != NULL ? t->scale : 0u);
+    }
+    case FLOATING:
+    case NOT_A_NUMBER:
+        break;
+    }
+    return "DOUBLE";
+}
+
 static rdl_code ask_recipe_types(rdl_planner *pl, json_t *select, gathering *g, rdl_err *err)
 {
-    RDL_VEC(json_t *) args = {0}, calls = {0};
+    RDL_VEC(json_t *) args = {0};
     for (size_t i = 0; i < g->recipes.n; i++) {
         recipe *r = &g->recipes.v[i];
         for (size_t k = 0; k < r->arg_count + r->order_count; k++)
             RDL_PUSH(pl->arena, &args) = r->args[k];
-        RDL_PUSH(pl->arena, &calls) = r->call;
     }
-    const char **types = RDL_NEWN(pl->arena, const char *, args.n + calls.n + 1);
+    const char **types = RDL_NEWN(pl->arena, const char *, args.n + 1);
     RDL_TRY(rdl_plan_types(pl, select, args.v, args.n, types, err));
-    RDL_TRY(rdl_plan_types(pl, select, calls.v, calls.n, types + args.n, err));
     size_t at = 0;
     for (size_t i = 0; i < g->recipes.n; i++) {
         recipe *r = &g->recipes.v[i];
         for (size_t k = 0; k < r->arg_count + r->order_count; k++)
             r->types[k] = types[at++];
-        r->result_type = types[args.n + i];
+        r->result_type = result_type(pl, r);
     }
     return RDL_OK;
 }

@@ -27,6 +27,11 @@ typedef struct rdl_plan_refusal {
     char *word;       /* what to look for in the text, for the position; may be NULL */
 } rdl_plan_refusal;
 
+typedef struct rdl_known_type {
+    json_t *from, *expr; /* copies */
+    const char *type;    /* "" when it does not bind */
+} rdl_known_type;
+
 typedef struct rdl_planner {
     rdl_arena *arena;
     rdl_conn *conn;
@@ -37,6 +42,7 @@ typedef struct rdl_planner {
     json_t *body; /* the query as written; never changed */
     json_t *flat; /* CTEs put in place, schema-qualified columns shortened; never changed */
     rdl_plan_refusal refusal;
+    RDL_VEC(rdl_known_type) types;
 } rdl_planner;
 
 /* plan.c */
@@ -60,7 +66,10 @@ const char *rdl_plan_ref_name(const json_t *ref);
 /* SELECT CAST(c AS its type) AS c, ... FROM (sql): exactly the visible columns. */
 rdl_str rdl_plan_cast_columns(rdl_planner *pl, rdl_str sql);
 void rdl_plan_need(rdl_planner *pl, rdl_table ***list, size_t *n, rdl_table *t);
-/* DuckDB's type of expressions in the scope of select's FROM; "" where it cannot say. */
+/*
+ * The types of expressions in the scope of select's FROM, as closed types where they are among
+ * them, else in DuckDB's words; "" for an expression that does not bind.
+ */
 RDL_MUST rdl_code rdl_plan_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
                                  const char **out, rdl_err *err);
 

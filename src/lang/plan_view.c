@@ -164,6 +164,8 @@ static rdl_code plan_append(viewing *v, rdl_err *err)
     v->plan->row_new_sql = rdl_plan_cast_columns(pl, text);
     v->plan->row_old_sql =
         rdl_plan_retarget(pl, v->plan->row_new_sql, "new:", "old:", v->plan->driving);
+    v->plan->batch_sql = rdl_plan_keep_sql(
+        pl, rdl_plan_retarget(pl, v->plan->row_new_sql, "new:", "all:", v->plan->driving));
     v->plan->mode = RDL_MAINTAIN_APPEND;
     give_reason(v, "FROM",
                 rdl_arena_printf(pl->arena, "each row comes from one row of %.*s",
@@ -252,6 +254,8 @@ static rdl_code plan_pieces(viewing *v, rdl_err *err)
 static rdl_code plan_batch(viewing *v, rdl_err *err)
 {
     rdl_planner *pl = v->pl;
+    if (v->plan->mode == RDL_MAINTAIN_APPEND)
+        return RDL_OK; /* the rows text over all rows; plan_append has made it */
     bool whole = v->plan->mode == RDL_MAINTAIN_FULL;
     json_t *query = rdl_tree_clone(&pl->tree, whole ? pl->flat : v->query);
     int bottom = whole ? -1 : v->chain.bottom;
@@ -267,8 +271,6 @@ static rdl_code plan_batch(viewing *v, rdl_err *err)
     RDL_TRY(rdl_plan_exact(pl, query, bottom >= 0 ? chain.level[bottom] : NULL, names, n, err));
     if (bottom >= 0)
         RDL_TRY(rdl_plan_thread_bottom(&th, query, bottom, err));
-    else if (!whole)
-        RDL_TRY(rdl_thread_query(&th, query, err));
     RDL_TRY(rdl_plan_read_all(pl, query, err));
     rdl_str text;
     RDL_TRY(rdl_tree_print(&pl->tree, query, &text, err));

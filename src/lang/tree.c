@@ -258,12 +258,9 @@ static bool columns_equal(const json_t *a, const json_t *b)
     return k > 0;
 }
 
-static bool ignored_key(const char *key)
-{
-    return strcmp(key, "query_location") == 0 || strcmp(key, "alias") == 0;
-}
+static bool nodes_equal(const json_t *a, const json_t *b, bool outermost);
 
-static bool objects_equal(const json_t *a, const json_t *b)
+static bool objects_equal(const json_t *a, const json_t *b, bool outermost)
 {
     if (rdl_tree_class(a, "COLUMN_REF") && rdl_tree_class(b, "COLUMN_REF"))
         return columns_equal(a, b);
@@ -271,33 +268,38 @@ static bool objects_equal(const json_t *a, const json_t *b)
     json_t *value;
     json_object_foreach((json_t *)a, key, value)
     {
-        if (ignored_key(key))
+        if (strcmp(key, "query_location") == 0 || (outermost && strcmp(key, "alias") == 0))
             continue;
         const json_t *other = json_object_get(b, key);
         if (strcmp(key, "function_name") == 0
                 ? strcasecmp(rdl_tree_text(a, key), rdl_tree_text(b, key)) != 0
-                : !rdl_tree_equal(value, other))
+                : !nodes_equal(value, other, false))
             return false;
     }
     return json_object_size(a) == json_object_size(b);
 }
 
-bool rdl_tree_equal(const json_t *a, const json_t *b)
+static bool nodes_equal(const json_t *a, const json_t *b, bool outermost)
 {
     if (a == NULL || b == NULL)
         return a == b;
     if (json_is_object(a) && json_is_object(b))
-        return objects_equal(a, b);
+        return objects_equal(a, b, outermost);
     if (json_is_array(a) && json_is_array(b)) {
         size_t n = json_array_size(a);
         if (n != json_array_size(b))
             return false;
         for (size_t i = 0; i < n; i++)
-            if (!rdl_tree_equal(json_array_get(a, i), json_array_get(b, i)))
+            if (!nodes_equal(json_array_get(a, i), json_array_get(b, i), false))
                 return false;
         return true;
     }
     return json_equal(a, b) != 0;
+}
+
+bool rdl_tree_equal(const json_t *a, const json_t *b)
+{
+    return nodes_equal(a, b, true);
 }
 
 void rdl_tree_walk(json_t *node, rdl_tree_visitor visit, void *arg)

@@ -56,8 +56,8 @@ const char *rdl_tree_item_name(const json_t *item);
 bool rdl_tree_calls(const json_t *node, const char *function);
 
 /*
- * Equal expressions: aliases and places are ignored, names compared without case, and x equals
- * t.x (DuckDB has refused an ambiguous x before this is asked).
+ * Equal expressions: places and the outermost alias are ignored, names compared without case,
+ * and x equals t.x (DuckDB has refused an ambiguous x before this is asked).
  */
 bool rdl_tree_equal(const json_t *a, const json_t *b);
 
