@@ -314,8 +314,8 @@ static int teardown(void **state)
 {
     world *w = *state;
     rdl_err err = {0};
+    world_close(w); /* first: jobs in the background pass fault points */
     rdl_fault_disarm();
-    world_close(w);
     rdl_buf_fini(&w->checkpoint);
     assert_int_equal(rdl_fs_remove_tree(w->dir, &err), RDL_OK);
     free(w); /* allow: see setup */
@@ -637,10 +637,10 @@ static bool pass_with_fault(world *w, rdl_fault point, unsigned nth)
         model_at(w, w->epoch, &m);
         assert_is_model(w, &m);
     }
-    bool fired = rdl_fault_fired();
-    rdl_fault_disarm();
     assert_is_model(w, &m);
     world_close(w);
+    bool fired = rdl_fault_fired();
+    rdl_fault_disarm();
     OK(world_open(w, err));
     assert_is_model(w, &m);
     world_close(w);
