@@ -159,6 +159,7 @@ bool rdl_bind_changes(rdl_binder *b, rdl_symbol *s)
         t->column_comments[i] = in->column_comments[i];
     if (!appends_only(in)) {
         t->cdc_snapshot = in;
+        t->cdc_sequence = f->sequence.text;
     } else {
         t->cdc_keys = NULL;
         t->cdc_key_count = 0;

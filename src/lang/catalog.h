@@ -162,6 +162,7 @@ struct rdl_table {
     rdl_table *cdc_snapshot;
     size_t *cdc_keys;
     size_t cdc_key_count;
+    rdl_str cdc_sequence; /* column that SEQUENCE BY names; empty: the version's time */
 
     /* VIEW */
     size_t *primary_key; /* declared PRIMARY KEY; else what the planner proves; may be none */

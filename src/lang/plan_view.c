@@ -166,6 +166,7 @@ static rdl_code plan_append(viewing *v, rdl_err *err)
         rdl_plan_retarget(pl, v->plan->row_new_sql, "new:", "old:", v->plan->driving);
     v->plan->batch_sql = rdl_plan_keep_sql(
         pl, rdl_plan_retarget(pl, v->plan->row_new_sql, "new:", "all:", v->plan->driving));
+    v->plan->unchecked_sql = v->plan->batch_sql;
     v->plan->mode = RDL_MAINTAIN_APPEND;
     give_reason(v, "FROM",
                 rdl_arena_printf(pl->arena, "each row comes from one row of %.*s",

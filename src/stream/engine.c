@@ -289,11 +289,11 @@ static rdl_code open_database(rdl_engine *e, rdl_err *err)
 static rdl_code load_pipeline(rdl_engine *e, rdl_diags *diags, rdl_err *err)
 {
     if (e->config.text != NULL)
-        RDL_TRY(rdl_pipeline_load_text(&e->arena, e->conn, e->config.dir,
+        RDL_TRY(rdl_pipeline_load_text(diags->arena, e->conn, e->config.dir,
                                        rdl_str_of(e->config.text), &e->config.load, diags,
                                        &e->pipeline, err));
     else
-        RDL_TRY(rdl_pipeline_load(&e->arena, e->conn, e->config.dir, &e->config.load, diags,
+        RDL_TRY(rdl_pipeline_load(diags->arena, e->conn, e->config.dir, &e->config.load, diags,
                                   &e->pipeline, err));
     return rdl_exec(e->conn, rdl_arena_strndup(&e->arena, e->pipeline->prelude_sql.p,
                                               e->pipeline->prelude_sql.n), err);

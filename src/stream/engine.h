@@ -80,7 +80,8 @@ typedef struct rdl_run_report {
     size_t warning_count;
 } rdl_run_report;
 
-/* diags receives problems of the pipeline's text (then RDL_EUSAGE). */
+/* diags receives problems of the text (then RDL_EUSAGE).  The pipeline is made in the arena of
+ * diags, which must outlive the engine. */
 RDL_MUST rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags,
                                   rdl_engine **out, rdl_err *err);
 void rdl_engine_close(rdl_engine *e); /* NULL is fine */

@@ -94,9 +94,52 @@ static rdl_code make_missing_inputs(rdl_engine *e, rdl_work *w, const rdl_table 
     return RDL_OK;
 }
 
+/* The sequence of a change: the column that was named, or the version's time. */
+static void put_sequence(rdl_buf *sql, const rdl_work *w, const rdl_table *t, bool gone)
+{
+    int at = rdl_schema_find(&t->columns, RDL_STR("_cdc_sequence"));
+    const rdl_type *type = t->columns.v[at].type;
+    bool time = type->kind == RDL_TYPE_TIMESTAMPTZ || type->kind == RDL_TYPE_DATE;
+    bool own = t->cdc_sequence.n > 0 && !(gone && time);
+    if (own) {
+        rdl_buf_put_sql_ident(sql, t->cdc_sequence);
+        return;
+    }
+    /* A key that is gone has no row to say when: it went with this version. */
+    rdl_buf_printf(sql, "CAST(CAST(make_timestamp(%" PRId64 "::BIGINT) AS TIMESTAMPTZ) AS ",
+                   w->ts_us);
+    rdl_type_print(type, sql);
+    rdl_buf_putc(sql, ')');
+}
+
+/* Rows of a snapshot have a place; rows of a view are numbered by their content. */
+static void put_place(rdl_buf *sql, const rdl_table *s)
+{
+    if (s->kind == RDL_TABLE_SNAPSHOT) {
+        rdl_buf_puts(sql, "_source_partition, _source_offset");
+        return;
+    }
+    rdl_buf_puts(sql, "-1::INTEGER AS _source_partition, row_number() OVER (ORDER BY rdl_key(");
+    rdl_put_columns(sql, "", &s->columns);
+    rdl_buf_puts(sql, ")) - 1 AS _source_offset");
+}
+
+static void put_changes(rdl_buf *sql, const rdl_work *w, const rdl_table *t, bool gone)
+{
+    const rdl_table *s = t->cdc_snapshot;
+    rdl_buf_puts(sql, "SELECT ");
+    rdl_put_columns(sql, "", &s->columns);
+    rdl_buf_printf(sql, ", %s AS _cdc_delete, ", gone ? "true" : "false");
+    put_sequence(sql, w, t, gone);
+    rdl_buf_printf(sql, " AS _cdc_sequence, %" PRIu64 "::BIGINT AS _epoch, ", w->epoch);
+    put_place(sql, s);
+    rdl_buf_printf(sql, ", %d::BIGINT AS _ordinal, NULL::TIMESTAMPTZ AS _event_ts FROM ", gone);
+    rdl_put_relation(sql, "e", gone ? "old:" : "new:", s->full);
+}
+
 /*
- * The change history of a flow over a snapshot: a row for each new or changed row of this version,
- * and one with _cdc_delete for each key that is gone.
+ * The change history of a flow over a whole state: a row for each new or changed row of this
+ * version, and one with _cdc_delete for each key that is gone.
  */
 static rdl_code feed_cdc(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
 {
@@ -106,34 +149,16 @@ static rdl_code feed_cdc(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
     if (!w->changed[s->index])
         return RDL_OK;
     rdl_put_key(&keys, "", &s->columns, t->cdc_keys, t->cdc_key_count);
-    bool versioned = s->kind == RDL_TABLE_SNAPSHOT;
-    const char *identity = versioned ? "_source_partition, _source_offset"
-                                     : "-1::INTEGER AS _source_partition, row_number() OVER "
-                                       "(ORDER BY rdl_key(%s)) - 1 AS _source_offset";
-    rdl_buf placed = {0}, all = {0};
-    rdl_put_columns(&all, "", &s->columns);
-    rdl_buf_printf(&placed, versioned ? "%s%.0s" : "%.0s-1::INTEGER AS _source_partition, "
-                   "row_number() OVER (ORDER BY rdl_key(%s)) - 1 AS _source_offset",
-                   identity, rdl_buf_str(&all));
     rdl_buf_puts(&sql, "CREATE TABLE ");
     rdl_put_relation(&sql, "e", "new:", t->full);
-    for (int gone = 0; gone < 2; gone++) {
-        rdl_buf_puts(&sql, gone ? " UNION ALL BY NAME SELECT " : " AS SELECT ");
-        rdl_put_columns(&sql, "", &s->columns);
-        rdl_buf_printf(&sql,
-                       ", %s AS _cdc_delete, CAST(make_timestamp(%" PRId64
-                       "::BIGINT) AS TIMESTAMPTZ) AS _cdc_ingest_ts, %" PRIu64
-                       "::BIGINT AS _epoch, %s, %d::BIGINT AS _ordinal, NULL::TIMESTAMPTZ AS "
-                       "_event_ts FROM ",
-                       gone ? "true" : "false", w->ts_us, w->epoch, rdl_buf_str(&placed), gone);
-        rdl_put_relation(&sql, "e", gone ? "old:" : "new:", s->full);
-        if (gone) {
-            rdl_buf_printf(&sql, " WHERE rdl_key(%s) NOT IN (SELECT rdl_key(%s) FROM ",
-                           rdl_buf_str(&keys), rdl_buf_str(&keys));
-            rdl_put_relation(&sql, "c", "", s->full);
-            rdl_buf_puts(&sql, ")");
-        }
-    }
+    rdl_buf_puts(&sql, " AS ");
+    put_changes(&sql, w, t, false);
+    rdl_buf_puts(&sql, " UNION ALL BY NAME ");
+    put_changes(&sql, w, t, true);
+    rdl_buf_printf(&sql, " WHERE rdl_key(%s) NOT IN (SELECT rdl_key(%s) FROM ",
+                   rdl_buf_str(&keys), rdl_buf_str(&keys));
+    rdl_put_relation(&sql, "c", "", s->full);
+    rdl_buf_puts(&sql, ")");
     rdl_code rc = rdl_cache_load(e, s, err);
     if (rc == RDL_OK)
         rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
@@ -144,8 +169,6 @@ static rdl_code feed_cdc(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
         rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), &n, err);
     rdl_buf_fini(&sql);
     rdl_buf_fini(&keys);
-    rdl_buf_fini(&placed);
-    rdl_buf_fini(&all);
     RDL_TRY(rc);
     rdl_sealed_table *sealed = rdl_work_seal_table(e, w, t);
     sealed->rows_new = (uint64_t)n;

@@ -131,6 +131,13 @@ static rdl_code add_exact(rdl_arena *a, const rdl_table *t, rdl_str *into, rdl_s
     rdl_buf sum = {0};
     if (x.n == 0)
         return RDL_OK;
+    uint8_t zero[RDL_EXACT_BYTES_MAX];
+    if (into->n == 0) {
+        rdl_exact_sum none;
+        rdl_exact_init(&none);
+        *into = (rdl_str){(const char *)zero, rdl_exact_encode(&none, zero)};
+        rdl_exact_fini(&none);
+    }
     if (!rdl_exact_merge_bytes(*into, x, sign, &sum))
         return rdl_err_set(err, RDL_EDATA, 0, "an exact sum in the state of \"%.*s\" is damaged",
                            (int)t->full.n, t->full.p);
@@ -396,7 +403,8 @@ rdl_code rdl_touched_expose(rdl_engine *e, rdl_touched *t, bool before, bool onl
     rdl_scan_drop(e->duck, "states");
     RDL_TRY(rdl_scan_register(e->duck, "states", &schema, &ops, t, err));
     rdl_buf sql = {0};
-    rdl_buf_puts(&sql, "CREATE OR REPLACE VIEW ");
+    /* A table, so that every column of every row is asked for once and in turn. */
+    rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE ");
     rdl_put_relation(&sql, "e", "states:", t->v->full);
     rdl_buf_puts(&sql, " AS SELECT * FROM rdl_scan('states')");
     rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);

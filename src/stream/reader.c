@@ -119,11 +119,11 @@ static rdl_code load(rdl_reader *r, const rdl_reader_config *config, rdl_diags *
     RDL_TRY(rdl_duck_open(&duck, &r->duck, err));
     RDL_TRY(rdl_conn_open(r->duck, &r->conn, err));
     if (config->text != NULL)
-        RDL_TRY(rdl_pipeline_load_text(&r->arena, r->conn, config->dir,
+        RDL_TRY(rdl_pipeline_load_text(diags->arena, r->conn, config->dir,
                                        rdl_str_of(config->text), &config->load, diags,
                                        &r->pipeline, err));
     else
-        RDL_TRY(rdl_pipeline_load(&r->arena, r->conn, config->dir, &config->load, diags,
+        RDL_TRY(rdl_pipeline_load(diags->arena, r->conn, config->dir, &config->load, diags,
                                   &r->pipeline, err));
     RDL_TRY(rdl_exec(r->conn,
                      rdl_arena_strndup(&r->arena, r->pipeline->prelude_sql.p,

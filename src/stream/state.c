@@ -347,22 +347,22 @@ rdl_code rdl_state_write_delta(rdl_state *s, const char *path, rdl_err *err)
     if (copy == NULL)
         return rdl_err_nomem(err);
     free(s->open_delta.path); /* allow: see rdl_state_copy_path */
-    s->open_delta = (rdl_delta_file){.epoch = s->open_epoch, .path = copy};
-    return rdl_err_area(rdl_delta_write(s, path, err), err, RDL_AREA_STORE);
+    s->open_delta = (rdl_state_delta_file){.epoch = s->open_epoch, .path = copy};
+    return rdl_err_area(rdl_state_delta_write(s, path, err), err, RDL_AREA_STORE);
 }
 
-rdl_code rdl_state_note_delta(rdl_state *s, rdl_delta_file *taken, rdl_err *err)
+rdl_code rdl_state_note_delta(rdl_state *s, rdl_state_delta_file *taken, rdl_err *err)
 {
     if (s->delta_count == s->delta_cap) {
         size_t cap = s->delta_cap == 0 ? 16 : s->delta_cap * 2;
-        rdl_delta_file *deltas = realloc(s->deltas, cap * sizeof *deltas); /* allow: state */
+        rdl_state_delta_file *deltas = realloc(s->deltas, cap * sizeof *deltas); /* allow: state */
         if (deltas == NULL)
             return rdl_err_nomem(err);
         s->deltas = deltas;
         s->delta_cap = cap;
     }
     s->deltas[s->delta_count++] = *taken;
-    *taken = (rdl_delta_file){0};
+    *taken = (rdl_state_delta_file){0};
     return RDL_OK;
 }
 
@@ -372,7 +372,7 @@ static void end_epoch(rdl_state *s)
         s->spaces[i].clear_open = false;
     rdl_memtable_reset(&s->open, s->budget / 16);
     free(s->open_delta.path); /* allow: see rdl_state_copy_path */
-    s->open_delta = (rdl_delta_file){0};
+    s->open_delta = (rdl_state_delta_file){0};
     s->open_epoch = 0;
 }
 
@@ -466,10 +466,10 @@ rdl_code rdl_state_replay(rdl_state *s, uint64_t epoch, const char *delta_path, 
     assert(s->open_epoch == 0);
     if (epoch <= s->epoch)
         return RDL_OK;
-    rdl_delta_file file = {.epoch = epoch, .path = rdl_state_copy_path(delta_path)};
+    rdl_state_delta_file file = {.epoch = epoch, .path = rdl_state_copy_path(delta_path)};
     rdl_code rc = file.path == NULL ? rdl_err_nomem(err) : RDL_OK;
     if (rc == RDL_OK)
-        rc = rdl_delta_apply(s, epoch, delta_path, err);
+        rc = rdl_state_delta_apply(s, epoch, delta_path, err);
     if (rc == RDL_OK)
         rc = rdl_state_note_delta(s, &file, err);
     free(file.path); /* allow: see rdl_state_copy_path */

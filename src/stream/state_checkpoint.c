@@ -237,7 +237,7 @@ rdl_code rdl_state_checkpointed(rdl_state *s, rdl_err *err)
     s->obsolete_count = kept;
     kept = 0;
     for (size_t i = 0; i < s->delta_count; i++) {
-        rdl_delta_file d = s->deltas[i];
+        rdl_state_delta_file d = s->deltas[i];
         if (d.epoch <= s->pending_covered && rdl_fs_unlink(d.path, &ignored) == RDL_OK)
             free(d.path); /* allow: see rdl_state_copy_path */
         else

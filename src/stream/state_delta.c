@@ -107,7 +107,7 @@ static rdl_code write_records(rdl_state *s, delta_out *o, rdl_err *err)
     return flush(o, err);
 }
 
-rdl_code rdl_delta_write(rdl_state *s, const char *path, rdl_err *err)
+rdl_code rdl_state_delta_write(rdl_state *s, const char *path, rdl_err *err)
 {
     delta_out o = {0};
     char sum[16];
@@ -217,7 +217,7 @@ static rdl_code apply_all(rdl_state *s, const char *path, rdl_str file, uint64_t
     return RDL_OK;
 }
 
-rdl_code rdl_delta_apply(rdl_state *s, uint64_t epoch, const char *path, rdl_err *err)
+rdl_code rdl_state_delta_apply(rdl_state *s, uint64_t epoch, const char *path, rdl_err *err)
 {
     rdl_map_file map = {0};
     RDL_TRY(rdl_fs_map(path, &map, err));

@@ -26,10 +26,10 @@ typedef struct rdl_space {
     bool clear_open;     /* cleared in the open epoch */
 } rdl_space;
 
-typedef struct rdl_delta_file {
+typedef struct rdl_state_delta_file {
     uint64_t epoch;
     char *path;
-} rdl_delta_file;
+} rdl_state_delta_file;
 
 typedef struct rdl_state_job rdl_state_job; /* state_background.c */
 
@@ -48,9 +48,9 @@ struct rdl_state {
     uint64_t epoch;      /* last committed */
     uint64_t open_epoch; /* 0: none is open */
     bool broken;         /* a commit or replay stopped halfway; only close is left */
-    rdl_delta_file *deltas; /* committed and not yet covered by a checkpoint, ascending */
+    rdl_state_delta_file *deltas; /* committed and not yet covered by a checkpoint, ascending */
     size_t delta_count, delta_cap;
-    rdl_delta_file open_delta; /* of the open epoch, if written */
+    rdl_state_delta_file open_delta; /* of the open epoch, if written */
 
     rdl_memtable *frozen;   /* NULL: none */
     uint64_t frozen_covers; /* newest epoch in it */
@@ -81,7 +81,7 @@ typedef struct rdl_state_hit {
 /* state.c */
 RDL_MUST rdl_code rdl_state_space_index(rdl_state *s, uint64_t space, uint32_t *out,
                                         rdl_err *err);
-RDL_MUST rdl_code rdl_state_note_delta(rdl_state *s, rdl_delta_file *taken, rdl_err *err);
+RDL_MUST rdl_code rdl_state_note_delta(rdl_state *s, rdl_state_delta_file *taken, rdl_err *err);
 char *rdl_state_copy_path(const char *path); /* NULL: out of memory */
 /* After a change of live outside an epoch's commit (replay). */
 RDL_MUST rdl_code rdl_state_apply(rdl_state *s, uint64_t epoch, uint64_t space, rdl_str key,
@@ -118,7 +118,7 @@ RDL_MUST rdl_code rdl_state_load(rdl_state *s, rdl_str checkpoint, rdl_err *err)
 void rdl_state_run_path(const rdl_state *s, uint64_t id, rdl_buf *out);
 
 /* state_delta.c */
-RDL_MUST rdl_code rdl_delta_write(rdl_state *s, const char *path, rdl_err *err);
-RDL_MUST rdl_code rdl_delta_apply(rdl_state *s, uint64_t epoch, const char *path, rdl_err *err);
+RDL_MUST rdl_code rdl_state_delta_write(rdl_state *s, const char *path, rdl_err *err);
+RDL_MUST rdl_code rdl_state_delta_apply(rdl_state *s, uint64_t epoch, const char *path, rdl_err *err);
 
 #endif
