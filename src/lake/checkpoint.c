@@ -7,6 +7,8 @@
  *   2  <v>.checkpoint.parquet         DuckDB turns 1 into Delta's nested schema
  *   3  _last_checkpoint               a hint to other readers
  *
+ *   4  older copies are removed       old versions load from their Parquet checkpoints
+ *
  * Dying between them leaves files that are true and merely not hinted at.  Removes younger
  * than a week are kept, as Delta asks, so that other writers' vacuum spares their files.
  *
@@ -149,6 +151,21 @@ make(rdl_arena *a, rdl_conn *conn, const char *dir, const rdl_delta_state *s, rd
     return written;
 }
 
+static rdl_code drop_copies(rdl_arena *a,
+                            const char *dir,
+                            const rdl_delta_listing *list,
+                            int64_t below,
+                            rdl_err *err)
+{
+    for (size_t i = 0; i < list->copy_count; i++)
+        if (list->copies[i] < below)
+            RDL_TRY(rdl_fs_unlink(
+                rdl_arena_printf(a, "%s/_delta_log/_raudal.%020" PRId64 ".jsonl", dir,
+                                 list->copies[i]),
+                err));
+    return RDL_OK;
+}
+
 rdl_code rdl_lake_checkpoint(
     rdl_conn *conn, const rdl_lake_table *t, bool force, bool *out_made, rdl_err *err)
 {
@@ -169,6 +186,7 @@ rdl_code rdl_lake_checkpoint(
     RDL_TRY_OUT(rdl_delta_load(&call, t->dir, newest, &s, err));
     RDL_TRY_OUT(make(&call, conn, t->dir, &s, err));
     *out_made = true;
+    RDL_TRY_OUT(drop_copies(&call, t->dir, &list, newest, err));
 out:
     rdl_arena_fini(&call);
     rc = rdl_err_area(rc, err, RDL_AREA_STORE);

@@ -483,8 +483,11 @@ static rdl_code read_copy(
         s->arena, "%s/_delta_log/_raudal.%020" PRId64 ".jsonl", dir, version);
     rdl_buf bytes = {0};
     rdl_code rc = RDL_OK;
+    rdl_err gone = {0};
     *out_good = false;
-    RDL_TRY_OUT(rdl_fs_read(path, 0, &bytes, err));
+    /* A newer checkpoint may have removed it since it was listed. */
+    if (rdl_fs_read(path, 0, &bytes, &gone) != RDL_OK)
+        goto out;
     const char *end = bytes.n == 0
                           ? NULL
                           : memrchr(bytes.p, '\n', bytes.n - 1); /* before the last line */
