@@ -26,7 +26,7 @@
  * bytes. G3  Every line is counted in truth.json under exactly one of accepted,
  * negative_cost, violations, duplicates, malformed; they add up to the lines written.
  *
- * Checked by tests in tests/generator/ and by `raudal test examples/cloud_analytics`.
+ * Checked by tests/check_generator.sh.
  */
 #include "generate_kit.h"
 
