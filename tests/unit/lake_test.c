@@ -367,6 +367,38 @@ static void replace_changes_only_the_named_partitions(void **state)
     assert_string_equal(ask(w, "SELECT sum(i) || ' ' || count(*) FROM $T"), "1 1");
 }
 
+static void no_rows_are_an_epoch_too(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TIMESTAMPTZ)", "p");
+    const char *row = "SELECT 1 AS i, TIMESTAMPTZ '2025-01-01 00:00:00+00' AS p";
+    const char *part = "SELECT TIMESTAMPTZ '2025-01-01 00:00:00+00' AS p";
+    const char *none = "SELECT 1 AS i, TIMESTAMPTZ '2025-01-01' AS p WHERE false";
+    rdl_lake_result r;
+    rdl_lake_commit_info info = at_epoch(1);
+    OK(rdl_lake_replace(w->conn, &t, row, part, NULL, &info, &r, &w->err));
+    assert_int_equal(r.version, 0);
+    info = at_epoch(2);
+    OK(rdl_lake_replace(w->conn, &t, none, part, NULL, &info, &r, &w->err));
+    assert_int_equal(r.files_removed, 1);
+    assert_int_equal(r.files_added, 0);
+    assert_string_equal(ask(w, "SELECT count(*) FROM $T"), "0");
+    assert_int_equal(append(w, &t, none, 3).version, 2);
+    assert_int_equal(load(w, -1).txn_version, 3);
+    info = at_epoch(4);
+    OK(rdl_lake_replace(w->conn, &t, row,
+                        "SELECT NULL::TIMESTAMPTZ AS p WHERE false UNION ALL SELECT "
+                        "TIMESTAMPTZ '2025-01-01 02:00:00+02' AS p",
+                        NULL, &info, &r, &w->err));
+    assert_string_equal(ask(w, "SELECT i || ' ' || p FROM $T"), "1 2025-01-01 00:00:00+00");
+    const rdl_lake_table flat = {.dir = rdl_path_join(&w->arena, w->dir, "flat"),
+                                 .app_id = ROOT,
+                                 .schema = t.schema};
+    OK(rdl_lake_append(w->conn, &flat, none, NULL, &info, &r, &w->err));
+    assert_int_equal(r.files_added, 0);
+    assert_int_equal(data_files(w), 2); /* the removed one stays for time travel */
+}
+
 static void new_columns_are_added_and_others_refused(void **state)
 {
     world *w = *state;
@@ -931,6 +963,7 @@ int main(int argc, char **argv)
         CASE(every_type_survives),
         CASE(statistics_never_claim_too_much),
         CASE(replace_changes_only_the_named_partitions),
+        CASE(no_rows_are_an_epoch_too),
         CASE(new_columns_are_added_and_others_refused),
         CASE(a_version_is_found_by_its_time),
         CASE(compaction_keeps_rows_exactly),
