@@ -202,7 +202,7 @@ static void resolve_table(rdl_body *body, rdl_scope *scope, json_t *node)
     rdl_binder *b = body->b;
     const char *schema = rdl_tree_text(node, "schema_name");
     const char *name = rdl_arena_strdup(b->arena, rdl_tree_text(node, "table_name"));
-    const char *alias = rdl_tree_text(node, "alias");
+    const char *alias = rdl_arena_strdup(b->arena, rdl_tree_text(node, "alias"));
     bool stream = written_stream(body, node);
     if (schema[0] == '\0' && is_cte(scope, name)) {
         if (stream)
@@ -452,7 +452,8 @@ static void shorten_column(rdl_body *body, rdl_scope *scope, json_t *node)
     json_t *names = json_object_get(node, "column_names");
     const char *first = json_string_value(json_array_get(names, 0));
     bool date;
-    if (json_array_size(names) == 1 && first != NULL && clock_name(first, &date) &&
+    first = rdl_arena_strdup(body->b->arena, first != NULL ? first : "");
+    if (json_array_size(names) == 1 && clock_name(first, &date) &&
         strncasecmp(first, "current_", 8) == 0) {
         replace_clock(body, scope, node, first, date);
         return;
@@ -510,13 +511,27 @@ void rdl_body_walk(rdl_body *body, rdl_scope *scope, json_t *node)
         shorten_column(body, scope, node);
 }
 
+/* DuckDB 1.5's parser counts characters where its binder counts bytes. */
+static size_t byte_of_character(const char *text, size_t characters)
+{
+    size_t i = 0;
+    for (size_t n = 0; text[i] != '\0'; i++) {
+        n += ((unsigned char)text[i] & 0xc0) != 0x80;
+        if (n > characters)
+            break;
+    }
+    return i;
+}
+
 bool rdl_body_parse(rdl_body *body, const char *text, json_t **out_query)
 {
     rdl_err err = {0};
     if (rdl_tree_parse(&body->b->tree, text, out_query, &err) == RDL_OK)
         return true;
     const char *msg = err.msg, *colon = strstr(msg, "syntax error");
-    rdl_pos pos = err.col > 0 ? rdl_body_offset(body, err.col - 1) : body->pos;
+    rdl_pos pos = body->pos;
+    if (err.col > 0)
+        pos = rdl_body_offset(body, byte_of_character(text, err.col - 1));
     rdl_bind_error(body->b, pos, err.hint[0] != '\0' ? err.hint : NULL, "%s",
                    colon != NULL ? colon : msg);
     body->failed = true;
