@@ -18,7 +18,12 @@
 
 #include "base/clock.h"
 
-enum { LABEL = 15, ENTRY_BYTES = 48, TEXT_BYTES = 16, EXACT_BYTES = 40 };
+enum {
+    LABEL = 15,
+    ENTRY_BYTES = 48,
+    TEXT_BYTES = 16,
+    EXACT_BYTES = 40
+};
 
 const char *rdl_maintenance_name(rdl_maintenance mode)
 {
@@ -163,7 +168,8 @@ static bool reads(const rdl_table *t, const rdl_table *input)
     return false;
 }
 
-/* -- text -------------------------------------------------------------------------------------- */
+/* -- text
+ * -------------------------------------------------------------------------------------- */
 
 static void put_str(rdl_buf *out, rdl_str s)
 {
@@ -212,7 +218,8 @@ static void put_source(rdl_buf *out, const rdl_table *t)
     put_label(out, "from");
     put_str(out, s->url);
     rdl_buf_printf(out, " as %s%s\n", formats[s->format],
-                   t->kind == RDL_TABLE_SNAPSHOT ? "; each version is the whole state" : "");
+                   t->kind == RDL_TABLE_SNAPSHOT ? "; each version is the whole state"
+                                                 : "");
     if (s->watermark_column < 0)
         return;
     put_label(out, "watermark");
@@ -227,8 +234,9 @@ static void put_stream(rdl_buf *out, const rdl_table *t)
     const rdl_stream_plan *p = t->stream_plan;
     put_label(out, "rows");
     rdl_buf_puts(out, p->declared_hop  ? "copied by declared window hops"
-                      : p->may_fan_out ? t->allow_fanout ? "may be copied by a join or a list: allowed"
-                                                         : "a copy by a join or a list stops the epoch"
+                      : p->may_fan_out ? t->allow_fanout
+                                             ? "may be copied by a join or a list: allowed"
+                                             : "a copy by a join or a list stops the epoch"
                                        : "one for one");
     rdl_buf_puts(out, p->may_filter ? "; some may be left out\n" : "\n");
     if (t->dedup_count > 0) {
@@ -386,7 +394,8 @@ static void draw(drawing *d, const rdl_table *t)
             continue;
         size_t depth = d->indent.n;
         rdl_buf_puts(d->out, rdl_buf_str(&d->indent));
-        rdl_buf_puts(d->out, i == last ? "\xe2\x94\x94\xe2\x94\x80 " : "\xe2\x94\x9c\xe2\x94\x80 ");
+        rdl_buf_puts(d->out,
+                     i == last ? "\xe2\x94\x94\xe2\x94\x80 " : "\xe2\x94\x9c\xe2\x94\x80 ");
         rdl_buf_puts(&d->indent, i == last ? "   " : "\xe2\x94\x82  ");
         draw(d, d->p->tables[i]);
         d->indent.n = depth;
@@ -453,7 +462,9 @@ static void put_text(rdl_buf *out, const rdl_pipeline *p, const rdl_table *only)
     }
 }
 
-/* -- JSON ---------------------------------------------------------------------------------------- */
+/* -- JSON
+ * ----------------------------------------------------------------------------------------
+ */
 
 static json_t *json_str(rdl_str s)
 {
@@ -492,16 +503,19 @@ static void json_view(json_t *o, const rdl_table *t)
     const rdl_view_plan *p = t->view_plan;
     json_t *slots = json_array();
     for (size_t i = 0; i < p->slot_count; i++)
-        json_array_append_new(slots, json_pack("{s:s, s:o}", "kind", slot_name(p->slots[i].kind),
-                                               "type", type_text(p->slots[i].type)));
+        json_array_append_new(slots,
+                              json_pack("{s:s, s:o}", "kind", slot_name(p->slots[i].kind),
+                                        "type", type_text(p->slots[i].type)));
     json_object_set_new(o, "mode", json_string(rdl_maintenance_name(p->mode)));
     json_object_set_new(o, "reason", json_str(p->reason));
     json_object_set_new(o, "reason_at", json_place(p->reason_pos));
     json_object_set_new(o, "driven_by",
                         p->driving != NULL ? json_str(p->driving->full) : json_null());
-    json_object_set_new(o, "primary_key", json_columns(t, t->primary_key, t->primary_key_count));
+    json_object_set_new(o, "primary_key",
+                        json_columns(t, t->primary_key, t->primary_key_count));
     if (p->mode == RDL_MAINTAIN_GROUPS)
-        json_object_set_new(o, "recomputed_by", json_columns(t, p->key_columns, p->key_count));
+        json_object_set_new(o, "recomputed_by",
+                            json_columns(t, p->key_columns, p->key_count));
     if (p->mode != RDL_MAINTAIN_INCREMENTAL) {
         json_decref(slots);
         return;
@@ -528,11 +542,12 @@ static json_t *json_publications(const rdl_pipeline *p, const rdl_table *t)
     for (size_t i = 0; i < p->publication_count; i++) {
         const rdl_publication *pub = p->publications[i];
         if (pub->table == t)
-            json_array_append_new(
-                list, json_pack("{s:o, s:o, s:o, s:I}", "url", json_str(pub->url), "name",
-                                json_str(pub->name), "key",
-                                json_columns(t, pub->key, pub->key_count), "partition_key_columns",
-                                (json_int_t)pub->partition_key_count));
+            json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:I}", "url",
+                                                  json_str(pub->url), "name",
+                                                  json_str(pub->name), "key",
+                                                  json_columns(t, pub->key, pub->key_count),
+                                                  "partition_key_columns",
+                                                  (json_int_t)pub->partition_key_count));
     }
     return list;
 }
@@ -542,17 +557,18 @@ static json_t *json_table(const rdl_pipeline *p, const rdl_table *t, bool texts)
     json_t *inputs = json_array(), *constraints = json_array();
     for (size_t i = 0; i < t->input_count; i++)
         json_array_append_new(inputs, json_pack("{s:o, s:b}", "table",
-                                                json_str(t->inputs[i].table->full), "stream",
-                                                (int)t->inputs[i].stream));
+                                                json_str(t->inputs[i].table->full),
+                                                "stream", (int)t->inputs[i].stream));
     for (size_t i = 0; i < t->constraint_count; i++)
         json_array_append_new(constraints,
-                              json_pack("{s:o, s:s}", "name", json_str(t->constraints[i].name),
-                                        "on_violation", violation_name(t->constraints[i].action)));
-    json_t *o = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "name", json_str(t->full), "kind",
-                          kind_name(t), "at", json_place(t->pos), "inputs", inputs, "constraints",
-                          constraints, "partition_by",
-                          json_columns(t, t->partition_by, t->partition_count), "publications",
-                          json_publications(p, t));
+                              json_pack("{s:o, s:s}", "name",
+                                        json_str(t->constraints[i].name), "on_violation",
+                                        violation_name(t->constraints[i].action)));
+    json_t *o = json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "name", json_str(t->full),
+                          "kind", kind_name(t), "at", json_place(t->pos), "inputs", inputs,
+                          "constraints", constraints, "partition_by",
+                          json_columns(t, t->partition_by, t->partition_count),
+                          "publications", json_publications(p, t));
     if (t->source != NULL)
         json_object_set_new(o, "url", json_str(t->source->url));
     if (t->stream_plan != NULL)
@@ -572,7 +588,8 @@ static json_t *json_table(const rdl_pipeline *p, const rdl_table *t, bool texts)
     return o;
 }
 
-static rdl_code put_json(rdl_buf *out, const rdl_pipeline *p, const rdl_table *only, rdl_err *err)
+static rdl_code
+put_json(rdl_buf *out, const rdl_pipeline *p, const rdl_table *only, rdl_err *err)
 {
     json_t *root = NULL;
     if (only != NULL) {
@@ -601,15 +618,19 @@ static rdl_code not_there(const rdl_pipeline *p, rdl_str table, rdl_err *err)
     for (size_t i = 0; i < p->table_count; i++)
         names[i] = rdl_arena_strndup(&scratch, p->tables[i]->full.p, p->tables[i]->full.n);
     const char *near = rdl_nearest(table, names, p->table_count);
-    rdl_code rc = rdl_err_set(err, RDL_EUSAGE, 0, "could not explain \"%.*s\": no such table",
-                              (int)table.n, table.p);
+    rdl_code rc =
+        rdl_err_set(err, RDL_EUSAGE, 0, "could not explain \"%.*s\": no such table",
+                    (int)table.n, table.p);
     if (near != NULL)
         rdl_err_hint(err, "Did you mean \"%s\"?", near);
     rdl_arena_fini(&scratch);
     return rc;
 }
 
-rdl_code rdl_explain(const rdl_pipeline *p, rdl_str table, rdl_explain_format format, rdl_buf *out,
+rdl_code rdl_explain(const rdl_pipeline *p,
+                     rdl_str table,
+                     rdl_explain_format format,
+                     rdl_buf *out,
                      rdl_err *err)
 {
     const rdl_table *only = NULL;

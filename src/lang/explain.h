@@ -1,9 +1,9 @@
 /*
  * lang/explain.h - how a pipeline is kept up to date, told to people and to programs.
  *
- * For each table: what it reads, how it is maintained and what in the text forced that (with
- * file and line), its keys, what is kept per group and about how many bytes, what an epoch
- * costs, judgement, partitions, publications.  For one table the SQL texts too.
+ * For each table: what it reads, how it is maintained and what in the text forced that
+ * (with file and line), its keys, what is kept per group and about how many bytes, what an
+ * epoch costs, judgement, partitions, publications.  For one table the SQL texts too.
  *
  * Thread: any, on a loaded pipeline.
  */
@@ -18,11 +18,14 @@ typedef enum rdl_explain_format {
 } rdl_explain_format;
 
 /*
- * table empty: the whole pipeline.  A table that is not there is RDL_EUSAGE with the nearest
- * name as hint.  The text ends in a newline.
+ * table empty: the whole pipeline.  A table that is not there is RDL_EUSAGE with the
+ * nearest name as hint.  The text ends in a newline.
  */
-RDL_MUST rdl_code rdl_explain(const rdl_pipeline *p, rdl_str table, rdl_explain_format format,
-                              rdl_buf *out, rdl_err *err);
+RDL_MUST rdl_code rdl_explain(const rdl_pipeline *p,
+                              rdl_str table,
+                              rdl_explain_format format,
+                              rdl_buf *out,
+                              rdl_err *err);
 
 const char *rdl_maintenance_name(rdl_maintenance mode); /* "incremental", ... */
 /* Bytes that the state of one group takes, about: texts are counted as 16 bytes. */

@@ -10,14 +10,15 @@
 #include <strings.h>
 
 static const char *const source_system[] = {
-    "_source_file", "_source_partition", "_source_offset", "_ordinal",
-    "_ingest_ts",   "_epoch",            "_rescued",       "_event_ts",
+    "_source_file", "_source_partition", "_source_offset", "_ordinal", "_ingest_ts",
+    "_epoch",       "_rescued",          "_event_ts",
 };
 static const char *const stream_system[] = {
     "_epoch", "_source_partition", "_source_offset", "_ordinal", "_event_ts",
 };
 
-void rdl_plan_refuse(rdl_planner *pl, const char *word, const char *hint, const char *fmt, ...)
+void rdl_plan_refuse(
+    rdl_planner *pl, const char *word, const char *hint, const char *fmt, ...)
 {
     if (pl->refusal.why != NULL)
         return; /* the first reason is the one to tell */
@@ -63,7 +64,8 @@ rdl_pos rdl_plan_locate(const rdl_table *t, const char *word)
             p = next - 1;
             continue;
         }
-        bool fits = strncasecmp(s.p + p, word, n) == 0 && (p == 0 || !word_char(s.p[p - 1])) &&
+        bool fits = strncasecmp(s.p + p, word, n) == 0 &&
+                    (p == 0 || !word_char(s.p[p - 1])) &&
                     (p + n == s.n || !word_char(s.p[p + n]) || !word_char(word[n - 1]));
         if (fits)
             return (rdl_pos){t->body_pos.file, t->body_pos.at + (uint32_t)p, (uint32_t)n};
@@ -114,8 +116,15 @@ static bool visit_mention(void *arg, json_t *node)
     return !m->found;
 }
 
+static void add_column(rdl_planner *pl, json_t *list, const char *name, const char *alias)
+{
+    json_t *column = rdl_tree_column(&pl->tree, NULL, name);
+    rdl_tree_alias(column, alias);
+    json_array_append(list, column);
+}
+
 /* System columns of t that the body mentions: they are read beside the visible ones. */
-static void put_mentioned(rdl_planner *pl, const rdl_table *t, rdl_buf *out)
+static void add_mentioned(rdl_planner *pl, const rdl_table *t, json_t *list)
 {
     bool source = t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_SNAPSHOT;
     const char *const *names = source ? source_system : stream_system;
@@ -125,75 +134,61 @@ static void put_mentioned(rdl_planner *pl, const rdl_table *t, rdl_buf *out)
         mention m = {.name = names[i]};
         rdl_tree_walk(pl->flat, visit_mention, &m);
         if (m.found && rdl_schema_find(&t->columns, rdl_str_of(names[i])) < 0)
-            rdl_buf_printf(out, ", %s", names[i]);
+            add_column(pl, list, names[i], "");
     }
 }
 
-rdl_code rdl_plan_relation(rdl_planner *pl, const json_t *base, const rdl_table *t,
-                           const char *prefix, const char *more_columns, json_t **out,
-                           rdl_err *err)
+json_t *rdl_plan_relation(rdl_planner *pl,
+                          const json_t *base,
+                          const rdl_table *t,
+                          const char *prefix,
+                          json_t *more)
 {
-    rdl_buf sql = {0};
-    rdl_buf_puts(&sql, "SELECT * FROM (SELECT ");
-    for (size_t i = 0; i < t->columns.n; i++) {
-        rdl_buf_puts(&sql, i > 0 ? ", " : "");
-        rdl_buf_put_sql_ident(&sql, t->columns.v[i].name);
-    }
-    put_mentioned(pl, t, &sql);
-    rdl_buf_puts(&sql, more_columns);
-    rdl_buf_puts(&sql, " FROM e.");
-    rdl_str relation = rdl_str_of(rdl_arena_printf(pl->arena, "%s%.*s", prefix,
-                                                   (int)t->full.n, t->full.p));
-    rdl_buf_put_sql_ident(&sql, relation);
-    rdl_buf_puts(&sql, ") AS ");
-    rdl_buf_put_sql_ident(&sql, rdl_str_of(rdl_plan_ref_name(base)));
-    json_t *query = NULL;
-    rdl_code rc = rdl_tree_parse(&pl->tree, rdl_buf_str(&sql), &query, err);
-    rdl_buf_fini(&sql);
-    if (rc != RDL_OK)
-        return rc;
-    *out = json_object_get(query, "from_table");
-    json_object_set(*out, "column_name_alias", json_object_get(base, "column_name_alias"));
-    json_object_set(*out, "sample", json_object_get(base, "sample"));
-    return RDL_OK;
+    rdl_tree *tr = &pl->tree;
+    const char *name =
+        rdl_arena_printf(pl->arena, "%s%.*s", prefix, (int)t->full.n, t->full.p);
+    json_t *select = rdl_tree_select(tr, rdl_tree_table(tr, "e", name));
+    json_t *list = json_object_get(select, "select_list");
+    for (size_t i = 0; i < t->columns.n; i++)
+        add_column(
+            pl, list,
+            rdl_arena_strndup(pl->arena, t->columns.v[i].name.p, t->columns.v[i].name.n),
+            "");
+    add_mentioned(pl, t, list);
+    if (more != NULL)
+        json_array_extend(list, more);
+    json_t *relation = rdl_tree_subquery(tr, select, rdl_plan_ref_name(base));
+    json_object_set(relation, "column_name_alias",
+                    json_object_get(base, "column_name_alias"));
+    json_object_set(relation, "sample", json_object_get(base, "sample"));
+    return relation;
 }
-
-typedef struct all_reading {
-    rdl_planner *pl;
-    rdl_err *err;
-    rdl_code rc;
-} all_reading;
 
 static json_t *swap_all(void *arg, json_t *node)
 {
-    all_reading *r = arg;
-    const rdl_input *in = rdl_plan_input_of(r->pl, node);
-    if (in == NULL || r->rc != RDL_OK)
+    rdl_planner *pl = arg;
+    const rdl_input *in = rdl_plan_input_of(pl, node);
+    if (in == NULL)
         return NULL;
     const rdl_table *t = in->table;
-    if (t->kind == RDL_TABLE_STREAMING || t->kind == RDL_TABLE_SOURCE) {
-        json_t *relation = NULL;
-        r->rc = rdl_plan_relation(r->pl, node, t, "all:", "", &relation, r->err);
-        return relation;
-    }
-    json_t *copy = rdl_tree_clone(&r->pl->tree, node);
+    if (t->kind == RDL_TABLE_STREAMING || t->kind == RDL_TABLE_SOURCE)
+        return rdl_plan_relation(pl, node, t, "all:", NULL);
+    json_t *copy = rdl_tree_clone(&pl->tree, node);
     rdl_tree_alias(copy, rdl_plan_ref_name(node));
     json_object_set_new(copy, "schema_name", json_string("e"));
-    json_object_set_new(copy, "table_name",
-                        json_string(rdl_arena_printf(r->pl->arena, "all:%.*s",
-                                                     (int)t->full.n, t->full.p)));
+    json_object_set_new(
+        copy, "table_name",
+        json_string(rdl_arena_printf(pl->arena, "all:%.*s", (int)t->full.n, t->full.p)));
     return copy;
 }
 
-rdl_code rdl_plan_read_all(rdl_planner *pl, json_t *node, rdl_err *err)
+void rdl_plan_read_all(rdl_planner *pl, json_t *node)
 {
-    all_reading r = {.pl = pl, .err = err};
-    rdl_tree_map(node, swap_all, &r);
-    return r.rc;
+    rdl_tree_map(node, swap_all, pl);
 }
 
-rdl_str rdl_plan_retarget(rdl_planner *pl, rdl_str sql, const char *from, const char *to,
-                          const rdl_table *t)
+rdl_str rdl_plan_retarget(
+    rdl_planner *pl, rdl_str sql, const char *from, const char *to, const rdl_table *t)
 {
     rdl_buf out = {0}, old = {0}, now = {0};
     int n = (int)t->full.n;
@@ -247,8 +242,12 @@ void rdl_plan_need(rdl_planner *pl, rdl_table ***list, size_t *n, rdl_table *t)
 }
 
 /* select's FROM with these expressions as its list, as text. */
-static rdl_code probe_text(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
-                           rdl_str *out, rdl_err *err)
+static rdl_code probe_text(rdl_planner *pl,
+                           json_t *select,
+                           json_t *const *exprs,
+                           size_t n,
+                           rdl_str *out,
+                           rdl_err *err)
 {
     rdl_tree *tr = &pl->tree;
     json_t *probe = rdl_tree_keep(tr, json_copy(select));
@@ -278,9 +277,15 @@ static const char *type_name(rdl_planner *pl, const rdl_type *t)
     return s;
 }
 
-/* Ask for the types of all exprs at once; *ok false: DuckDB could not bind them together. */
-static rdl_code ask_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
-                          const char **out, bool *ok, rdl_err *err)
+/* Ask for the types of all exprs at once; *ok false: DuckDB could not bind them together.
+ */
+static rdl_code ask_types(rdl_planner *pl,
+                          json_t *select,
+                          json_t *const *exprs,
+                          size_t n,
+                          const char **out,
+                          bool *ok,
+                          rdl_err *err)
 {
     rdl_str text;
     rdl_schema schema = {0};
@@ -294,13 +299,15 @@ static rdl_code ask_types(rdl_planner *pl, json_t *select, json_t *const *exprs,
         return RDL_OK;
     /* It binds, to a type that no column may have: DuckDB's own word for it. */
     char *type = NULL;
-    const char *sql = rdl_arena_printf(pl->arena, "SELECT column_type FROM (DESCRIBE %s)", text.p);
+    const char *sql =
+        rdl_arena_printf(pl->arena, "SELECT column_type FROM (DESCRIBE %s)", text.p);
     *ok = rdl_query_text(pl->conn, pl->arena, sql, &type, &why) == RDL_OK && type != NULL;
     out[0] = *ok ? type : "";
     return RDL_OK;
 }
 
-/* Types are asked for again and again over the same FROM: by partial, batch and group texts. */
+/* Types are asked for again and again over the same FROM: by partial, batch and group
+ * texts. */
 static const char *known_type(const rdl_planner *pl, json_t *from, json_t *expr)
 {
     for (size_t i = 0; i < pl->types.n; i++)
@@ -310,8 +317,12 @@ static const char *known_type(const rdl_planner *pl, json_t *from, json_t *expr)
     return NULL;
 }
 
-rdl_code rdl_plan_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
-                        const char **out, rdl_err *err)
+rdl_code rdl_plan_types(rdl_planner *pl,
+                        json_t *select,
+                        json_t *const *exprs,
+                        size_t n,
+                        const char **out,
+                        rdl_err *err)
 {
     json_t *from = json_object_get(select, "from_table");
     json_t **asked = RDL_NEWN(pl->arena, json_t *, n + 1);
@@ -358,10 +369,10 @@ static json_t *swap_cte(void *arg, json_t *node)
         json_t *names = rdl_tree_has(node, "column_name_alias")
                             ? json_object_get(node, "column_name_alias")
                             : json_object_get(cte, "aliases");
-        return rdl_tree_keep(
-            tr, json_pack("{s:s, s:s, s:n, s:i, s:O, s:O}", "type", "SUBQUERY", "alias",
-                          rdl_plan_ref_name(node), "sample", "query_location", 0, "subquery",
-                          query, "column_name_alias", names));
+        return rdl_tree_keep(tr, json_pack("{s:s, s:s, s:n, s:i, s:O, s:O}", "type",
+                                           "SUBQUERY", "alias", rdl_plan_ref_name(node),
+                                           "sample", "query_location", 0, "subquery", query,
+                                           "column_name_alias", names));
     }
     return NULL;
 }
@@ -374,7 +385,8 @@ static bool inline_ctes(void *arg, json_t *node)
     size_t n = json_array_size(entries);
     if (n == 0)
         return true;
-    /* A later CTE may name an earlier one: put each into those after it, then into the body. */
+    /* A later CTE may name an earlier one: put each into those after it, then into the
+     * body. */
     for (size_t i = 0; i < n; i++) {
         json_t *value = json_object_get(json_array_get(entries, i), "value");
         if (rdl_tree_find_type(value, "RECURSIVE_CTE_NODE") != NULL)
@@ -392,7 +404,8 @@ static bool inline_ctes(void *arg, json_t *node)
     return true;
 }
 
-/* schema.table.column as table.column: the relations that texts read have no such schema. */
+/* schema.table.column as table.column: the relations that texts read have no such schema.
+ */
 static bool shorten_column(void *arg, json_t *node)
 {
     const rdl_planner *pl = arg;
@@ -419,11 +432,16 @@ static rdl_code plan_body(rdl_planner *pl, rdl_err *err)
     rdl_tree_walk(pl->body, shorten_column, pl);
     pl->flat = rdl_tree_clone(&pl->tree, pl->body);
     rdl_tree_walk(pl->flat, inline_ctes, pl);
-    return t->kind == RDL_TABLE_STREAMING ? rdl_plan_stream(pl, err) : rdl_plan_view(pl, err);
+    return t->kind == RDL_TABLE_STREAMING ? rdl_plan_stream(pl, err)
+                                          : rdl_plan_view(pl, err);
 }
 
-rdl_code rdl_plan_table(rdl_arena *a, rdl_conn *conn, const rdl_pipeline *p, rdl_table *t,
-                        rdl_diags *diags, rdl_err *err)
+rdl_code rdl_plan_table(rdl_arena *a,
+                        rdl_conn *conn,
+                        const rdl_pipeline *p,
+                        rdl_table *t,
+                        rdl_diags *diags,
+                        rdl_err *err)
 {
     if (t->kind != RDL_TABLE_STREAMING && t->kind != RDL_TABLE_VIEW)
         return RDL_OK;

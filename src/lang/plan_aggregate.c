@@ -1,15 +1,17 @@
 /*
- * lang/plan_aggregate.c - aggregates as slots that merge, and aggregates whose result depends
- * on the order or grouping of additions replaced by ones whose result does not.
+ * lang/plan_aggregate.c - aggregates as slots that merge, and aggregates whose result
+ * depends on the order or grouping of additions replaced by ones whose result does not.
  *
- * A recipe says, for one call, which slots the keyed state keeps (computed by the partial text),
- * how the value comes from the merged slots, and what the batch text computes instead of the
- * call; both routes give the same bits.  Choices among ties (first, last, any_value, arg_min,
- * arg_max) are the least or greatest of a struct
+ * A recipe says, for one call, which slots the keyed state keeps (computed by the partial
+ * text), how the value comes from the merged slots, and what the batch text computes
+ * instead of the call; both routes give the same bits.  Choices among ties (first, last,
+ * any_value, arg_min, arg_max) are the least or greatest of a struct
  *
- *     {a0 BOOLEAN, b0, ..., i0.., v}      order keys with their null flags, row identity, value
+ *     {a0 BOOLEAN, b0, ..., i0.., v}      order keys with their null flags, row identity,
+ * value
  *
- * so that the earliest row (last: the latest) in arrival order wins, in any order of reading.
+ * so that the earliest row (last: the latest) in arrival order wins, in any order of
+ * reading.
  *
  * In recipe texts "$1", "$2", ... are the call's arguments, then its ORDER BY expressions.
  */
@@ -18,7 +20,10 @@
 #include <string.h>
 #include <strings.h>
 
-enum { ARGS_MAX = 16, SLOTS_MAX = 3 };
+enum {
+    ARGS_MAX = 16,
+    SLOTS_MAX = 3
+};
 
 typedef enum number_kind {
     NOT_A_NUMBER,
@@ -72,9 +77,9 @@ static bool one_of(const char *name, const char *const *list)
 
 static number_kind number_of(const char *type)
 {
-    static const char *const whole[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT",
-                                        "HUGEINT",  "UTINYINT",  "USMALLINT", "UINTEGER",
-                                        "UBIGINT",  "BOOLEAN",   NULL};
+    static const char *const whole[] = {"TINYINT", "SMALLINT", "INTEGER",   "BIGINT",
+                                        "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
+                                        "UBIGINT", "BOOLEAN",  NULL};
     if (one_of(type, whole))
         return WHOLE;
     if (strncasecmp(type, "DECIMAL", 7) == 0)
@@ -136,8 +141,8 @@ static void cook_sum(rdl_planner *pl, recipe *r, number_kind kind)
         r->batch = "rdl_sum(CAST(\"$1\" AS DOUBLE))";
         return;
     }
-    r->final = rdl_arena_printf(pl->arena, "CASE WHEN \"$2\" > 0 THEN CAST(\"$1\" AS %s) END",
-                                r->result_type);
+    r->final = rdl_arena_printf(
+        pl->arena, "CASE WHEN \"$2\" > 0 THEN CAST(\"$1\" AS %s) END", r->result_type);
 }
 
 static void cook_avg(rdl_planner *pl, recipe *r, number_kind kind)
@@ -166,8 +171,8 @@ static void cook_spread(rdl_planner *pl, recipe *r, const char *name)
              "rdl_square_state(CAST(\"$1\" AS DOUBLE))");
     add_slot(r, RDL_SLOT_ADD_INT, bigint(), "count(\"$1\")");
     r->final = rdl_arena_printf(
-        pl->arena, "CASE WHEN \"$3\" > 0 THEN rdl_var_value(\"$1\", \"$2\", \"$3\", '%s') END",
-        kind);
+        pl->arena,
+        "CASE WHEN \"$3\" > 0 THEN rdl_var_value(\"$1\", \"$2\", \"$3\", '%s') END", kind);
     r->batch = rdl_arena_printf(pl->arena, "rdl_%s(CAST(\"$1\" AS DOUBLE))", kind);
 }
 
@@ -189,7 +194,8 @@ static void cook_extreme(rdl_planner *pl, recipe *r, const char *name)
              rdl_arena_printf(pl->arena, "CAST(%s(%s) AS %s)", fn, arg, type));
     r->final = rdl_arena_printf(pl->arena, "CAST(\"$1\" AS %s)", r->result_type);
     if (floating)
-        r->batch = rdl_arena_printf(pl->arena, "CAST(%s(%s) AS %s)", fn, arg, r->result_type);
+        r->batch =
+            rdl_arena_printf(pl->arena, "CAST(%s(%s) AS %s)", fn, arg, r->result_type);
 }
 
 /* Fields of the choosing struct, and the same as a type. */
@@ -211,22 +217,25 @@ static void choice_put(choice *c, const char *name, const char *expr, const char
     rdl_buf_printf(&c->type, "%s%s %s", sep, name, type);
 }
 
-static void choice_put_identity(choice *c, const char *const *identity, size_t n, bool reverse)
+static void
+choice_put_identity(choice *c, const char *const *identity, size_t n, bool reverse)
 {
     for (size_t i = 0; i < n; i++) {
         bool row = strcmp(identity[i], "__rdl_row") == 0;
         const char *expr = reverse && !row
                                ? rdl_arena_printf(c->pl->arena, "-%s", identity[i])
                                : identity[i];
-        choice_put(c, rdl_arena_printf(c->pl->arena, "i%zu", i), expr, row ? "BLOB" : "BIGINT");
+        choice_put(c, rdl_arena_printf(c->pl->arena, "i%zu", i), expr,
+                   row ? "BLOB" : "BIGINT");
     }
 }
 
 static void choice_done(choice *c, recipe *r, bool least, const char *filter)
 {
     rdl_planner *pl = c->pl;
-    const char *pick = rdl_arena_printf(pl->arena, "%s(struct_pack(%s))%s",
-                                        least ? "min" : "max", rdl_buf_str(&c->fields), filter);
+    const char *pick =
+        rdl_arena_printf(pl->arena, "%s(struct_pack(%s))%s", least ? "min" : "max",
+                         rdl_buf_str(&c->fields), filter);
     const char *type = rdl_arena_printf(pl->arena, "STRUCT(%s)", rdl_buf_str(&c->type));
     const rdl_type *t = c->closed ? rdl_plan_closed_type(pl, type) : NULL;
     rdl_buf_fini(&c->fields);
@@ -248,8 +257,11 @@ static const char *place(rdl_planner *pl, size_t i)
 }
 
 /* first, last, any_value [ORDER BY keys of one direction]. */
-static void cook_first(rdl_planner *pl, recipe *r, const char *name,
-                       const char *const *identity, size_t identity_count)
+static void cook_first(rdl_planner *pl,
+                       recipe *r,
+                       const char *name,
+                       const char *const *identity,
+                       size_t identity_count)
 {
     json_t *orders = json_object_get(json_object_get(r->call, "order_bys"), "orders");
     bool last = strcasecmp(name, "last") == 0;
@@ -268,16 +280,21 @@ static void cook_first(rdl_planner *pl, recipe *r, const char *name,
                    rdl_arena_printf(pl->arena, "%s IS %s NULL", at,
                                     nulls_last != desc ? "" : "NOT"),
                    "BOOLEAN");
-        choice_put(&c, rdl_arena_printf(pl->arena, "b%zu", i), at, r->types[r->arg_count + i]);
+        choice_put(&c, rdl_arena_printf(pl->arena, "b%zu", i), at,
+                   r->types[r->arg_count + i]);
     }
     bool least = last == down;
     choice_put_identity(&c, identity, identity_count, last == least);
     choice_put(&c, "v", "\"$1\"", r->types[0]);
     choice_done(&c, r, least,
-                strcasecmp(name, "any_value") == 0 ? " FILTER (WHERE \"$1\" IS NOT NULL)" : "");
+                strcasecmp(name, "any_value") == 0 ? " FILTER (WHERE \"$1\" IS NOT NULL)"
+                                                   : "");
 }
 
-static void cook_arg(rdl_planner *pl, recipe *r, const char *name, const char *const *identity,
+static void cook_arg(rdl_planner *pl,
+                     recipe *r,
+                     const char *name,
+                     const char *const *identity,
                      size_t identity_count)
 {
     bool least = strstr(name, "min") != NULL || strstr(name, "MIN") != NULL;
@@ -291,20 +308,40 @@ static void cook_arg(rdl_planner *pl, recipe *r, const char *name, const char *c
                           : " FILTER (WHERE \"$1\" IS NOT NULL AND \"$2\" IS NOT NULL)");
 }
 
-static const char *const count_names[] = {"count", "count_star", "count_if", "countif", NULL};
+static const char *const count_names[] = {"count", "count_star", "count_if", "countif",
+                                          NULL};
 static const char *const sum_names[] = {"sum", "fsum", "kahan_sum", "sumkahan", NULL};
 static const char *const avg_names[] = {"avg", "mean", "favg", NULL};
-static const char *const spread_names[] = {"var_pop", "var_samp", "variance", "stddev_pop",
-                                           "stddev_samp", "stddev", NULL};
+static const char *const spread_names[] = {
+    "var_pop", "var_samp", "variance", "stddev_pop", "stddev_samp", "stddev", NULL};
 static const char *const extreme_names[] = {"min", "max", "bool_and", "bool_or", NULL};
 static const char *const first_names[] = {"first", "last", "any_value", "arbitrary", NULL};
-static const char *const arg_names[] = {"arg_min", "arg_max", "argmin", "argmax", "min_by",
-                                        "max_by", "arg_min_null", "arg_max_null", NULL};
+static const char *const arg_names[] = {"arg_min",      "arg_max",      "argmin",
+                                        "argmax",       "min_by",       "max_by",
+                                        "arg_min_null", "arg_max_null", NULL};
 /* The same whatever the order of rows, as DuckDB has them. */
-static const char *const order_free_names[] = {
-    "count", "count_star", "count_if", "countif", "min", "max", "bool_and", "bool_or", "bit_and",
-    "bit_or", "bit_xor", "median", "quantile", "quantile_cont", "quantile_disc", "mad",
-    "approx_count_distinct", "histogram", "histogram_exact", "bitstring_agg", "regr_count", NULL};
+static const char *const order_free_names[] = {"count",
+                                               "count_star",
+                                               "count_if",
+                                               "countif",
+                                               "min",
+                                               "max",
+                                               "bool_and",
+                                               "bool_or",
+                                               "bit_and",
+                                               "bit_or",
+                                               "bit_xor",
+                                               "median",
+                                               "quantile",
+                                               "quantile_cont",
+                                               "quantile_disc",
+                                               "mad",
+                                               "approx_count_distinct",
+                                               "histogram",
+                                               "histogram_exact",
+                                               "bitstring_agg",
+                                               "regr_count",
+                                               NULL};
 
 static void cook(rdl_planner *pl, recipe *r, const char *const *identity, size_t n)
 {
@@ -377,9 +414,10 @@ static const char *result_type(rdl_planner *pl, const recipe *r)
 {
     const char *name = rdl_tree_text(r->call, "function_name");
     if (one_of(name, count_names))
-        return strncasecmp(name, "count_", 6) == 0 && strcasecmp(name, "count_star") != 0 ? "HUGEINT"
-               : strcasecmp(name, "countif") == 0                                        ? "HUGEINT"
-                                                                                         : "BIGINT";
+        return strncasecmp(name, "count_", 6) == 0 && strcasecmp(name, "count_star") != 0
+                   ? "HUGEINT"
+               : strcasecmp(name, "countif") == 0 ? "HUGEINT"
+                                                  : "BIGINT";
     if (r->arg_count == 0)
         return "";
     if (!one_of(name, sum_names))
@@ -398,7 +436,8 @@ static const char *result_type(rdl_planner *pl, const recipe *r)
     return "DOUBLE";
 }
 
-static rdl_code ask_recipe_types(rdl_planner *pl, json_t *select, gathering *g, rdl_err *err)
+static rdl_code
+ask_recipe_types(rdl_planner *pl, json_t *select, gathering *g, rdl_err *err)
 {
     RDL_VEC(json_t *) args = {0};
     for (size_t i = 0; i < g->recipes.n; i++) {
@@ -434,7 +473,8 @@ static bool visit_pass_on(void *arg, json_t *node)
     if (rdl_tree_has(p->call, "filter"))
         json_object_set(node, "filter",
                         rdl_tree_and(p->tr, json_object_get(node, "filter"), filter));
-    if (rdl_tree_has(p->call, "distinct") && json_array_size(json_object_get(node, "children")) > 0)
+    if (rdl_tree_has(p->call, "distinct") &&
+        json_array_size(json_object_get(node, "children")) > 0)
         json_object_set_new(node, "distinct", json_true());
     return false;
 }
@@ -447,7 +487,8 @@ static json_t *dress(rdl_planner *pl, json_t *expr, const recipe *r)
     return expr;
 }
 
-static size_t slot_index(rdl_planner *pl, rdl_decomposed *d, const rdl_slot *slot, json_t *expr)
+static size_t
+slot_index(rdl_planner *pl, rdl_decomposed *d, const rdl_slot *slot, json_t *expr)
 {
     for (size_t i = 0; i < d->slot_exprs.n; i++)
         if (d->slots.v[i].kind == slot->kind && rdl_tree_equal(d->slot_exprs.v[i], expr))
@@ -471,8 +512,8 @@ static void refuse_call(rdl_planner *pl, const recipe *r)
             text = (rdl_str){text.p + strlen("SELECT "), text.n - strlen("SELECT ")};
     }
     bool more = r->refusal[0] != '\0';
-    rdl_plan_refuse(pl, name, NULL, "%s is not decomposable%s%s", text.n > 0 ? text.p : name,
-                    more ? ": " : "", more ? r->refusal : "");
+    rdl_plan_refuse(pl, name, NULL, "%s is not decomposable%s%s",
+                    text.n > 0 ? text.p : name, more ? ": " : "", more ? r->refusal : "");
 }
 
 /* Parse all slot and final texts at once, then bind them per call. */
@@ -493,7 +534,8 @@ static rdl_code serve(rdl_planner *pl, gathering *g, rdl_decomposed *out, rdl_er
         for (size_t s = 0; s < r->slot_count; s++) {
             rdl_slot slot = {.kind = r->kinds[s], .type = r->slot_types[s]};
             size_t k = slot_index(pl, out, &slot, dress(pl, trees[at++], r));
-            refs[s] = rdl_tree_column(&pl->tree, NULL, rdl_arena_printf(pl->arena, "s%zu", k));
+            refs[s] =
+                rdl_tree_column(&pl->tree, NULL, rdl_arena_printf(pl->arena, "s%zu", k));
         }
         RDL_PUSH(pl->arena, &out->calls) = r->call;
         RDL_PUSH(pl->arena, &out->finals) =
@@ -502,9 +544,14 @@ static rdl_code serve(rdl_planner *pl, gathering *g, rdl_decomposed *out, rdl_er
     return RDL_OK;
 }
 
-rdl_code rdl_plan_decompose(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
-                            const char *const *identity, size_t identity_count,
-                            rdl_decomposed *out, rdl_err *err)
+rdl_code rdl_plan_decompose(rdl_planner *pl,
+                            json_t *select,
+                            json_t *const *exprs,
+                            size_t n,
+                            const char *const *identity,
+                            size_t identity_count,
+                            rdl_decomposed *out,
+                            rdl_err *err)
 {
     gathering g = {.arena = pl->arena};
     for (size_t i = 0; i < n; i++)
@@ -518,25 +565,27 @@ rdl_code rdl_plan_decompose(rdl_planner *pl, json_t *select, json_t *const *expr
     return pl->refusal.why != NULL ? RDL_OK : serve(pl, &g, out, err);
 }
 
-/* -- reproducible aggregates in batch texts ------------------------------------------------ */
+/* -- reproducible aggregates in batch texts
+ * ------------------------------------------------ */
 
-static void order_by_args(rdl_planner *pl, const recipe *r, const char *const *identity,
-                          size_t n)
+static void
+order_by_args(rdl_planner *pl, const recipe *r, const char *const *identity, size_t n)
 {
     json_t *orders = json_object_get(json_object_get(r->call, "order_bys"), "orders");
     bool distinct = rdl_tree_has(r->call, "distinct");
     if (orders == NULL || r->arg_count == 0)
         return;
     for (size_t i = 0; !distinct && i < n; i++)
-        json_array_append_new(
-            orders, json_pack("{s:s, s:s, s:O}", "type", "ORDER_DEFAULT", "null_order",
-                              "ORDER_DEFAULT", "expression",
-                              rdl_tree_column(&pl->tree, NULL, identity[i])));
+        json_array_append_new(orders,
+                              json_pack("{s:s, s:s, s:O}", "type", "ORDER_DEFAULT",
+                                        "null_order", "ORDER_DEFAULT", "expression",
+                                        rdl_tree_column(&pl->tree, NULL, identity[i])));
     for (size_t i = 0; i < r->arg_count; i++)
         if (!rdl_tree_class(r->args[i], "CONSTANT"))
-            json_array_append_new(orders, json_pack("{s:s, s:s, s:o}", "type", "ORDER_DEFAULT",
-                                                    "null_order", "ORDER_DEFAULT", "expression",
-                                                    json_deep_copy(r->args[i])));
+            json_array_append_new(orders,
+                                  json_pack("{s:s, s:s, s:o}", "type", "ORDER_DEFAULT",
+                                            "null_order", "ORDER_DEFAULT", "expression",
+                                            json_deep_copy(r->args[i])));
 }
 
 typedef struct replacing {
@@ -575,8 +624,8 @@ static json_t *swap_exact(void *arg, json_t *node)
 /* The clauses of a SELECT in which its own aggregates stand. */
 static const char *const clauses[] = {"select_list", "having", "qualify", "modifiers"};
 
-static rdl_code exact_calls(rdl_planner *pl, json_t *select, const char *const *identity,
-                            size_t n, rdl_err *err)
+static rdl_code exact_calls(
+    rdl_planner *pl, json_t *select, const char *const *identity, size_t n, rdl_err *err)
 {
     gathering g = {.arena = pl->arena};
     for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++)
@@ -607,7 +656,8 @@ static rdl_code exact_calls(rdl_planner *pl, json_t *select, const char *const *
     return RDL_OK;
 }
 
-/* -- windows --------------------------------------------------------------------------------- */
+/* -- windows
+ * --------------------------------------------------------------------------------- */
 
 typedef struct windows {
     rdl_arena *arena;
@@ -624,38 +674,41 @@ static bool visit_windows(void *arg, json_t *node)
     return true;
 }
 
-/* Ties in a window's ORDER BY are broken by row identity where the answer depends on them. */
-static void break_window_ties(rdl_planner *pl, json_t *window, const char *const *identity,
-                              size_t n)
+/* Ties in a window's ORDER BY are broken by row identity where the answer depends on them.
+ */
+static void
+break_window_ties(rdl_planner *pl, json_t *window, const char *const *identity, size_t n)
 {
-    static const char *const by_row[] = {"row_number", "ntile", "lag", "lead", "first_value",
-                                         NULL};
+    static const char *const by_row[] = {"row_number", "ntile",       "lag",
+                                         "lead",       "first_value", NULL};
     const char *start = rdl_tree_text(window, "start"), *end = rdl_tree_text(window, "end");
     bool rows = strstr(start, "ROWS") != NULL || strstr(end, "ROWS") != NULL;
     if (!rows && !one_of(rdl_tree_text(window, "function_name"), by_row))
         return;
     json_t *orders = json_object_get(window, "orders");
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(
-            orders, json_pack("{s:s, s:s, s:O}", "type", "ORDER_DEFAULT", "null_order",
-                              "ORDER_DEFAULT", "expression",
-                              rdl_tree_column(&pl->tree, NULL, identity[i])));
+        json_array_append_new(orders,
+                              json_pack("{s:s, s:s, s:O}", "type", "ORDER_DEFAULT",
+                                        "null_order", "ORDER_DEFAULT", "expression",
+                                        rdl_tree_column(&pl->tree, NULL, identity[i])));
 }
 
 /*
  * Our aggregates cannot stand in windows (DuckDB hands C aggregates one state for many rows
- * there), so a fold over a whole partition is made reproducible by the order of its own values.
+ * there), so a fold over a whole partition is made reproducible by the order of its own
+ * values.
  */
-static void fold_in_order(rdl_planner *pl, json_t *window, const char *const *identity, size_t n)
+static void
+fold_in_order(rdl_planner *pl, json_t *window, const char *const *identity, size_t n)
 {
     json_t *orders = json_object_get(window, "arg_orders");
     json_t *children = json_object_get(window, "children");
     bool distinct = rdl_tree_has(window, "distinct");
     for (size_t i = 0; !distinct && i < n; i++)
-        json_array_append_new(
-            orders, json_pack("{s:s, s:s, s:O}", "type", "ORDER_DEFAULT", "null_order",
-                              "ORDER_DEFAULT", "expression",
-                              rdl_tree_column(&pl->tree, NULL, identity[i])));
+        json_array_append_new(orders,
+                              json_pack("{s:s, s:s, s:O}", "type", "ORDER_DEFAULT",
+                                        "null_order", "ORDER_DEFAULT", "expression",
+                                        rdl_tree_column(&pl->tree, NULL, identity[i])));
     for (size_t i = 0; i < json_array_size(children); i++)
         if (!rdl_tree_class(json_array_get(children, i), "CONSTANT"))
             json_array_append_new(orders,
@@ -666,15 +719,16 @@ static void fold_in_order(rdl_planner *pl, json_t *window, const char *const *id
 
 static bool keeps_order(const char *name)
 {
-    static const char *const names[] = {"list", "array_agg", "string_agg", "group_concat",
-                                        "listagg", "first", "last", "any_value", "arbitrary",
-                                        "arg_min", "arg_max", "argmin", "argmax", "min_by",
-                                        "max_by", NULL};
+    static const char *const names[] = {
+        "list",      "array_agg", "string_agg", "group_concat",
+        "listagg",   "first",     "last",       "any_value",
+        "arbitrary", "arg_min",   "arg_max",    "argmin",
+        "argmax",    "min_by",    "max_by",     NULL};
     return one_of(name, names);
 }
 
-static rdl_code exact_windows(rdl_planner *pl, json_t *select, const char *const *identity,
-                              size_t n, rdl_err *err)
+static rdl_code exact_windows(
+    rdl_planner *pl, json_t *select, const char *const *identity, size_t n, rdl_err *err)
 {
     windows w = {.arena = pl->arena};
     for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++)
@@ -698,7 +752,8 @@ static rdl_code exact_windows(rdl_planner *pl, json_t *select, const char *const
     return RDL_OK;
 }
 
-/* -- all over a query -------------------------------------------------------------------------- */
+/* -- all over a query
+ * -------------------------------------------------------------------------- */
 
 static bool visit_selects(void *arg, json_t *node)
 {
@@ -708,17 +763,21 @@ static bool visit_selects(void *arg, json_t *node)
     return true;
 }
 
-rdl_code rdl_plan_exact(rdl_planner *pl, json_t *query, json_t *bottom,
-                        const char *const *identity, size_t identity_count, rdl_err *err)
+rdl_code rdl_plan_exact(rdl_planner *pl,
+                        json_t *query,
+                        json_t *bottom,
+                        const char *const *identity,
+                        size_t identity_count,
+                        rdl_err *err)
 {
     windows selects = {.arena = pl->arena};
     rdl_tree_walk(query, visit_selects, &selects);
     for (size_t i = 0; i < selects.list.n; i++) {
         json_t *select = selects.list.v[i];
         size_t n = select == bottom ? identity_count : 0;
-        bool grouped = rdl_tree_has(select, "group_expressions") ||
-                       strcmp(rdl_tree_text(select, "aggregate_handling"),
-                              "FORCE_AGGREGATES") == 0;
+        bool grouped =
+            rdl_tree_has(select, "group_expressions") ||
+            strcmp(rdl_tree_text(select, "aggregate_handling"), "FORCE_AGGREGATES") == 0;
         RDL_TRY(exact_windows(pl, select, identity, grouped ? 0 : n, err));
         RDL_TRY(exact_calls(pl, select, identity, n, err));
     }

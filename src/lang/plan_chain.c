@@ -1,9 +1,9 @@
 /*
  * lang/plan_chain.c - the way from a view's outermost SELECT down to its driving table.
  *
- * Level 0 is the outermost SELECT; level i + 1 is the subquery in the FROM of level i that holds
- * the driving table.  The lowest level that folds rows (groups, windows, DISTINCT) is the one
- * whose FROM is read by row; everything above it works on whole groups.
+ * Level 0 is the outermost SELECT; level i + 1 is the subquery in the FROM of level i that
+ * holds the driving table.  The lowest level that folds rows (groups, windows, DISTINCT) is
+ * the one whose FROM is read by row; everything above it works on whole groups.
  */
 #include "lang/plan_internal.h"
 
@@ -56,8 +56,7 @@ static size_t count_driving(const rdl_thread *th, json_t *node)
             return rdl_thread_holds(&one, node) ? 1 : 0;
         const char *key;
         json_t *value;
-        json_object_foreach(node, key, value)
-            n += count_driving(th, value);
+        json_object_foreach(node, key, value) n += count_driving(th, value);
     } else if (json_is_array(node)) {
         for (size_t i = 0; i < json_array_size(node); i++)
             n += count_driving(th, json_array_get(node, i));
@@ -78,7 +77,8 @@ rdl_code rdl_plan_thread_bottom(rdl_thread *th, json_t *query, int bottom, rdl_e
     json_t *select = chain.level[bottom];
     json_t *from = json_object_get(select, "from_table");
     json_t *exclude = rdl_tree_keep(&th->pl->tree, json_array());
-    const char *name = rdl_arena_strdup(th->pl->arena, rdl_plan_ref_name(chain.ref[bottom]));
+    const char *name =
+        rdl_arena_strdup(th->pl->arena, rdl_plan_ref_name(chain.ref[bottom]));
     RDL_TRY(rdl_thread_from(th, &from, exclude, err));
     json_object_set(select, "from_table", from);
     rdl_thread_hide(select, exclude, name);

@@ -1,9 +1,10 @@
 /*
  * lang/plan_resolve.c - a SELECT with aggregates or windows, its shorthands spelled out.
  *
- * DuckDB lets a text name its select items again by alias, group by position, and GROUP BY ALL.
- * Here aliases are replaced by what they stand for (a column of the FROM goes before an alias,
- * but in HAVING the alias goes first, as DuckDB binds them), and the group list is written out.
+ * DuckDB lets a text name its select items again by alias, group by position, and GROUP BY
+ * ALL. Here aliases are replaced by what they stand for (a column of the FROM goes before
+ * an alias, but in HAVING the alias goes first, as DuckDB binds them), and the group list
+ * is written out.
  */
 #include "lang/plan_internal.h"
 
@@ -58,7 +59,8 @@ static json_t *swap_alias(void *arg, json_t *node)
     json_t *list = json_object_get(u->al.select, "select_list");
     for (size_t i = 0; i < u->al.items; i++) {
         json_t *item = json_array_get(list, i);
-        if (strcasecmp(rdl_tree_text(item, "alias"), name) != 0 || rdl_tree_equal(item, node))
+        if (strcasecmp(rdl_tree_text(item, "alias"), name) != 0 ||
+            rdl_tree_equal(item, node))
             continue;
         if (!u->al.alias_first && is_from_column(&u->al, name, &u->rc, u->err))
             return NULL;
@@ -96,7 +98,8 @@ static json_t *group_item(rdl_planner *pl, json_t *select, json_t *group)
 {
     json_t *list = json_object_get(select, "select_list");
     json_t *value = json_object_get(group, "value");
-    if (rdl_tree_class(group, "CONSTANT") && json_is_integer(json_object_get(value, "value"))) {
+    if (rdl_tree_class(group, "CONSTANT") &&
+        json_is_integer(json_object_get(value, "value"))) {
         json_int_t at = json_integer_value(json_object_get(value, "value"));
         if (at >= 1 && (size_t)at <= json_array_size(list))
             group = json_array_get(list, (size_t)at - 1);

@@ -1,6 +1,6 @@
 /*
- * lang/plan_stream.c - a streaming table's epoch text: its body over the epoch's new rows, with
- * the identity of the row that each came from, and the constraints' verdicts.
+ * lang/plan_stream.c - a streaming table's epoch text: its body over the epoch's new rows,
+ * with the identity of the row that each came from, and the constraints' verdicts.
  */
 #include "lang/plan_internal.h"
 
@@ -32,8 +32,9 @@ static const char *identity_sql(rdl_planner *pl, const rdl_thread *th, rdl_str t
                      "r.__rdl_offset AS _source_offset, ");
     if (th->fans || th->fans_hop || th->unions) {
         /* Rows that tie here are equal in all that is visible, so any order is the same. */
-        rdl_buf_puts(&b, "row_number() OVER (PARTITION BY r.__rdl_epoch, r.__rdl_partition, "
-                         "r.__rdl_offset ORDER BY r.__rdl_ordinal");
+        rdl_buf_puts(&b,
+                     "row_number() OVER (PARTITION BY r.__rdl_epoch, r.__rdl_partition, "
+                     "r.__rdl_offset ORDER BY r.__rdl_ordinal");
         for (size_t i = 0; i < pl->table->columns.n; i++) {
             rdl_buf_puts(&b, ", r.");
             rdl_buf_put_sql_ident(&b, pl->table->columns.v[i].name);
@@ -69,9 +70,10 @@ static void check_names(rdl_planner *pl)
                                         "_ordinal", "_event_ts"};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
         if (rdl_schema_find(&pl->table->columns, rdl_str_of(taken[i])) >= 0)
-            rdl_plan_refuse(pl, taken[i],
-                            "Give the column another name with AS: every lake table has this one.",
-                            "the column name %s is taken by the row's identity", taken[i]);
+            rdl_plan_refuse(
+                pl, taken[i],
+                "Give the column another name with AS: every lake table has this one.",
+                "the column name %s is taken by the row's identity", taken[i]);
 }
 
 static void need_inputs(rdl_planner *pl, rdl_stream_plan *plan)
@@ -91,7 +93,8 @@ rdl_code rdl_plan_stream(rdl_planner *pl, rdl_err *err)
     json_t *query = rdl_tree_clone(&pl->tree, pl->flat);
     check_names(pl);
     if (!rdl_thread_holds(&th, query))
-        rdl_plan_refuse(pl, "FROM", "Write FROM STREAM before the table whose rows it takes.",
+        rdl_plan_refuse(pl, "FROM",
+                        "Write FROM STREAM before the table whose rows it takes.",
                         "a streaming table reads a stream, and this text names none");
     RDL_TRY(rdl_thread_query(&th, query, err));
     if (pl->refusal.why != NULL) {
@@ -100,7 +103,7 @@ rdl_code rdl_plan_stream(rdl_planner *pl, rdl_err *err)
                      (int)t->full.n, t->full.p, pl->refusal.why);
         return RDL_OK;
     }
-    RDL_TRY(rdl_plan_read_all(pl, query, err));
+    rdl_plan_read_all(pl, query);
     rdl_str threaded;
     RDL_TRY(rdl_tree_print(&pl->tree, query, &threaded, err));
     plan->body_sql = judged_sql(pl, identity_sql(pl, &th, threaded));

@@ -1,10 +1,11 @@
 /*
- * lang/plan_thread.c - carries the identity of each input row through a body whose rows each
- * come from exactly one row of the driving input.
+ * lang/plan_thread.c - carries the identity of each input row through a body whose rows
+ * each come from exactly one row of the driving input.
  *
- * SELECT .. FROM .. JOIN .. WHERE .. UNNEST .. UNION ALL keep that promise; everything else is
- * refused.  The driving table becomes (SELECT its columns, identity AS __rdl_* FROM e."new:t"),
- * and every SELECT on the way up passes the __rdl_* columns on; stars do not show them.
+ * SELECT .. FROM .. JOIN .. WHERE .. UNNEST .. UNION ALL keep that promise; everything else
+ * is refused.  The driving table becomes (SELECT its columns, identity AS __rdl_* FROM
+ * e."new:t"), and every SELECT on the way up passes the __rdl_* columns on; stars do not
+ * show them.
  */
 #include "lang/plan_internal.h"
 
@@ -34,20 +35,96 @@ size_t rdl_thread_columns(rdl_thread_identity identity, const char *const **out_
 
 /* Sorted, for bsearch.  All aggregates of DuckDB 1.5 and ours. */
 static const char *const aggregate_names[] = {
-    "any_value", "approx_count_distinct", "approx_quantile", "approx_top_k", "arbitrary",
-    "arg_max", "arg_max_null", "arg_max_nulls_last", "arg_min", "arg_min_null",
-    "arg_min_nulls_last", "argmax", "argmin", "array_agg", "avg", "bit_and", "bit_or",
-    "bit_xor", "bitstring_agg", "bool_and", "bool_or", "corr", "count", "count_if",
-    "count_star", "countif", "covar_pop", "covar_samp", "entropy", "favg", "first", "fsum",
-    "geomean", "geometric_mean", "group_concat", "histogram", "histogram_exact",
-    "json_group_array", "json_group_object", "json_group_structure", "kahan_sum", "kurtosis",
-    "kurtosis_pop", "last", "list", "listagg", "mad", "max", "max_by", "mean", "median", "min",
-    "min_by", "mode", "product", "quantile", "quantile_cont", "quantile_disc", "rdl_avg",
-    "rdl_square_state", "rdl_stddev_pop", "rdl_stddev_samp", "rdl_sum", "rdl_sum_state",
-    "rdl_var_pop", "rdl_var_samp", "regr_avgx", "regr_avgy", "regr_count", "regr_intercept",
-    "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "reservoir_quantile", "sem",
-    "skewness", "stddev", "stddev_pop", "stddev_samp", "string_agg", "sum", "sum_no_overflow",
-    "sumkahan", "var_pop", "var_samp", "variance", "wavg", "weighted_avg",
+    "any_value",
+    "approx_count_distinct",
+    "approx_quantile",
+    "approx_top_k",
+    "arbitrary",
+    "arg_max",
+    "arg_max_null",
+    "arg_max_nulls_last",
+    "arg_min",
+    "arg_min_null",
+    "arg_min_nulls_last",
+    "argmax",
+    "argmin",
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bitstring_agg",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "count_if",
+    "count_star",
+    "countif",
+    "covar_pop",
+    "covar_samp",
+    "entropy",
+    "favg",
+    "first",
+    "fsum",
+    "geomean",
+    "geometric_mean",
+    "group_concat",
+    "histogram",
+    "histogram_exact",
+    "json_group_array",
+    "json_group_object",
+    "json_group_structure",
+    "kahan_sum",
+    "kurtosis",
+    "kurtosis_pop",
+    "last",
+    "list",
+    "listagg",
+    "mad",
+    "max",
+    "max_by",
+    "mean",
+    "median",
+    "min",
+    "min_by",
+    "mode",
+    "product",
+    "quantile",
+    "quantile_cont",
+    "quantile_disc",
+    "rdl_avg",
+    "rdl_square_state",
+    "rdl_stddev_pop",
+    "rdl_stddev_samp",
+    "rdl_sum",
+    "rdl_sum_state",
+    "rdl_var_pop",
+    "rdl_var_samp",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "reservoir_quantile",
+    "sem",
+    "skewness",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "sum_no_overflow",
+    "sumkahan",
+    "var_pop",
+    "var_samp",
+    "variance",
+    "wavg",
+    "weighted_avg",
 };
 
 static int compare_names(const void *a, const void *b)
@@ -57,7 +134,8 @@ static int compare_names(const void *a, const void *b)
 
 bool rdl_plan_is_aggregate(const char *function)
 {
-    return bsearch(function, aggregate_names, sizeof aggregate_names / sizeof *aggregate_names,
+    return bsearch(function, aggregate_names,
+                   sizeof aggregate_names / sizeof *aggregate_names,
                    sizeof *aggregate_names, compare_names) != NULL;
 }
 
@@ -125,30 +203,33 @@ bool rdl_thread_holds(const rdl_thread *th, json_t *node)
     return h.held;
 }
 
-static const char *leaf_columns(rdl_thread *th, const rdl_table *t)
+/* The identity columns of a leaf, under the names by which they travel. */
+static json_t *leaf_columns(rdl_thread *th, const rdl_table *t)
 {
-    switch (th->identity) {
-    case RDL_THREAD_NONE:
-        return "";
-    case RDL_THREAD_IDENTITY:
-        return ", _epoch AS __rdl_epoch, _source_partition AS __rdl_partition, "
-               "_source_offset AS __rdl_offset, _ordinal AS __rdl_ordinal";
-    case RDL_THREAD_EVENT:
-        return ", _epoch AS __rdl_epoch, _source_partition AS __rdl_partition, "
-               "_source_offset AS __rdl_offset, _ordinal AS __rdl_ordinal, "
-               "_event_ts AS __rdl_event";
-    case RDL_THREAD_ROW:
-        break;
+    static const char *const taken_from[] = {"_epoch", "_source_partition",
+                                             "_source_offset", "_ordinal", "_event_ts"};
+    rdl_tree *tr = &th->pl->tree;
+    json_t *list = rdl_tree_keep(tr, json_array());
+    const char *const *names;
+    size_t n = rdl_thread_columns(th->identity, &names);
+    for (size_t i = 0; th->identity != RDL_THREAD_ROW && i < n; i++) {
+        json_t *column = rdl_tree_column(tr, NULL, taken_from[i]);
+        rdl_tree_alias(column, names[i]);
+        json_array_append(list, column);
     }
-    rdl_buf b = {0};
+    if (th->identity != RDL_THREAD_ROW)
+        return list;
+    json_t *args = rdl_tree_keep(tr, json_array());
     for (size_t i = 0; i < t->columns.n; i++) {
-        rdl_buf_puts(&b, i == 0 ? ", rdl_key(" : ", ");
-        rdl_buf_put_sql_ident(&b, t->columns.v[i].name);
+        rdl_str name = t->columns.v[i].name;
+        json_array_append(
+            args,
+            rdl_tree_column(tr, NULL, rdl_arena_strndup(th->pl->arena, name.p, name.n)));
     }
-    rdl_buf_puts(&b, ") AS __rdl_row");
-    const char *text = rdl_arena_strdup(th->pl->arena, rdl_buf_str(&b));
-    rdl_buf_fini(&b);
-    return text;
+    json_t *key = rdl_tree_call(tr, "rdl_key", args);
+    rdl_tree_alias(key, names[0]);
+    json_array_append(list, key);
+    return list;
 }
 
 static void exclude_name(json_t *exclude, const char *name)
@@ -168,21 +249,19 @@ static void exclude_extra(json_t *exclude, const rdl_table *t, json_t *relation)
         exclude_name(exclude, rdl_tree_item_name(json_array_get(list, i)));
 }
 
-static rdl_code thread_leaf(rdl_thread *th, json_t **ref, json_t *exclude, rdl_err *err)
+static void thread_leaf(rdl_thread *th, json_t **ref, json_t *exclude)
 {
     const rdl_table *t = rdl_plan_input_of(th->pl, *ref)->table;
-    json_t *relation = NULL;
-    RDL_TRY(rdl_plan_relation(th->pl, *ref, t, th->prefix, leaf_columns(th, t), &relation, err));
-    exclude_extra(exclude, t, relation);
+    *ref = rdl_plan_relation(th->pl, *ref, t, th->prefix, leaf_columns(th, t));
+    exclude_extra(exclude, t, *ref);
     th->leaves++;
-    *ref = relation;
-    return RDL_OK;
 }
 
 /* Whether this comparison fixes a key column of `side` by something from elsewhere. */
 static bool fixes_column(const json_t *cmp, const char *side, rdl_str column)
 {
-    if (!rdl_tree_is(cmp, "COMPARE_EQUAL") && !rdl_tree_is(cmp, "COMPARE_NOT_DISTINCT_FROM"))
+    if (!rdl_tree_is(cmp, "COMPARE_EQUAL") &&
+        !rdl_tree_is(cmp, "COMPARE_NOT_DISTINCT_FROM"))
         return false;
     const json_t *sides[2] = {json_object_get(cmp, "left"), json_object_get(cmp, "right")};
     for (size_t i = 0; i < 2; i++) {
@@ -240,7 +319,8 @@ static bool gives_one_row(json_t *side)
     json_t *node = json_object_get(json_object_get(side, "subquery"), "node");
     return node != NULL && rdl_tree_is(node, "SELECT_NODE") &&
            rdl_tree_is(json_object_get(node, "from_table"), "EMPTY") &&
-           !rdl_tree_has(node, "where_clause") && rdl_tree_find_call(node, "unnest") == NULL;
+           !rdl_tree_has(node, "where_clause") &&
+           rdl_tree_find_call(node, "unnest") == NULL;
 }
 
 static void note_join(rdl_thread *th, json_t *join, json_t *other)
@@ -271,7 +351,8 @@ static rdl_code thread_join(rdl_thread *th, json_t **ref, json_t *exclude, rdl_e
                         "which this version does not support");
         return RDL_OK;
     }
-    bool keeps = strcmp(kind, "INNER") == 0 || strcmp(kind, in_left ? "LEFT" : "RIGHT") == 0 ||
+    bool keeps = strcmp(kind, "INNER") == 0 ||
+                 strcmp(kind, in_left ? "LEFT" : "RIGHT") == 0 ||
                  (in_left && (strcmp(kind, "SEMI") == 0 || strcmp(kind, "ANTI") == 0));
     if (!keeps || strcmp(rdl_tree_text(join, "ref_type"), "POSITIONAL") == 0) {
         rdl_plan_refuse(th->pl, "JOIN",
@@ -301,13 +382,16 @@ rdl_code rdl_thread_from(rdl_thread *th, json_t **ref, json_t *exclude, rdl_err 
 {
     if (th->pl->refusal.why != NULL)
         return RDL_OK;
-    if (rdl_tree_is(*ref, "BASE_TABLE") && drives(th, *ref))
-        return thread_leaf(th, ref, exclude, err);
+    if (rdl_tree_is(*ref, "BASE_TABLE") && drives(th, *ref)) {
+        thread_leaf(th, ref, exclude);
+        return RDL_OK;
+    }
     if (rdl_tree_is(*ref, "JOIN") && rdl_thread_holds(th, *ref))
         return thread_join(th, ref, exclude, err);
     if (rdl_tree_is(*ref, "SUBQUERY") && rdl_thread_holds(th, *ref))
         return thread_subquery(th, ref, exclude, err);
-    rdl_plan_refuse(th->pl, "FROM", NULL, "the FROM clause does not read the driving input");
+    rdl_plan_refuse(th->pl, "FROM", NULL,
+                    "the FROM clause does not read the driving input");
     return RDL_OK;
 }
 
@@ -320,21 +404,25 @@ static void refuse_folding(rdl_planner *pl, json_t *select)
                      {"ORDER_MODIFIER", "ORDER BY"},
                      {"LIMIT_MODIFIER", "LIMIT"},
                      {"LIMIT_PERCENT_MODIFIER", "LIMIT"}};
-    const char *hint = "Keep the rows here, and put this into a materialized view over the table.";
+    const char *hint =
+        "Keep the rows here, and put this into a materialized view over the table.";
     json_t *list = json_object_get(select, "modifiers");
     for (size_t i = 0; i < json_array_size(list); i++)
         for (size_t m = 0; m < sizeof modifiers / sizeof *modifiers; m++)
             if (rdl_tree_is(json_array_get(list, i), modifiers[m].type))
                 rdl_plan_refuse(pl, modifiers[m].word, hint,
                                 "%s cannot be answered row by row", modifiers[m].word);
-    bool grouped = rdl_tree_has(select, "group_expressions") ||
-                   strcmp(rdl_tree_text(select, "aggregate_handling"), "FORCE_AGGREGATES") == 0;
+    bool grouped =
+        rdl_tree_has(select, "group_expressions") ||
+        strcmp(rdl_tree_text(select, "aggregate_handling"), "FORCE_AGGREGATES") == 0;
     if (grouped)
         rdl_plan_refuse(pl, "GROUP BY", hint, "GROUP BY cannot be answered row by row");
     json_t *items = json_object_get(select, "select_list");
-    json_t *aggregate = rdl_plan_find_aggregate(items), *window = rdl_plan_find_window(items);
+    json_t *aggregate = rdl_plan_find_aggregate(items),
+           *window = rdl_plan_find_window(items);
     if (aggregate != NULL || rdl_tree_has(select, "having")) {
-        const char *name = aggregate != NULL ? rdl_tree_text(aggregate, "function_name") : "HAVING";
+        const char *name =
+            aggregate != NULL ? rdl_tree_text(aggregate, "function_name") : "HAVING";
         rdl_plan_refuse(pl, strcmp(name, "count_star") == 0 ? "count" : name, hint,
                         "the aggregate %s cannot be answered row by row", name);
     }
@@ -435,7 +523,8 @@ static rdl_code thread_union(rdl_thread *th, json_t *query, rdl_err *err)
     if (strcmp(rdl_tree_text(query, "setop_type"), "UNION") != 0 ||
         !json_is_true(json_object_get(query, "setop_all"))) {
         const char *word = rdl_tree_text(query, "setop_type");
-        rdl_plan_refuse(th->pl, word, "Of the set operations only UNION ALL keeps every row.",
+        rdl_plan_refuse(th->pl, word,
+                        "Of the set operations only UNION ALL keeps every row.",
                         "%s cannot be answered row by row", word);
         return RDL_OK;
     }
@@ -468,6 +557,7 @@ rdl_code rdl_thread_query(rdl_thread *th, json_t *query, rdl_err *err)
         return thread_select(th, query, err);
     if (rdl_tree_is(query, "SET_OPERATION_NODE"))
         return thread_union(th, query, err);
-    rdl_plan_refuse(th->pl, "WITH", NULL, "a recursive query cannot be answered row by row");
+    rdl_plan_refuse(th->pl, "WITH", NULL,
+                    "a recursive query cannot be answered row by row");
     return RDL_OK;
 }
