@@ -87,14 +87,17 @@ static uint64_t get64(const char *p)
 
 static rdl_code damaged(rdl_err *err, const char *path, uint64_t at, const char *reason)
 {
-    (void)rdl_err_set(err, RDL_EDATA, 0, "could not read journal \"%s\": %s at byte %" PRIu64,
-                      path, reason, at);
+    (void)rdl_err_set(err, RDL_EDATA, 0,
+                      "could not read journal \"%s\": %s at byte %" PRIu64, path, reason,
+                      at);
     err->area = RDL_AREA_STORE;
-    return rdl_err_hint(err, "Nothing was changed.  Restore the file from a copy, or start a "
-                             "new root with \"raudal backfill\".");
+    return rdl_err_hint(err,
+                        "Nothing was changed.  Restore the file from a copy, or start a "
+                        "new root with \"raudal backfill\".");
 }
 
-static uint64_t record_checksum(uint64_t previous, const char *record, size_t n, rdl_buf *scratch)
+static uint64_t
+record_checksum(uint64_t previous, const char *record, size_t n, rdl_buf *scratch)
 {
     char chain[8];
     put64(chain, previous);
@@ -142,9 +145,10 @@ static rdl_code read_header(const char *path, rdl_str file, contents *c, rdl_err
         return damaged(err, path, file.n, "the header ends");
     if (memcmp(file.p, title, 15) == 0 && file.p[15] >= '2' && file.p[15] <= '9' &&
         file.p[16] == '\n') {
-        (void)rdl_err_set(err, RDL_EDATA, 0,
-                          "cannot read journal \"%s\": its format is %c, this program reads 1",
-                          path, file.p[15]);
+        (void)rdl_err_set(
+            err, RDL_EDATA, 0,
+            "cannot read journal \"%s\": its format is %c, this program reads 1", path,
+            file.p[15]);
         err->area = RDL_AREA_STORE;
         return rdl_err_hint(err, "Use the version of raudal that wrote it.");
     }
@@ -160,8 +164,14 @@ static rdl_code read_header(const char *path, rdl_str file, contents *c, rdl_err
 }
 
 /* One record at c->good_bytes; *end when there is none. */
-static rdl_code read_record(const char *path, rdl_str file, contents *c, rdl_buf *scratch,
-                            rdl_str *payload, uint32_t *type, bool *end, rdl_err *err)
+static rdl_code read_record(const char *path,
+                            rdl_str file,
+                            contents *c,
+                            rdl_buf *scratch,
+                            rdl_str *payload,
+                            uint32_t *type,
+                            bool *end,
+                            rdl_err *err)
 {
     const char *p = file.p + c->good_bytes;
     size_t left = file.n - c->good_bytes;
@@ -171,8 +181,9 @@ static rdl_code read_record(const char *path, rdl_str file, contents *c, rdl_buf
         return RDL_OK;
     if (left < RECORD_HEAD || !head_is_good(p)) {
         c->torn = is_torn_head(p, left);
-        return c->torn ? RDL_OK
-                       : damaged(err, path, c->good_bytes, "the head of a record is damaged");
+        return c->torn
+                   ? RDL_OK
+                   : damaged(err, path, c->good_bytes, "the head of a record is damaged");
     }
     size_t n = get32(p + 16), whole = RECORD_HEAD + n + RECORD_TAIL;
     if (get64(p + 8) != c->sequence + 1)
@@ -197,8 +208,12 @@ static rdl_code read_record(const char *path, rdl_str file, contents *c, rdl_buf
     return RDL_OK;
 }
 
-static rdl_code read_all(const char *path, rdl_str file, contents *c, rdl_journal_visitor visit,
-                         void *arg, rdl_err *err)
+static rdl_code read_all(const char *path,
+                         rdl_str file,
+                         contents *c,
+                         rdl_journal_visitor visit,
+                         void *arg,
+                         rdl_err *err)
 {
     rdl_buf scratch = {0};
     rdl_code rc = RDL_OK;
@@ -219,8 +234,11 @@ out:
     return rc;
 }
 
-rdl_code rdl_journal_read(const char *path, rdl_root_identity *out_identity,
-                          rdl_journal_visitor visit, void *arg, rdl_err *err)
+rdl_code rdl_journal_read(const char *path,
+                          rdl_root_identity *out_identity,
+                          rdl_journal_visitor visit,
+                          void *arg,
+                          rdl_err *err)
 {
     rdl_map_file map = {0};
     contents c = {0};
@@ -237,9 +255,9 @@ static rdl_code create(const char *path, rdl_err *err)
     char header[HEADER_BYTES];
     memcpy(header, title, TITLE_BYTES);
     if (!rdl_random_bytes(header + TITLE_BYTES, 32))
-        return rdl_err_set(err, RDL_EIO, RDL_ERR_RETRY,
-                           "could not create journal \"%s\": the system gave no random bytes",
-                           path);
+        return rdl_err_set(
+            err, RDL_EIO, RDL_ERR_RETRY,
+            "could not create journal \"%s\": the system gave no random bytes", path);
     /* RFC 9562: version 4, variant 10. */
     header[TITLE_BYTES + 6] = (char)((header[TITLE_BYTES + 6] & 0x0f) | 0x40);
     header[TITLE_BYTES + 8] = (char)((header[TITLE_BYTES + 8] & 0x3f) | 0x80);
@@ -259,8 +277,11 @@ static rdl_code set_torn_aside(rdl_journal *j, rdl_str torn, rdl_err *err)
     return rdl_file_sync(j->file, err);
 }
 
-static rdl_code open_file(rdl_journal *j, rdl_root_identity *out_identity,
-                          rdl_journal_visitor visit, void *arg, rdl_err *err)
+static rdl_code open_file(rdl_journal *j,
+                          rdl_root_identity *out_identity,
+                          rdl_journal_visitor visit,
+                          void *arg,
+                          rdl_err *err)
 {
     rdl_map_file map = {0};
     contents c = {0};
@@ -277,15 +298,19 @@ static rdl_code open_file(rdl_journal *j, rdl_root_identity *out_identity,
         *out_identity = c.identity;
     RDL_TRY_OUT(rdl_file_open_append(j->path, &j->file, err));
     if (c.torn)
-        RDL_TRY_OUT(set_torn_aside(
-            j, (rdl_str){map.p + c.good_bytes, map.n - c.good_bytes}, err));
+        RDL_TRY_OUT(
+            set_torn_aside(j, (rdl_str){map.p + c.good_bytes, map.n - c.good_bytes}, err));
 out:
     rdl_fs_unmap(&map);
     return rc;
 }
 
-rdl_code rdl_journal_open(const char *path, rdl_root_identity *out_identity,
-                          rdl_journal_visitor visit, void *arg, rdl_journal **out, rdl_err *err)
+rdl_code rdl_journal_open(const char *path,
+                          rdl_root_identity *out_identity,
+                          rdl_journal_visitor visit,
+                          void *arg,
+                          rdl_journal **out,
+                          rdl_err *err)
 {
     size_t n = strlen(path) + 1;
     rdl_journal *j = calloc(1, sizeof *j); /* allow: lives as long as the engine */
@@ -315,8 +340,8 @@ uint64_t rdl_journal_bytes(const rdl_journal *j)
     return j->bytes;
 }
 
-static void build_record(rdl_journal *j, uint32_t type, rdl_str payload, rdl_buf *out,
-                         uint64_t *out_sum)
+static void build_record(
+    rdl_journal *j, uint32_t type, rdl_str payload, rdl_buf *out, uint64_t *out_sum)
 {
     /* The previous checksum leads in memory, so that one pass hashes the chain. */
     char head[8 + RECORD_HEAD], tail[RECORD_TAIL];
@@ -342,13 +367,13 @@ static rdl_code write_record(rdl_journal *j, const char *p, size_t n, rdl_err *e
         fault = rdl_fault_kill(RDL_FAULT_SEAL_WRITE); /* comes back in a script test only */
     }
     if (fault != 0)
-        return rdl_err_set(err, RDL_EIO, RDL_ERR_REPLAY, "could not write journal \"%s\": %s",
-                           j->path, strerror(fault));
+        return rdl_err_set(err, RDL_EIO, RDL_ERR_REPLAY,
+                           "could not write journal \"%s\": %s", j->path, strerror(fault));
     RDL_TRY(rdl_file_write(j->file, p, n, err));
     fault = RDL_FAULT_AT(SEAL_BEFORE_SYNC);
     if (fault != 0)
-        return rdl_err_set(err, RDL_EIO, RDL_ERR_REPLAY, "could not sync journal \"%s\": %s",
-                           j->path, strerror(fault));
+        return rdl_err_set(err, RDL_EIO, RDL_ERR_REPLAY,
+                           "could not sync journal \"%s\": %s", j->path, strerror(fault));
     return rdl_file_sync(j->file, err);
 }
 
@@ -358,9 +383,11 @@ rdl_code rdl_journal_append(rdl_journal *j, uint32_t type, rdl_str payload, rdl_
     uint64_t sum = 0;
     if (j->broken) {
         (void)rdl_err_set(err, RDL_EIO, 0,
-                          "cannot append to journal \"%s\": an earlier append failed", j->path);
+                          "cannot append to journal \"%s\": an earlier append failed",
+                          j->path);
         err->area = RDL_AREA_STORE;
-        return rdl_err_hint(err, "Start raudal again; it goes on from the last good record.");
+        return rdl_err_hint(err,
+                            "Start raudal again; it goes on from the last good record.");
     }
     if (payload.n > PAYLOAD_MAX) {
         (void)rdl_err_set(err, RDL_ELIMIT, 0,

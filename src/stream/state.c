@@ -39,7 +39,9 @@ char *rdl_state_copy_path(const char *path)
     return p == NULL ? NULL : memcpy(p, path, n);
 }
 
-rdl_code rdl_state_open(const rdl_state_config *config, rdl_str checkpoint, rdl_state **out,
+rdl_code rdl_state_open(const rdl_state_config *config,
+                        rdl_str checkpoint,
+                        rdl_state **out,
                         rdl_err *err)
 {
     rdl_state *s = calloc(1, sizeof *s); /* allow: lives as long as the engine */
@@ -83,7 +85,7 @@ void rdl_state_close(rdl_state *s)
     free(s->deltas);             /* allow: as the state */
     free(s->spaces);             /* allow: as the state */
     free(s->dir);                /* allow: as the state */
-    free(s); /* allow: see open */
+    free(s);                     /* allow: see open */
 }
 
 uint64_t rdl_state_epoch(const rdl_state *s)
@@ -113,7 +115,8 @@ rdl_code rdl_state_space_index(rdl_state *s, uint64_t space, uint32_t *out, rdl_
     }
     if (s->space_count == s->space_cap) {
         size_t cap = s->space_cap == 0 ? 16 : s->space_cap * 2;
-        rdl_space *spaces = realloc(s->spaces, cap * sizeof *spaces); /* allow: keyed state */
+        rdl_space *spaces =
+            realloc(s->spaces, cap * sizeof *spaces); /* allow: keyed state */
         if (spaces == NULL)
             return rdl_err_nomem(err);
         s->spaces = spaces;
@@ -139,8 +142,12 @@ static bool hit_entry(const rdl_memtable *t, const rdl_entry *e, rdl_state_hit *
 }
 
 /* Runs, newest first, until one holds the key or older ones cannot matter. */
-static rdl_code find_in_runs(rdl_state *s, uint64_t hash, uint32_t space, rdl_str key,
-                             rdl_state_hit *hit, rdl_err *err)
+static rdl_code find_in_runs(rdl_state *s,
+                             uint64_t hash,
+                             uint32_t space,
+                             rdl_str key,
+                             rdl_state_hit *hit,
+                             rdl_err *err)
 {
     const rdl_space *sp = &s->spaces[space];
     bool counted = false;
@@ -163,8 +170,12 @@ static rdl_code find_in_runs(rdl_state *s, uint64_t hash, uint32_t space, rdl_st
     return RDL_OK;
 }
 
-static rdl_code find_committed(rdl_state *s, uint64_t hash, uint32_t space, rdl_str key,
-                               rdl_state_hit *hit, rdl_err *err)
+static rdl_code find_committed(rdl_state *s,
+                               uint64_t hash,
+                               uint32_t space,
+                               rdl_str key,
+                               rdl_state_hit *hit,
+                               rdl_err *err)
 {
     *hit = (rdl_state_hit){0};
     if (s->spaces[space].clear_open ||
@@ -176,8 +187,8 @@ static rdl_code find_committed(rdl_state *s, uint64_t hash, uint32_t space, rdl_
     return s->run_count == 0 ? RDL_OK : find_in_runs(s, hash, space, key, hit, err);
 }
 
-rdl_code rdl_state_get(rdl_state *s, uint64_t space, rdl_str key, bool *found, rdl_str *value,
-                       rdl_err *err)
+rdl_code rdl_state_get(
+    rdl_state *s, uint64_t space, rdl_str key, bool *found, rdl_str *value, rdl_err *err)
 {
     uint32_t index = 0;
     rdl_state_hit hit = {0};
@@ -201,7 +212,8 @@ rdl_code rdl_state_begin(rdl_state *s, uint64_t epoch, rdl_err *err)
 {
     if (s->broken || s->open_epoch != 0 || epoch <= s->epoch)
         return rdl_err_set(err, RDL_EBUG, 0,
-                           "cannot begin epoch %" PRIu64 " of state at epoch %" PRIu64 ": %s",
+                           "cannot begin epoch %" PRIu64 " of state at epoch %" PRIu64
+                           ": %s",
                            epoch, s->epoch,
                            s->broken            ? "it must be opened again after a failure"
                            : s->open_epoch != 0 ? "another one is open"
@@ -213,16 +225,17 @@ rdl_code rdl_state_begin(rdl_state *s, uint64_t epoch, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code put(rdl_state *s, uint64_t space, rdl_str key, rdl_str value, uint32_t flags,
-                    rdl_err *err)
+static rdl_code
+put(rdl_state *s, uint64_t space, rdl_str key, rdl_str value, uint32_t flags, rdl_err *err)
 {
     uint32_t index = 0;
     assert(s->open_epoch != 0);
     if (key.n > RDL_STATE_KEY_MAX || value.n > RDL_STATE_VALUE_MAX) {
-        (void)rdl_err_set(err, RDL_ELIMIT, 0,
-                          "cannot keep an entry of state: its key has %zu bytes and its value "
-                          "%zu, the bounds are %d and %d",
-                          key.n, value.n, RDL_STATE_KEY_MAX, RDL_STATE_VALUE_MAX);
+        (void)rdl_err_set(
+            err, RDL_ELIMIT, 0,
+            "cannot keep an entry of state: its key has %zu bytes and its value "
+            "%zu, the bounds are %d and %d",
+            key.n, value.n, RDL_STATE_KEY_MAX, RDL_STATE_VALUE_MAX);
         err->area = RDL_AREA_STORE;
         return rdl_err_hint(err, "Group by shorter values, for instance by their hash.");
     }
@@ -231,7 +244,8 @@ static rdl_code put(rdl_state *s, uint64_t space, rdl_str key, rdl_str value, ui
                             value, flags, err);
 }
 
-rdl_code rdl_state_put(rdl_state *s, uint64_t space, rdl_str key, rdl_str value, rdl_err *err)
+rdl_code
+rdl_state_put(rdl_state *s, uint64_t space, rdl_str key, rdl_str value, rdl_err *err)
 {
     return put(s, space, key, value, 0, err);
 }
@@ -269,8 +283,8 @@ static void prepare(rdl_state *s, claim_batch *b, const rdl_hash128 *keys, size_
         /* Big-endian, so that the order of keys on disk is that of the numbers. */
         rdl_put64_be(b->keys[i], keys[i].hi);
         rdl_put64_be(b->keys[i] + 8, keys[i].lo);
-        b->hashes[i] = rdl_state_hash16(b->space, rdl_get64(b->keys[i]),
-                                        rdl_get64(b->keys[i] + 8));
+        b->hashes[i] =
+            rdl_state_hash16(b->space, rdl_get64(b->keys[i]), rdl_get64(b->keys[i] + 8));
         rdl_memtable_prefetch_slot(&s->open, b->hashes[i]);
         rdl_memtable_prefetch_slot(&s->live, b->hashes[i]);
         if (s->frozen != NULL)
@@ -293,17 +307,24 @@ static bool counts(const rdl_state_hit *hit, const int64_t *when_us, int64_t wit
     if (when_us == NULL || within_us <= 0 || hit->value.n != 8)
         return true;
     int64_t kept = (int64_t)rdl_get64(hit->value.p);
-    return __builtin_sub_overflow(*when_us, kept, &age) ? *when_us < kept : age <= within_us;
+    return __builtin_sub_overflow(*when_us, kept, &age) ? *when_us < kept
+                                                        : age <= within_us;
 }
 
-static rdl_code claim_one(rdl_state *s, const claim_batch *b, size_t i, const int64_t *when_us,
-                          int64_t within_us, bool *claimed, rdl_err *err)
+static rdl_code claim_one(rdl_state *s,
+                          const claim_batch *b,
+                          size_t i,
+                          const int64_t *when_us,
+                          int64_t within_us,
+                          bool *claimed,
+                          rdl_err *err)
 {
     rdl_state_hit hit = {0};
     char time[8];
     bool held;
     rdl_str key = {b->keys[i], 16};
-    if (hit_entry(&s->open, rdl_memtable_find16(&s->open, b->hashes[i], b->index, b->keys[i]),
+    if (hit_entry(&s->open,
+                  rdl_memtable_find16(&s->open, b->hashes[i], b->index, b->keys[i]),
                   &hit)) {
         held = !hit.tombstone;
     } else {
@@ -319,8 +340,13 @@ static rdl_code claim_one(rdl_state *s, const claim_batch *b, size_t i, const in
                             (rdl_str){time, when_us != NULL ? sizeof time : 0}, 0, err);
 }
 
-rdl_code rdl_state_claim(rdl_state *s, uint64_t space, const rdl_hash128 *keys,
-                         const int64_t *when_us, int64_t within_us, size_t n, bool *claimed,
+rdl_code rdl_state_claim(rdl_state *s,
+                         uint64_t space,
+                         const rdl_hash128 *keys,
+                         const int64_t *when_us,
+                         int64_t within_us,
+                         size_t n,
+                         bool *claimed,
                          rdl_err *err)
 {
     claim_batch b = {.space = space};
@@ -332,8 +358,8 @@ rdl_code rdl_state_claim(rdl_state *s, uint64_t space, const rdl_hash128 *keys,
         RDL_TRY(rdl_memtable_reserve(&s->open, m, err));
         prepare(s, &b, keys + at, m);
         for (size_t i = 0; i < m; i++)
-            RDL_TRY(claim_one(s, &b, i, when_us != NULL ? &when_us[at + i] : NULL, within_us,
-                              &claimed[at + i], err));
+            RDL_TRY(claim_one(s, &b, i, when_us != NULL ? &when_us[at + i] : NULL,
+                              within_us, &claimed[at + i], err));
     }
     return RDL_OK;
 }
@@ -355,7 +381,8 @@ rdl_code rdl_state_note_delta(rdl_state *s, rdl_state_delta_file *taken, rdl_err
 {
     if (s->delta_count == s->delta_cap) {
         size_t cap = s->delta_cap == 0 ? 16 : s->delta_cap * 2;
-        rdl_state_delta_file *deltas = realloc(s->deltas, cap * sizeof *deltas); /* allow: state */
+        rdl_state_delta_file *deltas =
+            realloc(s->deltas, cap * sizeof *deltas); /* allow: state */
         if (deltas == NULL)
             return rdl_err_nomem(err);
         s->deltas = deltas;
@@ -382,8 +409,13 @@ void rdl_state_abort(rdl_state *s)
         end_epoch(s);
 }
 
-rdl_code rdl_state_apply(rdl_state *s, uint64_t epoch, uint64_t space, rdl_str key,
-                         rdl_str value, uint32_t flags, rdl_err *err)
+rdl_code rdl_state_apply(rdl_state *s,
+                         uint64_t epoch,
+                         uint64_t space,
+                         rdl_str key,
+                         rdl_str value,
+                         uint32_t flags,
+                         rdl_err *err)
 {
     uint32_t index = 0;
     RDL_TRY(rdl_state_space_index(s, space, &index, err));
@@ -461,7 +493,8 @@ rdl_code rdl_state_commit(rdl_state *s, rdl_err *err)
     return rdl_err_area(rc, err, RDL_AREA_STORE);
 }
 
-rdl_code rdl_state_replay(rdl_state *s, uint64_t epoch, const char *delta_path, rdl_err *err)
+rdl_code
+rdl_state_replay(rdl_state *s, uint64_t epoch, const char *delta_path, rdl_err *err)
 {
     assert(s->open_epoch == 0);
     if (epoch <= s->epoch)

@@ -22,7 +22,13 @@
  *
  * MEMORY  budget_bytes bounds table + filters + block cache; over its share the table is frozen
  * and written as a run by a background thread while a new table takes writes; runs are merged
- * in the background (tiered, fan-in 4..8, tombstones dropped at the bottom).
+ * in the background (tiered, fan-in 4..8, tombstones dropped at the bottom).  The open epoch's
+ * own changes come on top of the budget; the epoch's bounds are theirs.  RDL_ELIMIT from open or
+ * begin: filters and indexes alone leave no room.  A budget under 256 KiB is taken as 256 KiB.
+ *
+ * FAILURES  What went wrong in the background is given out once, by the next begin or checkpoint,
+ * and then tried again; nothing is lost by it.  After a failed commit or replay only close is
+ * left: open again and replay.
  *
  * Thread: epoch, but for the background writer, which is internal.
  */
@@ -42,7 +48,8 @@ typedef struct rdl_state_config {
 /* checkpoint: payload of the newest CHECKPOINT record, or empty. */
 RDL_MUST rdl_code rdl_state_open(const rdl_state_config *config, rdl_str checkpoint,
                                  rdl_state **out, rdl_err *err);
-/* Replay a sealed epoch's delta; epochs ascending, those the checkpoint covers are skipped. */
+/* Replay a sealed epoch's delta; epochs ascending, those the checkpoint covers are skipped (their
+ * files may be gone). */
 RDL_MUST rdl_code rdl_state_replay(rdl_state *s, uint64_t epoch, const char *delta_path,
                                    rdl_err *err);
 void rdl_state_close(rdl_state *s); /* NULL is fine; an open epoch is aborted */
@@ -62,7 +69,8 @@ RDL_MUST rdl_code rdl_state_clear(rdl_state *s, uint64_t space, rdl_err *err);
 /*
  * Deduplication: for i = 0..n-1 in order, claimed[i] = keys[i] was absent and is now present.
  * when_us (may be NULL) is kept with the key, for DEDUPLICATE WITHIN: a key whose kept time is more
- * than within_us before when_us[i] counts as absent.
+ * than within_us before when_us[i] counts as absent (within_us <= 0: it never does).  A key that
+ * is there keeps the time that it has.
  */
 RDL_MUST rdl_code rdl_state_claim(rdl_state *s, uint64_t space, const rdl_hash128 *keys,
                                   const int64_t *when_us, int64_t within_us, size_t n,
@@ -77,13 +85,15 @@ uint64_t rdl_state_epoch(const rdl_state *s); /* last committed or replayed */
 /*
  * When a run became durable: *wanted true and payload is what the CHECKPOINT record should say;
  * covered is the newest epoch whose delta is no longer needed.  After the record is durable
- * call rdl_state_checkpointed, which deletes what nothing names any more.
+ * call rdl_state_checkpointed, which deletes what nothing names any more: runs that merges have
+ * replaced, and the delta files given to write_delta or replay up to `covered`.  force writes the
+ * table out first (at a stop), whatever its size.  No epoch may be open.
  */
 RDL_MUST rdl_code rdl_state_checkpoint(rdl_state *s, bool force, bool *wanted, rdl_buf *payload,
                                        uint64_t *covered, rdl_err *err);
 RDL_MUST rdl_code rdl_state_checkpointed(rdl_state *s, rdl_err *err);
 
-/* All live entries of a space, keys ascending; for verify and tests. */
+/* All live entries of a space, keys ascending; for verify and tests.  visit must not call s. */
 typedef rdl_code (*rdl_state_visitor)(void *arg, rdl_str key, rdl_str value, rdl_err *err);
 RDL_MUST rdl_code rdl_state_scan(rdl_state *s, uint64_t space, rdl_state_visitor visit,
                                  void *arg, rdl_err *err);

@@ -26,8 +26,8 @@
 enum {
     FAN_IN_MIN = 4,
     FAN_IN_MAX = 8,
-    RUNS_MAX = 16,             /* more are merged whatever their sizes */
-    LIVE_EPOCHS_MAX = 1024,    /* deltas that a restart has to replay */
+    RUNS_MAX = 16,          /* more are merged whatever their sizes */
+    LIVE_EPOCHS_MAX = 1024, /* deltas that a restart has to replay */
 };
 
 struct rdl_state_job {
@@ -68,12 +68,14 @@ rdl_code rdl_state_check_budget(const rdl_state *s, rdl_err *err)
 {
     if (table_share(s) >= s->budget / 16)
         return RDL_OK;
-    (void)rdl_err_set(err, RDL_ELIMIT, 0,
-                      "could not keep state within its memory: filters and indexes of %zu runs "
-                      "take %" PRIu64 " of %" PRIu64 " bytes",
-                      s->run_count, rdl_state_filter_bytes(s), s->budget);
+    (void)rdl_err_set(
+        err, RDL_ELIMIT, 0,
+        "could not keep state within its memory: filters and indexes of %zu runs "
+        "take %" PRIu64 " of %" PRIu64 " bytes",
+        s->run_count, rdl_state_filter_bytes(s), s->budget);
     err->area = RDL_AREA_STORE;
-    return rdl_err_hint(err, "Give more with --memory, or bound deduplication with WITHIN.");
+    return rdl_err_hint(err,
+                        "Give more with --memory, or bound deduplication with WITHIN.");
 }
 
 /* Live and frozen table and the array that sorts the frozen one. */
@@ -130,8 +132,8 @@ rdl_code rdl_state_copy_spaces(const rdl_state *s, rdl_space_view **out, rdl_err
     return RDL_OK;
 }
 
-static rdl_code job_start(rdl_state *s, rdl_state_job *j, uint64_t epoch_base, bool bottom,
-                          rdl_err *err)
+static rdl_code
+job_start(rdl_state *s, rdl_state_job *j, uint64_t epoch_base, bool bottom, rdl_err *err)
 {
     uint64_t used = rdl_state_filter_bytes(s) + s->cache_budget + s->live.bytes +
                     (s->frozen != NULL ? s->frozen->bytes : 0);
@@ -210,7 +212,8 @@ rdl_code rdl_state_add_run(rdl_state *s, rdl_run *taken, size_t at, rdl_err *err
 {
     if (s->run_count == s->run_cap) {
         size_t cap = s->run_cap == 0 ? 16 : s->run_cap * 2;
-        rdl_run **runs = realloc(s->runs, cap * sizeof *runs); /* allow: lives as the state */
+        rdl_run **runs =
+            realloc(s->runs, cap * sizeof *runs); /* allow: lives as the state */
         if (runs == NULL) {
             rdl_run_close(taken);
             return rdl_err_nomem(err);
@@ -336,7 +339,8 @@ static rdl_code reserve_obsolete(rdl_state *s, size_t n, rdl_err *err)
     if (s->obsolete_count + n <= s->obsolete_cap)
         return RDL_OK;
     size_t cap = (s->obsolete_cap + n) * 2;
-    rdl_obsolete_run *list = realloc(s->obsolete, cap * sizeof *list); /* allow: as the state */
+    rdl_obsolete_run *list =
+        realloc(s->obsolete, cap * sizeof *list); /* allow: as the state */
     if (list == NULL)
         return rdl_err_nomem(err);
     s->obsolete = list;
@@ -452,7 +456,8 @@ void rdl_state_settle(rdl_state *s, bool force)
     }
     if (!force && s->live.bytes <= live_limit(s) && s->live_epochs < LIVE_EPOCHS_MAX)
         return;
-    rdl_state_wait_flush(s); /* back-pressure: two tables are what the budget has room for */
+    rdl_state_wait_flush(
+        s); /* back-pressure: two tables are what the budget has room for */
     if (s->frozen == NULL && s->live.entries > 0)
         freeze(s);
     rdl_state_poll(s);

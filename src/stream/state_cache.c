@@ -62,11 +62,12 @@ size_t rdl_block_cache_bytes(const rdl_block_cache *c)
     return c->bytes + c->huge.cap;
 }
 
-rdl_code rdl_block_cache_get(rdl_block_cache *c, const rdl_run *r, uint32_t block, rdl_str *out,
-                             rdl_err *err)
+rdl_code rdl_block_cache_get(
+    rdl_block_cache *c, const rdl_run *r, uint32_t block, rdl_str *out, rdl_err *err)
 {
     uint64_t name = r->info.id + 1;
-    cached *set = &c->slots[rdl_state_hash16(name, name, block) % c->sets * WAYS], *slot = set;
+    cached *set = &c->slots[rdl_state_hash16(name, name, block) % c->sets * WAYS],
+           *slot = set;
     rdl_buf_fini(&c->huge);
     for (cached *s = set; s < set + WAYS; s++) {
         if (s->run == name && s->block == block) {

@@ -34,8 +34,9 @@ static rdl_code bad_checkpoint(rdl_err *err, const char *reason)
     (void)rdl_err_set(err, RDL_EDATA, 0,
                       "could not read the journal's checkpoint of state: %s", reason);
     err->area = RDL_AREA_STORE;
-    return rdl_err_hint(err, "\"raudal refresh\" rebuilds state and deduplication indexes from "
-                             "the lake.");
+    return rdl_err_hint(err,
+                        "\"raudal refresh\" rebuilds state and deduplication indexes from "
+                        "the lake.");
 }
 
 static bool get_number(const json_t *object, const char *name, uint64_t *out)
@@ -72,7 +73,8 @@ static rdl_code load_run(rdl_state *s, const json_t *j, rdl_err *err)
         !get_number(j, "entries", &want.entries) ||
         !get_number(j, "tombstones", &want.tombstones) ||
         !get_number(j, "epoch_min", &want.epoch_min) ||
-        !get_number(j, "epoch_max", &want.epoch_max) || !get_hex(j, "checksum", &want.checksum))
+        !get_number(j, "epoch_max", &want.epoch_max) ||
+        !get_hex(j, "checksum", &want.checksum))
         return bad_checkpoint(err, "a run is not described whole");
     rdl_state_run_path(s, want.id, &path);
     rdl_code rc = rdl_run_open(rdl_buf_str(&path), &want, &run, err);
@@ -100,18 +102,17 @@ static rdl_code load_json(rdl_state *s, const json_t *root, rdl_err *err)
     size_t i;
     const json_t *item, *runs = json_object_get(root, "runs");
     const json_t *cleared = json_object_get(root, "cleared");
-    if (!get_number(root, "version", &version) || !get_number(root, "covered", &s->covered) ||
-        !get_number(root, "next_run", &next) || !json_is_array(runs) || !json_is_array(cleared))
+    if (!get_number(root, "version", &version) ||
+        !get_number(root, "covered", &s->covered) || !get_number(root, "next_run", &next) ||
+        !json_is_array(runs) || !json_is_array(cleared))
         return bad_checkpoint(err, "\"version\", \"covered\", \"next_run\", \"runs\" and "
                                    "\"cleared\" must be there");
     if (version != 1) {
         (void)bad_checkpoint(err, "its version is not 1");
         return rdl_err_hint(err, "Use the version of raudal that wrote it.");
     }
-    json_array_foreach(runs, i, item)
-        RDL_TRY(load_run(s, item, err));
-    json_array_foreach(cleared, i, item)
-        RDL_TRY(load_cleared(s, item, err));
+    json_array_foreach(runs, i, item) RDL_TRY(load_run(s, item, err));
+    json_array_foreach(cleared, i, item) RDL_TRY(load_cleared(s, item, err));
     if (s->next_run < next)
         s->next_run = next;
     s->epoch = s->recorded_covered = s->covered;
@@ -148,7 +149,8 @@ rdl_code rdl_state_load(rdl_state *s, rdl_str checkpoint, rdl_err *err)
     s->next_run = 1;
     if (checkpoint.n > 0) {
         json_error_t where;
-        json_t *root = json_loadb(checkpoint.p, checkpoint.n, JSON_REJECT_DUPLICATES, &where);
+        json_t *root =
+            json_loadb(checkpoint.p, checkpoint.n, JSON_REJECT_DUPLICATES, &where);
         if (root == NULL)
             return bad_checkpoint(err, where.text);
         rdl_code rc = load_json(s, root, err);
@@ -166,9 +168,9 @@ rdl_code rdl_state_load(rdl_state *s, rdl_str checkpoint, rdl_err *err)
 static void print(const rdl_state *s, uint64_t covered, rdl_buf *out)
 {
     const char *comma = "";
-    rdl_buf_printf(out, "{\"version\":1,\"covered\":%" PRIu64 ",\"next_run\":%" PRIu64
-                        ",\"runs\":[",
-                   covered, s->next_run);
+    rdl_buf_printf(
+        out, "{\"version\":1,\"covered\":%" PRIu64 ",\"next_run\":%" PRIu64 ",\"runs\":[",
+        covered, s->next_run);
     for (size_t i = 0; i < s->run_count; i++) {
         const rdl_run_info *r = &s->runs[i]->info;
         rdl_buf_printf(out,
@@ -189,8 +191,12 @@ static void print(const rdl_state *s, uint64_t covered, rdl_buf *out)
     rdl_buf_puts(out, "]}");
 }
 
-rdl_code rdl_state_checkpoint(rdl_state *s, bool force, bool *wanted, rdl_buf *payload,
-                              uint64_t *covered, rdl_err *err)
+rdl_code rdl_state_checkpoint(rdl_state *s,
+                              bool force,
+                              bool *wanted,
+                              rdl_buf *payload,
+                              uint64_t *covered,
+                              rdl_err *err)
 {
     *wanted = false;
     rdl_state_poll(s);
@@ -224,7 +230,8 @@ static rdl_code fault(int e, const char *what, rdl_err *err)
 rdl_code rdl_state_checkpointed(rdl_state *s, rdl_err *err)
 {
     size_t kept = 0;
-    rdl_err ignored; /* a file that cannot be removed now is tried again, or an orphan at open */
+    rdl_err
+        ignored; /* a file that cannot be removed now is tried again, or an orphan at open */
     RDL_TRY(fault(RDL_FAULT_AT(CHECKPOINT_DONE), "clean up after a checkpoint", err));
     s->recorded_covered = s->pending_covered;
     for (size_t i = 0; i < s->obsolete_count; i++) {

@@ -129,15 +129,17 @@ out:
 static rdl_code damaged(rdl_err *err, const char *path, size_t at, const char *reason)
 {
     (void)rdl_err_set(err, RDL_EDATA, 0,
-                      "could not read state delta \"%s\": %s at byte %zu", path, reason, at);
+                      "could not read state delta \"%s\": %s at byte %zu", path, reason,
+                      at);
     err->area = RDL_AREA_STORE;
-    return rdl_err_hint(err, "\"raudal refresh\" rebuilds state and deduplication indexes from "
-                             "the lake.");
+    return rdl_err_hint(err,
+                        "\"raudal refresh\" rebuilds state and deduplication indexes from "
+                        "the lake.");
 }
 
 /* Reads one key or key and value; NULL when they do not lie within the file. */
-static const char *read_entry(const char *p, const char *end, bool has_value, rdl_str *key,
-                              rdl_str *value)
+static const char *
+read_entry(const char *p, const char *end, bool has_value, rdl_str *key, rdl_str *value)
 {
     uint64_t key_n = 0, value_n = 0;
     p = rdl_get_varint(p, end, &key_n);
@@ -195,8 +197,8 @@ static rdl_code check_whole(const char *path, rdl_str file, uint64_t epoch, rdl_
     return RDL_OK;
 }
 
-static rdl_code apply_all(rdl_state *s, const char *path, rdl_str file, uint64_t epoch,
-                          rdl_err *err)
+static rdl_code
+apply_all(rdl_state *s, const char *path, rdl_str file, uint64_t epoch, rdl_err *err)
 {
     RDL_TRY(check_whole(path, file, epoch, err)); /* D2 */
     delta_in d = {.path = path,

@@ -15,9 +15,9 @@
 #include "base/str.h"
 
 enum {
-    RDL_VARINT_MAX = 10,                /* bytes */
-    RDL_STATE_KEY_MAX = 1 << 20,        /* bytes of a key */
-    RDL_STATE_VALUE_MAX = 1 << 28,      /* bytes of a value */
+    RDL_VARINT_MAX = 10,           /* bytes */
+    RDL_STATE_KEY_MAX = 1 << 20,   /* bytes of a key */
+    RDL_STATE_VALUE_MAX = 1 << 28, /* bytes of a value */
 };
 
 static inline void rdl_put32(void *at, uint32_t v)
@@ -37,7 +37,8 @@ static inline void rdl_put64(void *at, uint64_t v)
 static inline uint32_t rdl_get32(const void *at)
 {
     const uint8_t *p = at;
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+           (uint32_t)p[3] << 24;
 }
 
 static inline uint64_t rdl_get64(const void *at)

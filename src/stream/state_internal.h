@@ -48,7 +48,8 @@ struct rdl_state {
     uint64_t epoch;      /* last committed */
     uint64_t open_epoch; /* 0: none is open */
     bool broken;         /* a commit or replay stopped halfway; only close is left */
-    rdl_state_delta_file *deltas; /* committed and not yet covered by a checkpoint, ascending */
+    rdl_state_delta_file
+        *deltas; /* committed and not yet covered by a checkpoint, ascending */
     size_t delta_count, delta_cap;
     rdl_state_delta_file open_delta; /* of the open epoch, if written */
 
@@ -79,19 +80,30 @@ typedef struct rdl_state_hit {
 } rdl_state_hit;
 
 /* state.c */
-RDL_MUST rdl_code rdl_state_space_index(rdl_state *s, uint64_t space, uint32_t *out,
+RDL_MUST rdl_code rdl_state_space_index(rdl_state *s,
+                                        uint64_t space,
+                                        uint32_t *out,
                                         rdl_err *err);
-RDL_MUST rdl_code rdl_state_note_delta(rdl_state *s, rdl_state_delta_file *taken, rdl_err *err);
+RDL_MUST rdl_code rdl_state_note_delta(rdl_state *s,
+                                       rdl_state_delta_file *taken,
+                                       rdl_err *err);
 char *rdl_state_copy_path(const char *path); /* NULL: out of memory */
 /* After a change of live outside an epoch's commit (replay). */
-RDL_MUST rdl_code rdl_state_apply(rdl_state *s, uint64_t epoch, uint64_t space, rdl_str key,
-                                  rdl_str value, uint32_t flags, rdl_err *err);
-RDL_MUST rdl_code rdl_state_apply_clear(rdl_state *s, uint64_t epoch, uint64_t space,
+RDL_MUST rdl_code rdl_state_apply(rdl_state *s,
+                                  uint64_t epoch,
+                                  uint64_t space,
+                                  rdl_str key,
+                                  rdl_str value,
+                                  uint32_t flags,
+                                  rdl_err *err);
+RDL_MUST rdl_code rdl_state_apply_clear(rdl_state *s,
+                                        uint64_t epoch,
+                                        uint64_t space,
                                         rdl_err *err);
 
 /* Whether an answer stands: there, not a tombstone, not cleared since (T5). */
-static inline bool rdl_state_visible(const rdl_state *s, uint32_t space,
-                                     const rdl_state_hit *hit)
+static inline bool
+rdl_state_visible(const rdl_state *s, uint32_t space, const rdl_state_hit *hit)
 {
     return hit->found && !hit->tombstone && hit->epoch >= s->spaces[space].cleared_at;
 }
@@ -110,7 +122,8 @@ uint64_t rdl_state_filter_bytes(const rdl_state *s);
 /* RDL_ELIMIT when filters and indexes leave no room for a table. */
 RDL_MUST rdl_code rdl_state_check_budget(const rdl_state *s, rdl_err *err);
 RDL_MUST rdl_code rdl_state_add_run(rdl_state *s, rdl_run *taken, size_t at, rdl_err *err);
-RDL_MUST rdl_code rdl_state_copy_spaces(const rdl_state *s, rdl_space_view **out,
+RDL_MUST rdl_code rdl_state_copy_spaces(const rdl_state *s,
+                                        rdl_space_view **out,
                                         rdl_err *err);
 
 /* state_checkpoint.c */
@@ -119,6 +132,9 @@ void rdl_state_run_path(const rdl_state *s, uint64_t id, rdl_buf *out);
 
 /* state_delta.c */
 RDL_MUST rdl_code rdl_state_delta_write(rdl_state *s, const char *path, rdl_err *err);
-RDL_MUST rdl_code rdl_state_delta_apply(rdl_state *s, uint64_t epoch, const char *path, rdl_err *err);
+RDL_MUST rdl_code rdl_state_delta_apply(rdl_state *s,
+                                        uint64_t epoch,
+                                        const char *path,
+                                        rdl_err *err);
 
 #endif

@@ -33,7 +33,8 @@ static rdl_code add_layer(rdl_merge *m, rdl_source_layer **out, rdl_err *err)
 {
     if (m->n == m->cap) {
         size_t cap = m->cap == 0 ? 8 : m->cap * 2;
-        rdl_source_layer *layers = realloc(m->layers, cap * sizeof *layers); /* allow: state */
+        rdl_source_layer *layers =
+            realloc(m->layers, cap * sizeof *layers); /* allow: state */
         if (layers == NULL)
             return rdl_err_nomem(err);
         m->layers = layers;
@@ -64,8 +65,11 @@ static int compare_sorted(const void *x, const void *y)
     return rdl_str_cmp(rdl_entry_key(a->entry), rdl_entry_key(b->entry));
 }
 
-rdl_code rdl_merge_add_table(rdl_merge *m, const rdl_memtable *t, const rdl_space_view *spaces,
-                             uint32_t only, rdl_err *err)
+rdl_code rdl_merge_add_table(rdl_merge *m,
+                             const rdl_memtable *t,
+                             const rdl_space_view *spaces,
+                             uint32_t only,
+                             rdl_err *err)
 {
     rdl_source_layer *l = NULL;
     if (t->entries == 0)
@@ -78,8 +82,9 @@ rdl_code rdl_merge_add_table(rdl_merge *m, const rdl_memtable *t, const rdl_spac
     rdl_memtable_walk w = {.table = t};
     for (const rdl_entry *e = rdl_memtable_next(&w); e != NULL; e = rdl_memtable_next(&w))
         if (only == UINT32_MAX || e->space == only)
-            l->sorted[l->n++] = (rdl_sorted_entry){
-                .space = spaces[e->space].id, .prefix = prefix_of(rdl_entry_key(e)), .entry = e};
+            l->sorted[l->n++] = (rdl_sorted_entry){.space = spaces[e->space].id,
+                                                   .prefix = prefix_of(rdl_entry_key(e)),
+                                                   .entry = e};
     if (l->n > 1)
         qsort(l->sorted, l->n, sizeof *l->sorted, compare_sorted);
     return RDL_OK;
@@ -154,8 +159,9 @@ rdl_code rdl_merge_next(rdl_merge *m, rdl_run_entry *out, bool *end, rdl_err *er
     if (m->given < m->n)
         RDL_TRY(advance(&m->layers[m->given], err));
     for (size_t i = 0; i < m->n; i++)
-        if (!m->layers[i].done && (best == m->n || compare_entries(&m->layers[i].entry,
-                                                                   &m->layers[best].entry) < 0))
+        if (!m->layers[i].done &&
+            (best == m->n ||
+             compare_entries(&m->layers[i].entry, &m->layers[best].entry) < 0))
             best = i;
     m->given = best;
     *end = best == m->n;
@@ -179,8 +185,8 @@ static bool hidden(const rdl_merge_output *o, const rdl_run_entry *e, size_t *at
     return *at < o->space_count && e->epoch < o->spaces[*at].cleared_at;
 }
 
-static rdl_code write_entries(rdl_merge *m, const rdl_merge_output *o, rdl_run_writer *w,
-                              rdl_err *err)
+static rdl_code
+write_entries(rdl_merge *m, const rdl_merge_output *o, rdl_run_writer *w, rdl_err *err)
 {
     size_t space = 0;
     RDL_TRY(rdl_merge_start(m, NULL, err));
@@ -188,8 +194,8 @@ static rdl_code write_entries(rdl_merge *m, const rdl_merge_output *o, rdl_run_w
         rdl_run_entry e = {0};
         bool end;
         if (n % STOP_EVERY == 0 && atomic_load_explicit(o->stop, memory_order_relaxed))
-            return rdl_err_set(err, RDL_ESTOP, 0, "could not finish run \"%s\": asked to stop",
-                               o->path);
+            return rdl_err_set(err, RDL_ESTOP, 0,
+                               "could not finish run \"%s\": asked to stop", o->path);
         RDL_TRY(rdl_merge_next(m, &e, &end, err));
         if (end)
             return RDL_OK;
@@ -218,8 +224,8 @@ static rdl_code publish(const char *tmp, const rdl_merge_output *o, rdl_err *err
     return RDL_OK;
 }
 
-rdl_code rdl_merge_write(rdl_merge *m, const rdl_merge_output *o, rdl_run_info *info,
-                         rdl_err *err)
+rdl_code
+rdl_merge_write(rdl_merge *m, const rdl_merge_output *o, rdl_run_info *info, rdl_err *err)
 {
     rdl_buf tmp = {0};
     rdl_run_writer *w = NULL;
@@ -227,8 +233,8 @@ rdl_code rdl_merge_write(rdl_merge *m, const rdl_merge_output *o, rdl_run_info *
     rdl_code rc = RDL_OK;
     const char *base = rdl_path_base(o->path);
     rdl_buf_printf(&tmp, "%.*s.%s.tmp", (int)(base - o->path), o->path, base);
-    RDL_TRY_OUT(rdl_run_writer_new(rdl_buf_str(&tmp), o->id, o->epoch_base, o->memory_bytes, &w,
-                                   err));
+    RDL_TRY_OUT(rdl_run_writer_new(rdl_buf_str(&tmp), o->id, o->epoch_base, o->memory_bytes,
+                                   &w, err));
     RDL_TRY_OUT(write_entries(m, o, w, err));
     RDL_TRY_OUT(rdl_run_writer_finish(w, info, err));
     if (info->entries > 0)

@@ -40,8 +40,10 @@ typedef struct rdl_merge {
 
 void rdl_merge_fini(rdl_merge *m);
 /* Layers are added newest first.  only: a space index, or UINT32_MAX for all. */
-RDL_MUST rdl_code rdl_merge_add_table(rdl_merge *m, const rdl_memtable *t,
-                                      const rdl_space_view *spaces, uint32_t only,
+RDL_MUST rdl_code rdl_merge_add_table(rdl_merge *m,
+                                      const rdl_memtable *t,
+                                      const rdl_space_view *spaces,
+                                      uint32_t only,
                                       rdl_err *err);
 RDL_MUST rdl_code rdl_merge_add_run(rdl_merge *m, const rdl_run *r, rdl_err *err);
 /* From the start, or from a space's first key. */
@@ -51,9 +53,9 @@ RDL_MUST rdl_code rdl_merge_next(rdl_merge *m, rdl_run_entry *out, bool *end, rd
 
 /* What becomes of a merge that is written. */
 typedef struct rdl_merge_output {
-    const char *path;       /* where the run goes: written under another name, then renamed */
+    const char *path; /* where the run goes: written under another name, then renamed */
     uint64_t id, epoch_base;
-    bool bottom;            /* no older layer: tombstones are of no more use */
+    bool bottom; /* no older layer: tombstones are of no more use */
     size_t memory_bytes;
     const rdl_space_view *spaces; /* entries older than a space's clear are dropped */
     size_t space_count;
@@ -61,7 +63,9 @@ typedef struct rdl_merge_output {
 } rdl_merge_output;
 
 /* info->entries == 0: nothing was left and there is no file.  RDL_ESTOP when told to stop. */
-RDL_MUST rdl_code rdl_merge_write(rdl_merge *m, const rdl_merge_output *o, rdl_run_info *info,
+RDL_MUST rdl_code rdl_merge_write(rdl_merge *m,
+                                  const rdl_merge_output *o,
+                                  rdl_run_info *info,
                                   rdl_err *err);
 
 #endif

@@ -56,11 +56,19 @@ rdl_code rdl_run_damaged(rdl_err *err, const char *path, uint64_t at, const char
 
 typedef struct rdl_run_writer rdl_run_writer;
 /* Writes path; hashes that do not fit into memory_bytes go to path with ".hashes" added. */
-RDL_MUST rdl_code rdl_run_writer_new(const char *path, uint64_t id, uint64_t epoch_base,
-                                     size_t memory_bytes, rdl_run_writer **out, rdl_err *err);
-RDL_MUST rdl_code rdl_run_writer_add(rdl_run_writer *w, const rdl_run_entry *e, rdl_err *err);
+RDL_MUST rdl_code rdl_run_writer_new(const char *path,
+                                     uint64_t id,
+                                     uint64_t epoch_base,
+                                     size_t memory_bytes,
+                                     rdl_run_writer **out,
+                                     rdl_err *err);
+RDL_MUST rdl_code rdl_run_writer_add(rdl_run_writer *w,
+                                     const rdl_run_entry *e,
+                                     rdl_err *err);
 /* Synced.  info->entries is 0 when nothing was added: the file is then of no use. */
-RDL_MUST rdl_code rdl_run_writer_finish(rdl_run_writer *w, rdl_run_info *info, rdl_err *err);
+RDL_MUST rdl_code rdl_run_writer_finish(rdl_run_writer *w,
+                                        rdl_run_info *info,
+                                        rdl_err *err);
 void rdl_run_writer_free(rdl_run_writer *w); /* NULL is fine */
 
 /* ------------------------------------------------------------- reading */
@@ -78,11 +86,13 @@ typedef struct rdl_run {
 } rdl_run;
 
 /* expected: what the CHECKPOINT record says, or NULL.  The filter is not loaded yet. */
-RDL_MUST rdl_code rdl_run_open(const char *path, const rdl_run_info *expected, rdl_run **out,
+RDL_MUST rdl_code rdl_run_open(const char *path,
+                               const rdl_run_info *expected,
+                               rdl_run **out,
                                rdl_err *err);
 RDL_MUST rdl_code rdl_run_load_filter(rdl_run *r, rdl_err *err);
 void rdl_run_drop_filter(rdl_run *r);
-void rdl_run_close(rdl_run *r); /* NULL is fine */
+void rdl_run_close(rdl_run *r);          /* NULL is fine */
 size_t rdl_run_memory(const rdl_run *r); /* index and filter, loaded or not */
 
 static inline void rdl_run_prefetch(const rdl_run *r, uint64_t hash)
@@ -95,19 +105,28 @@ bool rdl_run_may_hold(const rdl_run *r, uint64_t hash);
 
 /* Blocks in memory, bounded; keyed by (run id, block number). */
 typedef struct rdl_block_cache rdl_block_cache;
-RDL_MUST rdl_code rdl_block_cache_new(size_t budget_bytes, rdl_block_cache **out, rdl_err *err);
+RDL_MUST rdl_code rdl_block_cache_new(size_t budget_bytes,
+                                      rdl_block_cache **out,
+                                      rdl_err *err);
 void rdl_block_cache_free(rdl_block_cache *c); /* NULL is fine */
 size_t rdl_block_cache_bytes(const rdl_block_cache *c);
 /* A run's block, read and checked, valid until the next call on the cache. */
-RDL_MUST rdl_code rdl_block_cache_get(rdl_block_cache *c, const rdl_run *r, uint32_t block,
-                                      rdl_str *out, rdl_err *err);
+RDL_MUST rdl_code rdl_block_cache_get(
+    rdl_block_cache *c, const rdl_run *r, uint32_t block, rdl_str *out, rdl_err *err);
 
 /* out's strings: key is the caller's, value lies in the cache. */
-RDL_MUST rdl_code rdl_run_get(const rdl_run *r, rdl_block_cache *cache, uint64_t space,
-                              rdl_str key, bool *found, rdl_run_entry *out, rdl_err *err);
+RDL_MUST rdl_code rdl_run_get(const rdl_run *r,
+                              rdl_block_cache *cache,
+                              uint64_t space,
+                              rdl_str key,
+                              bool *found,
+                              rdl_run_entry *out,
+                              rdl_err *err);
 
 /* Read and check one block into buf (replaced). */
-RDL_MUST rdl_code rdl_run_read_block(const rdl_run *r, uint32_t block, rdl_buf *buf,
+RDL_MUST rdl_code rdl_run_read_block(const rdl_run *r,
+                                     uint32_t block,
+                                     rdl_buf *buf,
                                      rdl_err *err);
 /* How many bytes a block has. */
 uint32_t rdl_run_block_bytes(const rdl_run *r, uint32_t block);
@@ -123,7 +142,9 @@ typedef struct rdl_run_cursor {
 } rdl_run_cursor;
 void rdl_run_cursor_init(rdl_run_cursor *c, const rdl_run *r);
 /* To the first entry at or after (space, key). */
-RDL_MUST rdl_code rdl_run_cursor_seek(rdl_run_cursor *c, uint64_t space, rdl_str key,
+RDL_MUST rdl_code rdl_run_cursor_seek(rdl_run_cursor *c,
+                                      uint64_t space,
+                                      rdl_str key,
                                       rdl_err *err);
 RDL_MUST rdl_code rdl_run_cursor_first(rdl_run_cursor *c, rdl_err *err);
 RDL_MUST rdl_code rdl_run_cursor_next(rdl_run_cursor *c, rdl_err *err);

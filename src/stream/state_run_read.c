@@ -25,27 +25,31 @@ enum {
 rdl_code rdl_run_damaged(rdl_err *err, const char *path, uint64_t at, const char *reason)
 {
     (void)rdl_err_set(err, RDL_EDATA, 0,
-                      "could not read state run \"%s\": %s at byte %" PRIu64, path, reason, at);
+                      "could not read state run \"%s\": %s at byte %" PRIu64, path, reason,
+                      at);
     err->area = RDL_AREA_STORE;
-    return rdl_err_hint(err, "\"raudal refresh\" rebuilds state and deduplication indexes from "
-                             "the lake.");
+    return rdl_err_hint(err,
+                        "\"raudal refresh\" rebuilds state and deduplication indexes from "
+                        "the lake.");
 }
 
 /* Exactly n bytes, or the run is damaged. */
 static rdl_code read_at(const rdl_run *r, void *p, size_t n, uint64_t at, rdl_err *err)
 {
     size_t got = 0;
-    RDL_TRY(rdl_err_area(rdl_file_pread(r->file, p, n, at, &got, err), err, RDL_AREA_STORE));
+    RDL_TRY(
+        rdl_err_area(rdl_file_pread(r->file, p, n, at, &got, err), err, RDL_AREA_STORE));
     return got == n ? RDL_OK : rdl_run_damaged(err, r->path, at + got, "the file ends");
 }
 
-static rdl_code check_expected(const rdl_run *r, const rdl_run_info *want, uint64_t at,
-                               rdl_err *err)
+static rdl_code
+check_expected(const rdl_run *r, const rdl_run_info *want, uint64_t at, rdl_err *err)
 {
     const rdl_run_info *is = &r->info;
-    bool same = is->id == want->id && is->bytes == want->bytes && is->entries == want->entries &&
-                is->tombstones == want->tombstones && is->epoch_min == want->epoch_min &&
-                is->epoch_max == want->epoch_max && is->checksum == want->checksum;
+    bool same = is->id == want->id && is->bytes == want->bytes &&
+                is->entries == want->entries && is->tombstones == want->tombstones &&
+                is->epoch_min == want->epoch_min && is->epoch_max == want->epoch_max &&
+                is->checksum == want->checksum;
     return same ? RDL_OK
                 : rdl_run_damaged(err, r->path, at, "the journal names another content");
 }
@@ -116,7 +120,7 @@ static rdl_code walk_index(rdl_run *r, rdl_err *err)
 
 static rdl_code read_index(rdl_run *r, uint64_t index_sum, rdl_err *err)
 {
-    r->index = malloc(r->index_bytes + 1);                     /* allow: lives as the run */
+    r->index = malloc(r->index_bytes + 1); /* allow: lives as the run */
     r->starts = malloc(((size_t)r->blocks + 1) * sizeof *r->starts); /* allow: as above */
     if (r->index == NULL || r->starts == NULL)
         return rdl_err_nomem(err);
@@ -127,8 +131,8 @@ static rdl_code read_index(rdl_run *r, uint64_t index_sum, rdl_err *err)
     return walk_index(r, err);
 }
 
-static rdl_code open_run(rdl_run *r, const char *path, const rdl_run_info *expected,
-                         rdl_err *err)
+static rdl_code
+open_run(rdl_run *r, const char *path, const rdl_run_info *expected, rdl_err *err)
 {
     size_t n = strlen(path) + 1;
     uint64_t index_sum = 0;
@@ -143,8 +147,8 @@ static rdl_code open_run(rdl_run *r, const char *path, const rdl_run_info *expec
     return read_index(r, index_sum, err);
 }
 
-rdl_code rdl_run_open(const char *path, const rdl_run_info *expected, rdl_run **out,
-                      rdl_err *err)
+rdl_code
+rdl_run_open(const char *path, const rdl_run_info *expected, rdl_run **out, rdl_err *err)
 {
     rdl_run *r = calloc(1, sizeof *r); /* allow: lives until a merge replaces it */
     if (r == NULL)
@@ -306,8 +310,13 @@ static uint32_t find_block(const rdl_run *r, const char space[RDL_RUN_SPACE], rd
 }
 
 /* The offset of the last full key at or below the key; 0 restarts there. */
-static bool find_restart(const rdl_run *r, rdl_str block, size_t end, size_t restarts,
-                         const char space[RDL_RUN_SPACE], rdl_str key, size_t *out)
+static bool find_restart(const rdl_run *r,
+                         rdl_str block,
+                         size_t end,
+                         size_t restarts,
+                         const char space[RDL_RUN_SPACE],
+                         rdl_str key,
+                         size_t *out)
 {
     size_t low = 0, high = restarts;
     fields f = {0};
@@ -335,8 +344,15 @@ static rdl_code damaged_block(const rdl_run *r, uint32_t block, rdl_err *err)
  * the target the entries so far agree with, and a key that shares fewer bytes than that with
  * the one before it lies behind the target (keys ascend).
  */
-static rdl_code scan_block(const rdl_run *r, uint32_t number, rdl_str block, size_t end,
-                           size_t at, rdl_str target, fields *out, bool *found, rdl_err *err)
+static rdl_code scan_block(const rdl_run *r,
+                           uint32_t number,
+                           rdl_str block,
+                           size_t end,
+                           size_t at,
+                           rdl_str target,
+                           fields *out,
+                           bool *found,
+                           rdl_err *err)
 {
     size_t match = 0;
     *found = false;
@@ -365,8 +381,13 @@ static rdl_code scan_block(const rdl_run *r, uint32_t number, rdl_str block, siz
     return RDL_OK;
 }
 
-rdl_code rdl_run_get(const rdl_run *r, rdl_block_cache *cache, uint64_t space, rdl_str key,
-                     bool *found, rdl_run_entry *out, rdl_err *err)
+rdl_code rdl_run_get(const rdl_run *r,
+                     rdl_block_cache *cache,
+                     uint64_t space,
+                     rdl_str key,
+                     bool *found,
+                     rdl_run_entry *out,
+                     rdl_err *err)
 {
     char head[RDL_RUN_SPACE], small[256];
     rdl_str block = {0};
@@ -447,12 +468,11 @@ rdl_code rdl_run_cursor_next(rdl_run_cursor *c, rdl_err *err)
     c->at = (size_t)(next - c->data.p);
     c->key.n = (size_t)f.shared;
     rdl_buf_put(&c->key, f.own, (size_t)f.own_n);
-    c->entry = (rdl_run_entry){
-        .space = rdl_get64_be(c->key.p),
-        .epoch = f.epoch,
-        .key = {c->key.p + RDL_RUN_SPACE, c->key.n - RDL_RUN_SPACE},
-        .value = f.value,
-        .tombstone = f.tombstone};
+    c->entry = (rdl_run_entry){.space = rdl_get64_be(c->key.p),
+                               .epoch = f.epoch,
+                               .key = {c->key.p + RDL_RUN_SPACE, c->key.n - RDL_RUN_SPACE},
+                               .value = f.value,
+                               .tombstone = f.tombstone};
     return RDL_OK;
 }
 

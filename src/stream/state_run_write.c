@@ -26,7 +26,7 @@ struct rdl_run_writer {
     rdl_buf out, block, index, key; /* key: the last one added */
     rdl_buf restarts, separator;    /* of the block being filled */
     size_t block_entries;
-    uint64_t written;     /* bytes given to the file or waiting in out */
+    uint64_t written; /* bytes given to the file or waiting in out */
     uint64_t epoch_base, blocks;
     uint64_t *hashes;
     size_t hash_count, hash_cap, section_bytes;
@@ -34,8 +34,8 @@ struct rdl_run_writer {
     rdl_run_info info;
 };
 
-static rdl_code open_writer(rdl_run_writer *w, const char *path, size_t memory_bytes,
-                            rdl_err *err)
+static rdl_code
+open_writer(rdl_run_writer *w, const char *path, size_t memory_bytes, rdl_err *err)
 {
     size_t section = memory_bytes / 2;
     section = section < SECTION_MIN ? SECTION_MIN : section;
@@ -51,8 +51,12 @@ static rdl_code open_writer(rdl_run_writer *w, const char *path, size_t memory_b
     return RDL_OK;
 }
 
-rdl_code rdl_run_writer_new(const char *path, uint64_t id, uint64_t epoch_base,
-                            size_t memory_bytes, rdl_run_writer **out, rdl_err *err)
+rdl_code rdl_run_writer_new(const char *path,
+                            uint64_t id,
+                            uint64_t epoch_base,
+                            size_t memory_bytes,
+                            rdl_run_writer **out,
+                            rdl_err *err)
 {
     rdl_run_writer *w = calloc(1, sizeof *w); /* allow: lives while a run is written */
     if (w == NULL)
@@ -144,7 +148,8 @@ static rdl_code keep_hash(rdl_run_writer *w, uint64_t hash, rdl_err *err)
         if (w->hash_file == NULL)
             RDL_TRY(rdl_file_create(rdl_buf_str(&w->hash_path), &w->hash_file, err));
         /* In this machine's byte order: the side file does not outlive the writer. */
-        RDL_TRY(rdl_file_write(w->hash_file, w->hashes, w->hash_count * sizeof *w->hashes, err));
+        RDL_TRY(rdl_file_write(w->hash_file, w->hashes, w->hash_count * sizeof *w->hashes,
+                               err));
         w->hashes_spilled += w->hash_count;
         w->hash_count = 0;
     }
@@ -153,8 +158,8 @@ static rdl_code keep_hash(rdl_run_writer *w, uint64_t hash, rdl_err *err)
 }
 
 /* Bytes that the last key and this one (space, then key) share. */
-static size_t shared_bytes(const rdl_run_writer *w, const char space[RDL_RUN_SPACE],
-                           rdl_str key)
+static size_t
+shared_bytes(const rdl_run_writer *w, const char space[RDL_RUN_SPACE], rdl_str key)
 {
     size_t n = 0, last = w->key.n;
     while (n < RDL_RUN_SPACE && n < last && w->key.p[n] == space[n])
@@ -219,8 +224,12 @@ rdl_code rdl_run_writer_add(rdl_run_writer *w, const rdl_run_entry *e, rdl_err *
     return keep_hash(w, rdl_state_hash(e->space, e->key), err);
 }
 
-static void add_hashes(uint32_t *section, uint64_t first, uint64_t n, uint64_t blocks,
-                       const uint64_t *hashes, size_t count_of)
+static void add_hashes(uint32_t *section,
+                       uint64_t first,
+                       uint64_t n,
+                       uint64_t blocks,
+                       const uint64_t *hashes,
+                       size_t count_of)
 {
     for (size_t i = 0; i < count_of; i++) {
         uint64_t block = rdl_filter_block_of(hashes[i], blocks) - first;
@@ -230,8 +239,13 @@ static void add_hashes(uint32_t *section, uint64_t first, uint64_t n, uint64_t b
 }
 
 /* The filter's blocks [first, first + n): every kept hash is looked at. */
-static rdl_code build_section(rdl_run_writer *w, uint32_t *section, uint64_t *chunk,
-                              uint64_t first, uint64_t n, uint64_t blocks, rdl_err *err)
+static rdl_code build_section(rdl_run_writer *w,
+                              uint32_t *section,
+                              uint64_t *chunk,
+                              uint64_t first,
+                              uint64_t n,
+                              uint64_t blocks,
+                              rdl_err *err)
 {
     memset(section, 0, (size_t)n * RDL_FILTER_BLOCK);
     for (uint64_t at = 0; at < w->hashes_spilled; at += w->hash_cap) {
@@ -254,8 +268,8 @@ static rdl_code write_filter(rdl_run_writer *w, uint64_t *out_checksum, rdl_err 
     uint64_t blocks = rdl_filter_blocks(w->info.entries);
     uint64_t each = w->section_bytes / RDL_FILTER_BLOCK;
     rdl_hasher *hasher = rdl_hasher_new();
-    uint32_t *section = malloc(w->section_bytes);                  /* allow: large buffer */
-    uint64_t *chunk = malloc(w->hash_cap * sizeof *chunk);         /* allow: large buffer */
+    uint32_t *section = malloc(w->section_bytes);          /* allow: large buffer */
+    uint64_t *chunk = malloc(w->hash_cap * sizeof *chunk); /* allow: large buffer */
     rdl_code rc = section == NULL || chunk == NULL ? rdl_err_nomem(err) : RDL_OK;
     for (uint64_t at = 0; rc == RDL_OK && at < blocks; at += each) {
         uint64_t n = blocks - at < each ? blocks - at : each;
@@ -281,11 +295,20 @@ rdl_code rdl_run_writer_finish(rdl_run_writer *w, rdl_run_info *info, rdl_err *e
     uint64_t filter_offset = w->written;
     RDL_TRY(write_filter(w, &filter_sum, err));
     w->info.bytes = w->written + RDL_RUN_FOOTER;
-    const uint64_t fields[] = {w->info.id,        w->info.bytes,     w->info.entries,
-                               w->info.tombstones, w->info.epoch_min, w->info.epoch_max,
-                               w->epoch_base,     w->blocks,         index_offset,
-                               w->index.n,        index_sum,         filter_offset,
-                               w->written - filter_offset, filter_sum};
+    const uint64_t fields[] = {w->info.id,
+                               w->info.bytes,
+                               w->info.entries,
+                               w->info.tombstones,
+                               w->info.epoch_min,
+                               w->info.epoch_max,
+                               w->epoch_base,
+                               w->blocks,
+                               index_offset,
+                               w->index.n,
+                               index_sum,
+                               filter_offset,
+                               w->written - filter_offset,
+                               filter_sum};
     static_assert(8 + sizeof fields + 16 == RDL_RUN_FOOTER, "the footer's size is fixed");
     memcpy(footer, "rdlfoot1", 8);
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)

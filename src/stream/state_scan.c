@@ -4,8 +4,8 @@
 #include "stream/state_internal.h"
 #include <stdlib.h>
 
-static rdl_code add_layers(rdl_state *s, rdl_merge *m, const rdl_space_view *spaces,
-                           uint32_t index, rdl_err *err)
+static rdl_code add_layers(
+    rdl_state *s, rdl_merge *m, const rdl_space_view *spaces, uint32_t index, rdl_err *err)
 {
     RDL_TRY(rdl_merge_add_table(m, &s->open, spaces, index, err));
     if (s->spaces[index].clear_open)
@@ -18,8 +18,13 @@ static rdl_code add_layers(rdl_state *s, rdl_merge *m, const rdl_space_view *spa
     return RDL_OK;
 }
 
-static rdl_code visit_all(rdl_state *s, rdl_merge *m, uint64_t space, uint32_t index,
-                          rdl_state_visitor visit, void *arg, rdl_err *err)
+static rdl_code visit_all(rdl_state *s,
+                          rdl_merge *m,
+                          uint64_t space,
+                          uint32_t index,
+                          rdl_state_visitor visit,
+                          void *arg,
+                          rdl_err *err)
 {
     RDL_TRY(rdl_merge_start(m, &space, err));
     for (;;) {
@@ -34,8 +39,8 @@ static rdl_code visit_all(rdl_state *s, rdl_merge *m, uint64_t space, uint32_t i
     }
 }
 
-rdl_code rdl_state_scan(rdl_state *s, uint64_t space, rdl_state_visitor visit, void *arg,
-                        rdl_err *err)
+rdl_code rdl_state_scan(
+    rdl_state *s, uint64_t space, rdl_state_visitor visit, void *arg, rdl_err *err)
 {
     rdl_merge m = {0};
     rdl_space_view *spaces = NULL;

@@ -107,7 +107,8 @@ static rdl_entry *entry_at(const rdl_memtable *t, uint64_t slot)
 {
     uint32_t ref = (uint32_t)slot - 1;
     const rdl_chunk *c = &t->chunks[ref >> CHUNK_UNITS_BITS];
-    return (rdl_entry *)(void *)(c->p + (size_t)(ref & ((1u << CHUNK_UNITS_BITS) - 1)) * UNIT);
+    return (rdl_entry *)(void *)(c->p +
+                                 (size_t)(ref & ((1u << CHUNK_UNITS_BITS) - 1)) * UNIT);
 }
 
 /* The slot that holds the key, or the free one where it would go. */
@@ -137,12 +138,15 @@ static inline rdl_entry *found(const rdl_memtable *t, const uint64_t *slot)
     return (e->key & RDL_ENTRY_DEAD) != 0 ? NULL : e;
 }
 
-rdl_entry *rdl_memtable_find(const rdl_memtable *t, uint64_t hash, uint32_t space, rdl_str key)
+rdl_entry *
+rdl_memtable_find(const rdl_memtable *t, uint64_t hash, uint32_t space, rdl_str key)
 {
     return t->entries == 0 ? NULL : found(t, probe(t, hash, space, key.p, key.n));
 }
 
-rdl_entry *rdl_memtable_find16(const rdl_memtable *t, uint64_t hash, uint32_t space,
+rdl_entry *rdl_memtable_find16(const rdl_memtable *t,
+                               uint64_t hash,
+                               uint32_t space,
                                const char key[16])
 {
     return t->entries == 0 ? NULL : found(t, probe(t, hash, space, key, 16));
@@ -161,7 +165,8 @@ static rdl_code add_chunk(rdl_memtable *t, size_t size, rdl_err *err)
 {
     if (t->chunk_count == t->chunk_cap) {
         size_t cap = t->chunk_cap == 0 ? 16 : t->chunk_cap * 2;
-        rdl_chunk *chunks = realloc(t->chunks, cap * sizeof *chunks); /* allow: keyed state */
+        rdl_chunk *chunks =
+            realloc(t->chunks, cap * sizeof *chunks); /* allow: keyed state */
         if (chunks == NULL)
             return rdl_err_nomem(err);
         t->chunks = chunks;
@@ -230,8 +235,14 @@ static void note_epoch(rdl_memtable *t, uint64_t epoch)
         t->epoch_max = epoch;
 }
 
-rdl_code rdl_memtable_put(rdl_memtable *t, uint64_t hash, uint32_t space, uint64_t epoch,
-                          rdl_str key, rdl_str value, uint32_t flags, rdl_err *err)
+rdl_code rdl_memtable_put(rdl_memtable *t,
+                          uint64_t hash,
+                          uint32_t space,
+                          uint64_t epoch,
+                          rdl_str key,
+                          rdl_str value,
+                          uint32_t flags,
+                          rdl_err *err)
 {
     uint32_t ref = 0;
     RDL_TRY(rdl_memtable_reserve(t, 1, err));

@@ -59,12 +59,20 @@ void rdl_memtable_reset(rdl_memtable *t, size_t keep_bytes);
 RDL_MUST rdl_code rdl_memtable_reserve(rdl_memtable *t, size_t n, rdl_err *err);
 
 /* NULL when there is none; a dead entry counts as none. */
-rdl_entry *rdl_memtable_find(const rdl_memtable *t, uint64_t hash, uint32_t space, rdl_str key);
-rdl_entry *rdl_memtable_find16(const rdl_memtable *t, uint64_t hash, uint32_t space,
+rdl_entry *
+rdl_memtable_find(const rdl_memtable *t, uint64_t hash, uint32_t space, rdl_str key);
+rdl_entry *rdl_memtable_find16(const rdl_memtable *t,
+                               uint64_t hash,
+                               uint32_t space,
                                const char key[16]);
 /* Insert or replace.  flags: 0 or RDL_ENTRY_TOMBSTONE. */
-RDL_MUST rdl_code rdl_memtable_put(rdl_memtable *t, uint64_t hash, uint32_t space,
-                                   uint64_t epoch, rdl_str key, rdl_str value, uint32_t flags,
+RDL_MUST rdl_code rdl_memtable_put(rdl_memtable *t,
+                                   uint64_t hash,
+                                   uint32_t space,
+                                   uint64_t epoch,
+                                   rdl_str key,
+                                   rdl_str value,
+                                   uint32_t flags,
                                    rdl_err *err);
 void rdl_memtable_kill_space(rdl_memtable *t, uint32_t space);
 

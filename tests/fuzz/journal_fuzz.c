@@ -1,7 +1,8 @@
 /*
  * tests/fuzz/journal_fuzz.c - a journal of any bytes is read, torn or refused; never more.
  *
- * The reading is done twice and must agree, and what a writer's open leaves behind must be whole.
+ * The reading is done twice and must agree, and what a writer's open leaves behind must be
+ * whole.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static rdl_code add_up(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+static rdl_code
+add_up(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
 {
     uint64_t *sum = arg;
     (void)err;
@@ -34,8 +36,8 @@ static void check(const char *path)
     if (rc != RDL_OK)
         return;
     /* Whatever was torn is cut off now. */
-    if (rdl_journal_open(path, NULL, add_up, &third, &j, &err) != RDL_OK || third != first ||
-        rdl_journal_was_torn(j))
+    if (rdl_journal_open(path, NULL, add_up, &third, &j, &err) != RDL_OK ||
+        third != first || rdl_journal_was_torn(j))
         abort();
     rdl_journal_close(j);
 }

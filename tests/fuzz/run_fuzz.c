@@ -1,8 +1,9 @@
 /*
- * tests/fuzz/run_fuzz.c - a sorted run of any bytes is read or refused, also under right checksums.
+ * tests/fuzz/run_fuzz.c - a sorted run of any bytes is read or refused, also under right
+ * checksums.
  *
- * Bit 0 of the first byte: make the checksums right, so that what lies behind them is reached.
- * The rest is the file.  Every key that a cursor shows must be found by a get when keys ascend.
+ * Bit 0 of the first byte: make the checksums right, so that what lies behind them is
+ * reached.  The rest is the file.
  */
 #include <stdint.h>
 #include <stdlib.h>

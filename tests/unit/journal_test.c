@@ -1,5 +1,6 @@
 /*
- * tests/unit/journal_test.c - the journal under truncation, flipped bytes and failed writes.
+ * tests/unit/journal_test.c - the journal under truncation, flipped bytes and failed
+ * writes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,7 +51,8 @@ static int teardown(void **state)
 }
 
 /* What a visit saw, as text: "1:seal-1 2:seal-2 ". */
-static rdl_code collect(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+static rdl_code
+collect(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
 {
     (void)err;
     rdl_buf_printf(arg, "%u/%" PRIu64 ":%.*s ", type, sequence, (int)payload.n, payload.p);
@@ -135,7 +137,8 @@ static void two_roots_have_two_identities(void **state)
     assert_int_equal(printed[14], '4');
 }
 
-/* J2: any cut inside the records is a torn tail; what was whole stays, the rest is kept aside. */
+/* J2: any cut inside the records is a torn tail; what was whole stays, the rest is kept
+ * aside. */
 static void every_cut_of_the_tail_is_a_torn_append(void **state)
 {
     fixture *f = *state;
@@ -220,7 +223,8 @@ static void every_flipped_byte_is_damage_or_a_torn_tail(void **state)
             else
                 assert_int_equal(rc, RDL_EDATA);
             if (rc == RDL_EDATA)
-                assert_true(strstr(err.msg, " at byte ") != NULL || at == 15); /* the format */
+                assert_true(strstr(err.msg, " at byte ") != NULL ||
+                            at == 15); /* the format */
         }
     }
     rdl_buf_fini(&whole);
@@ -236,7 +240,8 @@ static void damage_changes_nothing_on_disk(void **state)
     rdl_journal *j = NULL;
     write_three(f->path, ends);
     assert_int_equal(rdl_fs_read(f->path, 0, &whole, &err), RDL_OK);
-    whole.p[ends[0] + 16] = (char)(whole.p[ends[0] + 16] ^ 0x40); /* the first record's length */
+    whole.p[ends[0] + 16] =
+        (char)(whole.p[ends[0] + 16] ^ 0x40); /* the first record's length */
     write_file(f->path, whole.p, whole.n);
     assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &j, &err), RDL_EDATA);
     assert_int_equal(rdl_fs_read(f->path, 0, &after, &err), RDL_OK);
@@ -298,7 +303,8 @@ static void zeros_behind_the_last_record_are_a_torn_append(void **state)
     rdl_buf_fini(&text);
 }
 
-/* J1: after a failed write or sync nothing more is taken, and what was acknowledged is there. */
+/* J1: after a failed write or sync nothing more is taken, and what was acknowledged is
+ * there. */
 static void a_failed_append_stops_the_journal(void **state)
 {
     fixture *f = *state;
@@ -360,7 +366,8 @@ static void a_kill_during_an_append_leaves_what_was_acknowledged(void **state)
     }
 }
 
-static rdl_code refuse(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+static rdl_code
+refuse(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
 {
     (void)arg;
     (void)type;

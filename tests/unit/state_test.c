@@ -2,9 +2,9 @@
  * tests/unit/state_test.c - keyed state against a plain table, through aborts, restarts,
  * crashes, failed writes and damaged bytes.
  *
- * A world is a folder with a journal, deltas and state, driven as the epoch loop drives them.
- * What an epoch does is a function of a seed and its number, so that after a crash the expected
- * content is computed from the last sealed epoch alone.
+ * A world is a folder with a journal, deltas and state, driven as the epoch loop drives
+ * them. What an epoch does is a function of a seed and its number, so that after a crash
+ * the expected content is computed from the last sealed epoch alone.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,7 +46,7 @@ typedef struct world {
     rdl_buf checkpoint;
     uint64_t sealed[EPOCHS_MAX];
     size_t sealed_count;
-    unsigned ops;      /* an epoch's */
+    unsigned ops; /* an epoch's */
     bool big_values;
 } world;
 
@@ -62,7 +62,8 @@ static uint64_t mix(uint64_t a, uint64_t b)
 /* Keys of many lengths, some of 16 bytes, many with long common beginnings. */
 static rdl_str key_of(unsigned n, char buf[120])
 {
-    static const char *const heads[] = {"", "org-", "a-rather-long-common-beginning-of-keys-", "k"};
+    static const char *const heads[] = {"", "org-",
+                                        "a-rather-long-common-beginning-of-keys-", "k"};
     int len = snprintf(buf, 120, "%s%u", heads[n % 4], n);
     if (n % 5 == 0)
         len = snprintf(buf, 120, "%016u", n * 7919);
@@ -96,8 +97,8 @@ static char *delta_path(const world *w, uint64_t epoch, char buf[400])
 
 /* ----------------------------------------------------------- the world */
 
-static rdl_code on_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload,
-                          rdl_err *err)
+static rdl_code
+on_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
 {
     world *w = arg;
     (void)sequence;
@@ -192,7 +193,8 @@ static rdl_code apply_epoch(world *w, model *m, rdl_state *s, uint64_t epoch, rd
         } else if (what < 700) {
             m->version[space][k] = version;
             if (s != NULL)
-                RDL_TRY(rdl_state_put(s, spaces[space], key, value_of(w, version, value), err));
+                RDL_TRY(
+                    rdl_state_put(s, spaces[space], key, value_of(w, version, value), err));
         } else if (s != NULL) {
             bool found = false;
             rdl_str got = {0};
@@ -278,7 +280,8 @@ static rdl_code compare(world *w, const model *m, bool *same, rdl_err *err)
             bool found = false;
             rdl_str value = {0};
             want += m->version[space][k] != 0;
-            RDL_TRY(rdl_state_get(w->state, spaces[space], key_of(k, kb), &found, &value, err));
+            RDL_TRY(
+                rdl_state_get(w->state, spaces[space], key_of(k, kb), &found, &value, err));
             *same &= found == (m->version[space][k] != 0);
         }
         *same &= !c.wrong && c.seen == want;
@@ -466,7 +469,8 @@ static void a_key_or_value_beyond_its_bound_is_refused(void **state)
     rdl_str got = {0};
     OK(world_open(w, err));
     OK(rdl_state_begin(w->state, 1, err));
-    rdl_code rc = rdl_state_put(w->state, 1, (rdl_str){big, (1 << 20) + 1}, RDL_STR(""), &failure);
+    rdl_code rc =
+        rdl_state_put(w->state, 1, (rdl_str){big, (1 << 20) + 1}, RDL_STR(""), &failure);
     assert_int_equal(rc, RDL_ELIMIT);
     assert_int_equal(failure.area, RDL_AREA_STORE);
     OK(rdl_state_put(w->state, 1, (rdl_str){big, 1 << 20}, (rdl_str){big, 1 << 20}, err));
@@ -504,7 +508,8 @@ static void a_claim_within_an_interval_forgets_older_ones(void **state)
 {
     world *w = *state;
     rdl_hash128 keys[] = {{1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
-    /* Kept: 100.  200 is within 100 of it, 201 is not and is kept; 150 is before the kept. */
+    /* Kept: 100.  200 is within 100 of it, 201 is not and is kept; 150 is before the kept.
+     */
     int64_t when[] = {100, 200, 201, 150, 301};
     bool claimed[5];
     OK(world_open(w, err));
@@ -526,7 +531,11 @@ static void a_claim_within_an_interval_forgets_older_ones(void **state)
 static void random_claims_agree_with_the_model(void **state)
 {
     world *w = *state;
-    enum { CLAIMS = 3000, N = 700, ROUNDS = 40 };
+    enum {
+        CLAIMS = 3000,
+        N = 700,
+        ROUNDS = 40
+    };
     static bool held[CLAIMS];
     uint64_t x = 99;
     memset(held, 0, sizeof held);
@@ -569,9 +578,9 @@ static bool die_at(world *w, rdl_fault point, unsigned nth, int action)
     if (child == 0) {
         rdl_err err = {0};
         model m;
+        rdl_fault_arm(point, nth, action); /* before any thread is there */
         if (world_open(w, &err) == RDL_OK) {
             model_at(w, w->epoch, &m);
-            rdl_fault_arm(point, nth, action);
             (void)!run_to(w, &m, 25, &err);
             world_close(w);
         }
@@ -588,10 +597,14 @@ static void a_kill_at_any_fault_point_loses_nothing_sealed(void **state)
         rdl_fault point;
         int action;
     } kills[] = {
-        {RDL_FAULT_RUN_BEFORE_RENAME, RDL_FAULT_KILL}, {RDL_FAULT_RUN_WRITTEN, RDL_FAULT_KILL},
-        {RDL_FAULT_CHECKPOINT_DONE, RDL_FAULT_KILL},   {RDL_FAULT_DELTA_PRUNED, RDL_FAULT_KILL},
-        {RDL_FAULT_SEAL_WRITE, RDL_FAULT_TORN},        {RDL_FAULT_SEAL_BEFORE_SYNC, RDL_FAULT_KILL},
-        {RDL_FAULT_FS_WRITE, RDL_FAULT_TORN},          {RDL_FAULT_FS_SYNC, RDL_FAULT_KILL},
+        {RDL_FAULT_RUN_BEFORE_RENAME, RDL_FAULT_KILL},
+        {RDL_FAULT_RUN_WRITTEN, RDL_FAULT_KILL},
+        {RDL_FAULT_CHECKPOINT_DONE, RDL_FAULT_KILL},
+        {RDL_FAULT_DELTA_PRUNED, RDL_FAULT_KILL},
+        {RDL_FAULT_SEAL_WRITE, RDL_FAULT_TORN},
+        {RDL_FAULT_SEAL_BEFORE_SYNC, RDL_FAULT_KILL},
+        {RDL_FAULT_FS_WRITE, RDL_FAULT_TORN},
+        {RDL_FAULT_FS_SYNC, RDL_FAULT_KILL},
         {RDL_FAULT_FS_RENAME, RDL_FAULT_KILL},
     };
     w->ops = 250;
@@ -618,7 +631,9 @@ static void a_kill_at_any_fault_point_loses_nothing_sealed(void **state)
 /* One pass with a fault armed: whatever fails, reopening and going on ends at the model. */
 static bool pass_with_fault(world *w, rdl_fault point, unsigned nth)
 {
-    enum { LAST = 10 };
+    enum {
+        LAST = 10
+    };
     rdl_err failure = {0};
     char path[340];
     model m;
@@ -654,9 +669,9 @@ static bool pass_with_fault(world *w, rdl_fault point, unsigned nth)
 static void any_write_sync_or_rename_may_fail(void **state)
 {
     world *w = *state;
-    static const rdl_fault points[] = {RDL_FAULT_FS_WRITE,        RDL_FAULT_FS_SYNC,
-                                       RDL_FAULT_FS_RENAME,       RDL_FAULT_RUN_BEFORE_RENAME,
-                                       RDL_FAULT_RUN_WRITTEN,     RDL_FAULT_CHECKPOINT_DONE,
+    static const rdl_fault points[] = {RDL_FAULT_FS_WRITE,    RDL_FAULT_FS_SYNC,
+                                       RDL_FAULT_FS_RENAME,   RDL_FAULT_RUN_BEFORE_RENAME,
+                                       RDL_FAULT_RUN_WRITTEN, RDL_FAULT_CHECKPOINT_DONE,
                                        RDL_FAULT_DELTA_PRUNED};
     w->ops = 200;
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
@@ -761,7 +776,9 @@ static void filters_beyond_the_budget_are_refused(void **state)
 {
     world *w = *state;
     rdl_err failure = {0};
-    enum { N = 20000 };
+    enum {
+        N = 20000
+    };
     rdl_hash128 *keys = malloc(N * sizeof *keys); /* allow: large buffer */
     bool *claimed = malloc(N);                    /* allow: large buffer */
     uint64_t at = 0;
