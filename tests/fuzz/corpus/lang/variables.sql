@@ -1,0 +1,1 @@
+CREATE SOURCE a (x TEXT AS (y) FIELD 'z') FROM '${A}${B:-/* ${C
