@@ -34,7 +34,7 @@ static bool behind(rdl_engine *e, const rdl_table *v)
 
 static bool waits(rdl_engine *e, const rdl_table *v)
 {
-    return v->view_plan->mode == RDL_MAINTAIN_FULL && e->tables[v->index].stream_fed;
+    return e->tables[v->index].waits;
 }
 
 static bool plan_builds(rdl_engine *e)

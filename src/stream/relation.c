@@ -144,6 +144,14 @@ static rdl_code put_stream_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_buf
     return RDL_OK;
 }
 
+/* The content at the end of this epoch, also when nobody kept it before the epoch changed it. */
+static rdl_code load_now(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
+{
+    bool behind = !e->tables[t->index].cached && w->changed[t->index];
+    RDL_TRY(rdl_cache_load(e, t, err));
+    return behind ? rdl_cache_update(e, w, t, rdl_work_seal_table(e, w, t)->reset, err) : RDL_OK;
+}
+
 rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
 {
     if (w->all_made[t->index])
@@ -156,7 +164,7 @@ rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err
     if (t->kind == RDL_TABLE_STREAMING) {
         rc = put_stream_all(e, w, t, &sql, err);
     } else {
-        rc = rdl_cache_load(e, t, err);
+        rc = load_now(e, w, t, err);
         rdl_buf_puts(&sql, "SELECT * FROM ");
         rdl_put_relation(&sql, "c", "", t->full);
     }

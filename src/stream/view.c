@@ -2,8 +2,9 @@
  * stream/view.c - keeping a materialized view equal to its body, as pairs of old and new rows.
  *
  * WHAT HAPPENS TO VIEW v IN AN EPOCH
- *   nothing      its inputs did not change, or it waits: a whole-table view over streamed rows is
- *                recomputed on a schedule and at the end of --once, not by every epoch
+ *   nothing      its inputs did not change, or it waits: a whole-table view over streamed rows, and
+ *                what reads one, is brought up on a schedule and at the end of --once, not by
+ *                every epoch
  *   maintain     by its plan's mode, from the changes of its driving input
  *   build        its text is new, another input than the driving one changed, or it missed epochs:
  *                computed whole.  Same text: compared with what is there, so that readers see pairs;
@@ -66,9 +67,7 @@ static action choose(rdl_engine *e, rdl_work *w, const rdl_table *v)
     bool missed = missed_epochs(e, v, h);
     bool changed = any_changed(w, v, NULL);
     bool asked = w->refresh != NULL && w->refresh[v->index];
-    bool waits = p->mode == RDL_MAINTAIN_FULL && e->tables[v->index].stream_fed &&
-                 !w->refresh_deferred;
-    if (waits && !asked)
+    if (e->tables[v->index].waits && !w->refresh_deferred && !asked)
         return ACTION_NONE;
     if (!same_text && (h->exists || missed || p->mode == RDL_MAINTAIN_FULL))
         return ACTION_RESET;
