@@ -10,6 +10,10 @@ pipeline's (OUT/lake/<schema>/<table>/) and the five serving tables in SQLite (O
 What makes it fast, measured: tables kept in memory between the steps; one JSON scan with declared
 columns; two threads; Parquet of the small tables without a thread each; SQLite filled in one
 transaction without a journal, since a run that fails is simply run again.
+
+Its reader is not safe on broken input: with ignore_errors a line that opens more than it closes takes
+the good line behind it along (4 of 43,010 events of the generated landing, silently).  On the
+real landing, which has no such line, its figures are exact.
 """
 import os
 import sqlite3
