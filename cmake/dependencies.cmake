@@ -1,4 +1,4 @@
-# System packages by pkg-config; DuckDB by a system copy or build/deps (tools/fetch-duckdb).
+# System packages by pkg-config; DuckDB by a system copy or build/deps (tools/deps puts it there).
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 add_library(raudal_dependencies INTERFACE)

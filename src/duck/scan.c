@@ -98,7 +98,7 @@ rdl_code rdl_scan_register(rdl_duck *d,
     rdl_arena_init(&e->arena, 0);
     e->ops = *ops;
     e->scan = scan;
-    e->name = strdup(name);
+    e->name = strdup(name); /* allow: freed by entry_release */
     rdl_code rc = e->name == NULL ? rdl_err_nomem(err)
                                   : copy_schema(&e->arena, schema, &e->schema, err);
     if (rc == RDL_OK) {

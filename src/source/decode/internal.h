@@ -35,7 +35,7 @@ enum {
     RDL_DECODE_DEPTH_MAX = 64,
     RDL_DECODE_PAD = 64,              /* readable bytes after a window */
     RDL_DECODE_KEY_INLINE = 32,       /* quoted key compared in two vector loads */
-    RDL_DECODE_WINDOW = 1 << 20,      /* bytes read at once */
+    RDL_DECODE_WINDOW = 512 << 10,    /* bytes read at once */
     RDL_DECODE_KEPT_MAX = 64 * 1024,  /* bytes kept of a malformed record */
     RDL_DECODE_RECORD_MAX = 16 << 20, /* default of record_bytes_max */
 };
@@ -160,7 +160,7 @@ typedef struct rdl_worker {
     rdl_inflate *inflate;
     bool piece;
     size_t piece_no;
-    char *buf; /* allow: one per thread, as large as the longest record needs */
+    char *buf; /* one per thread, as large as the longest record needs */
     size_t cap, tail; /* tail: end of what the chunk may point to */
     char *base;       /* the window */
     size_t n;

@@ -1,0 +1,53 @@
+# The short names of everything; CMakePresets.json holds the builds.
+PRESET  ?= release
+JOBS    ?= $(shell nproc)
+PREFIX  ?= /usr/local
+DIR     := $(if $(filter release,$(PRESET)),build,build/$(PRESET))
+CONF    = @test -f $(DIR)/build.ninja || cmake --preset $(PRESET) >/dev/null
+
+all: ## build/raudal, release
+	@tools/deps --quiet
+	$(CONF)
+	@cmake --build $(DIR) -j $(JOBS)
+
+deps: ## install what is missing: system packages, DuckDB
+	@tools/deps
+
+test: all ## everything that is quick: units, scripts, corpora, laws
+	@tools/run-tests $(DIR) -j $(JOBS)
+
+check: ## the same under the address and undefined behaviour sanitizers
+	@$(MAKE) --no-print-directory test PRESET=asan
+
+torture: all ## long: races, random kills, long fuzzing
+	@tools/torture
+
+fuzz: ## libFuzzer on each target, FUZZ_SECONDS each (600)
+	@tools/fuzz
+
+demo: ## from nothing to five answers: deps, build, generate, run, report
+	@tools/demo
+
+bench: all ## ratios against DuckDB and Spark, into docs/benchmarks.md
+	@bench/cloud_analytics/run.sh
+
+lint: ## clang-tidy over src, and the laws
+	@tools/lint
+
+format: ## clang-format over the C files that changed since HEAD (FORMAT_ALL=1: all)
+	@tools/format
+
+docs: all ## the generated pages
+	@tools/docs $(DIR)
+
+install: all ## into PREFIX (and DESTDIR)
+	@cmake --install $(DIR) --prefix $(PREFIX)
+
+clean: ## what was built; fetched libraries stay
+	@test ! -f build/build.ninja || cmake --build build --target clean
+	@rm -rf build/debug build/asan build/tsan build/cov build/fuzz build/demo
+
+help:
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+.PHONY: all deps test check torture fuzz demo bench lint format docs install clean help

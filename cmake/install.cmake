@@ -1,0 +1,41 @@
+# make install: the program, the library for other programs, a copy of DuckDB beside them, the
+# manual page and shell completions.  The copy is found by a path relative to whoever loads it,
+# so that the installed tree can be moved.
+set(RAUDAL_PRIVATE_LIBDIR ${CMAKE_INSTALL_LIBDIR}/raudal)
+file(RELATIVE_PATH bin_to_lib /prefix/${CMAKE_INSTALL_BINDIR} /prefix/${RAUDAL_PRIVATE_LIBDIR})
+
+if(TARGET raudal)
+  set_target_properties(raudal PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib}")
+  install(TARGETS raudal RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+if(EXISTS ${CMAKE_SOURCE_DIR}/include/raudal.h)
+  # Only what raudal.h declares can be seen from outside.
+  set(exports ${CMAKE_BINARY_DIR}/raudal.map)
+  add_custom_command(
+    OUTPUT ${exports}
+    COMMAND awk -f ${CMAKE_SOURCE_DIR}/tools/exports.awk ${CMAKE_SOURCE_DIR}/include/raudal.h
+            > ${exports}
+    DEPENDS include/raudal.h tools/exports.awk)
+  add_custom_target(raudal_exports DEPENDS ${exports})
+  add_library(raudal_shared SHARED include/raudal.h)
+  set_target_properties(raudal_shared PROPERTIES
+    OUTPUT_NAME raudal LINKER_LANGUAGE C VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR} INSTALL_RPATH "$ORIGIN/raudal")
+  add_dependencies(raudal_shared raudal_exports)
+  target_link_libraries(raudal_shared PRIVATE
+    -Wl,--whole-archive raudal_objects -Wl,--no-whole-archive)
+  target_link_options(raudal_shared PRIVATE -Wl,--version-script=${exports})
+  install(TARGETS raudal_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(FILES include/raudal.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endif()
+
+get_filename_component(duckdb_file ${DUCKDB_LIBRARY} REALPATH)
+install(FILES ${duckdb_file} DESTINATION ${RAUDAL_PRIVATE_LIBDIR} RENAME libduckdb.so)
+install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN "*.1")
+install(FILES tools/completions/raudal.bash RENAME raudal
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions OPTIONAL)
+install(FILES tools/completions/_raudal
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions OPTIONAL)
+install(FILES tools/completions/raudal.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d OPTIONAL)
