@@ -202,14 +202,20 @@ static rdl_code by_position(rdl_worker *w, rdl_err *err)
     return RDL_OK;
 }
 
-static void keep_names(rdl_worker *w)
+/* The record that was split as names; false when it is not UTF-8. */
+static bool keep_names(rdl_worker *w)
 {
     w->csv_names.n = 0;
     for (size_t i = 0; i < w->csv.n; i++) {
         rdl_str s = field_text(w, &w->csv.v[i]);
+        if (rdl_utf8_valid(s.p, s.n) < s.n) {
+            w->why = "a byte sequence is not UTF-8";
+            return false;
+        }
         char *copy = rdl_arena_strndup(&w->csv_arena, s.p, s.n);
         RDL_PUSH(&w->csv_arena, &w->csv_names) = (rdl_str){copy, s.n};
     }
+    return true;
 }
 
 static rdl_code bad_header(const rdl_worker *w, rdl_err *err)
@@ -229,39 +235,42 @@ static const char *skip_blank(rdl_worker *w, const char *p)
     return p;
 }
 
-/* A range that starts inside the file: its header is read from the front by a worker apart. */
+/* The header in n bytes of the file's front, which lie in buf. */
+static rdl_put split_front(rdl_worker *w, const char *buf, size_t n, bool all)
+{
+    const char *stop = w->stop, *next;
+    bool eof = w->eof;
+    w->stop = buf + n;
+    w->eof = all;
+    rdl_put did = split_record(
+        w, n >= 3 && memcmp(buf, "\xef\xbb\xbf", 3) == 0 ? buf + 3 : buf, &next);
+    if (did == RDL_PUT_OK && !keep_names(w))
+        did = RDL_PUT_BAD;
+    w->stop = stop;
+    w->eof = eof;
+    return did;
+}
+
+/* A range that starts inside the file: its header is read from the front. */
 static rdl_code header_of_file(rdl_worker *w, rdl_err *err)
 {
-    char *buf = NULL;
-    const char *next;
+    rdl_arena a;
+    rdl_put did = RDL_PUT_MORE;
     rdl_code rc = RDL_OK;
-    for (size_t n = 65536;; n *= 4) {
-        size_t got;
-        rdl_worker side = *w;
-        buf = rdl_arena_x(&w->heap, n + RDL_DECODE_PAD);
-        side.read_at = 0;
-        side.inflate = NULL;
-        rdl_dinput head = {.in = w->in->in, .file = w->in->file, .end = w->in->in.begin};
-        side.in = &head;
-        RDL_TRY(rdl_window_read(&side, buf, n, &got, err));
-        memset(buf + got, 0, RDL_DECODE_PAD);
-        w->csv.n = 0;
-        const char *before_p = w->p, *before_stop = w->stop;
-        bool before_eof = w->eof;
-        w->stop = buf + got;
-        w->eof = got < n;
-        const char *p = got >= 3 && memcmp(buf, "\xef\xbb\xbf", 3) == 0 ? buf + 3 : buf;
-        rdl_put did = split_record(w, p, &next);
-        if (did == RDL_PUT_OK)
-            keep_names(w);
-        w->p = before_p;
-        w->stop = before_stop;
-        w->eof = before_eof;
-        if (did == RDL_PUT_BAD || (did == RDL_PUT_MORE && n > w->job->spec.record_bytes_max))
-            rc = bad_header(w, err);
-        if (did != RDL_PUT_MORE || rc != RDL_OK)
-            break;
+    rdl_dinput head = {.in = w->in->in, .file = w->in->file, .end = w->in->in.begin};
+    rdl_arena_init(&a, 0);
+    for (size_t n = 65536; did == RDL_PUT_MORE && rc == RDL_OK; n *= 4) {
+        size_t got = 0;
+        rdl_worker side = {.job = w->job, .in = &head};
+        char *buf = rdl_arena_x(&a, n + RDL_DECODE_PAD);
+        rc = rdl_window_read(&side, buf, n, &got, err);
+        if (rc == RDL_OK)
+            did = split_front(w, buf, got, got < n);
+        w->why = did == RDL_PUT_MORE ? "it does not end" : w->why;
+        if (rc == RDL_OK && (did == RDL_PUT_BAD || n > w->job->spec.record_bytes_max))
+            rc = did == RDL_PUT_OK ? RDL_OK : bad_header(w, err);
     }
+    rdl_arena_fini(&a);
     return rc != RDL_OK ? rc : map_columns(w, err);
 }
 
@@ -288,7 +297,8 @@ static rdl_code read_header(rdl_worker *w, bool *out_more, rdl_err *err)
     default:
         return bad_header(w, err);
     }
-    keep_names(w);
+    if (!keep_names(w))
+        return bad_header(w, err);
     for (const char *p = w->p; p < next; p++)
         w->line += *p == '\n';
     w->p = next;

@@ -25,6 +25,15 @@
  * null, a quoted one is ''; extra header columns go to _rescued; a missing declared column is an error
  * of the file (RDL_ESCHEMA naming both).
  *
+ * Where the rules above leave a choice: a record of JSON lines is one line, whatever is on it; a field
+ * given twice makes it malformed (as for read_json); a sound JSON number too large for its
+ * column is malformed, while text (and any CSV field) that does not fit is rescued; an object
+ * or list in a TEXT column is its JSON text; 0 and 1 are booleans; decimals are rounded half away
+ * from zero to their scale; 1.5 is no INTEGER; a list, map or struct with an element that does
+ * not cast is null as a whole and rescued as a whole; a struct with undeclared fields is kept,
+ * and also rescued whole.  A CSV record whose quotes are out of order is malformed up to the end
+ * of its first line.  Compressed inputs are always read whole (begin and end do not count).
+ *
  * Thread: a job is run by DuckDB's threads; the rest is the caller's thread.
  */
 #ifndef RDL_SOURCE_DECODE_H

@@ -41,7 +41,17 @@ static rdl_str copy_str(rdl_arena *a, rdl_str s)
     return (rdl_str){rdl_arena_strndup(a, s.n > 0 ? s.p : "", s.n), s.n};
 }
 
-static void copy_fields(rdl_decode *j, const rdl_decode_spec *spec)
+/* The caller's types may live shorter than the job: they are made ours by their text. */
+static rdl_code copy_type(rdl_decode *j, const rdl_type *from, const rdl_type **out, rdl_err *err)
+{
+    rdl_buf text = {0};
+    rdl_type_print(from, &text);
+    rdl_code rc = rdl_type_parse(&j->arena, (rdl_str){rdl_buf_str(&text), text.n}, out, err);
+    rdl_buf_fini(&text);
+    return rc;
+}
+
+static rdl_code copy_fields(rdl_decode *j, const rdl_decode_spec *spec, rdl_err *err)
 {
     size_t n = spec->column_count;
     rdl_decode_column *columns = RDL_NEWN(&j->arena, rdl_decode_column, n + 1);
@@ -51,8 +61,9 @@ static void copy_fields(rdl_decode *j, const rdl_decode_spec *spec)
         const rdl_decode_column *c = &spec->columns[i];
         rdl_str name = copy_str(&j->arena, c->field.n > 0 ? c->field : c->name);
         rdl_field *f = &j->fields[i];
-        columns[i] = (rdl_decode_column){copy_str(&j->arena, c->name), name, c->type};
-        *f = (rdl_field){.name = name, .type = c->type, .same = -1};
+        *f = (rdl_field){.name = name, .same = -1};
+        RDL_TRY(copy_type(j, c->type, &f->type, err));
+        columns[i] = (rdl_decode_column){copy_str(&j->arena, c->name), name, f->type};
         j->nested |= !rdl_type_is_scalar(c->type);
         bool plain = name.n + 2 <= sizeof f->key;
         for (size_t k = 0; k < name.n; k++)
@@ -72,6 +83,7 @@ static void copy_fields(rdl_decode *j, const rdl_decode_spec *spec)
         j->spec.record_bytes_max = RDL_DECODE_RECORD_MAX;
     if (j->spec.record_bytes_max > UINT32_C(1) << 30)
         j->spec.record_bytes_max = UINT32_C(1) << 30; /* lengths in vectors have 32 bits */
+    return RDL_OK;
 }
 
 static rdl_code copy_inputs(rdl_decode *j, const rdl_decode_input *inputs, size_t n,
@@ -112,10 +124,12 @@ rdl_code rdl_decode_new(const rdl_decode_spec *spec, const rdl_decode_input *inp
     rdl_cond_init(&j->changed);
     rdl_decode_set_sizes(j, RDL_DECODE_WINDOW, RDL_DECODE_WINDOW);
     j->c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    copy_fields(j, spec);
-    rdl_fields_index(j);
-    rdl_decode_schema(&j->arena, &j->spec, &j->schema);
-    rdl_code rc = copy_inputs(j, inputs, input_count, err);
+    rdl_code rc = copy_fields(j, spec, err);
+    if (rc == RDL_OK) {
+        rdl_fields_index(j);
+        rdl_decode_schema(&j->arena, &j->spec, &j->schema);
+        rc = copy_inputs(j, inputs, input_count, err);
+    }
     if (rc == RDL_OK && j->c_locale == (locale_t)0)
         rc = rdl_err_nomem(err);
     if (rc != RDL_OK) {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #if defined(__SSE2__)
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 static bool blank_line(const char *p, const char *end)
@@ -54,6 +54,31 @@ static uint64_t count_inner(const char **p, const char *end, uint64_t *blank)
 }
 #endif
 
+#if defined(__x86_64__)
+/* The same thirty-two bytes at a time, one load each, where the processor can. */
+__attribute__((target("avx2,popcnt"))) static uint64_t
+count_wide(const char **p, const char *end, uint64_t *blank)
+{
+    const __m256i lf = _mm256_set1_epi8('\n'), low = _mm256_set1_epi8(' ');
+    const char *at = *p + 1;
+    uint64_t lines = 0;
+    uint32_t after = **p == '\n'; /* the byte before `at` ends a line */
+    for (; end - at >= 32; at += 32) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)at);
+        uint32_t nl = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, lf));
+        uint32_t white = (uint32_t)_mm256_movemask_epi8(
+            _mm256_cmpeq_epi8(_mm256_min_epu8(v, low), v));
+        uint32_t look = (nl << 1 | after) & white;
+        lines += (uint32_t)__builtin_popcount(nl);
+        for (; look != 0; look &= look - 1)
+            *blank += blank_at(at + __builtin_ctz(look), end);
+        after = nl >> 31;
+    }
+    *p = at - 1;
+    return lines;
+}
+#endif
+
 void rdl_count_lines(const char *p, const char *end, uint64_t *out_lines, uint64_t *out_records)
 {
     uint64_t lines = 0, blank = 0;
@@ -63,6 +88,10 @@ void rdl_count_lines(const char *p, const char *end, uint64_t *out_lines, uint64
     if (end - p > 32) {
         lines += *p == '\n';
         blank += blank_at(p, end);
+#if defined(__x86_64__)
+        if (__builtin_cpu_supports("avx2"))
+            lines += count_wide(&p, end, &blank);
+#endif
         lines += count_inner(&p, end, &blank);
         p++;
         from = NULL;
