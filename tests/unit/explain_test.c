@@ -19,18 +19,21 @@ static const char text[] =
     "CREATE SOURCE events (id TEXT, ts TIMESTAMPTZ, org TEXT, cost DOUBLE, kind TEXT)\n"
     "  FROM 'landing/' FORMAT JSON WATERMARK ts DELAY OF INTERVAL 10 MINUTES;\n"
     "CREATE SOURCE orgs (org TEXT, plan TEXT) FROM 'orgs.csv' FORMAT CSV SNAPSHOT;\n"
-    "CREATE MATERIALIZED VIEW silver.orgs PRIMARY KEY (org) AS SELECT org, plan FROM orgs;\n"
+    "CREATE MATERIALIZED VIEW silver.orgs PRIMARY KEY (org) AS SELECT org, plan FROM "
+    "orgs;\n"
     "CREATE STREAMING TABLE silver.events (\n"
     "  CONSTRAINT id_present EXPECT (id IS NOT NULL) ON VIOLATION QUARANTINE\n"
     ") DEDUPLICATE ON (id)\n"
     "AS SELECT e.*, o.plan FROM STREAM events e LEFT JOIN silver.orgs o ON o.org = e.org;\n"
     "CREATE MATERIALIZED VIEW gold.costs AS\n"
-    "SELECT org, sum(cost) AS cost, max(ts) AS latest FROM STREAM silver.events GROUP BY org;\n"
+    "SELECT org, sum(cost) AS cost, max(ts) AS latest FROM STREAM silver.events GROUP BY "
+    "org;\n"
     "CREATE MATERIALIZED VIEW gold.medians AS\n"
     "SELECT org,\n"
     "       median(cost) AS m\n"
     "FROM STREAM silver.events GROUP BY org;\n"
-    "CREATE MATERIALIZED VIEW gold.top AS SELECT org, cost FROM gold.costs ORDER BY cost LIMIT 3;\n"
+    "CREATE MATERIALIZED VIEW gold.top AS SELECT org, cost FROM gold.costs ORDER BY cost "
+    "LIMIT 3;\n"
     "PUBLISH gold.costs TO 'sqlite:serving.db' PRIMARY KEY ((org));\n";
 
 typedef struct fixture {
@@ -86,10 +89,12 @@ static void the_graph_shows_each_table_below_what_it_reads(void **state)
     fixture *f = *state;
     rdl_err err = {0};
     rdl_buf b = {0};
-    assert_int_equal(rdl_explain(f->pipeline, RDL_STR(""), RDL_EXPLAIN_TEXT, &b, &err), RDL_OK);
+    assert_int_equal(rdl_explain(f->pipeline, RDL_STR(""), RDL_EXPLAIN_TEXT, &b, &err),
+                     RDL_OK);
     has(&b, "events (source)\n"
             "\xe2\x94\x94\xe2\x94\x80 silver.events (streaming)\n"
-            "   \xe2\x94\x9c\xe2\x94\x80 gold.costs (incremental) \xe2\x87\x92 sqlite:serving.db\n"
+            "   \xe2\x94\x9c\xe2\x94\x80 gold.costs (incremental) \xe2\x87\x92 "
+            "sqlite:serving.db\n"
             "   \xe2\x94\x82  \xe2\x94\x94\xe2\x94\x80 gold.top (full)\n"
             "   \xe2\x94\x94\xe2\x94\x80 gold.medians (groups)\n");
     has(&b, "silver.events (streaming) ... as above\n");
@@ -103,21 +108,26 @@ static void a_table_tells_its_mode_and_what_forced_it(void **state)
     rdl_err err = {0};
     rdl_buf b = {0};
     assert_int_equal(
-        rdl_explain(f->pipeline, RDL_STR("gold.medians"), RDL_EXPLAIN_TEXT, &b, &err), RDL_OK);
-    has(&b, "groups: median(\"cost\") is not decomposable; touched groups (org) are recomputed (");
+        rdl_explain(f->pipeline, RDL_STR("gold.medians"), RDL_EXPLAIN_TEXT, &b, &err),
+        RDL_OK);
+    has(&b, "groups: median(\"cost\") is not decomposable; touched groups (org) are "
+            "recomputed (");
     has(&b, ":13:8)\n");
     has(&b, "key            org\n");
     has(&b, "-- touched\n");
     rdl_buf_clear(&b);
     assert_int_equal(
-        rdl_explain(f->pipeline, RDL_STR("GOLD.costs"), RDL_EXPLAIN_TEXT, &b, &err), RDL_OK);
+        rdl_explain(f->pipeline, RDL_STR("GOLD.costs"), RDL_EXPLAIN_TEXT, &b, &err),
+        RDL_OK);
     has(&b, "incremental: every aggregate merges exactly");
-    has(&b, "exact sum BLOB, sum BIGINT, greatest TIMESTAMP WITH TIME ZONE; rows cannot be taken "
+    has(&b, "exact sum BLOB, sum BIGINT, greatest TIMESTAMP WITH TIME ZONE; rows cannot be "
+            "taken "
             "back\n");
     has(&b, "published      sqlite:serving.db as costs, key ((org))\n");
     rdl_buf_clear(&b);
     assert_int_equal(
-        rdl_explain(f->pipeline, RDL_STR("silver.events"), RDL_EXPLAIN_TEXT, &b, &err), RDL_OK);
+        rdl_explain(f->pipeline, RDL_STR("silver.events"), RDL_EXPLAIN_TEXT, &b, &err),
+        RDL_OK);
     has(&b, "rows           one for one\n"); /* the view's key proves the join */
     has(&b, "deduplicate    id, for ever");
     has(&b, "id_present: quarantine");
@@ -129,7 +139,8 @@ static void json_says_the_same_and_parses(void **state)
     fixture *f = *state;
     rdl_err err = {0};
     rdl_buf b = {0};
-    assert_int_equal(rdl_explain(f->pipeline, RDL_STR(""), RDL_EXPLAIN_JSON, &b, &err), RDL_OK);
+    assert_int_equal(rdl_explain(f->pipeline, RDL_STR(""), RDL_EXPLAIN_JSON, &b, &err),
+                     RDL_OK);
     json_t *root = json_loads(rdl_buf_str(&b), 0, NULL);
     json_t *tables = json_object_get(root, "tables"), *t;
     size_t i, seen = 0;
@@ -155,8 +166,9 @@ static void an_unknown_table_is_told_with_the_nearest_name(void **state)
     fixture *f = *state;
     rdl_err err = {0};
     rdl_buf b = {0};
-    assert_int_equal(rdl_explain(f->pipeline, RDL_STR("gold.cost"), RDL_EXPLAIN_TEXT, &b, &err),
-                     RDL_EUSAGE);
+    assert_int_equal(
+        rdl_explain(f->pipeline, RDL_STR("gold.cost"), RDL_EXPLAIN_TEXT, &b, &err),
+        RDL_EUSAGE);
     assert_non_null(strstr(err.hint, "gold.costs"));
     rdl_buf_fini(&b);
 }

@@ -242,6 +242,59 @@ static void grouped_views_equal_their_batch_text(void **state)
     }
 }
 
+static void dimensions_join_before_rows_are_grouped(void **state)
+{
+    static const char *const inputs[] = {"+silver.usage", "gold.orgs"};
+    static const struct {
+        const char *body;
+        rdl_maintenance mode;
+    } cases[] = {
+        {"SELECT o.plan, usage.day, sum(cost) AS c, first(qty) AS f, count(o.org) AS n "
+         "FROM "
+         "silver.usage LEFT JOIN gold.orgs AS o ON o.org = usage.org GROUP BY ALL",
+         RDL_MAINTAIN_INCREMENTAL},
+        {"SELECT org, plan, count(*) AS n FROM silver.usage JOIN gold.orgs USING (org) "
+         "GROUP BY "
+         "org, plan",
+         RDL_MAINTAIN_INCREMENTAL},
+        {"SELECT org, count(*) AS n FROM silver.usage WHERE org IN (SELECT org FROM "
+         "gold.orgs) "
+         "GROUP BY org",
+         RDL_MAINTAIN_INCREMENTAL},
+        {"SELECT o.plan, median(cost) AS c FROM silver.usage AS u LEFT JOIN gold.orgs AS o "
+         "ON o.org "
+         "= u.org GROUP BY o.plan",
+         RDL_MAINTAIN_GROUPS},
+        {"SELECT x.org, x.m, o.plan FROM (SELECT org, median(cost) AS m FROM silver.usage "
+         "GROUP BY "
+         "org) AS x LEFT JOIN gold.orgs AS o ON o.org = x.org",
+         RDL_MAINTAIN_GROUPS},
+        {"SELECT x.m, o.org FROM (SELECT org, median(cost) AS m FROM silver.usage GROUP BY "
+         "org) AS x "
+         "LEFT JOIN gold.orgs AS o ON o.org = x.org",
+         RDL_MAINTAIN_FULL},
+    };
+    fixture *f = *state;
+    usage_stream(f);
+    fx_input(f, RDL_TABLE_VIEW, "gold.orgs", "org TEXT, plan TEXT");
+    fx_exec(
+        f, "INSERT INTO e.\"all:gold.orgs\" VALUES ('o1', 'p'), ('o1', 'q'), ('o2', NULL), "
+           "(NULL, 'z')");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rdl_table *t =
+            fx_table(f, RDL_TABLE_VIEW, rdl_arena_printf(&f->arena, "gold.d%zu", i),
+                     cases[i].body, inputs, 2);
+        fx_plan(f, t);
+        check_mode(t, cases[i].mode);
+        fx_exec(f, "DELETE FROM e.\"all:silver.usage\"");
+        if (cases[i].mode == RDL_MAINTAIN_INCREMENTAL)
+            play_incremental(f, t);
+        else if (cases[i].mode == RDL_MAINTAIN_GROUPS)
+            play_groups(f, t);
+        f->n--;
+    }
+}
+
 /* -- changes: rows that come and go
  * -------------------------------------------------------------- */
 
@@ -641,6 +694,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(incremental_views_equal_their_batch_text, fx_setup,
                                         fx_teardown),
         cmocka_unit_test_setup_teardown(grouped_views_equal_their_batch_text, fx_setup,
+                                        fx_teardown),
+        cmocka_unit_test_setup_teardown(dimensions_join_before_rows_are_grouped, fx_setup,
                                         fx_teardown),
         cmocka_unit_test_setup_teardown(rows_that_go_are_taken_back_to_the_bit, fx_setup,
                                         fx_teardown),
