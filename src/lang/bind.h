@@ -79,6 +79,7 @@ typedef struct rdl_body {
     rdl_inputs inputs;
     bool failed;      /* reported */
     unsigned lambdas; /* that we are inside of: their names are not ours */
+    rdl_str text;     /* SQL of the query, once described */
     bool wrap;        /* base tables become subqueries without hidden columns */
 } rdl_body;
 
@@ -117,7 +118,8 @@ bool rdl_body_expand_star(rdl_body *body, rdl_scope *scope, json_t *list, size_t
 /* SELECT <visible columns> FROM node, as a query node. */
 json_t *rdl_body_visible(rdl_body *body, json_t *base, const rdl_table *t);
 
-/* bind_describe.c: the query's columns, casts put in for types outside the closed list. */
+/* bind_describe.c: the query's columns, casts put in for types outside the closed list; its
+ * SQL is in body->text then. */
 bool rdl_body_describe(rdl_body *body, json_t **query, rdl_schema *out);
 /* Check an expression over a bound table (its scratch relation); out_text is SQL. */
 bool rdl_bind_expr(rdl_binder *b, const rdl_table *t, const rdl_sql *sql, const char *wanted,
@@ -139,7 +141,6 @@ rdl_table *rdl_bind_new_table(rdl_binder *b, const rdl_symbol *s, rdl_table_kind
 /* Plan, fingerprint and number a table whose body and columns are set. */
 bool rdl_bind_finish(rdl_binder *b, rdl_table *t);
 void rdl_bind_publish(rdl_binder *b, const rdl_stmt *stmt);
-bool rdl_bind_body_text(rdl_binder *b, rdl_table *t, json_t *query);
 void rdl_bind_unknown_column(rdl_binder *b, rdl_pos pos, rdl_str name, const rdl_table *t);
 
 #endif

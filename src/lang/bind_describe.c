@@ -307,6 +307,11 @@ bool rdl_body_describe(rdl_body *body, json_t **query, rdl_schema *out)
     if (any && !cast_items(body, *query, &columns, types, needs) &&
         !cast_around(body, query, &columns, types, needs))
         return false;
+    if (any && rdl_tree_print(&b->tree, *query, &text, &err) != RDL_OK) {
+        rdl_bind_error(b, body->pos, NULL, "%s", err.msg);
+        return false;
+    }
+    body->text = text;
     *out = (rdl_schema){RDL_NEWN(b->arena, rdl_column, n + 1), n};
     for (size_t i = 0; i < n; i++)
         out->v[i] = (rdl_column){columns.list.v[i].name, types[i]};
@@ -322,15 +327,18 @@ bool rdl_bind_type(rdl_binder *b, const rdl_sql *sql, const rdl_type **out)
     return false;
 }
 
-static bool set_relation(rdl_binder *b, json_t *query, const rdl_table *t)
+/* SELECT <expr> FROM <the table's scratch relation> */
+static rdl_str expr_query(rdl_binder *b, rdl_str select, const rdl_table *t)
 {
-    json_t *from = json_pack("{s:s, s:s, s:n, s:i, s:s%, s:s%, s:[], s:s, s:n}", "type",
-                             "BASE_TABLE", "alias", "", "sample", "query_location", 0,
-                             "schema_name", t->schema.p, t->schema.n, "table_name", t->name.p,
-                             t->name.n, "column_name_alias", "catalog_name", "", "at_clause");
-    if (from == NULL)
-        return false;
-    return json_object_set(query, "from_table", rdl_tree_keep(&b->tree, from)) == 0;
+    rdl_buf sql = {0};
+    rdl_buf_put(&sql, select.p, select.n);
+    rdl_buf_puts(&sql, " FROM ");
+    rdl_buf_put_sql_ident(&sql, t->schema);
+    rdl_buf_putc(&sql, '.');
+    rdl_buf_put_sql_ident(&sql, t->name);
+    rdl_str s = {rdl_arena_strndup(b->arena, sql.p, sql.n), sql.n};
+    rdl_buf_fini(&sql);
+    return s;
 }
 
 bool rdl_bind_expr(rdl_binder *b, const rdl_table *t, const rdl_sql *sql, const char *wanted,
@@ -359,13 +367,8 @@ bool rdl_bind_expr(rdl_binder *b, const rdl_table *t, const rdl_sql *sql, const 
         rdl_tree_print(&b->tree, query, &text, &err) != RDL_OK)
         return false;
     *out_text = (rdl_str){text.p + sizeof head - 1, text.n - (sizeof head - 1)};
-    if (!set_relation(b, query, t))
-        return false;
-    rdl_tree_alias(json_array_get(list, 0), "x");
-    rdl_str bound;
     described_list columns = {0};
-    if (rdl_tree_print(&b->tree, query, &bound, &err) != RDL_OK ||
-        !describe(&body, query, bound, &columns))
+    if (!describe(&body, query, expr_query(b, text, t), &columns))
         return false;
     if (wanted == NULL || rdl_str_eq(columns.list.v[0].type, rdl_str_of(wanted)))
         return true;

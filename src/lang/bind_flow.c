@@ -150,8 +150,9 @@ bool rdl_bind_changes(rdl_binder *b, rdl_symbol *s)
                      .synthetic = true, .streams = &at, .stream_count = appends_only(in) ? 1 : 0};
     json_t *query = NULL;
     if (!rdl_body_parse(&body, t->body_text.p, &query) || !rdl_body_resolve(&body, query) ||
-        !rdl_body_describe(&body, &query, &t->columns) || !rdl_bind_body_text(b, t, query))
+        !rdl_body_describe(&body, &query, &t->columns))
         return false;
+    t->body = body.text;
     t->inputs = body.inputs.list.v;
     t->input_count = body.inputs.list.n;
     t->column_comments = RDL_NEWN(b->arena, rdl_str, t->columns.n);
@@ -339,9 +340,9 @@ bool rdl_bind_history(rdl_binder *b, rdl_symbol *s)
     json_t *query = NULL;
     if (!rdl_body_parse(&body, t->body_text.p, &query))
         return false;
-    if (!rdl_body_resolve(&body, query) || !rdl_body_describe(&body, &query, &t->columns) ||
-        !rdl_bind_body_text(b, t, query))
+    if (!rdl_body_resolve(&body, query) || !rdl_body_describe(&body, &query, &t->columns))
         return false;
+    t->body = body.text;
     t->inputs = body.inputs.list.v;
     t->input_count = body.inputs.list.n;
     t->column_comments = RDL_NEWN(b->arena, rdl_str, t->columns.n);

@@ -170,15 +170,6 @@ static bool check_reserved(rdl_binder *b, const rdl_table *t)
     return true;
 }
 
-bool rdl_bind_body_text(rdl_binder *b, rdl_table *t, json_t *query)
-{
-    rdl_err err = {0};
-    if (rdl_tree_print(&b->tree, query, &t->body, &err) == RDL_OK)
-        return true;
-    rdl_bind_error(b, t->body_pos, NULL, "%s", err.msg);
-    return false;
-}
-
 /* The comment behind an item of the select list, on the line where its name ends. */
 static rdl_str item_comment(rdl_str body, rdl_str column)
 {
@@ -265,8 +256,9 @@ bool rdl_bind_table(rdl_binder *b, rdl_symbol *s)
     t->input_count = body.inputs.list.n;
     if (streaming && !check_streams(b, t, ast))
         return false;
-    if (!rdl_body_describe(&body, &query, &t->columns) || !rdl_bind_body_text(b, t, query))
+    if (!rdl_body_describe(&body, &query, &t->columns))
         return false;
+    t->body = body.text;
     if ((streaming && !check_reserved(b, t)) || !rdl_bind_scratch(b, t))
         return false;
     find_comments(b, t);
