@@ -32,10 +32,23 @@ endif()
 
 get_filename_component(duckdb_file ${DUCKDB_LIBRARY} REALPATH)
 install(FILES ${duckdb_file} DESTINATION ${RAUDAL_PRIVATE_LIBDIR} RENAME libduckdb.so)
-install(DIRECTORY docs/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN "*.1")
-install(FILES tools/completions/raudal.bash RENAME raudal
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions OPTIONAL)
-install(FILES tools/completions/_raudal
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions OPTIONAL)
-install(FILES tools/completions/raudal.fish
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d OPTIONAL)
+
+# The program writes its own manual page and completions, from the table of its commands.
+if(TARGET raudal)
+  set(generated ${CMAKE_BINARY_DIR}/share)
+  install(CODE "
+    file(MAKE_DIRECTORY ${generated})
+    foreach(page \"man;raudal.1\" \"completion;bash;raudal\" \"completion;zsh;_raudal\"
+                 \"completion;fish;raudal.fish\")
+      list(POP_BACK page file)
+      list(POP_FRONT page kind)
+      execute_process(COMMAND ${CMAKE_BINARY_DIR}/raudal help --\${kind} \${page}
+                      OUTPUT_FILE ${generated}/\${file} COMMAND_ERROR_IS_FATAL ANY)
+    endforeach()")
+  install(FILES ${generated}/raudal.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES ${generated}/raudal
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES ${generated}/_raudal DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+  install(FILES ${generated}/raudal.fish
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+endif()
