@@ -1,13 +1,13 @@
 /*
- * bench/decode/decode_bench.c - a file into a DuckDB table: our decoder and DuckDB's reader,
- * alternately, on the same threads.
+ * bench/decode/decode_bench.c - a file into a DuckDB table: our decoder and DuckDB's
+ * reader, alternately, on the same threads.
  *
  *   decode_bench FILE json|csv THREADS ROUNDS NAME:TYPE...
  *
  * Prints the best and the median of each and the ratio of the medians.  All read the same
- * declared columns: "table" into a new in-memory table, "all columns" the same with our system
- * columns (where each row comes from; DuckDB's reader has none), "values" into a count of values
- * per column, where writing the table does not weigh in.
+ * declared columns: "table" into a new in-memory table, "all columns" the same with our
+ * system columns (where each row comes from; DuckDB's reader has none), "values" into a
+ * count of values per column, where writing the table does not weigh in.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,9 @@
 #include "base/fs.h"
 #include "source/decode/decode.h"
 
-enum { ROUNDS_MAX = 50 };
+enum {
+    ROUNDS_MAX = 50
+};
 
 static void die(const rdl_err *err)
 {
@@ -41,7 +43,8 @@ static double timed(bench *b, bool ours, const char *before, const char *what)
     if (rdl_exec(b->conn, "DROP TABLE IF EXISTS t", &b->err) != RDL_OK)
         die(&b->err);
     int64_t from = rdl_monotonic_us();
-    if (ours && rdl_decode_register(b->duck, "bench", &b->spec, &in, 1, &job, &b->err) != RDL_OK)
+    if (ours &&
+        rdl_decode_register(b->duck, "bench", &b->spec, &in, 1, &job, &b->err) != RDL_OK)
         die(&b->err);
     if (rdl_execf(b->conn, &b->err, "%s SELECT %s FROM %s", before, what,
                   ours ? "rdl_scan('bench')" : rdl_buf_str(&b->reader)) != RDL_OK)
@@ -60,20 +63,26 @@ static int by_value(const void *a, const void *b)
 static double median(const char *what, const char *who, double *v, size_t n, double rows)
 {
     qsort(v, n, sizeof *v, by_value);
-    printf("%-12s %-8s best %.3f s  median %.3f s  %.2f M rows/s\n", what, who, v[0], v[n / 2],
-           rows / v[n / 2] / 1e6);
+    printf("%-12s %-8s best %.3f s  median %.3f s  %.2f M rows/s\n", what, who, v[0],
+           v[n / 2], rows / v[n / 2] / 1e6);
     return v[n / 2];
 }
 
-static void compare(bench *b, const char *name, const char *before, const char *mine,
-                    const char *theirs, size_t rounds, double rows)
+static void compare(bench *b,
+                    const char *name,
+                    const char *before,
+                    const char *mine,
+                    const char *theirs,
+                    size_t rounds,
+                    double rows)
 {
     double a[ROUNDS_MAX], d[ROUNDS_MAX];
     for (size_t i = 0; i < rounds; i++) {
         a[i] = timed(b, true, before, mine);
         d[i] = timed(b, false, before, theirs);
     }
-    double x = median(name, "raudal", a, rounds, rows), y = median(name, "duckdb", d, rounds, rows);
+    double x = median(name, "raudal", a, rounds, rows),
+           y = median(name, "duckdb", d, rounds, rows);
     printf("%-12s ratio    %.2f\n", name, y / x);
 }
 
@@ -131,9 +140,11 @@ int main(int argc, char **argv)
         die(&b.err);
     printf("%s: %lld rows, %u threads, DuckDB %s\n", b.path, (long long)rows, threads,
            rdl_duck_version());
-    compare(&b, "table", "CREATE TABLE t AS", rdl_buf_str(&b.names), "*", rounds, (double)rows);
+    compare(&b, "table", "CREATE TABLE t AS", rdl_buf_str(&b.names), "*", rounds,
+            (double)rows);
     compare(&b, "all columns", "CREATE TABLE t AS", "*", "*", rounds, (double)rows);
-    compare(&b, "values", "", rdl_buf_str(&b.counts), rdl_buf_str(&b.counts), rounds, (double)rows);
+    compare(&b, "values", "", rdl_buf_str(&b.counts), rdl_buf_str(&b.counts), rounds,
+            (double)rows);
     rdl_conn_close(b.conn);
     rdl_duck_close(b.duck);
     rdl_buf_fini(&sql);

@@ -7,20 +7,19 @@
  *      sealed (from restore)     given (by next, until rewind or restore)
  *      end, hash, records        end, hash, records
  *
- * and the (size, mtime, inode) under which the content was last found unchanged: while these
- * stand still, the file is not read again.
+ * and the (size, mtime, inode) under which the content was last found unchanged: while
+ * these stand still, the file is not read again.
  *
  * INVARIANTS
- *   F1  Bytes before `end` of a known file hash to `hash`, or next fails: a source's files are
- *       append-only.
- *   F2  A range begins where the last one ended, at a record's start, and ends after a complete
- *       record (or at the file's end, when final).
- *   F3  A path that is new but whose content is known is never read in silence: it is a rename
- *       (the old path is gone), or ON REPEAT decides.
+ *   F1  Bytes before `end` of a known file hash to `hash`, or next fails: a source's files
+ * are append-only. F2  A range begins where the last one ended, at a record's start, and
+ * ends after a complete record (or at the file's end, when final). F3  A path that is new
+ * but whose content is known is never read in silence: it is a rename (the old path is
+ * gone), or ON REPEAT decides.
  *
  * After a restart, files are hashed once again as they come by, unless more than
- * TRUST_OVER_BYTES are sealed: then an unchanged size and mtime (which is in the journal) is
- * taken for unchanged content.
+ * TRUST_OVER_BYTES are sealed: then an unchanged size and mtime (which is in the journal)
+ * is taken for unchanged content.
  */
 #include "source/files.h"
 
@@ -44,7 +43,7 @@ typedef struct known {
     bool is_sealed, is_given; /* given: not sealed yet */
     int32_t partition;
     bool whole, skipped, moved_away;
-    rdl_stat seen;      /* under which the content was found unchanged */
+    rdl_stat seen; /* under which the content was found unchanged */
     bool seen_valid;
     int64_t hint_mtime; /* from the journal */
     rdl_stat waiting;   /* a file that must be quiet: as it stood at waiting_us */
@@ -54,8 +53,8 @@ typedef struct known {
 } known;
 
 /*
- * The hasher of a file that is given in parts: it stands at the end of the last one, so that a
- * large file is hashed once and not once for every part.
+ * The hasher of a file that is given in parts: it stands at the end of the last one, so
+ * that a large file is hashed once and not once for every part.
  */
 typedef struct open_hash {
     const known *k;
@@ -194,47 +193,56 @@ static void saw(known *k, const rdl_stat *st)
 static rdl_code changed(const rdl_listed *at, const mark *m, rdl_err *err)
 {
     if (at->stat.size < m->end)
-        rdl_err_set(err, RDL_EDATA, 0,
-                    "cannot go on with file \"%s\": it shrank to %llu bytes after %llu were read",
-                    at->shown, (unsigned long long)at->stat.size, (unsigned long long)m->end);
+        rdl_err_set(
+            err, RDL_EDATA, 0,
+            "cannot go on with file \"%s\": it shrank to %llu bytes after %llu were read",
+            at->shown, (unsigned long long)at->stat.size, (unsigned long long)m->end);
     else
-        rdl_err_set(err, RDL_EDATA, 0,
-                    "cannot go on with file \"%s\": its first %llu bytes are not those that were "
-                    "read",
-                    at->shown, (unsigned long long)m->end);
-    rdl_err_hint(err, "An append-only source's files may only grow.  Put the old content back and "
-                      "bring the new rows in a new file, or declare the source SNAPSHOT.");
+        rdl_err_set(
+            err, RDL_EDATA, 0,
+            "cannot go on with file \"%s\": its first %llu bytes are not those that were "
+            "read",
+            at->shown, (unsigned long long)m->end);
+    rdl_err_hint(
+        err, "An append-only source's files may only grow.  Put the old content back and "
+             "bring the new rows in a new file, or declare the source SNAPSHOT.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
 static rdl_code grew_but_whole(const rdl_listed *at, const mark *m, rdl_err *err)
 {
-    rdl_err_set(err, RDL_EDATA, 0,
-                "cannot go on with file \"%s\": it grew from %llu to %llu bytes, and its format "
-                "is read as a whole",
-                at->shown, (unsigned long long)m->end, (unsigned long long)at->stat.size);
-    rdl_err_hint(err, "Put the old content back and bring the new rows in a new file; publish such "
-                      "files by renaming them when they are complete.");
+    rdl_err_set(
+        err, RDL_EDATA, 0,
+        "cannot go on with file \"%s\": it grew from %llu to %llu bytes, and its format "
+        "is read as a whole",
+        at->shown, (unsigned long long)m->end, (unsigned long long)at->stat.size);
+    rdl_err_hint(
+        err, "Put the old content back and bring the new rows in a new file; publish such "
+             "files by renaming them when they are complete.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
 static rdl_code line_went_on(const rdl_listed *at, const mark *m, rdl_err *err)
 {
-    rdl_err_set(err, RDL_EDATA, 0,
-                "cannot go on with file \"%s\": its last line was read up to byte %llu before it "
-                "was complete",
-                at->shown, (unsigned long long)m->end);
-    rdl_err_hint(err, "End every record with a newline before running with --once; bring the rest "
-                      "of that record in a new file.");
+    rdl_err_set(
+        err, RDL_EDATA, 0,
+        "cannot go on with file \"%s\": its last line was read up to byte %llu before it "
+        "was complete",
+        at->shown, (unsigned long long)m->end);
+    rdl_err_hint(
+        err, "End every record with a newline before running with --once; bring the rest "
+             "of that record in a new file.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
 static rdl_code repeated(const rdl_listed *at, const known *other, rdl_err *err)
 {
-    rdl_err_set(err, RDL_EDATA, 0, "cannot read file \"%s\": its content was read already as \"%s\"",
+    rdl_err_set(err, RDL_EDATA, 0,
+                "cannot read file \"%s\": its content was read already as \"%s\"",
                 at->shown, other->path);
-    rdl_err_hint(err, "Remove the copy, say ON REPEAT SKIP or READ at the source, or let every "
-                      "table on it DEDUPLICATE.");
+    rdl_err_hint(err,
+                 "Remove the copy, say ON REPEAT SKIP or READ at the source, or let every "
+                 "table on it DEDUPLICATE.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
@@ -258,8 +266,12 @@ static rdl_code hash_prefix(const char *path, uint64_t end, rdl_hash128 *out, rd
 }
 
 /* F1: is what was read of the file still there, unchanged? */
-static rdl_code verify(rdl_files *f, known *k, const rdl_listed *at, const mark *m,
-                       rdl_hasher *h, rdl_err *err)
+static rdl_code verify(rdl_files *f,
+                       known *k,
+                       const rdl_listed *at,
+                       const mark *m,
+                       rdl_hasher *h,
+                       rdl_err *err)
 {
     bool trusted = !k->seen_valid && k->is_sealed && !k->is_given &&
                    f->sealed_bytes > TRUST_OVER_BYTES && at->stat.size == m->end &&
@@ -288,8 +300,8 @@ static bool is_quiet(planner *p, known *k, const rdl_listed *at)
 }
 
 /* Where the next range of a line format ends; begin when there is nothing complete. */
-static rdl_code range_end(planner *p, const rdl_listed *at, uint64_t begin, uint64_t *out,
-                          rdl_err *err)
+static rdl_code
+range_end(planner *p, const rdl_listed *at, uint64_t begin, uint64_t *out, rdl_err *err)
 {
     const char quote = p->f->config.quote;
     uint64_t size = at->stat.size, limit = size;
@@ -312,7 +324,8 @@ static rdl_code range_end(planner *p, const rdl_listed *at, uint64_t begin, uint
     return RDL_OK;
 }
 
-static void give(planner *p, known *k, const rdl_listed *at, rdl_file_range r, uint64_t records)
+static void
+give(planner *p, known *k, const rdl_listed *at, rdl_file_range r, uint64_t records)
 {
     r.path = rdl_arena_strdup(p->arena, at->path);
     r.shown = rdl_arena_strdup(p->arena, at->shown);
@@ -320,7 +333,8 @@ static void give(planner *p, known *k, const rdl_listed *at, rdl_file_range r, u
     r.prefix_bytes = r.end;
     r.mtime_us = at->stat.mtime_us;
     RDL_PUSH(p->arena, &p->ranges) = r;
-    k->given = (mark){.end = r.end, .records = r.first_record + records, .hash = r.prefix_hash};
+    k->given =
+        (mark){.end = r.end, .records = r.first_record + records, .hash = r.prefix_hash};
     k->is_given = true;
     k->whole = r.whole;
     k->skipped = r.skipped;
@@ -331,9 +345,10 @@ static void give(planner *p, known *k, const rdl_listed *at, rdl_file_range r, u
     }
 }
 
-/* A file whose beginning is known and unchanged, and that is longer now: h covers m->end. */
-static rdl_code plan_growth(planner *p, known *k, const rdl_listed *at, const mark *m,
-                            rdl_hasher *h, rdl_err *err)
+/* A file whose beginning is known and unchanged, and that is longer now: h covers m->end.
+ */
+static rdl_code plan_growth(
+    planner *p, known *k, const rdl_listed *at, const mark *m, rdl_hasher *h, rdl_err *err)
 {
     uint64_t end, records = 0;
     char last = '\n', next = '\n';
@@ -406,8 +421,13 @@ static rdl_code plan_known(planner *p, known *k, const rdl_listed *at, rdl_err *
 }
 
 /* Content that was read under another path: F3. */
-static rdl_code plan_repeat(planner *p, known *k, known *other, const rdl_listed *at,
-                            rdl_file_range r, uint64_t records, rdl_err *err)
+static rdl_code plan_repeat(planner *p,
+                            known *k,
+                            known *other,
+                            const rdl_listed *at,
+                            rdl_file_range r,
+                            uint64_t records,
+                            rdl_err *err)
 {
     const mark *m = last_mark(other);
     bool gone = !rdl_fs_exists(other->path);
@@ -474,8 +494,12 @@ static rdl_code plan_new(planner *p, known *k, const rdl_listed *at, rdl_err *er
     return RDL_OK;
 }
 
-rdl_code rdl_files_next(rdl_files *f, rdl_arena *a, const rdl_files_limits *limits,
-                        rdl_file_range **out, size_t *out_n, rdl_err *err)
+rdl_code rdl_files_next(rdl_files *f,
+                        rdl_arena *a,
+                        const rdl_files_limits *limits,
+                        rdl_file_range **out,
+                        size_t *out_n,
+                        rdl_err *err)
 {
     rdl_arena call;
     rdl_listing list;
@@ -519,7 +543,8 @@ rdl_code rdl_files_lag(rdl_files *f, uint64_t *out_files, uint64_t *out_bytes, r
 
 /* ---- snapshots ---- */
 
-static rdl_code content_of(rdl_files *f, const rdl_listed *at, rdl_hash128 *out, rdl_err *err)
+static rdl_code
+content_of(rdl_files *f, const rdl_listed *at, rdl_hash128 *out, rdl_err *err)
 {
     known *k = know(f, at->path);
     if (!k->snapshot_valid || !same_stat(&k->seen, &at->stat)) {
@@ -531,7 +556,8 @@ static rdl_code content_of(rdl_files *f, const rdl_listed *at, rdl_hash128 *out,
     return RDL_OK;
 }
 
-rdl_code rdl_files_snapshot(rdl_files *f, rdl_arena *a, rdl_snapshot_version *out, rdl_err *err)
+rdl_code
+rdl_files_snapshot(rdl_files *f, rdl_arena *a, rdl_snapshot_version *out, rdl_err *err)
 {
     rdl_listing list;
     RDL_TRY(rdl_listing_read(a, f->config.base_dir, f->config.url, &list, err));

@@ -1,6 +1,6 @@
 /*
- * tests/fuzz/csv_fuzz.c - any bytes as CSV: no crash, every record counted, and the same rows
- * whatever the windows.
+ * tests/fuzz/csv_fuzz.c - any bytes as CSV: no crash, every record counted, and the same
+ * rows whatever the windows.
  */
 #include "decode_fuzz.h"
 

@@ -1,6 +1,6 @@
 /*
- * tests/fuzz/json_fuzz.c - any bytes as JSON lines or an array: no crash, every record counted,
- * and the same rows whatever the windows.
+ * tests/fuzz/json_fuzz.c - any bytes as JSON lines or an array: no crash, every record
+ * counted, and the same rows whatever the windows.
  */
 #include "decode_fuzz.h"
 

@@ -1,14 +1,15 @@
 /*
  * source/decode/csv.c - CSV as RFC 4180 has it, into rows.
  *
- * A field that starts with the quote ends at the next quote that is not doubled (or escaped),
- * and may hold delimiters and line breaks; a quote inside a field that does not start with one,
- * and text after a closing quote, are malformed.  Lines end in LF or CRLF; a CR elsewhere is
- * text.  Columns are found by the header's names, exactly, else without regard to case.
+ * A field that starts with the quote ends at the next quote that is not doubled (or
+ * escaped), and may hold delimiters and line breaks; a quote inside a field that does not
+ * start with one, and text after a closing quote, are malformed.  Lines end in LF or CRLF;
+ * a CR elsewhere is text.  Columns are found by the header's names, exactly, else without
+ * regard to case.
  *
- * A record whose quotes are out of order is malformed up to the end of its first line only, so
- * that one stray quote does not swallow the records after it.  A record with the wrong number of
- * fields is malformed as a whole.
+ * A record whose quotes are out of order is malformed up to the end of its first line only,
+ * so that one stray quote does not swallow the records after it.  A record with the wrong
+ * number of fields is malformed as a whole.
  */
 #include "source/decode/internal.h"
 
@@ -47,7 +48,8 @@ static const char *closing_quote(const rdl_worker *w, const char *p, bool *escap
 }
 
 /* The field at p; *next is its delimiter, line end or the window's end. */
-static rdl_put quoted_field(rdl_worker *w, const char *p, rdl_csv_field *f, const char **next)
+static rdl_put
+quoted_field(rdl_worker *w, const char *p, rdl_csv_field *f, const char **next)
 {
     *f = (rdl_csv_field){.p = p + 1, .quoted = true};
     const char *q = closing_quote(w, p + 1, &f->escaped);
@@ -60,7 +62,8 @@ static rdl_put quoted_field(rdl_worker *w, const char *p, rdl_csv_field *f, cons
     return RDL_PUT_OK;
 }
 
-static rdl_put plain_field(rdl_worker *w, const char *p, rdl_csv_field *f, const char **next)
+static rdl_put
+plain_field(rdl_worker *w, const char *p, rdl_csv_field *f, const char **next)
 {
     const rdl_decode_spec *spec = &w->job->spec;
     bool high = false;
@@ -161,10 +164,11 @@ static rdl_code missing_column(rdl_worker *w, rdl_str name, rdl_err *err)
         rdl_buf_put(&have, w->csv_names.v[i].p, w->csv_names.v[i].n);
     }
     rdl_err_set(err, RDL_ESCHEMA, 0,
-                "could not read file \"%s\": its header has no column \"%.*s\"", w->in->in.shown,
-                (int)name.n, name.p);
-    rdl_err_hint(err, "The header has: %.400s.  Name the column as the file does, or with FIELD.",
-                 rdl_buf_str(&have));
+                "could not read file \"%s\": its header has no column \"%.*s\"",
+                w->in->in.shown, (int)name.n, name.p);
+    rdl_err_hint(
+        err, "The header has: %.400s.  Name the column as the file does, or with FIELD.",
+        rdl_buf_str(&have));
     rdl_buf_fini(&have);
     return rdl_err_area(RDL_ESCHEMA, err, RDL_AREA_SOURCE);
 }
@@ -222,7 +226,8 @@ static rdl_code bad_header(const rdl_worker *w, rdl_err *err)
 {
     rdl_err_set(err, RDL_EDATA, 0, "could not read the header of file \"%s\": %s",
                 w->in->in.shown, w->why);
-    rdl_err_hint(err, "The first line must hold the columns' names, quoted as RFC 4180 says.");
+    rdl_err_hint(err,
+                 "The first line must hold the columns' names, quoted as RFC 4180 says.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
@@ -342,8 +347,8 @@ static rdl_put put_record(rdl_worker *w, const char *p, size_t bytes)
         return bad(w, p, w->why_text);
     }
     if (w->csv.n != w->csv_names.n) {
-        snprintf(w->why_text, sizeof w->why_text, "%zu fields are expected, and there are %zu",
-                 w->csv_names.n, w->csv.n);
+        snprintf(w->why_text, sizeof w->why_text,
+                 "%zu fields are expected, and there are %zu", w->csv_names.n, w->csv.n);
         return bad(w, p, w->why_text);
     }
     size_t sound = rdl_utf8_valid(p, bytes);

@@ -2,8 +2,8 @@
  * source/decode/inflate.c - gzip and zstd content as it streams by.
  *
  * Several gzip members or zstd frames one after the other are one content, as gzip and zstd
- * themselves have it.  An end in the middle of a member is an error: the file is still being
- * copied, or was cut.
+ * themselves have it.  An end in the middle of a member is an error: the file is still
+ * being copied, or was cut.
  */
 #include "source/decode/internal.h"
 
@@ -11,7 +11,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum { PACKED_BYTES = 128 * 1024 };
+enum {
+    PACKED_BYTES = 128 * 1024
+};
 
 struct rdl_inflate {
     rdl_compression kind;
@@ -36,8 +38,12 @@ rdl_compression rdl_inflate_detect(const char *p, size_t n)
     return RDL_COMPRESSION_NONE;
 }
 
-rdl_code rdl_inflate_new(rdl_compression c, rdl_file *borrowed, rdl_str memory,
-                         const char *shown, rdl_inflate **out, rdl_err *err)
+rdl_code rdl_inflate_new(rdl_compression c,
+                         rdl_file *borrowed,
+                         rdl_str memory,
+                         const char *shown,
+                         rdl_inflate **out,
+                         rdl_err *err)
 {
     rdl_inflate *s = calloc(1, sizeof *s); /* allow: one per open stream */
     if (s == NULL)
@@ -68,10 +74,12 @@ void rdl_inflate_free(rdl_inflate *s)
 
 static rdl_code broken(rdl_inflate *s, const char *why, rdl_err *err)
 {
-    rdl_err_set(err, RDL_EDATA, 0, "could not unpack file \"%s\": %s, near packed byte %llu",
-                s->shown, why, (unsigned long long)(s->at - s->have + s->pos));
-    rdl_err_hint(err, "Copy the file again; publish compressed files under another name and "
-                      "rename them when they are complete.");
+    rdl_err_set(err, RDL_EDATA, 0,
+                "could not unpack file \"%s\": %s, near packed byte %llu", s->shown, why,
+                (unsigned long long)(s->at - s->have + s->pos));
+    rdl_err_hint(err,
+                 "Copy the file again; publish compressed files under another name and "
+                 "rename them when they are complete.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 

@@ -1,22 +1,22 @@
 /*
  * source/decode/internal.h - what the parts of the decoder share.
  *
- * LIFE OF A BYTE.  A worker (one per DuckDB thread) takes a *stream* (a whole input, read in
- * windows) or a *piece* (a part of a large uncompressed JSON-lines file, cut at newlines).  It
- * reads a window of it into its own buffer, parses records in place, and writes values straight
- * into the chunk that DuckDB gave.  Strings longer than 12 bytes are not copied: they point into
- * the buffer.
+ * LIFE OF A BYTE.  A worker (one per DuckDB thread) takes a *stream* (a whole input, read
+ * in windows) or a *piece* (a part of a large uncompressed JSON-lines file, cut at
+ * newlines).  It reads a window of it into its own buffer, parses records in place, and
+ * writes values straight into the chunk that DuckDB gave.  Strings longer than 12 bytes are
+ * not copied: they point into the buffer.
  *
  * INVARIANTS
  *   D1  The buffer's bytes do not move or change while a chunk has rows (the next call of
  *       `next` on the same thread means that DuckDB is done with the chunk).
- *   D2  A window ends in a byte that no token accepts ('\n' for lines, '\0' for arrays and CSV),
- *       with RDL_DECODE_PAD readable bytes after it, so that scanning needs no bounds.
- *   D3  A record that is malformed leaves no trace in the chunk: its row is written again.
- *   D4  The number of a piece's first record is known before its first row is given: pieces
- *       are taken in order and publish their counts before they are parsed.
- * D1 is checked by decode_json_test (windows of a few bytes), D2 by the sanitizers over the fuzz
- * corpora, D3 and D4 by the differential cases with pieces of 64 bytes.
+ *   D2  A window ends in a byte that no token accepts ('\n' for lines, '\0' for arrays and
+ * CSV), with RDL_DECODE_PAD readable bytes after it, so that scanning needs no bounds. D3
+ * A record that is malformed leaves no trace in the chunk: its row is written again. D4 The
+ * number of a piece's first record is known before its first row is given: pieces are taken
+ * in order and publish their counts before they are parsed. D1 is checked by
+ * decode_json_test (windows of a few bytes), D2 by the sanitizers over the fuzz corpora, D3
+ * and D4 by the differential cases with pieces of 64 bytes.
  *
  * Thread: a worker belongs to one thread; rdl_decode is shared, under its lock.
  */
@@ -73,16 +73,17 @@ typedef struct rdl_inflate rdl_inflate;
 typedef struct rdl_split {
     uint64_t piece_bytes;
     size_t pieces, taken, read;
-    size_t known;     /* pieces 0..known know what comes before them */
-    uint64_t *records, *lines; /* by piece: before it if <= known, else in the one before it */
-    bool *published;  /* by piece: its own are counted */
+    size_t known; /* pieces 0..known know what comes before them */
+    uint64_t *records,
+        *lines;      /* by piece: before it if <= known, else in the one before it */
+    bool *published; /* by piece: its own are counted */
 } rdl_split;
 
 typedef struct rdl_dinput {
     rdl_decode_input in;
-    rdl_file *file;    /* while it is read */
-    uint64_t end;      /* of the unpacked content; UINT64_MAX when compressed */
-    uint64_t packed;   /* size of the file */
+    rdl_file *file;  /* while it is read */
+    uint64_t end;    /* of the unpacked content; UINT64_MAX when compressed */
+    uint64_t packed; /* size of the file */
     rdl_compression compression;
     bool array;
     rdl_split *split;
@@ -110,10 +111,10 @@ struct rdl_decode {
 
     rdl_mutex lock;
     rdl_cond changed;
-    size_t next_input;   /* under lock */
-    size_t opening;      /* under lock */
-    rdl_dinput *splits;  /* under lock: with pieces left, in order */
-    bool failed;         /* under lock */
+    size_t next_input;                /* under lock */
+    size_t opening;                   /* under lock */
+    rdl_dinput *splits;               /* under lock: with pieces left, in order */
+    bool failed;                      /* under lock */
     RDL_VEC(rdl_malformed) malformed; /* under lock */
     rdl_arena malformed_arena;        /* under lock */
     bool sorted;
@@ -150,9 +151,10 @@ typedef struct rdl_worker {
     size_t row, run_from; /* rows run_from..row come from `in` and are not stamped yet */
     rdl_node *nodes;      /* by declared column */
     uint64_t *marks;      /* used of every list node at the start of the record */
-    rdl_vector *rescued, *partition, *offset, *file, *record_at, *record_bytes; /* or NULL */
-    rdl_chunk *scratch;   /* takes columns that the query does not read */
-    rdl_arena heap;       /* unescaped text, until the next chunk */
+    rdl_vector *rescued, *partition, *offset, *file, *record_at,
+        *record_bytes;  /* or NULL */
+    rdl_chunk *scratch; /* takes columns that the query does not read */
+    rdl_arena heap;     /* unescaped text, until the next chunk */
     char *heap_block, *heap_at, *heap_end;
 
     /* What is read. */
@@ -160,17 +162,17 @@ typedef struct rdl_worker {
     rdl_inflate *inflate;
     bool piece;
     size_t piece_no;
-    char *buf; /* one per thread, as large as the longest record needs */
+    char *buf;        /* one per thread, as large as the longest record needs */
     size_t cap, tail; /* tail: end of what the chunk may point to */
     char *base;       /* the window */
     size_t n;
-    uint64_t base_at; /* place of base in the unpacked file */
-    uint64_t read_at; /* next byte to read */
-    bool eof;         /* the window ends where the input ends */
+    uint64_t base_at;     /* place of base in the unpacked file */
+    uint64_t read_at;     /* next byte to read */
+    bool eof;             /* the window ends where the input ends */
     const char *p, *stop; /* records that are complete */
-    bool first;       /* nothing of the stream or piece is read yet */
-    bool header_read; /* CSV: csv_columns is set */
-    bool hungry;      /* the bytes from p on are an incomplete record */
+    bool first;           /* nothing of the stream or piece is read yet */
+    bool header_read;     /* CSV: csv_columns is set */
+    bool hungry;          /* the bytes from p on are an incomplete record */
     rdl_array_state array_state;
     uint64_t record, line; /* of the next record; from 0 */
     void *retired[8];      /* buffers that the chunk may still point into */
@@ -180,10 +182,10 @@ typedef struct rdl_worker {
     bool multiline;    /* a newline is white space */
     bool struct_extra; /* the value holds a struct with an undeclared field */
     unsigned depth;
-    uint64_t serial;   /* of the record, for `seen` */
-    uint64_t *seen;    /* by column */
-    uint32_t *after;   /* by column + 1 (0: the start): the one that came next last time */
-    rdl_put status;    /* why a parse function gave NULL */
+    uint64_t serial; /* of the record, for `seen` */
+    uint64_t *seen;  /* by column */
+    uint32_t *after; /* by column + 1 (0: the start): the one that came next last time */
+    rdl_put status;  /* why a parse function gave NULL */
     const char *why, *why_at;
     char why_text[96]; /* why, when it is made up */
     rdl_buf rescue;    /* the record's _rescued so far */
@@ -191,25 +193,32 @@ typedef struct rdl_worker {
 
     /* CSV. */
     RDL_VEC(rdl_csv_field) csv;
-    RDL_VEC(int32_t) csv_columns;  /* header position to column; -1: undeclared */
-    RDL_VEC(rdl_str) csv_names;    /* header names */
-    int32_t *csv_extra;            /* by column: the next one reading the same field */
+    RDL_VEC(int32_t) csv_columns; /* header position to column; -1: undeclared */
+    RDL_VEC(rdl_str) csv_names;   /* header names */
+    int32_t *csv_extra;           /* by column: the next one reading the same field */
     rdl_arena csv_arena;
 
     uint64_t rows_done, bad_done, rescued_done, bytes_done; /* not yet added to the job's */
 } rdl_worker;
 
 /* job.c */
-RDL_MUST rdl_code rdl_decode_new(const rdl_decode_spec *spec, const rdl_decode_input *inputs,
-                                 size_t input_count, rdl_decode **out, rdl_err *err);
+RDL_MUST rdl_code rdl_decode_new(const rdl_decode_spec *spec,
+                                 const rdl_decode_input *inputs,
+                                 size_t input_count,
+                                 rdl_decode **out,
+                                 rdl_err *err);
 /* Bytes per window and per piece, for tests; before the first row. */
 void rdl_decode_set_sizes(rdl_decode *j, uint64_t window_bytes, uint64_t piece_bytes);
 RDL_MUST rdl_code rdl_worker_open(void *scan, void **out_local, rdl_err *err);
-RDL_MUST rdl_code rdl_worker_next(void *scan, void *local, const bool *wanted, rdl_chunk *out,
-                                  rdl_err *err);
+RDL_MUST rdl_code
+rdl_worker_next(void *scan, void *local, const bool *wanted, rdl_chunk *out, rdl_err *err);
 void rdl_worker_close(void *local);
 /* One malformed record: its first `kept` bytes of `total`. */
-void rdl_worker_malformed(rdl_worker *w, uint64_t at, const char *p, size_t kept, uint64_t total,
+void rdl_worker_malformed(rdl_worker *w,
+                          uint64_t at,
+                          const char *p,
+                          size_t kept,
+                          uint64_t total,
                           const char *reason);
 
 /* raw.c */
@@ -223,14 +232,17 @@ typedef enum rdl_fill {
 } rdl_fill;
 RDL_MUST rdl_code rdl_window_next(rdl_worker *w, rdl_fill *out, rdl_err *err);
 void rdl_window_finish(rdl_worker *w); /* the stream or piece is parsed */
-void rdl_window_chunk(rdl_worker *w);  /* a new chunk begins: the old one's bytes are free */
+void rdl_window_chunk(rdl_worker *w); /* a new chunk begins: the old one's bytes are free */
 /* Read up to n bytes of the unpacked content at w->read_at; *out_n 0 at the end. */
-RDL_MUST rdl_code rdl_window_read(rdl_worker *w, char *to, size_t n, size_t *out_n, rdl_err *err);
+RDL_MUST rdl_code
+rdl_window_read(rdl_worker *w, char *to, size_t n, size_t *out_n, rdl_err *err);
 /* input.c: the next stream or piece for w; *out false when there is none. */
 RDL_MUST rdl_code rdl_input_take(rdl_worker *w, bool *out, rdl_err *err);
 void rdl_input_close(rdl_dinput *in);
 /* A piece's lines and records are counted: gives what comes before it in the file. */
-RDL_MUST rdl_code rdl_split_publish(rdl_worker *w, uint64_t lines, uint64_t records,
+RDL_MUST rdl_code rdl_split_publish(rdl_worker *w,
+                                    uint64_t lines,
+                                    uint64_t records,
                                     rdl_err *err);
 void rdl_split_read(rdl_worker *w); /* the piece's bytes are in the buffer */
 void rdl_job_fail(rdl_decode *j);   /* nobody waits any more */
@@ -244,7 +256,9 @@ const char *rdl_json_space(const rdl_worker *w, const char *p);
 const char *rdl_json_unescape(rdl_worker *w, const char *p, rdl_str *out);
 /* The object at p into the chunk's row; gives the byte after it. */
 const char *rdl_json_object(rdl_worker *w, const char *p);
-void rdl_worker_rescue_key(rdl_worker *w, const char *key, size_t n); /* raw key with quotes */
+void rdl_worker_rescue_key(rdl_worker *w,
+                           const char *key,
+                           size_t n); /* raw key with quotes */
 void rdl_fields_index(rdl_decode *j);
 
 /* records.c: as many records as the chunk takes. */
@@ -269,8 +283,8 @@ bool rdl_node_grow(rdl_node *node, uint64_t need);
 /* number.c */
 rdl_put rdl_number_integer(const char *p, size_t n, int64_t min, int64_t max, int64_t *out);
 rdl_put rdl_number_double(const char *p, size_t n, locale_t c_locale, double *out);
-rdl_put rdl_number_decimal(const char *p, size_t n, unsigned precision, unsigned scale,
-                           rdl_i128 *out);
+rdl_put rdl_number_decimal(
+    const char *p, size_t n, unsigned precision, unsigned scale, rdl_i128 *out);
 
 /* timefmt.c: strptime's %Y %m %d %H %M %S %f %y %b %B %a %A %j %p %I %z %F %T %D %s %% */
 bool rdl_time_scan(rdl_str format, rdl_str text, int64_t *out_us);
@@ -279,11 +293,15 @@ bool rdl_time_scan(rdl_str format, rdl_str text, int64_t *out_us);
 size_t rdl_utf8_valid(const char *p, size_t n);
 
 /* inflate.c: gzip members and zstd frames, one after the other. */
-RDL_MUST rdl_code rdl_inflate_new(rdl_compression c, rdl_file *borrowed, rdl_str memory,
-                                  const char *shown, rdl_inflate **out, rdl_err *err);
+RDL_MUST rdl_code rdl_inflate_new(rdl_compression c,
+                                  rdl_file *borrowed,
+                                  rdl_str memory,
+                                  const char *shown,
+                                  rdl_inflate **out,
+                                  rdl_err *err);
 /* Up to n unpacked bytes; *out_n 0 at the end. */
-RDL_MUST rdl_code rdl_inflate_read(rdl_inflate *s, char *to, size_t n, size_t *out_n,
-                                   rdl_err *err);
+RDL_MUST rdl_code
+rdl_inflate_read(rdl_inflate *s, char *to, size_t n, size_t *out_n, rdl_err *err);
 void rdl_inflate_free(rdl_inflate *s);
 rdl_compression rdl_inflate_detect(const char *p, size_t n);
 

@@ -1,19 +1,22 @@
 /*
  * source/decode/json.c - a JSON object into a row.
  *
- * One pass, no tree: the parser knows which field it expects (the one that followed last time),
- * compares its quoted name in one or two vector loads, and the column's type says how the value
- * is read.  RFC 8259, strictly: no trailing commas, no leading zeros, no bare control bytes, no
- * lone surrogates, UTF-8 checked in every string.  A field given twice makes the record
- * malformed, as it does for read_json: which of the two was meant nobody can tell.
+ * One pass, no tree: the parser knows which field it expects (the one that followed last
+ * time), compares its quoted name in one or two vector loads, and the column's type says
+ * how the value is read.  RFC 8259, strictly: no trailing commas, no leading zeros, no bare
+ * control bytes, no lone surrogates, UTF-8 checked in every string.  A field given twice
+ * makes the record malformed, as it does for read_json: which of the two was meant nobody
+ * can tell.
  *
- * Casts: a number, true or false into TEXT keeps its spelling; so does an object or list (its JSON
- * text).  Text into another scalar is read by value.c.  0 and 1 are booleans.  A number literal
- * that is sound but too large for its column is malformed; text that is too large is not cast.
- * A list, map or struct is null as a whole when an element does not cast, and lies in _rescued;
- * a struct with undeclared fields is kept and also lies in _rescued whole.
+ * Casts: a number, true or false into TEXT keeps its spelling; so does an object or list
+ * (its JSON text).  Text into another scalar is read by value.c.  0 and 1 are booleans.  A
+ * number literal that is sound but too large for its column is malformed; text that is too
+ * large is not cast. A list, map or struct is null as a whole when an element does not
+ * cast, and lies in _rescued; a struct with undeclared fields is kept and also lies in
+ * _rescued whole.
  *
- * Every function takes the place to read and gives the place after it, or NULL with w->status.
+ * Every function takes the place to read and gives the place after it, or NULL with
+ * w->status.
  */
 #include "source/decode/internal.h"
 
@@ -110,7 +113,8 @@ static char *put_utf8(char *to, uint32_t c)
     return to;
 }
 
-/* The escape at p (a backslash); *to gets its bytes unless NULL.  Gives the byte after it. */
+/* The escape at p (a backslash); *to gets its bytes unless NULL.  Gives the byte after it.
+ */
 static const char *escape(rdl_worker *w, const char *p, char **to)
 {
     static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
@@ -128,7 +132,8 @@ static const char *escape(rdl_worker *w, const char *p, char **to)
     uint32_t code = (uint32_t)c;
     const char *after = p + 6;
     if (code >= 0xd800 && code < 0xe000) {
-        int low = code < 0xdc00 && after[0] == '\\' && after[1] == 'u' ? hex4(after + 2) : -1;
+        int low =
+            code < 0xdc00 && after[0] == '\\' && after[1] == 'u' ? hex4(after + 2) : -1;
         if (low < 0xdc00 || low > 0xdfff)
             return bad(w, p, "half of a surrogate pair stands alone");
         code = 0x10000 + ((code - 0xd800) << 10) + ((uint32_t)low - 0xdc00);
@@ -211,7 +216,8 @@ static const char *skip_number(rdl_worker *w, const char *p)
     const char *from = p;
     p += *p == '-';
     if (!digit(*p))
-        return bad(w, from, *from == '-' ? "a digit must follow '-'" : "a value is expected");
+        return bad(w, from,
+                   *from == '-' ? "a digit must follow '-'" : "a value is expected");
     if (*p == '0' && digit(p[1]))
         return bad(w, p, "a number must not start with 0");
     while (digit(*p))
@@ -234,7 +240,8 @@ static const char *skip_number(rdl_worker *w, const char *p)
 }
 
 /* A sound number that its column cannot hold. */
-static const char *overflow(rdl_worker *w, const rdl_node *node, const char *p, const char *end)
+static const char *
+overflow(rdl_worker *w, const rdl_node *node, const char *p, const char *end)
 {
     rdl_buf type = {0};
     rdl_type_print(node->type, &type);
@@ -261,11 +268,12 @@ static const char *slow_number(rdl_worker *w, rdl_node *node, size_t row, const 
 }
 
 /*
- * Up to 18 digits with a decimal point among them, *mantissa without the point, and the number
- * of digits after it.  NULL when the number is longer, has an exponent, or is not one.
+ * Up to 18 digits with a decimal point among them, *mantissa without the point, and the
+ * number of digits after it.  NULL when the number is longer, has an exponent, or is not
+ * one.
  */
-static inline const char *quick_number(const char *p, bool *negative, uint64_t *mantissa,
-                                       unsigned *fraction)
+static inline const char *
+quick_number(const char *p, bool *negative, uint64_t *mantissa, unsigned *fraction)
 {
     *negative = *p == '-';
     p += *negative;
@@ -296,7 +304,8 @@ static inline const char *quick_number(const char *p, bool *negative, uint64_t *
     return p;
 }
 
-static inline const char *put_integer(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+static inline const char *
+put_integer(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
     bool negative;
     uint64_t m;
@@ -315,10 +324,12 @@ static inline const char *put_integer(rdl_worker *w, rdl_node *node, size_t row,
     return end;
 }
 
-static inline const char *put_double(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+static inline const char *
+put_double(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
-    static const double power[19] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
-                                     1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+    static const double power[19] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
+                                     1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
+                                     1e14, 1e15, 1e16, 1e17, 1e18};
     bool negative;
     uint64_t m;
     unsigned fraction;
@@ -476,7 +487,8 @@ static const char *put_cast(rdl_worker *w, rdl_node *node, size_t row, const cha
 static const char *put_boolean(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
     if (*p == 't' || *p == 'f') {
-        const char *end = *p == 't' ? skip_word(w, p, "true", 4) : skip_word(w, p, "false", 5);
+        const char *end =
+            *p == 't' ? skip_word(w, p, "true", 4) : skip_word(w, p, "false", 5);
         RDL_VECTOR_AT(node->v, int8_t, row) = *p == 't';
         return end;
     }
@@ -520,7 +532,8 @@ static int compare_strings(const void *a, const void *b)
     return rdl_str_cmp(*(const rdl_str *)a, *(const rdl_str *)b);
 }
 
-/* Keys of a map must differ, as values: compared after the cast ("1" and "01" as INTEGER). */
+/* Keys of a map must differ, as values: compared after the cast ("1" and "01" as INTEGER).
+ */
 static bool keys_differ(rdl_worker *w, const rdl_str *keys, size_t n)
 {
     if (n < 2)
@@ -615,7 +628,8 @@ static rdl_node *struct_field(rdl_node *node, rdl_str name)
     return NULL;
 }
 
-static const char *put_struct_field(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+static const char *
+put_struct_field(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
     rdl_str name;
     if (*p != '"')
@@ -671,7 +685,8 @@ static const char *put_nested(rdl_worker *w, rdl_node *node, size_t row, const c
     return end;
 }
 
-static inline const char *put_value(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+static inline const char *
+put_value(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
     if (*p == 'n') {
         p = skip_word(w, p, "null", 4);
@@ -762,8 +777,8 @@ static int32_t find_field(const rdl_decode *j, rdl_str name)
 }
 
 /* The value at p into column c; what does not cast is rescued under its raw key. */
-static inline const char *put_column(rdl_worker *w, size_t c, const char *p, const char *key,
-                                     size_t key_n)
+static inline const char *
+put_column(rdl_worker *w, size_t c, const char *p, const char *key, size_t key_n)
 {
     rdl_node *node = &w->nodes[c];
     unsigned depth = w->depth;
@@ -785,8 +800,8 @@ static inline const char *put_column(rdl_worker *w, size_t c, const char *p, con
     return end;
 }
 
-static const char *put_same(rdl_worker *w, size_t c, const char *p, const char *key,
-                            size_t key_n)
+static const char *
+put_same(rdl_worker *w, size_t c, const char *p, const char *key, size_t key_n)
 {
     const char *end = NULL;
     for (int32_t i = (int32_t)c; i >= 0; i = w->job->fields[i].same) {
@@ -817,7 +832,8 @@ static const char *other_key(rdl_worker *w, const char *p, int32_t *column)
     return end;
 }
 
-static const char *put_undeclared(rdl_worker *w, const char *key, size_t key_n, const char *p)
+static const char *
+put_undeclared(rdl_worker *w, const char *key, size_t key_n, const char *p)
 {
     const char *end = rdl_json_skip(w, p);
     if (end != NULL) {
@@ -849,7 +865,8 @@ const char *rdl_json_object(rdl_worker *w, const char *p)
         const char *key = p;
         int32_t c = (int32_t)w->after[before];
         const rdl_field *f = &fields[c];
-        if (__builtin_expect(f->key_bytes != 0 && rdl_scan_key(p, f->key, f->key_bytes), 1)) {
+        if (__builtin_expect(f->key_bytes != 0 && rdl_scan_key(p, f->key, f->key_bytes),
+                             1)) {
             p += f->key_bytes;
         } else {
             p = other_key(w, p, &c);

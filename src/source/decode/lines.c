@@ -1,5 +1,6 @@
 /*
- * source/decode/lines.c - counting lines sixteen bytes at a time, and telling the blank ones.
+ * source/decode/lines.c - counting lines sixteen bytes at a time, and telling the blank
+ * ones.
  */
 #include "source/decode/lines.h"
 
@@ -27,10 +28,12 @@ static uint64_t blank_at(const char *line, const char *end)
 }
 
 #if defined(__SSE2__)
-/* Newlines of **p + 1 .. as far as whole vectors go; *p is left at the last byte looked at. */
+/* Newlines of **p + 1 .. as far as whole vectors go; *p is left at the last byte looked at.
+ */
 static uint64_t count_inner(const char **p, const char *end, uint64_t *blank)
 {
-    const __m128i lf = _mm_set1_epi8('\n'), low = _mm_set1_epi8(' '), zero = _mm_setzero_si128();
+    const __m128i lf = _mm_set1_epi8('\n'), low = _mm_set1_epi8(' '),
+                  zero = _mm_setzero_si128();
     const char *at = *p;
     uint64_t lines = 0;
     while (end - at > 16) {
@@ -39,8 +42,8 @@ static uint64_t count_inner(const char **p, const char *end, uint64_t *blank)
             __m128i before = _mm_loadu_si128((const __m128i *)(const void *)at);
             __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(at + 1));
             __m128i white = _mm_cmpeq_epi8(_mm_min_epu8(v, low), v);
-            unsigned look =
-                (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(before, lf), white));
+            unsigned look = (unsigned)_mm_movemask_epi8(
+                _mm_and_si128(_mm_cmpeq_epi8(before, lf), white));
             found = _mm_sub_epi8(found, _mm_cmpeq_epi8(v, lf));
             for (; look != 0; look &= look - 1)
                 *blank += blank_at(at + 1 + __builtin_ctz(look), end);
@@ -66,8 +69,8 @@ count_wide(const char **p, const char *end, uint64_t *blank)
     for (; end - at >= 32; at += 32) {
         __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)at);
         uint32_t nl = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, lf));
-        uint32_t white = (uint32_t)_mm256_movemask_epi8(
-            _mm256_cmpeq_epi8(_mm256_min_epu8(v, low), v));
+        uint32_t white =
+            (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(v, low), v));
         uint32_t look = (nl << 1 | after) & white;
         lines += (uint32_t)__builtin_popcount(nl);
         for (; look != 0; look &= look - 1)
@@ -79,12 +82,16 @@ count_wide(const char **p, const char *end, uint64_t *blank)
 }
 #endif
 
-void rdl_count_lines(const char *p, const char *end, uint64_t *out_lines, uint64_t *out_records)
+void rdl_count_lines(const char *p,
+                     const char *end,
+                     uint64_t *out_lines,
+                     uint64_t *out_records)
 {
     uint64_t lines = 0, blank = 0;
     const char *from = p;
 #if defined(__SSE2__)
-    /* A line that starts with a byte over ' ' is no blank one: only the others are looked at. */
+    /* A line that starts with a byte over ' ' is no blank one: only the others are looked
+     * at. */
     if (end - p > 32) {
         lines += *p == '\n';
         blank += blank_at(p, end);

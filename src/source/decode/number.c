@@ -2,11 +2,11 @@
  * source/decode/number.c - numbers from text, exactly.
  *
  * Accepted: [+-] digits [. digits] [e [+-] digits], with a digit on one side of the point.
- * Integers must be integral ("3.0" and "1e3" are, "1.5" is not cast).  Decimals come from the
- * digits, never through a double, and are rounded half away from zero to their scale, as
- * DuckDB's CAST.  Doubles are correctly rounded: with at most 2^53 in the mantissa and 10^22 in
- * the power both are exact and one operation rounds once (Clinger); everything else goes to
- * strtod in the C locale.
+ * Integers must be integral ("3.0" and "1e3" are, "1.5" is not cast).  Decimals come from
+ * the digits, never through a double, and are rounded half away from zero to their scale,
+ * as DuckDB's CAST.  Doubles are correctly rounded: with at most 2^53 in the mantissa and
+ * 10^22 in the power both are exact and one operation rounds once (Clinger); everything
+ * else goes to strtod in the C locale.
  */
 #include "source/decode/internal.h"
 
@@ -116,8 +116,8 @@ static rdl_i128 power_of_ten(unsigned n)
     return v;
 }
 
-rdl_put rdl_number_decimal(const char *p, size_t n, unsigned precision, unsigned scale,
-                           rdl_i128 *out)
+rdl_put rdl_number_decimal(
+    const char *p, size_t n, unsigned precision, unsigned scale, rdl_i128 *out)
 {
     parts q;
     rdl_i128 v;
@@ -144,7 +144,8 @@ static bool special_double(const char *p, size_t n, double *out)
     rdl_str s = {p, n};
     if (rdl_str_eq_nocase(s, RDL_STR("nan")))
         *out = (double)NAN;
-    else if (rdl_str_eq_nocase(s, RDL_STR("inf")) || rdl_str_eq_nocase(s, RDL_STR("infinity")))
+    else if (rdl_str_eq_nocase(s, RDL_STR("inf")) ||
+             rdl_str_eq_nocase(s, RDL_STR("infinity")))
         *out = sign * (double)INFINITY;
     else
         return false;

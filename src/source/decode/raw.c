@@ -1,8 +1,8 @@
 /*
  * source/decode/raw.c - the bytes of a record again, for quarantine.
  *
- * Plain files are read at the place.  Compressed ones are unpacked up to it; the stream stays
- * open, so that records asked for in order cost one pass.
+ * Plain files are read at the place.  Compressed ones are unpacked up to it; the stream
+ * stays open, so that records asked for in order cost one pass.
  */
 #include "source/decode/internal.h"
 
@@ -32,9 +32,10 @@ static size_t input_of(const rdl_decode *j, int32_t partition, uint64_t at)
 
 static rdl_code cut(const rdl_dinput *in, uint64_t at, rdl_err *err)
 {
-    rdl_err_set(err, RDL_EDATA, 0,
-                "could not read a record of file \"%s\" again: the file ends before byte %llu",
-                in->in.shown, (unsigned long long)at);
+    rdl_err_set(
+        err, RDL_EDATA, 0,
+        "could not read a record of file \"%s\" again: the file ends before byte %llu",
+        in->in.shown, (unsigned long long)at);
     rdl_err_hint(err, "Do not change a source's files while they are read.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
@@ -57,8 +58,8 @@ static rdl_code open_packed(rdl_decode *j, size_t i, rdl_err *err)
     return rc;
 }
 
-static rdl_code raw_packed(rdl_decode *j, size_t i, uint64_t at, uint64_t bytes, rdl_buf *out,
-                           rdl_err *err)
+static rdl_code
+raw_packed(rdl_decode *j, size_t i, uint64_t at, uint64_t bytes, rdl_buf *out, rdl_err *err)
 {
     char skip[16384];
     if (j->raw == NULL || j->raw_input != i || j->raw_at > at)
@@ -77,8 +78,8 @@ static rdl_code raw_packed(rdl_decode *j, size_t i, uint64_t at, uint64_t bytes,
     return RDL_OK;
 }
 
-static rdl_code raw_plain(const rdl_dinput *in, uint64_t at, uint64_t bytes, rdl_buf *out,
-                          rdl_err *err)
+static rdl_code
+raw_plain(const rdl_dinput *in, uint64_t at, uint64_t bytes, rdl_buf *out, rdl_err *err)
 {
     if (in->in.path == NULL) {
         if (at + bytes > in->in.bytes.n)
@@ -88,7 +89,8 @@ static rdl_code raw_plain(const rdl_dinput *in, uint64_t at, uint64_t bytes, rdl
     }
     rdl_file *file;
     size_t got = 0;
-    RDL_TRY(rdl_err_area(rdl_file_open_read(in->in.path, &file, err), err, RDL_AREA_SOURCE));
+    RDL_TRY(
+        rdl_err_area(rdl_file_open_read(in->in.path, &file, err), err, RDL_AREA_SOURCE));
     rdl_buf_reserve(out, (size_t)bytes);
     rdl_code rc = rdl_file_pread(file, out->p + out->n, (size_t)bytes, at, &got, err);
     rdl_file_close(file);
@@ -100,8 +102,12 @@ static rdl_code raw_plain(const rdl_dinput *in, uint64_t at, uint64_t bytes, rdl
     return RDL_OK;
 }
 
-rdl_code rdl_decode_raw(rdl_decode *j, int32_t partition, uint64_t record_at,
-                        uint64_t record_bytes, rdl_buf *out, rdl_err *err)
+rdl_code rdl_decode_raw(rdl_decode *j,
+                        int32_t partition,
+                        uint64_t record_at,
+                        uint64_t record_bytes,
+                        rdl_buf *out,
+                        rdl_err *err)
 {
     size_t i = input_of(j, partition, record_at);
     if (i == j->input_count)

@@ -1,10 +1,11 @@
 /*
- * source/decode/records.c - the records of a window of JSON: lines, or elements of an array.
+ * source/decode/records.c - the records of a window of JSON: lines, or elements of an
+ * array.
  *
- * LINES   A record is a line that is not blank.  What cannot be parsed is malformed up to the
- *         end of its line, so that one bad line never takes the next one with it.
- * ARRAY   A record is an element.  What cannot be parsed is malformed up to the next ',' or ']'
- *         that is outside of its brackets and quotes; when there is none, up to the end.
+ * LINES   A record is a line that is not blank.  What cannot be parsed is malformed up to
+ * the end of its line, so that one bad line never takes the next one with it. ARRAY   A
+ * record is an element.  What cannot be parsed is malformed up to the next ',' or ']' that
+ * is outside of its brackets and quotes; when there is none, up to the end.
  */
 #include "source/decode/internal.h"
 
@@ -70,8 +71,9 @@ static bool too_large(rdl_worker *w, const char *p, size_t bytes)
 {
     if (bytes <= w->job->spec.record_bytes_max)
         return false;
-    snprintf(w->why_text, sizeof w->why_text, "the record has %zu bytes, over the limit of %llu",
-             bytes, (unsigned long long)w->job->spec.record_bytes_max);
+    snprintf(w->why_text, sizeof w->why_text,
+             "the record has %zu bytes, over the limit of %llu", bytes,
+             (unsigned long long)w->job->spec.record_bytes_max);
     w->why = w->why_text;
     w->why_at = p;
     return true;
@@ -153,7 +155,8 @@ static const char *separator(const char *p, const char *stop)
 
 static size_t without_space(const char *p, const char *end)
 {
-    while (end > p && (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r' || end[-1] == '\t'))
+    while (end > p &&
+           (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r' || end[-1] == '\t'))
         end--;
     return (size_t)(end - p);
 }

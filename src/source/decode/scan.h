@@ -1,8 +1,8 @@
 /*
  * source/decode/scan.h - sixteen bytes at a time.
  *
- * Both loops run until they meet what they look for; the window's last byte (D2) is always one
- * of those, and up to 15 bytes behind it may be read.
+ * Both loops run until they meet what they look for; the window's last byte (D2) is always
+ * one of those, and up to 15 bytes behind it may be read.
  */
 #ifndef RDL_SOURCE_DECODE_SCAN_H
 #define RDL_SOURCE_DECODE_SCAN_H
@@ -16,7 +16,8 @@
 #include <emmintrin.h>
 #endif
 
-/* The first quote, backslash or control byte from p on; *high: bytes over 0x7f lie before it. */
+/* The first quote, backslash or control byte from p on; *high: bytes over 0x7f lie before
+ * it. */
 static inline const char *rdl_scan_string(const char *p, bool *high)
 {
 #if defined(__SSE2__)
@@ -50,15 +51,18 @@ static inline const char *rdl_scan_string(const char *p, bool *high)
 }
 
 /* The first delimiter, quote, CR, LF or NUL from p on. */
-static inline const char *rdl_scan_csv(const char *p, char delimiter, char quote, bool *high)
+static inline const char *
+rdl_scan_csv(const char *p, char delimiter, char quote, bool *high)
 {
 #if defined(__SSE2__)
     const __m128i d = _mm_set1_epi8(delimiter), q = _mm_set1_epi8(quote);
-    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n'), z = _mm_setzero_si128();
+    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n'),
+                  z = _mm_setzero_si128();
     for (;; p += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
         __m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, d), _mm_cmpeq_epi8(v, q));
-        stop = _mm_or_si128(stop, _mm_or_si128(_mm_cmpeq_epi8(v, cr), _mm_cmpeq_epi8(v, lf)));
+        stop =
+            _mm_or_si128(stop, _mm_or_si128(_mm_cmpeq_epi8(v, cr), _mm_cmpeq_epi8(v, lf)));
         stop = _mm_or_si128(stop, _mm_cmpeq_epi8(v, z));
         unsigned at = (unsigned)_mm_movemask_epi8(stop);
         unsigned top = (unsigned)_mm_movemask_epi8(v);

@@ -2,23 +2,26 @@
  * source/decode/window.c - the next bytes to parse.
  *
  * A stream is read in windows of about a mebibyte; what is left of an incomplete record is
- * moved to the front and read on.  A piece is read at once: from the byte before it (is that a
- * newline?) to the newline behind its end.  A record longer than record_bytes_max is passed over
- * without being held.
+ * moved to the front and read on.  A piece is read at once: from the byte before it (is
+ * that a newline?) to the newline behind its end.  A record longer than record_bytes_max is
+ * passed over without being held.
  */
 #include "source/decode/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SLACK = 4096 };
+enum {
+    SLACK = 4096
+};
 
 void rdl_window_chunk(rdl_worker *w)
 {
     for (size_t i = 0; i < w->retired_count; i++)
         free(w->retired[i]); /* allow: the worker's own buffer */
     w->retired_count = 0;
-    w->tail = w->in != NULL && !w->first ? (size_t)(w->base + w->n - w->buf) + RDL_DECODE_PAD : 0;
+    w->tail =
+        w->in != NULL && !w->first ? (size_t)(w->base + w->n - w->buf) + RDL_DECODE_PAD : 0;
 }
 
 void rdl_window_finish(rdl_worker *w)
@@ -40,7 +43,8 @@ static rdl_code room(rdl_worker *w, size_t n, rdl_err *err)
     if (need <= w->cap)
         return RDL_OK;
     if (w->retired_count == sizeof w->retired / sizeof *w->retired)
-        return rdl_err_set(err, RDL_EBUG, 0, "could not grow a window: too many are in use");
+        return rdl_err_set(err, RDL_EBUG, 0,
+                           "could not grow a window: too many are in use");
     need = n + RDL_DECODE_PAD + 1;
     size_t cap = w->cap == 0 ? 2 * w->job->window_bytes + 4 * SLACK : w->cap;
     while (cap < need)
@@ -109,14 +113,15 @@ static rdl_code append(rdl_worker *w, size_t n, rdl_err *err)
 }
 
 /*
- * The window holds the start of a record over the limit, from its first byte on.  Reads past
- * its end (a newline, or with `all` the end of the input) and reports it as record number
- * w->record; the window is left with what follows.
+ * The window holds the start of a record over the limit, from its first byte on.  Reads
+ * past its end (a newline, or with `all` the end of the input) and reports it as record
+ * number w->record; the window is left with what follows.
  */
 static rdl_code pass_over(rdl_worker *w, bool all, const char *unit, rdl_err *err)
 {
     uint64_t total = w->n, at = w->base_at;
-    size_t kept = w->n < RDL_DECODE_KEPT_MAX ? w->n : RDL_DECODE_KEPT_MAX, got = 1, rest = 0;
+    size_t kept = w->n < RDL_DECODE_KEPT_MAX ? w->n : RDL_DECODE_KEPT_MAX, got = 1,
+           rest = 0;
     size_t step = w->job->window_bytes;
     char reason[160], *nl = NULL;
     w->n = kept;
@@ -129,8 +134,9 @@ static rdl_code pass_over(rdl_worker *w, bool all, const char *unit, rdl_err *er
         total += used;
         rest = nl != NULL ? got - used - 1 : 0;
     }
-    snprintf(reason, sizeof reason, "%s %llu: the record has %llu bytes, over the limit of %llu",
-             unit, (unsigned long long)w->line + 1, (unsigned long long)total,
+    snprintf(reason, sizeof reason,
+             "%s %llu: the record has %llu bytes, over the limit of %llu", unit,
+             (unsigned long long)w->line + 1, (unsigned long long)total,
              (unsigned long long)w->job->spec.record_bytes_max);
     rdl_worker_malformed(w, at, w->base, kept, total, reason);
     if (rest > 0)
@@ -208,9 +214,9 @@ static rdl_code too_long(rdl_worker *w, rdl_err *err)
     /* CSV: quotes that never close; the record is given up to the end of its first line. */
     char reason[160];
     size_t bytes = (size_t)(nl - w->base);
-    snprintf(reason, sizeof reason, "line %llu: a quoted field is not closed within %llu bytes",
-             (unsigned long long)w->line + 1,
-             (unsigned long long)w->job->spec.record_bytes_max);
+    snprintf(
+        reason, sizeof reason, "line %llu: a quoted field is not closed within %llu bytes",
+        (unsigned long long)w->line + 1, (unsigned long long)w->job->spec.record_bytes_max);
     rdl_worker_malformed(w, w->base_at, w->base,
                          bytes < RDL_DECODE_KEPT_MAX ? bytes : RDL_DECODE_KEPT_MAX, bytes,
                          reason);
@@ -255,9 +261,10 @@ static rdl_code fill_stream(rdl_worker *w, rdl_err *err)
     }
 }
 
-/* Where the piece's first line starts and its last one ends, in the window; false: no line. */
-static rdl_code bound_piece(rdl_worker *w, uint64_t begin, uint64_t end, bool *out_long,
-                            rdl_err *err)
+/* Where the piece's first line starts and its last one ends, in the window; false: no line.
+ */
+static rdl_code
+bound_piece(rdl_worker *w, uint64_t begin, uint64_t end, bool *out_long, rdl_err *err)
 {
     rdl_dinput *in = w->in;
     char *first = w->base;
@@ -300,7 +307,8 @@ static rdl_code bound_piece(rdl_worker *w, uint64_t begin, uint64_t end, bool *o
 }
 
 /* The piece's last record is over the limit: it lies from w->stop on. */
-static rdl_code pass_long_line(rdl_worker *w, uint64_t lines, uint64_t records, rdl_err *err)
+static rdl_code
+pass_long_line(rdl_worker *w, uint64_t lines, uint64_t records, rdl_err *err)
 {
     rdl_worker side = {.job = w->job,
                        .in = w->in,
@@ -310,7 +318,8 @@ static rdl_code pass_long_line(rdl_worker *w, uint64_t lines, uint64_t records, 
     size_t have = (size_t)(w->base + w->n - w->stop);
     side.n = have;
     side.base_at = w->base_at + (uint64_t)(w->stop - w->base);
-    side.base = side.buf = malloc(have + w->job->window_bytes + RDL_DECODE_PAD + 1); /* allow: below */
+    side.base = side.buf =
+        malloc(have + w->job->window_bytes + RDL_DECODE_PAD + 1); /* allow: below */
     if (side.buf == NULL)
         return rdl_err_nomem(err);
     side.cap = have + w->job->window_bytes + RDL_DECODE_PAD + 1;

@@ -72,7 +72,11 @@ void rdl_worker_close(void *local)
     free(w); /* allow: one per thread */
 }
 
-void rdl_worker_malformed(rdl_worker *w, uint64_t at, const char *p, size_t kept, uint64_t total,
+void rdl_worker_malformed(rdl_worker *w,
+                          uint64_t at,
+                          const char *p,
+                          size_t kept,
+                          uint64_t total,
                           const char *reason)
 {
     rdl_decode *j = w->job;
@@ -184,8 +188,8 @@ static rdl_code fill(rdl_worker *w, rdl_err *err)
     return RDL_OK;
 }
 
-rdl_code rdl_worker_next(void *scan, void *local, const bool *wanted, rdl_chunk *out,
-                         rdl_err *err)
+rdl_code
+rdl_worker_next(void *scan, void *local, const bool *wanted, rdl_chunk *out, rdl_err *err)
 {
     rdl_decode *j = scan;
     rdl_worker *w = local;
