@@ -2,7 +2,7 @@
  * The planner, checked by execution: whatever it splits, groups or threads must give what
  * the batch text gives, epoch after epoch, to the bit.
  */
-#include "tests/unit/plan_fixture.h"
+#include "plan_fixture.h"
 
 #define USAGE_COLUMNS                                                                      \
     "org TEXT, day DATE, ts TIMESTAMPTZ, service TEXT, cost DOUBLE, qty BIGINT, "          \
