@@ -159,11 +159,9 @@ static rdl_code begin(loader *l, rdl_arena *a, const char *dir, const rdl_load_o
 static rdl_code finish(loader *l, rdl_conn *conn, const rdl_load_options *options,
                        rdl_pipeline **out, rdl_err *err)
 {
-    size_t before = l->diags->errors;
     RDL_TRY(rdl_bind(l->pipeline, conn, &l->script, l->diags, err));
     keep_variables(l, options);
     size_t n = l->diags->errors;
-    (void)before;
     if (n > 0) {
         rdl_err_set(err, RDL_EUSAGE, 0, "could not load pipeline \"%s\": %zu error%s in its text",
                     l->pipeline->name, n, n == 1 ? "" : "s");
