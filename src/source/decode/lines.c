@@ -57,7 +57,7 @@ static uint64_t count_inner(const char **p, const char *end, uint64_t *blank)
 }
 #endif
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__SSE2__)
 /* The same thirty-two bytes at a time, one load each, where the processor can. */
 __attribute__((target("avx2,popcnt"))) static uint64_t
 count_wide(const char **p, const char *end, uint64_t *blank)
@@ -95,7 +95,7 @@ void rdl_count_lines(const char *p,
     if (end - p > 32) {
         lines += *p == '\n';
         blank += blank_at(p, end);
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__SSE2__)
         if (__builtin_cpu_supports("avx2"))
             lines += count_wide(&p, end, &blank);
 #endif
