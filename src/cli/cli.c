@@ -1,0 +1,248 @@
+/*
+ * cli/cli.c - what all commands share: the way in and out, loading, and saying what is
+ * wrong.
+ */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "cli/help.h"
+
+/* ---- printing ---- */
+
+rdl_code rdl_cli_print(const rdl_buf *b, rdl_err *err)
+{
+    if (b->n != 0 && (fwrite(b->p, 1, b->n, stdout) != b->n || fflush(stdout) != 0))
+        return rdl_err_set(err, RDL_EIO, 0, "could not write the result: %s",
+                           strerror(errno));
+    return RDL_OK;
+}
+
+void rdl_cli_note(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+}
+
+void rdl_cli_print_error(const rdl_err *err)
+{
+    bool color = rdl_cli_color(STDERR_FILENO);
+    const char *red = color ? "\033[1;31m" : "", *plain = color ? "\033[0m" : "";
+    fflush(stdout);
+    if (err->code == RDL_EBUG) {
+        fprintf(stderr, "raudal: %sBUG:%s %s\n", red, plain, err->msg);
+        fprintf(stderr,
+                "hint: Please report this with `raudal doctor` and what you ran.\n");
+    } else if (err->line != 0) {
+        fprintf(stderr, "%s:%u:%u: %serror:%s %s\n", err->file, err->line, err->col, red,
+                plain, err->msg);
+    } else {
+        fprintf(stderr, "raudal: %serror:%s %s\n", red, plain, err->msg);
+    }
+    if (err->hint[0] != '\0')
+        fprintf(stderr, "hint: %s\n", err->hint);
+    if (err->path[0] != '\0')
+        fprintf(stderr, "in: %s\n", err->path);
+}
+
+void rdl_cli_print_diags(const rdl_diags *diags)
+{
+    rdl_buf text = {0};
+    if (diags->list.n == 0)
+        return;
+    rdl_diags_print(diags, rdl_cli_color(STDERR_FILENO), &text);
+    fputs(rdl_buf_str(&text), stderr);
+    rdl_buf_fini(&text);
+}
+
+/* ---- loading ---- */
+
+rdl_code rdl_cli_load(rdl_cli *cli, rdl_cli_pipeline *out, rdl_err *err)
+{
+    rdl_diags diags;
+    rdl_load_options options = rdl_cli_load_options(cli);
+    *out = (rdl_cli_pipeline){0};
+    rdl_diags_init(&diags, &cli->arena);
+    RDL_TRY(rdl_duck_open(&(rdl_duck_config){.threads = 1}, &out->duck, err));
+    rdl_code rc = rdl_conn_open(out->duck, &out->conn, err);
+    if (rc == RDL_OK)
+        rc = rdl_pipeline_load(&cli->arena, out->conn, cli->dir, &options, &diags,
+                               &out->pipeline, err);
+    rdl_cli_print_diags(&diags);
+    if (rc != RDL_OK)
+        rdl_cli_unload(out);
+    return rc;
+}
+
+void rdl_cli_unload(rdl_cli_pipeline *p)
+{
+    if (p->conn != NULL)
+        rdl_conn_close(p->conn);
+    rdl_duck_close(p->duck);
+    *p = (rdl_cli_pipeline){0};
+}
+
+/* Shared by reader and engine; --memory and --threads. */
+static rdl_code read_limits(rdl_cli *cli, uint64_t *memory, unsigned *threads, rdl_err *err)
+{
+    uint64_t n = 0;
+    RDL_TRY(rdl_cli_bytes(cli, RDL_CLI_MEMORY, memory, err));
+    RDL_TRY(rdl_cli_count(cli, RDL_CLI_THREADS, 1024, &n, err));
+    *threads = (unsigned)n;
+    return RDL_OK;
+}
+
+rdl_code rdl_cli_open_reader(rdl_cli *cli, rdl_reader **out, rdl_err *err)
+{
+    rdl_diags diags;
+    rdl_reader_config config = {.dir = cli->dir, .load = rdl_cli_load_options(cli)};
+    config.root = cli->values[RDL_CLI_ROOT] != NULL ? rdl_cli_root(cli) : NULL;
+    RDL_TRY(read_limits(cli, &config.memory_bytes, &config.threads, err));
+    rdl_diags_init(&diags, &cli->arena);
+    rdl_code rc = rdl_reader_open(&config, &diags, out, err);
+    if (rc != RDL_OK)
+        rdl_cli_print_diags(&diags);
+    return rc;
+}
+
+rdl_code
+rdl_cli_open_engine(rdl_cli *cli, rdl_engine_config *config, rdl_engine **out, rdl_err *err)
+{
+    rdl_diags diags;
+    config->dir = cli->dir;
+    if (config->root == NULL && cli->values[RDL_CLI_ROOT] != NULL)
+        config->root = rdl_cli_root(cli);
+    config->load = rdl_cli_load_options(cli);
+    config->adopt = rdl_cli_has(cli, RDL_CLI_ADOPT);
+    RDL_TRY(read_limits(cli, &config->memory_bytes, &config->threads, err));
+    rdl_diags_init(&diags, &cli->arena);
+    rdl_code rc = rdl_engine_open(config, &diags, out, err);
+    rdl_cli_print_diags(&diags);
+    return rc;
+}
+
+/* ---- tables by name ---- */
+
+rdl_code
+rdl_cli_table(const rdl_pipeline *p, const char *name, rdl_table **out, rdl_err *err)
+{
+    rdl_arena a;
+    RDL_VEC(const char *) names = {0};
+    *out = rdl_pipeline_find(p, rdl_str_of(name));
+    if (*out != NULL)
+        return RDL_OK;
+    rdl_arena_init(&a, 0);
+    for (size_t i = 0; i < p->table_count; i++)
+        RDL_PUSH(&a, &names) =
+            rdl_arena_strndup(&a, p->tables[i]->full.p, p->tables[i]->full.n);
+    const char *nearest = rdl_nearest(rdl_str_of(name), names.v, names.n);
+    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized table \"%s\" in pipeline \"%s\"", name,
+                p->name);
+    if (nearest != NULL)
+        rdl_err_hint(err, "Did you mean \"%s\"?", nearest);
+    else
+        rdl_err_hint(err, "`raudal explain` lists the tables.");
+    rdl_arena_fini(&a);
+    return RDL_EUSAGE;
+}
+
+/* As --only is read by the engine: * is any text, ? any one character. */
+static bool glob_matches(const char *pattern, const char *name)
+{
+    if (*pattern == '\0')
+        return *name == '\0';
+    if (*pattern == '*')
+        return glob_matches(pattern + 1, name) ||
+               (*name != '\0' && glob_matches(pattern, name + 1));
+    return *name != '\0' && (*pattern == '?' || *pattern == *name) &&
+           glob_matches(pattern + 1, name + 1);
+}
+
+rdl_code rdl_cli_tables(rdl_cli *cli,
+                        const rdl_pipeline *p,
+                        size_t first,
+                        const rdl_table ***out,
+                        size_t *out_n,
+                        rdl_err *err)
+{
+    RDL_VEC(const rdl_table *) found = {0};
+    const char *only = cli->values[RDL_CLI_ONLY];
+    for (size_t i = first; i < cli->arg_count; i++) {
+        rdl_table *t;
+        RDL_TRY(rdl_cli_table(p, cli->args[i], &t, err));
+        RDL_PUSH(&cli->arena, &found) = t;
+    }
+    for (size_t i = 0; only != NULL && i < p->table_count; i++) {
+        char *full =
+            rdl_arena_strndup(&cli->arena, p->tables[i]->full.p, p->tables[i]->full.n);
+        if (glob_matches(only, full) && p->tables[i]->kind >= RDL_TABLE_STREAMING)
+            RDL_PUSH(&cli->arena, &found) = p->tables[i];
+    }
+    if (only != NULL && found.n == 0) {
+        rdl_err_set(err, RDL_EUSAGE, 0, "no table matches --only \"%s\"", only);
+        return rdl_err_hint(err, "`raudal explain` lists the tables.");
+    }
+    *out = found.v;
+    *out_n = found.n;
+    return RDL_OK;
+}
+
+/* ---- the way in and out ---- */
+
+static rdl_code run_command(rdl_cli *cli, int argc, char **argv, rdl_err *err)
+{
+    rdl_log_level level;
+    RDL_TRY(rdl_cli_parse(cli, argc, argv, err));
+    if (rdl_cli_has(cli, RDL_CLI_HELP))
+        return rdl_help_command(cli->command, err);
+    const char *wanted = cli->values[RDL_CLI_LOG_LEVEL];
+    if (wanted != NULL) {
+        if (!rdl_log_level_parse(wanted, &level)) {
+            rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized log level \"%s\"", wanted);
+            return rdl_err_hint(err, "Levels are error, warn, info and debug.");
+        }
+        rdl_log_set_level(level);
+    }
+    return cli->command->run(cli, err);
+}
+
+int rdl_cli_main(int argc, char **argv)
+{
+    static char *no_words[] = {(char *)"help"}, *version[] = {(char *)"version"};
+    rdl_cli cli = {0};
+    rdl_err err = {0};
+    char msg[200];
+    rdl_arena_init(&cli.arena, 0);
+    if (!rdl_fault_arm_from_env(msg, sizeof msg)) {
+        rdl_err_set(&err, RDL_EUSAGE, 0, "%s", msg);
+        rdl_cli_print_error(&err);
+        return rdl_err_exit_code(&err);
+    }
+    argc--;
+    argv++;
+    if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
+        argc = 1;
+        argv = no_words;
+    } else if (strcmp(argv[0], "--version") == 0) {
+        argc = 1;
+        argv = version;
+    }
+    rdl_code rc = run_command(&cli, argc, argv, &err);
+    int exit_code = cli.exit_code;
+    if (rc != RDL_OK) {
+        rdl_cli_print_error(&err);
+        exit_code = rdl_err_exit_code(&err);
+    }
+    rdl_arena_fini(&cli.arena);
+    return exit_code;
+}

@@ -1,0 +1,298 @@
+/*
+ * cli/command.c - the commands; see command.h for who reads this table.
+ */
+#include "cli/command.h"
+
+#define BIT(id) RDL_CLI_BIT(id)
+#define ROOTED (BIT(SET) | BIT(ROOT))
+#define FORMATS (BIT(FORMAT) | BIT(JSON))
+#define READER (ROOTED | FORMATS | BIT(MEMORY) | BIT(THREADS))
+#define ENGINE (ROOTED | BIT(MEMORY) | BIT(THREADS) | BIT(LOG_LEVEL))
+
+enum {
+    ANY = 255
+};
+
+const rdl_command rdl_commands[] = {
+    {.name = "init",
+     .synopsis = "DIR",
+     .line = "Write a small pipeline that runs, to start from",
+     .about =
+         "Makes the folder DIR with a source, a cleaned table, two views, a published\n"
+         "table, a query, sample data and a test.  Everything in it is commented: it is\n"
+         "meant to be read and changed.  A folder that is not empty is left alone.",
+     .examples = "raudal init shop\n"
+                 "raudal run shop --once\n"
+                 "raudal query shop sales_of product=tea",
+     .args_max = 0,
+     .has_dir = true,
+     .run = rdl_cmd_init},
+    {.name = "check",
+     .synopsis = "[DIR]",
+     .line = "Read and bind the pipeline's text; say what is wrong with it, and where",
+     .about = "Nothing is run and no root is needed.  All errors that can be found in one "
+              "go are\n"
+              "printed with file, line and a caret; --json prints them for an editor.",
+     .examples = "raudal check shop\n"
+                 "raudal check shop --json\n"
+                 "raudal check shop --variables",
+     .options = BIT(SET) | BIT(JSON) | BIT(VARIABLES),
+     .has_dir = true,
+     .run = rdl_cmd_check},
+    {.name = "explain",
+     .synopsis = "[DIR [TABLE]]",
+     .line = "Show the graph and how each table is kept up to date, and why",
+     .about =
+         "For every table: what it reads, whether it is maintained incrementally, by "
+         "groups\n"
+         "or recomputed, what in its text forced that, its keys and the state it keeps.\n"
+         "With a TABLE, the SQL that an epoch runs for it as well.",
+     .examples = "raudal explain shop\n"
+                 "raudal explain shop gold.sales_by_day",
+     .options = BIT(SET) | BIT(JSON),
+     .args_max = 1,
+     .has_dir = true,
+     .run = rdl_cmd_explain},
+    {.name = "run",
+     .synopsis = "[DIR]",
+     .line = "Run the pipeline: read, judge, aggregate, write the lake, fill the stores",
+     .about =
+         "With --once it processes all there is now and stops; without, it waits for more\n"
+         "until SIGINT or SIGTERM, which finish the epoch (a second one aborts it; "
+         "nothing\n"
+         "is lost either way).  It ends with a table of where the time went and the "
+         "balance:\n"
+         "every row that came in is written, or counted as what else became of it.\n"
+         "Settings such as trigger_interval and max_files_per_epoch stand in raudal.env.",
+     .examples = "raudal run shop --once\n"
+                 "raudal run shop --root /data/shop --memory 2GB\n"
+                 "raudal run shop --only 'bronze.*' --once\n"
+                 "raudal run shop --metrics 127.0.0.1:9464 --log-level info",
+     .options = ENGINE | FORMATS | BIT(ONCE) | BIT(ONLY) | BIT(ADOPT) | BIT(METRICS),
+     .has_dir = true,
+     .run = rdl_cmd_run},
+    {.name = "status",
+     .synopsis = "[DIR]",
+     .line = "Show epochs, rows, lag, watermarks, stores and the last runs",
+     .about = "Reads the root beside a run that is going on, and never waits for it.",
+     .examples = "raudal status shop\n"
+                 "raudal status shop --watch\n"
+                 "raudal status shop --json",
+     .options = READER | BIT(WATCH) | BIT(INTERNAL),
+     .has_dir = true,
+     .run = rdl_cmd_status},
+    {.name = "query",
+     .synopsis = "[DIR [NAME [PARAMETER=VALUE ...]]]",
+     .line = "Ask a query of the pipeline's queries/ folder, answered by the serving store",
+     .about = "NAME is a file queries/NAME.sql; its parameters are written $name in the "
+              "text and\n"
+              "described in its leading comment.  One whose description says (default ...) "
+              "may be\n"
+              "left out.  Without a NAME the queries and their parameters are listed.",
+     .examples = "raudal query shop\n"
+                 "raudal query shop sales_of product=tea\n"
+                 "raudal query shop sales_of product=tea --format csv",
+     .options = BIT(SET) | BIT(ROOT) | FORMATS | BIT(STORE),
+     .args_max = ANY,
+     .has_dir = true,
+     .run = rdl_cmd_query},
+    {.name = "sql",
+     .synopsis = "[DIR [\"SELECT ...\"]]",
+     .line = "Any SQL over the lake, read-only; interactive without a text",
+     .about =
+         "Tables are named as in the pipeline (gold.sales_by_day); s.\"t$rows\" shows a\n"
+         "streaming table with the identity of its rows, quarantine.s_t what was "
+         "rejected.\n"
+         "A table can be read as it was: FROM s.t VERSION AS OF 3, or TIMESTAMP AS OF\n"
+         "'2025-08-01 12:00:00'.  Without a text and with a terminal it asks for "
+         "statements;\n"
+         "they end in a semicolon.  .help lists what else it understands.",
+     .examples = "raudal sql shop \"SELECT * FROM gold.sales_by_day\"\n"
+                 "raudal sql shop \"FROM quarantine.bronze_sales\" --json\n"
+                 "raudal sql shop < questions.sql",
+     .options = READER,
+     .args_max = 1,
+     .has_dir = true,
+     .run = rdl_cmd_sql},
+    {.name = "verify",
+     .synopsis = "[DIR]",
+     .line =
+         "Prove that stream and batch agree, and that the stores hold what the lake holds",
+     .about = "At one sealed cut: every view is computed again from its inputs and "
+              "compared key by\n"
+              "key, every streaming table is compared with its ledger, every published "
+              "table with\n"
+              "the lake.  Prints the keys that differ and exits 1 when there is any.",
+     .examples = "raudal verify shop\n"
+                 "raudal verify shop --only 'gold.*' --json",
+     .options = READER | BIT(ONLY) | BIT(SAMPLES) | BIT(NO_STORES),
+     .has_dir = true,
+     .run = rdl_cmd_verify},
+    {.name = "refresh",
+     .synopsis = "[DIR [TABLE ...]]",
+     .line = "Compute views again from the lake, and what lies downstream",
+     .about =
+         "The result replaces what is there as one epoch.  Without a TABLE all views are\n"
+         "computed again.",
+     .examples = "raudal refresh shop\n"
+                 "raudal refresh shop gold.sales_by_day",
+     .options = ENGINE | BIT(ONLY) | BIT(ADOPT),
+     .args_max = ANY,
+     .has_dir = true,
+     .run = rdl_cmd_refresh},
+    {.name = "publish",
+     .synopsis = "[DIR [TABLE ...]]",
+     .line = "Fill the stores from the lake, without computing anything again",
+     .about =
+         "For a store that is empty, lost, or was restored from an old copy.  Each "
+         "published\n"
+         "table is replaced whole in one transaction: readers see the old or the new rows.",
+     .examples = "raudal publish shop\n"
+                 "raudal publish shop gold.sales_by_day --adopt",
+     .options = ENGINE | BIT(ONLY) | BIT(ADOPT),
+     .args_max = ANY,
+     .has_dir = true,
+     .run = rdl_cmd_publish},
+    {.name = "backfill",
+     .synopsis = "[DIR]",
+     .line = "Read all sources again, from the beginning, into a fresh root",
+     .about =
+         "The kappa way to recompute: the same text over the same input gives the same\n"
+         "tables.  --root names the fresh root, which must be empty; when it is done, "
+         "compare,\n"
+         "and run from the new root.  Stores with a path below the root are filled there.",
+     .examples = "raudal backfill shop --root /data/shop-again",
+     .options = ENGINE | FORMATS | BIT(ADOPT),
+     .has_dir = true,
+     .run = rdl_cmd_backfill},
+    {.name = "lake tables",
+     .synopsis = "[DIR]",
+     .line = "List the Delta tables of the lake with their size",
+     .about = "Every table is a Delta table below ROOT/lake: any reader of Delta or "
+              "Parquet can\n"
+              "read the path that is shown.",
+     .examples = "raudal lake tables shop",
+     .options = ROOTED | FORMATS,
+     .has_dir = true,
+     .run = rdl_cmd_lake_tables},
+    {.name = "lake history",
+     .synopsis = "DIR TABLE",
+     .line = "List the versions of a table, the newest first",
+     .about = "A version can be read with: SELECT ... FROM table VERSION AS OF n.",
+     .examples = "raudal lake history shop bronze.sales",
+     .options = ROOTED | FORMATS | BIT(LIMIT),
+     .args_min = 1,
+     .args_max = 1,
+     .has_dir = true,
+     .run = rdl_cmd_lake_history},
+    {.name = "lake files",
+     .synopsis = "DIR TABLE",
+     .line = "List the files of a table's newest version with their partitions",
+     .about = "Paths are relative to the table's folder.",
+     .examples = "raudal lake files shop bronze.sales --format csv",
+     .options = ROOTED | FORMATS,
+     .args_min = 1,
+     .args_max = 1,
+     .has_dir = true,
+     .run = rdl_cmd_lake_files},
+    {.name = "lake compact",
+     .synopsis = "[DIR [TABLE ...]]",
+     .line = "Merge small files of the lake's tables, partition by partition",
+     .about =
+         "Changes no row.  Old files stay until vacuum removes them.  The root's lock is\n"
+         "taken: stop a run first.",
+     .examples = "raudal lake compact shop\n"
+                 "raudal lake compact shop bronze.sales --dry-run",
+     .options = ENGINE | BIT(ONLY) | BIT(DRY_RUN),
+     .args_max = ANY,
+     .has_dir = true,
+     .run = rdl_cmd_lake_compact},
+    {.name = "lake vacuum",
+     .synopsis = "[DIR [TABLE ...]]",
+     .line = "Remove files that no recent version of a table uses",
+     .about = "Versions older than --retention can no longer be read afterwards.",
+     .examples = "raudal lake vacuum shop --dry-run\n"
+                 "raudal lake vacuum shop bronze.sales --retention '30 days'",
+     .options = ENGINE | BIT(ONLY) | BIT(DRY_RUN) | BIT(RETENTION),
+     .args_max = ANY,
+     .has_dir = true,
+     .run = rdl_cmd_lake_vacuum},
+    {.name = "quarantine list",
+     .synopsis = "[DIR]",
+     .line = "Count what was rejected, by table and reason",
+     .about = "A rejected row lies in quarantine.<schema>_<table> with its bytes, where it "
+              "came\n"
+              "from and every reason.",
+     .examples = "raudal quarantine list shop",
+     .options = READER,
+     .has_dir = true,
+     .run = rdl_cmd_quarantine_list},
+    {.name = "quarantine show",
+     .synopsis = "DIR TABLE",
+     .line = "Show the rejected rows of a table",
+     .about = "In arrival order, at most --limit of them.",
+     .examples = "raudal quarantine show shop bronze.sales --limit 5\n"
+                 "raudal quarantine show shop bronze.sales --json",
+     .options = READER | BIT(LIMIT),
+     .args_min = 1,
+     .args_max = 1,
+     .has_dir = true,
+     .run = rdl_cmd_quarantine_show},
+    {.name = "docs",
+     .synopsis = "[DIR]",
+     .line = "Print the data dictionary, made from the SQL and its comments",
+     .about = "The -- lines above a statement describe its table, those above or beside a "
+              "column\n"
+              "the column.  --format markdown, html or json.",
+     .examples = "raudal docs shop > dictionary.md\n"
+                 "raudal docs shop --format html > dictionary.html",
+     .options = BIT(SET) | BIT(FORMAT) | BIT(JSON) | BIT(INTERNAL),
+     .has_dir = true,
+     .run = rdl_cmd_docs},
+    {.name = "test",
+     .synopsis = "[DIR]",
+     .line = "Run the pipeline's own tests: the scripts tests/*.slt",
+     .about =
+         "A script feeds rows, steps the clock, runs epochs and says which rows it "
+         "expects.\n"
+         "Exits 1 when a script fails.  --accept writes what came out into the scripts.",
+     .examples = "raudal test shop\n"
+                 "raudal test shop --only late*",
+     .options = BIT(ONLY) | BIT(ACCEPT),
+     .has_dir = true,
+     .run = rdl_cmd_test},
+    {.name = "doctor",
+     .synopsis = "[DIR]",
+     .line = "Look for what is wrong with this machine and this root",
+     .about =
+         "Versions of libraries, limits, disk space, who holds the lock, and whether "
+         "journal,\n"
+         "lake and stores can be read.  Changes nothing.  Exits 1 when something is wrong.",
+     .examples = "raudal doctor\n"
+                 "raudal doctor shop\n"
+                 "raudal doctor --faults",
+     .options = ROOTED | FORMATS | BIT(FAULTS),
+     .has_dir = true,
+     .run = rdl_cmd_doctor},
+    {.name = "version",
+     .synopsis = "",
+     .line = "Print the version of Raudal and of the libraries it computes with",
+     .about = "",
+     .examples = "raudal version --json",
+     .options = BIT(JSON),
+     .run = rdl_cmd_version},
+    {.name = "help",
+     .synopsis = "[COMMAND]",
+     .line = "Explain a command, or list them all",
+     .about =
+         "With --man, --markdown or --completion it prints the manual page, the reference\n"
+         "or what a shell needs to complete commands and options.",
+     .examples = "raudal help run\n"
+                 "raudal help --man | man -l -\n"
+                 "source <(raudal help --completion bash)",
+     .options = BIT(MAN) | BIT(MARKDOWN) | BIT(COMPLETION),
+     .args_max = 2,
+     .run = rdl_cmd_help},
+};
+
+const size_t rdl_command_count = sizeof rdl_commands / sizeof rdl_commands[0];

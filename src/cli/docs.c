@@ -1,0 +1,375 @@
+/*
+ * cli/docs.c - `raudal docs`: the data dictionary, from the SQL and its comments.
+ */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "cli/output.h"
+#include "lang/explain.h"
+
+typedef struct writer {
+    rdl_cli *cli;
+    const rdl_pipeline *p;
+    rdl_buf b;
+} writer;
+
+static const char *kind_name(const rdl_table *t)
+{
+    static const char *const names[] = {"source", "snapshot source", "streaming table",
+                                        "materialized view"};
+    return names[t->kind];
+}
+
+static bool shown(const writer *w, const rdl_table *t)
+{
+    return !t->internal || rdl_cli_has(w->cli, RDL_CLI_INTERNAL);
+}
+
+static rdl_str column_comment(const rdl_table *t, size_t i)
+{
+    return t->column_comments != NULL ? t->column_comments[i] : (rdl_str){"", 0};
+}
+
+static void put_columns(rdl_buf *b, const rdl_table *t, const size_t *columns, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        rdl_buf_printf(b, "%s%.*s", i != 0 ? ", " : "",
+                       (int)t->columns.v[columns[i]].name.n,
+                       t->columns.v[columns[i]].name.p);
+}
+
+static bool in_list(const size_t *list, size_t n, size_t x)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == x)
+            return true;
+    return false;
+}
+
+/* "key", "partition": what the column is for. */
+static void put_role(rdl_buf *b, const rdl_table *t, size_t column)
+{
+    if (in_list(t->primary_key, t->primary_key_count, column))
+        rdl_buf_puts(b, "key");
+    if (in_list(t->dedup, t->dedup_count, column))
+        rdl_buf_printf(b, "%sonce", b->n != 0 ? ", " : "");
+    if (in_list(t->partition_by, t->partition_count, column))
+        rdl_buf_printf(b, "%spartition", b->n != 0 ? ", " : "");
+    if (t->source != NULL && t->source->watermark_column == (int)column)
+        rdl_buf_puts(b, "event time");
+}
+
+static const char *action_name(rdl_violation v)
+{
+    static const char *const names[] = {"kept, counted", "row dropped", "row quarantined",
+                                        "update fails", "imputed"};
+    return names[v];
+}
+
+/* Facts about a table, one "name: value" a call. */
+typedef void (*fact_fn)(writer *w, const char *name, const char *value);
+
+static void give_fact(writer *w, fact_fn fn, const char *name, rdl_buf *value)
+{
+    if (value->n != 0)
+        fn(w, name, rdl_buf_str(value));
+    rdl_buf_clear(value);
+}
+
+static void give_facts(writer *w, const rdl_table *t, fact_fn fn)
+{
+    rdl_buf v = {0};
+    if (t->source != NULL)
+        rdl_buf_put(&v, t->source->url.p, t->source->url.n);
+    give_fact(w, fn, "from", &v);
+    for (size_t i = 0; i < t->input_count; i++)
+        rdl_buf_printf(&v, "%s%.*s", i != 0 ? ", " : "", (int)t->inputs[i].table->full.n,
+                       t->inputs[i].table->full.p);
+    give_fact(w, fn, "reads", &v);
+    put_columns(&v, t, t->primary_key, t->primary_key_count);
+    give_fact(w, fn, "key", &v);
+    put_columns(&v, t, t->dedup, t->dedup_count);
+    give_fact(w, fn, "each once by", &v);
+    put_columns(&v, t, t->partition_by, t->partition_count);
+    give_fact(w, fn, "partitioned by", &v);
+    if (t->kind == RDL_TABLE_VIEW && t->view_plan != NULL)
+        rdl_buf_puts(&v, rdl_maintenance_name(t->view_plan->mode));
+    give_fact(w, fn, "kept up to date", &v);
+    for (size_t i = 0; i < w->p->publication_count; i++) {
+        const rdl_publication *p = w->p->publications[i];
+        if (p->table != t)
+            continue;
+        rdl_buf_printf(&v, "%s%.*s in %.*s by (", v.n != 0 ? "; " : "", (int)p->name.n,
+                       p->name.p, (int)p->url.n, p->url.p);
+        put_columns(&v, t, p->key, p->key_count);
+        rdl_buf_putc(&v, ')');
+    }
+    give_fact(w, fn, "published as", &v);
+    rdl_buf_fini(&v);
+}
+
+/* ---- Markdown ---- */
+
+static void put_markdown_cell(rdl_buf *b, rdl_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '|')
+            rdl_buf_putc(b, '\\');
+        rdl_buf_putc(b, s.p[i] == '\n' ? ' ' : s.p[i]);
+    }
+}
+
+static void markdown_fact(writer *w, const char *name, const char *value)
+{
+    rdl_buf_printf(&w->b, "- %s: %s\n", name, value);
+}
+
+static void markdown_columns(writer *w, const rdl_table *t)
+{
+    rdl_buf_puts(&w->b,
+                 "\n| column | type | role | meaning |\n| --- | --- | --- | --- |\n");
+    for (size_t i = 0; i < t->columns.n; i++) {
+        rdl_buf type = {0}, role = {0};
+        rdl_type_print(t->columns.v[i].type, &type);
+        put_role(&role, t, i);
+        rdl_buf_printf(&w->b, "| %.*s | %s | %s | ", (int)t->columns.v[i].name.n,
+                       t->columns.v[i].name.p, rdl_buf_str(&type), rdl_buf_str(&role));
+        put_markdown_cell(&w->b, column_comment(t, i));
+        rdl_buf_puts(&w->b, " |\n");
+        rdl_buf_fini(&type);
+        rdl_buf_fini(&role);
+    }
+    rdl_buf_putc(&w->b, '\n');
+}
+
+static void markdown_constraints(writer *w, const rdl_table *t)
+{
+    if (t->constraint_count == 0)
+        return;
+    rdl_buf_puts(&w->b, "| rule | expects | otherwise |\n| --- | --- | --- |\n");
+    for (size_t i = 0; i < t->constraint_count; i++) {
+        const rdl_constraint *c = &t->constraints[i];
+        rdl_buf_printf(&w->b, "| %.*s | ", (int)c->name.n, c->name.p);
+        if (c->unique_count != 0) {
+            rdl_buf_puts(&w->b, "unique: ");
+            put_columns(&w->b, t, c->unique, c->unique_count);
+        } else {
+            rdl_buf_putc(&w->b, '`');
+            put_markdown_cell(&w->b, c->expr);
+            rdl_buf_putc(&w->b, '`');
+        }
+        rdl_buf_printf(&w->b, " | %s |\n", action_name(c->action));
+    }
+    rdl_buf_putc(&w->b, '\n');
+}
+
+static void put_markdown(writer *w)
+{
+    rdl_buf_printf(&w->b, "# Data dictionary of %s\n\n", w->p->name);
+    for (size_t i = 0; i < w->p->table_count; i++) {
+        const rdl_table *t = w->p->tables[i];
+        if (!shown(w, t))
+            continue;
+        rdl_buf_printf(&w->b, "## %.*s\n\n*%s*\n\n", (int)t->full.n, t->full.p,
+                       kind_name(t));
+        if (t->comment.n != 0)
+            rdl_buf_printf(&w->b, "%.*s\n\n", (int)t->comment.n, t->comment.p);
+        give_facts(w, t, markdown_fact);
+        markdown_columns(w, t);
+        markdown_constraints(w, t);
+    }
+}
+
+/* ---- HTML ---- */
+
+static void put_html_text(rdl_buf *b, rdl_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '<')
+            rdl_buf_puts(b, "&lt;");
+        else if (s.p[i] == '&')
+            rdl_buf_puts(b, "&amp;");
+        else if (s.p[i] == '"')
+            rdl_buf_puts(b, "&quot;");
+        else
+            rdl_buf_putc(b, s.p[i]);
+    }
+}
+
+static void html_fact(writer *w, const char *name, const char *value)
+{
+    rdl_buf_printf(&w->b, "<li>%s: ", name);
+    put_html_text(&w->b, rdl_str_of(value));
+    rdl_buf_puts(&w->b, "</li>\n");
+}
+
+static void html_cell(rdl_buf *b, rdl_str text)
+{
+    rdl_buf_puts(b, "<td>");
+    put_html_text(b, text);
+    rdl_buf_puts(b, "</td>");
+}
+
+static void html_columns(writer *w, const rdl_table *t)
+{
+    rdl_buf_puts(&w->b,
+                 "<table><tr><th>column</th><th>type</th><th>role</th><th>meaning</th>"
+                 "</tr>\n");
+    for (size_t i = 0; i < t->columns.n; i++) {
+        rdl_buf type = {0}, role = {0};
+        rdl_type_print(t->columns.v[i].type, &type);
+        put_role(&role, t, i);
+        rdl_buf_puts(&w->b, "<tr>");
+        html_cell(&w->b, t->columns.v[i].name);
+        html_cell(&w->b, (rdl_str){rdl_buf_str(&type), type.n});
+        html_cell(&w->b, (rdl_str){rdl_buf_str(&role), role.n});
+        html_cell(&w->b, column_comment(t, i));
+        rdl_buf_puts(&w->b, "</tr>\n");
+        rdl_buf_fini(&type);
+        rdl_buf_fini(&role);
+    }
+    rdl_buf_puts(&w->b, "</table>\n");
+}
+
+static void html_constraints(writer *w, const rdl_table *t)
+{
+    if (t->constraint_count == 0)
+        return;
+    rdl_buf_puts(&w->b,
+                 "<table><tr><th>rule</th><th>expects</th><th>otherwise</th></tr>\n");
+    for (size_t i = 0; i < t->constraint_count; i++) {
+        const rdl_constraint *c = &t->constraints[i];
+        rdl_buf expects = {0};
+        if (c->unique_count != 0) {
+            rdl_buf_puts(&expects, "unique: ");
+            put_columns(&expects, t, c->unique, c->unique_count);
+        } else {
+            rdl_buf_put(&expects, c->expr.p, c->expr.n);
+        }
+        rdl_buf_puts(&w->b, "<tr>");
+        html_cell(&w->b, c->name);
+        html_cell(&w->b, (rdl_str){rdl_buf_str(&expects), expects.n});
+        html_cell(&w->b, rdl_str_of(action_name(c->action)));
+        rdl_buf_puts(&w->b, "</tr>\n");
+        rdl_buf_fini(&expects);
+    }
+    rdl_buf_puts(&w->b, "</table>\n");
+}
+
+static void put_html(writer *w)
+{
+    rdl_buf_puts(&w->b,
+                 "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+                 "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
+    put_html_text(&w->b, rdl_str_of(w->p->name));
+    rdl_buf_puts(&w->b,
+                 "</title>\n<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;"
+                 "margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
+                 "table{border-collapse:collapse;margin:1rem 0}"
+                 "th,td{border:1px solid #8886;padding:.2rem .6rem;text-align:left}"
+                 "p{white-space:pre-line}</style></head><body>\n<h1>Data dictionary of ");
+    put_html_text(&w->b, rdl_str_of(w->p->name));
+    rdl_buf_puts(&w->b, "</h1>\n");
+    for (size_t i = 0; i < w->p->table_count; i++) {
+        const rdl_table *t = w->p->tables[i];
+        if (!shown(w, t))
+            continue;
+        rdl_buf_puts(&w->b, "<h2 id=\"");
+        put_html_text(&w->b, t->full);
+        rdl_buf_puts(&w->b, "\">");
+        put_html_text(&w->b, t->full);
+        rdl_buf_printf(&w->b, "</h2>\n<p><em>%s</em></p>\n", kind_name(t));
+        if (t->comment.n != 0) {
+            rdl_buf_puts(&w->b, "<p>");
+            put_html_text(&w->b, t->comment);
+            rdl_buf_puts(&w->b, "</p>\n");
+        }
+        rdl_buf_puts(&w->b, "<ul>\n");
+        give_facts(w, t, html_fact);
+        rdl_buf_puts(&w->b, "</ul>\n");
+        html_columns(w, t);
+        html_constraints(w, t);
+    }
+    rdl_buf_puts(&w->b, "</body></html>\n");
+}
+
+/* ---- JSON ---- */
+
+static void json_fact(writer *w, const char *name, const char *value)
+{
+    rdl_buf_puts(&w->b, ", ");
+    rdl_buf_put_json_text(&w->b, rdl_str_of(name));
+    rdl_buf_puts(&w->b, ": ");
+    rdl_buf_put_json_text(&w->b, rdl_str_of(value));
+}
+
+static void json_columns(writer *w, const rdl_table *t)
+{
+    rdl_buf_puts(&w->b, ", \"columns\": [");
+    for (size_t i = 0; i < t->columns.n; i++) {
+        rdl_buf type = {0};
+        rdl_type_print(t->columns.v[i].type, &type);
+        rdl_buf_puts(&w->b, i != 0 ? ",\n    {\"name\": " : "\n    {\"name\": ");
+        rdl_buf_put_json_text(&w->b, t->columns.v[i].name);
+        rdl_buf_puts(&w->b, ", \"type\": ");
+        rdl_buf_put_json_text(&w->b, (rdl_str){rdl_buf_str(&type), type.n});
+        rdl_buf_puts(&w->b, ", \"meaning\": ");
+        rdl_buf_put_json_text(&w->b, column_comment(t, i));
+        rdl_buf_putc(&w->b, '}');
+        rdl_buf_fini(&type);
+    }
+    rdl_buf_puts(&w->b, "], \"rules\": [");
+    for (size_t i = 0; i < t->constraint_count; i++) {
+        const rdl_constraint *c = &t->constraints[i];
+        rdl_buf_puts(&w->b, i != 0 ? ",\n    {\"name\": " : "\n    {\"name\": ");
+        rdl_buf_put_json_text(&w->b, c->name);
+        rdl_buf_puts(&w->b, ", \"expects\": ");
+        rdl_buf_put_json_text(&w->b, c->expr.p != NULL ? c->expr : RDL_STR(""));
+        rdl_buf_printf(&w->b, ", \"otherwise\": \"%s\"}", action_name(c->action));
+    }
+    rdl_buf_puts(&w->b, "]}");
+}
+
+static void put_json(writer *w)
+{
+    bool first = true;
+    rdl_buf_puts(&w->b, "{\"pipeline\": ");
+    rdl_buf_put_json_text(&w->b, rdl_str_of(w->p->name));
+    rdl_buf_puts(&w->b, ", \"tables\": [");
+    for (size_t i = 0; i < w->p->table_count; i++) {
+        const rdl_table *t = w->p->tables[i];
+        if (!shown(w, t))
+            continue;
+        rdl_buf_puts(&w->b, first ? "\n  {\"table\": " : ",\n  {\"table\": ");
+        first = false;
+        rdl_buf_put_json_text(&w->b, t->full);
+        rdl_buf_printf(&w->b, ", \"kind\": \"%s\", \"comment\": ", kind_name(t));
+        rdl_buf_put_json_text(&w->b, t->comment.p != NULL ? t->comment : RDL_STR(""));
+        give_facts(w, t, json_fact);
+        json_columns(w, t);
+    }
+    rdl_buf_puts(&w->b, "]}\n");
+}
+
+rdl_code rdl_cmd_docs(rdl_cli *cli, rdl_err *err)
+{
+    const char *format = cli->values[RDL_CLI_FORMAT];
+    rdl_cli_pipeline p;
+    writer w = {.cli = cli};
+    void (*put)(writer *) = rdl_cli_has(cli, RDL_CLI_JSON) ? put_json : put_markdown;
+    if (format != NULL && strcmp(format, "html") == 0)
+        put = put_html;
+    else if (format != NULL && strcmp(format, "json") == 0)
+        put = put_json;
+    else if (format != NULL && strcmp(format, "markdown") != 0) {
+        rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized format \"%s\"", format);
+        return rdl_err_hint(err, "Formats are markdown, html and json.");
+    }
+    RDL_TRY(rdl_cli_load(cli, &p, err));
+    w.p = p.pipeline;
+    put(&w);
+    rdl_code rc = rdl_cli_print(&w.b, err);
+    rdl_buf_fini(&w.b);
+    rdl_cli_unload(&p);
+    return rc;
+}

@@ -1,0 +1,11 @@
+/*
+ * cli/help.h - the tables of command.h as text for people, man, Markdown and shells.
+ */
+#ifndef RDL_CLI_HELP_H
+#define RDL_CLI_HELP_H
+
+#include "cli/cli.h"
+
+RDL_MUST rdl_code rdl_help_command(const rdl_command *c, rdl_err *err);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * cli/progress.h - how far a run is: a bar on a terminal, plain lines elsewhere.
+ */
+#ifndef RDL_CLI_PROGRESS_H
+#define RDL_CLI_PROGRESS_H
+
+#include "stream/engine.h"
+
+typedef struct rdl_progress {
+    bool terminal, color, shown;
+    unsigned width;
+    uint64_t bytes_total; /* the most that was ever left: what the bar is measured by */
+    double last_shown;    /* seconds since the start */
+} rdl_progress;
+
+void rdl_progress_init(rdl_progress *p);
+void rdl_progress_show(void *progress,
+                       const rdl_engine_progress *at); /* the engine's callback */
+void rdl_progress_clear(rdl_progress *p);              /* takes the bar away */
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * cli/run.c - `raudal run` and `raudal backfill`: the engine at work, watched.
+ */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/signal.h"
+#include "ops/catalog.h"
+#include "ops/metrics.h"
+
+typedef struct running {
+    rdl_cli *cli;
+    rdl_engine *engine;
+    rdl_metrics *metrics;
+    rdl_catalog *catalog; /* NULL: it could not be written; the run goes on */
+    rdl_catalog_run record;
+    rdl_progress progress;
+} running;
+
+/* The catalog is for people; a run does not stop for it. */
+static void begin_record(running *r, const char *kind)
+{
+    rdl_err err = {0};
+    int64_t now = rdl_now_us(&rdl_clock_system);
+    rdl_code rc = rdl_catalog_open(rdl_cli_root(r->cli), false, &r->catalog, &err);
+    if (rc == RDL_OK)
+        rc = rdl_catalog_begin_run(r->catalog, kind, now, &r->record.id, &err);
+    if (rc != RDL_OK) {
+        rdl_cli_note("raudal: warning: this run is not recorded: %s", err.msg);
+        rdl_catalog_close(r->catalog);
+        r->catalog = NULL;
+    }
+}
+
+static void
+end_record(running *r, rdl_code rc, const rdl_err *failure, const rdl_run_report *report)
+{
+    rdl_err err = {0};
+    rdl_engine_status status = {0};
+    if (r->catalog == NULL)
+        return;
+    rdl_engine_get_status(r->engine, &status);
+    r->record.ended_us = rdl_now_us(&rdl_clock_system);
+    r->record.epochs = status.epochs_sealed;
+    r->record.last_epoch = status.epoch;
+    r->record.rows_read = rc == RDL_OK ? report->total.read : status.total.read;
+    r->record.outcome = rc != RDL_OK ? "failed" : report->stopped ? "stopped" : "done";
+    r->record.message = rc != RDL_OK ? failure->msg : NULL;
+    if (rdl_catalog_end_run(r->catalog, &r->record, &err) != RDL_OK)
+        rdl_cli_note("raudal: warning: the end of this run is not recorded: %s", err.msg);
+    rdl_catalog_close(r->catalog);
+    r->catalog = NULL;
+}
+
+static rdl_code print_report(running *r, const rdl_run_report *report, rdl_err *err)
+{
+    rdl_buf b = {0};
+    rdl_engine_status status = {0};
+    rdl_output_format format;
+    RDL_TRY(rdl_output_choose(r->cli, RDL_OUTPUT_TABLE, &format, err));
+    rdl_engine_get_status(r->engine, &status);
+    for (size_t i = 0; i < report->warning_count; i++)
+        rdl_cli_note("raudal: warning: %s", report->warnings[i]);
+    if (format == RDL_OUTPUT_TABLE)
+        rdl_put_report(&b, report, status.files_behind);
+    else
+        rdl_put_report_json(&b, rdl_engine_pipeline(r->engine), report,
+                            status.files_behind);
+    rdl_code rc = rdl_cli_print(&b, err);
+    rdl_buf_fini(&b);
+    return rc;
+}
+
+static rdl_code work(running *r, bool once, const char *kind, rdl_err *err)
+{
+    rdl_run_report report = {0};
+    const char *address = r->cli->values[RDL_CLI_METRICS];
+    begin_record(r, kind);
+    rdl_signals_stop_engine(r->engine);
+    rdl_code rc =
+        address != NULL ? rdl_metrics_start(address, r->engine, &r->metrics, err) : RDL_OK;
+    if (rc == RDL_OK)
+        rc = once ? rdl_engine_run_once(r->engine, &report, err)
+                  : rdl_engine_run(r->engine, &report, err);
+    rdl_signals_restore();
+    rdl_metrics_stop(r->metrics);
+    rdl_progress_clear(&r->progress);
+    end_record(r, rc, err, &report);
+    return rc == RDL_OK ? print_report(r, &report, err) : rc;
+}
+
+static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err *err)
+{
+    running r = {.cli = cli};
+    rdl_output_format format;
+    rdl_engine_config config = {.progress = rdl_progress_show,
+                                .progress_arg = &r.progress,
+                                .only = cli->values[RDL_CLI_ONLY]};
+    RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
+    rdl_progress_init(&r.progress);
+    rdl_code rc = rdl_cli_open_engine(cli, &config, &r.engine, err);
+    if (rc == RDL_OK)
+        rc = work(&r, once, kind, err);
+    rdl_progress_clear(&r.progress);
+    rdl_engine_close(r.engine);
+    return rc;
+}
+
+rdl_code rdl_cmd_run(rdl_cli *cli, rdl_err *err)
+{
+    bool once = rdl_cli_has(cli, RDL_CLI_ONCE);
+    return open_and_work(cli, once, once ? "once" : "continuous", err);
+}
+
+/* The fresh root must not hold anything: what it would hold is what this makes. */
+rdl_code rdl_cmd_backfill(rdl_cli *cli, rdl_err *err)
+{
+    rdl_names names = {0};
+    rdl_stat st;
+    if (!rdl_cli_has(cli, RDL_CLI_ROOT)) {
+        rdl_err_set(err, RDL_EUSAGE, 0, "\"raudal backfill\" needs a fresh root");
+        return rdl_err_hint(err, "Name a folder that is empty or not there: --root DIR.");
+    }
+    const char *root = rdl_cli_root(cli);
+    RDL_TRY(rdl_fs_stat(root, &st, err));
+    if (st.exists)
+        RDL_TRY(rdl_fs_list(&cli->arena, root, &names, err));
+    if (names.n != 0) {
+        rdl_err_set(err, RDL_EUSAGE, 0, "cannot backfill into \"%s\": it is not empty",
+                    root);
+        return rdl_err_hint(err, "Name a folder that is empty or not there: --root DIR.");
+    }
+    return open_and_work(cli, true, "backfill", err);
+}

@@ -1,0 +1,335 @@
+/*
+ * cli/status.c - `raudal status`: where the root stands, read beside its writer.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/output.h"
+#include "cli/report.h"
+#include "cli/signal.h"
+#include "ops/catalog.h"
+
+enum {
+    WATCH_MS = 2000,
+    WAIT_STEP_MS = 50,
+    RUNS_SHOWN = 5,
+};
+
+typedef struct picture {
+    rdl_cli *cli;
+    rdl_arena arena;
+    rdl_root_status status;
+    rdl_catalog_run *runs;
+    size_t run_count;
+    int64_t now_us;
+} picture;
+
+static const char *kind_name(rdl_table_kind kind)
+{
+    static const char *const names[] = {"source", "snapshot", "streaming table", "view"};
+    return names[kind];
+}
+
+static bool shown(const picture *p, const rdl_table *t)
+{
+    return t->kind >= RDL_TABLE_STREAMING &&
+           (!t->internal || rdl_cli_has(p->cli, RDL_CLI_INTERNAL));
+}
+
+/* ---- tables for people ---- */
+
+static void put_ago(rdl_buf *b, int64_t us)
+{
+    rdl_buf text = {0};
+    if (us < 0)
+        us = 0;
+    rdl_interval_print(us < 1000000 ? us : us - us % 1000000, &text);
+    rdl_buf_printf(b, "%s ago",
+                   us < 1000000 ? "just now, less than a second" : rdl_buf_str(&text));
+    rdl_buf_fini(&text);
+}
+
+static rdl_code print_head(picture *p, rdl_err *err)
+{
+    const rdl_root_status *s = &p->status;
+    rdl_buf b = {0};
+    rdl_buf_printf(&b, " root        %s\n", rdl_cli_root(p->cli));
+    rdl_buf_printf(&b, " writer      %s\n", s->writer_alive ? s->writer : "none runs");
+    rdl_buf_printf(&b, " epoch       %" PRIu64, s->epoch);
+    if (s->epoch != 0) {
+        rdl_buf_puts(&b, ", sealed ");
+        put_ago(&b, p->now_us - s->last_seal_us);
+    }
+    rdl_buf_puts(&b, "\n size        lake ");
+    rdl_put_bytes(&b, s->lake_bytes);
+    rdl_buf_puts(&b, ", state ");
+    rdl_put_bytes(&b, s->state_bytes);
+    rdl_buf_puts(&b, "\n\n");
+    rdl_code rc = rdl_cli_print(&b, err);
+    rdl_buf_fini(&b);
+    return rc;
+}
+
+static rdl_code print_tables(picture *p, rdl_err *err)
+{
+    static const char *const names[] = {
+        "table", "kind", "rows", "quarantined", "last epoch", "in lake to", "watermark"};
+    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 7);
+    for (size_t i = 0; i < p->status.table_count; i++) {
+        const rdl_table_status *t = &p->status.tables[i];
+        rdl_row row;
+        if (!shown(p, t->table))
+            continue;
+        rdl_row_begin(&row, &p->arena);
+        rdl_row_str(&row, t->table->full);
+        rdl_row_text(&row, kind_name(t->table->kind));
+        rdl_row_u64(&row, t->rows);
+        rdl_row_u64(&row, t->quarantined);
+        rdl_row_u64(&row, t->last_epoch);
+        rdl_row_u64(&row, t->lake_epoch);
+        rdl_row_time(&row, t->watermark_us);
+        rdl_output_row(o, row.cells);
+    }
+    return rdl_output_finish(o, err);
+}
+
+static rdl_code print_balances(picture *p, rdl_err *err)
+{
+    rdl_buf b = {0};
+    rdl_buf_puts(&b, "\n");
+    for (size_t i = 0; i < p->status.table_count; i++) {
+        const rdl_table_status *t = &p->status.tables[i];
+        if (!shown(p, t->table) || t->table->kind != RDL_TABLE_STREAMING)
+            continue;
+        rdl_buf_printf(&b, " %.*s: ", (int)t->table->full.n, t->table->full.p);
+        rdl_put_balance(&b, &t->ledger);
+        rdl_buf_putc(&b, '\n');
+    }
+    rdl_buf_putc(&b, '\n');
+    rdl_code rc = rdl_cli_print(&b, err);
+    rdl_buf_fini(&b);
+    return rc;
+}
+
+static rdl_code print_stores(picture *p, rdl_err *err)
+{
+    static const char *const names[] = {"published table", "store", "shows epoch", "behind",
+                                        "problem"};
+    if (p->status.publication_count == 0)
+        return RDL_OK;
+    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 5);
+    for (size_t i = 0; i < p->status.publication_count; i++) {
+        const rdl_publication_status *s = &p->status.publications[i];
+        rdl_row row;
+        rdl_row_begin(&row, &p->arena);
+        rdl_row_str(&row, s->publication->name);
+        rdl_row_str(&row, s->publication->url);
+        if (s->epoch >= 0) {
+            rdl_row_i64(&row, s->epoch);
+            rdl_row_i64(&row, (int64_t)p->status.epoch - s->epoch);
+        } else {
+            rdl_row_null(&row);
+            rdl_row_null(&row);
+        }
+        rdl_row_text(&row, s->problem);
+        rdl_output_row(o, row.cells);
+    }
+    return rdl_output_finish(o, err);
+}
+
+static rdl_code print_runs(picture *p, rdl_err *err)
+{
+    static const char *const names[] = {"started", "kind",    "epochs", "rows",
+                                        "seconds", "outcome", "message"};
+    if (p->run_count == 0)
+        return RDL_OK;
+    fputc('\n', stdout);
+    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 7);
+    for (size_t i = 0; i < p->run_count; i++) {
+        const rdl_catalog_run *r = &p->runs[i];
+        rdl_row row;
+        rdl_row_begin(&row, &p->arena);
+        rdl_row_time(&row, r->started_us);
+        rdl_row_text(&row, r->kind);
+        rdl_row_u64(&row, r->epochs);
+        rdl_row_u64(&row, r->rows_read);
+        if (r->ended_us == INT64_MIN)
+            rdl_row_null(&row);
+        else
+            rdl_row_seconds(&row, (double)(r->ended_us - r->started_us) / 1e6);
+        rdl_row_text(&row, r->outcome);
+        rdl_row_text(&row, r->message != NULL ? r->message : "");
+        rdl_output_row(o, row.cells);
+    }
+    return rdl_output_finish(o, err);
+}
+
+static rdl_code print_people(picture *p, rdl_err *err)
+{
+    RDL_TRY(print_head(p, err));
+    RDL_TRY(print_tables(p, err));
+    RDL_TRY(print_balances(p, err));
+    RDL_TRY(print_stores(p, err));
+    return print_runs(p, err);
+}
+
+/* ---- JSON ---- */
+
+static void put_time(rdl_buf *b, int64_t us)
+{
+    if (us == INT64_MIN || us == 0) {
+        rdl_buf_puts(b, "null");
+        return;
+    }
+    rdl_buf_putc(b, '"');
+    rdl_timestamp_print_iso(us, b);
+    rdl_buf_putc(b, '"');
+}
+
+static void put_text(rdl_buf *b, const char *text)
+{
+    if (text != NULL)
+        rdl_buf_put_json_text(b, rdl_str_of(text));
+    else
+        rdl_buf_puts(b, "null");
+}
+
+static void put_table(rdl_buf *b, const rdl_table_status *t)
+{
+    rdl_buf_puts(b, "{\"table\": ");
+    rdl_buf_put_json_text(b, t->table->full);
+    rdl_buf_printf(b,
+                   ", \"kind\": \"%s\", \"rows\": %" PRIu64 ", \"quarantined\": %" PRIu64
+                   ", \"last_epoch\": %" PRIu64 ", \"lake_version\": %" PRId64
+                   ", \"lake_epoch\": %" PRIu64 ", \"watermark\": ",
+                   kind_name(t->table->kind), t->rows, t->quarantined, t->last_epoch,
+                   t->lake_version, t->lake_epoch);
+    put_time(b, t->watermark_us);
+    if (t->table->kind == RDL_TABLE_STREAMING) {
+        rdl_buf_puts(b, ", \"ledger\": ");
+        rdl_put_ledger_json(b, &t->ledger);
+    }
+    rdl_buf_putc(b, '}');
+}
+
+static void put_stores(rdl_buf *b, const rdl_root_status *s)
+{
+    rdl_buf_puts(b, "],\n \"publications\": [");
+    for (size_t i = 0; i < s->publication_count; i++) {
+        const rdl_publication_status *p = &s->publications[i];
+        rdl_buf_puts(b, i != 0 ? ",\n  {\"name\": " : "\n  {\"name\": ");
+        rdl_buf_put_json_text(b, p->publication->name);
+        rdl_buf_puts(b, ", \"table\": ");
+        rdl_buf_put_json_text(b, p->publication->table->full);
+        rdl_buf_puts(b, ", \"store\": ");
+        rdl_buf_put_json_text(b, p->publication->url);
+        if (p->epoch >= 0)
+            rdl_buf_printf(b, ", \"epoch\": %" PRId64, p->epoch);
+        else
+            rdl_buf_puts(b, ", \"epoch\": null");
+        rdl_buf_puts(b, ", \"problem\": ");
+        put_text(b, p->problem[0] != '\0' ? p->problem : NULL);
+        rdl_buf_putc(b, '}');
+    }
+}
+
+static void put_runs(rdl_buf *b, const picture *p)
+{
+    rdl_buf_puts(b, "],\n \"runs\": [");
+    for (size_t i = 0; i < p->run_count; i++) {
+        const rdl_catalog_run *r = &p->runs[i];
+        rdl_buf_printf(b, "%s{\"kind\": \"%s\", \"started\": ", i != 0 ? ",\n  " : "\n  ",
+                       r->kind);
+        put_time(b, r->started_us);
+        rdl_buf_puts(b, ", \"ended\": ");
+        put_time(b, r->ended_us);
+        rdl_buf_printf(b,
+                       ", \"epochs\": %" PRIu64 ", \"last_epoch\": %" PRIu64
+                       ", \"rows_read\": %" PRIu64 ", \"outcome\": \"%s\", \"message\": ",
+                       r->epochs, r->last_epoch, r->rows_read, r->outcome);
+        put_text(b, r->message);
+        rdl_buf_putc(b, '}');
+    }
+    rdl_buf_puts(b, "]}\n");
+}
+
+static rdl_code print_json(picture *p, rdl_err *err)
+{
+    const rdl_root_status *s = &p->status;
+    rdl_buf b = {0};
+    bool first = true;
+    rdl_buf_puts(&b, "{\"root\": ");
+    put_text(&b, rdl_cli_root(p->cli));
+    rdl_buf_printf(&b, ", \"epoch\": %" PRIu64 ", \"last_seal\": ", s->epoch);
+    put_time(&b, s->last_seal_us);
+    rdl_buf_puts(&b, ", \"writer\": ");
+    put_text(&b, s->writer_alive ? s->writer : NULL);
+    rdl_buf_printf(
+        &b, ", \"lake_bytes\": %" PRIu64 ", \"state_bytes\": %" PRIu64 ",\n \"tables\": [",
+        s->lake_bytes, s->state_bytes);
+    for (size_t i = 0; i < s->table_count; i++) {
+        if (!shown(p, s->tables[i].table))
+            continue;
+        rdl_buf_puts(&b, first ? "\n  " : ",\n  ");
+        put_table(&b, &s->tables[i]);
+        first = false;
+    }
+    put_stores(&b, s);
+    put_runs(&b, p);
+    rdl_code rc = rdl_cli_print(&b, err);
+    rdl_buf_fini(&b);
+    return rc;
+}
+
+/* ---- looking ---- */
+
+/* No catalog, or one that cannot be read, is no reason to show nothing. */
+static void read_runs(picture *p)
+{
+    rdl_err err = {0};
+    rdl_catalog *c = NULL;
+    rdl_code rc = rdl_catalog_open(rdl_cli_root(p->cli), true, &c, &err);
+    if (rc == RDL_OK)
+        rc = rdl_catalog_runs(c, &p->arena, RUNS_SHOWN, &p->runs, &p->run_count, &err);
+    if (rc != RDL_OK)
+        rdl_cli_note("raudal: warning: the runs are not shown: %s", err.msg);
+    rdl_catalog_close(c);
+}
+
+static rdl_code look_once(rdl_cli *cli, rdl_output_format format, rdl_err *err)
+{
+    picture p = {.cli = cli, .now_us = rdl_now_us(&rdl_clock_system)};
+    rdl_reader *r;
+    RDL_TRY(rdl_cli_open_reader(cli, &r, err));
+    rdl_arena_init(&p.arena, 0);
+    rdl_code rc = rdl_reader_status(r, &p.arena, &p.status, err);
+    if (rc == RDL_OK) {
+        read_runs(&p);
+        rc = format == RDL_OUTPUT_TABLE ? print_people(&p, err) : print_json(&p, err);
+    }
+    rdl_arena_fini(&p.arena);
+    rdl_reader_close(r);
+    return rc;
+}
+
+rdl_code rdl_cmd_status(rdl_cli *cli, rdl_err *err)
+{
+    rdl_output_format format;
+    RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
+    if (!rdl_cli_has(cli, RDL_CLI_WATCH))
+        return look_once(cli, format, err);
+    rdl_signals_note();
+    while (!rdl_signals_came()) {
+        if (format == RDL_OUTPUT_TABLE && isatty(STDOUT_FILENO))
+            fputs("\033[H\033[2J", stdout);
+        rdl_code rc = look_once(cli, format, err);
+        if (rc != RDL_OK && (err->flags & RDL_ERR_RETRY) == 0)
+            return rc;
+        for (int ms = 0; ms < WATCH_MS && !rdl_signals_came(); ms += WAIT_STEP_MS)
+            rdl_sleep_ms(WAIT_STEP_MS);
+    }
+    rdl_signals_restore();
+    return RDL_OK;
+}

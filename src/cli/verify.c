@@ -1,0 +1,185 @@
+/*
+ * cli/verify.c - `raudal verify`: do stream, batch and stores agree?
+ */
+#include "batch/verify.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/output.h"
+
+enum {
+    SAMPLES_DEFAULT = 10
+};
+
+static const char *kind_word(rdl_difference_kind kind)
+{
+    static const char *const words[] = {"missing", "extra", "differs"};
+    return words[kind];
+}
+
+static bool agrees(const rdl_verify_item *i)
+{
+    return i->differences == 0 && i->problem[0] == '\0';
+}
+
+/* "gold.x" or "gold.x in sqlite:serving.db". */
+static void put_name(rdl_buf *b, const rdl_verify_item *i)
+{
+    rdl_buf_put(b, i->table->full.p, i->table->full.n);
+    if (i->publication != NULL)
+        rdl_buf_printf(b, " in %.*s", (int)i->publication->url.n, i->publication->url.p);
+}
+
+/* ---- JSON ---- */
+
+static void put_sample_json(rdl_buf *b, const rdl_difference *d)
+{
+    const char *const texts[] = {d->key, d->expected, d->got};
+    static const char *const names[] = {"key", "expected", "got"};
+    rdl_buf_printf(b, "{\"kind\": \"%s\"", kind_word(d->kind));
+    for (size_t i = 0; i < 3; i++) {
+        rdl_buf_printf(b, ", \"%s\": ", names[i]);
+        if (texts[i] != NULL)
+            rdl_buf_put_json_text(b, rdl_str_of(texts[i]));
+        else
+            rdl_buf_puts(b, "null");
+    }
+    rdl_buf_putc(b, '}');
+}
+
+static void put_item_json(rdl_buf *b, const rdl_verify_item *i)
+{
+    rdl_buf_puts(b, "{\"table\": ");
+    rdl_buf_put_json_text(b, i->table->full);
+    rdl_buf_puts(b, ", \"store\": ");
+    if (i->publication != NULL)
+        rdl_buf_put_json_text(b, i->publication->url);
+    else
+        rdl_buf_puts(b, "null");
+    rdl_buf_printf(b,
+                   ", \"against\": \"%s\", \"rows\": %" PRIu64 ", \"differences\": %" PRIu64
+                   ", \"hash\": \"%s\", \"seconds\": %.3f, \"problem\": ",
+                   i->against, i->rows, i->differences, i->hash, i->seconds);
+    if (i->problem[0] != '\0')
+        rdl_buf_put_json_text(b, rdl_str_of(i->problem));
+    else
+        rdl_buf_puts(b, "null");
+    rdl_buf_puts(b, ", \"samples\": [");
+    for (size_t k = 0; k < i->sample_count; k++) {
+        rdl_buf_puts(b, k != 0 ? ", " : "");
+        put_sample_json(b, &i->samples[k]);
+    }
+    rdl_buf_puts(b, "]}");
+}
+
+static void put_json(rdl_buf *b, const rdl_verify_item *items, size_t n, size_t bad)
+{
+    rdl_buf_printf(b, "{\"checks\": %zu, \"differing\": %zu, \"items\": [", n, bad);
+    for (size_t i = 0; i < n; i++) {
+        rdl_buf_puts(b, i != 0 ? ",\n  " : "\n  ");
+        put_item_json(b, &items[i]);
+    }
+    rdl_buf_puts(b, "]}\n");
+}
+
+/* ---- for people ---- */
+
+static void put_sample(rdl_buf *b, const rdl_difference *d)
+{
+    rdl_buf_printf(b, "         %s %s\n", kind_word(d->kind), d->key);
+    if (d->expected != NULL)
+        rdl_buf_printf(b, "           expected %s\n", d->expected);
+    if (d->got != NULL)
+        rdl_buf_printf(b, "           got      %s\n", d->got);
+}
+
+static void put_item(rdl_buf *b, const rdl_verify_item *i, size_t name_width, bool color)
+{
+    rdl_buf name = {0}, count = {0}, took = {0};
+    bool ok = agrees(i);
+    put_name(&name, i);
+    rdl_put_seconds(&took, i->seconds);
+    rdl_buf_printf(b, " %s%s%s  ",
+                   !color ? ""
+                   : ok   ? "\033[32m"
+                          : "\033[1;31m",
+                   ok ? "ok     " : "DIFFERS", color ? "\033[0m" : "");
+    rdl_put_padded(b, (rdl_str){name.p, name.n}, name_width, false);
+    rdl_buf_puts(b, "  ");
+    rdl_buf_printf(&count, "%" PRIu64, i->rows);
+    rdl_put_padded(b, (rdl_str){count.p, count.n}, 9, true);
+    rdl_buf_printf(b, " rows against the %s, %" PRIu64 " difference%s, %s\n", i->against,
+                   i->differences, i->differences == 1 ? "" : "s", rdl_buf_str(&took));
+    if (i->problem[0] != '\0')
+        rdl_buf_printf(b, "         could not be checked: %s\n", i->problem);
+    for (size_t k = 0; k < i->sample_count; k++)
+        put_sample(b, &i->samples[k]);
+    if (i->differences > i->sample_count && i->sample_count != 0)
+        rdl_buf_printf(b, "         and %" PRIu64 " more\n",
+                       i->differences - i->sample_count);
+    rdl_buf_fini(&name);
+    rdl_buf_fini(&count);
+    rdl_buf_fini(&took);
+}
+
+static void put_text(rdl_buf *b, const rdl_verify_item *items, size_t n, size_t bad)
+{
+    size_t width = 0;
+    uint64_t differences = 0;
+    for (size_t i = 0; i < n; i++) {
+        rdl_buf name = {0};
+        put_name(&name, &items[i]);
+        size_t is = rdl_text_width((rdl_str){name.p, name.n});
+        width = is > width ? is : width;
+        rdl_buf_fini(&name);
+        differences += items[i].differences;
+    }
+    for (size_t i = 0; i < n; i++)
+        put_item(b, &items[i], width, rdl_cli_color(STDOUT_FILENO));
+    if (bad == 0)
+        rdl_buf_printf(b, " %zu check%s, 0 differences: stream, batch and stores agree\n",
+                       n, n == 1 ? "" : "s");
+    else
+        rdl_buf_printf(b, " %zu of %zu check%s failed, %" PRIu64 " difference%s\n", bad, n,
+                       n == 1 ? "" : "s", differences, differences == 1 ? "" : "s");
+}
+
+static rdl_code verify(rdl_cli *cli, rdl_reader *r, rdl_err *err)
+{
+    rdl_verify_item *items;
+    rdl_output_format format;
+    rdl_buf b = {0};
+    size_t n, bad = 0;
+    uint64_t samples = SAMPLES_DEFAULT;
+    RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
+    RDL_TRY(rdl_cli_count(cli, RDL_CLI_SAMPLES, 1000000, &samples, err));
+    rdl_verify_options options = {.only = cli->values[RDL_CLI_ONLY],
+                                  .samples_max = samples,
+                                  .stores = !rdl_cli_has(cli, RDL_CLI_NO_STORES)};
+    RDL_TRY(rdl_verify(r, &cli->arena, &options, &items, &n, err));
+    if (n == 0 && options.only != NULL) {
+        rdl_err_set(err, RDL_EUSAGE, 0, "no table matches --only \"%s\"", options.only);
+        return rdl_err_hint(err, "`raudal explain` lists the tables.");
+    }
+    for (size_t i = 0; i < n; i++)
+        bad += agrees(&items[i]) ? 0 : 1;
+    if (format == RDL_OUTPUT_TABLE)
+        put_text(&b, items, n, bad);
+    else
+        put_json(&b, items, n, bad);
+    cli->exit_code = bad != 0 ? 1 : 0;
+    rdl_code rc = rdl_cli_print(&b, err);
+    rdl_buf_fini(&b);
+    return rc;
+}
+
+rdl_code rdl_cmd_verify(rdl_cli *cli, rdl_err *err)
+{
+    rdl_reader *r;
+    RDL_TRY(rdl_cli_open_reader(cli, &r, err));
+    rdl_code rc = verify(cli, r, err);
+    rdl_reader_close(r);
+    return rc;
+}
