@@ -1,0 +1,132 @@
+/*
+ * cli/script_sweep.c - a crash at every fault point gives what no crash gives.
+ *
+ * What has been fed so far is read into fresh roots: once undisturbed, then for each point and
+ * passing with a SIGKILL there and a second run.  All tables, their ledgers and what verify says
+ * must be the same.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/script_run.h"
+
+typedef struct sweep {
+    rdl_script_runner *runner;
+    const rdl_record *at;
+    rdl_script_engine engine;
+    rdl_buf expected; /* digest of the undisturbed run */
+} sweep;
+
+static bool fail_rc(sweep *s, const char *when, const rdl_err *err)
+{
+    return rdl_script_fail(s->runner, s->at, "%s: %s%s%s", when, err->path,
+                           err->path[0] != '\0' ? ": " : "", err->msg);
+}
+
+/* One request; *killed when the child was killed at its fault point. */
+static bool ask(sweep *s, const rdl_request *q, const char *when, bool *killed)
+{
+    rdl_reply reply = {0};
+    rdl_err err = {0};
+    bool alive = false;
+    int sig = 0;
+    *killed = false;
+    if (rdl_script_ask(&s->engine, q, &reply, &alive, &sig, &err) != RDL_OK)
+        return fail_rc(s, when, &err);
+    if (!alive && q->armed && sig == 9) {
+        *killed = true;
+        return true;
+    }
+    if (!alive)
+        return rdl_script_fail(s->runner, s->at, "%s: the engine died of signal %d", when, sig);
+    return reply.rc == RDL_OK || fail_rc(s, when, &reply.err);
+}
+
+static rdl_code digest(sweep *s, rdl_buf *out, rdl_err *err)
+{
+    rdl_reader *reader;
+    rdl_root_status status;
+    rdl_arena a;
+    RDL_TRY(rdl_script_digest(&s->engine, out, err));
+    RDL_TRY(rdl_script_reader(&s->engine, &reader, err));
+    rdl_arena_init(&a, 0);
+    rdl_code rc = rdl_reader_status(reader, &a, &status, err);
+    for (size_t i = 0; rc == RDL_OK && i < status.table_count; i++) {
+        rdl_buf_printf(out, "ledger of %s\n", status.tables[i].table->full.p);
+        rdl_script_put_ledger(out, &status.tables[i].ledger);
+    }
+    rdl_arena_fini(&a);
+    if (rc == RDL_OK)
+        rc = rdl_script_verify(&s->engine, true, out, err);
+    return rc;
+}
+
+static bool fresh_root(sweep *s)
+{
+    rdl_err err = {0};
+    rdl_script_engine_close(&s->engine, false);
+    return rdl_fs_remove_tree(s->engine.root, &err) == RDL_OK || fail_rc(s, "sweep", &err);
+}
+
+static bool check_result(sweep *s, const char *when)
+{
+    rdl_buf got = {0};
+    rdl_err err = {0};
+    bool fine = digest(s, &got, &err) == RDL_OK;
+    if (!fine)
+        fail_rc(s, when, &err);
+    else if (strcmp(rdl_buf_str(&got), rdl_buf_str(&s->expected)) != 0)
+        fine = rdl_script_fail(s->runner, s->at, "%s: another result\n  undisturbed:\n%s\n  after the crash:\n%s",
+                               when, rdl_buf_str(&s->expected), rdl_buf_str(&got));
+    rdl_buf_fini(&got);
+    return fine;
+}
+
+/* Crash at the nth passing of a point, run again, compare. */
+static bool crash_once(sweep *s, rdl_fault point, unsigned nth, bool *reached)
+{
+    char when[100];
+    rdl_request q = {.kind = RDL_REQUEST_RUN, .clock_us = s->engine.clock_us, .armed = true,
+                     .point = point, .nth = nth};
+    bool ignored;
+    snprintf(when, sizeof when, "crash at %s, passing %u", rdl_fault_name(point), nth);
+    if (!fresh_root(s) || !ask(s, &q, when, reached))
+        return false;
+    if (!*reached)
+        return true;
+    q.armed = false;
+    return ask(s, &q, when, &ignored) && check_result(s, when);
+}
+
+static bool undisturbed(sweep *s)
+{
+    const rdl_request q = {.kind = RDL_REQUEST_RUN, .clock_us = s->engine.clock_us};
+    rdl_err err = {0};
+    bool ignored;
+    if (!fresh_root(s) || !ask(s, &q, "undisturbed", &ignored))
+        return false;
+    return digest(s, &s->expected, &err) == RDL_OK || fail_rc(s, "undisturbed", &err);
+}
+
+bool rdl_script_sweep(rdl_script_runner *r, const rdl_record *at)
+{
+    sweep s = {.runner = r, .at = at, .engine = r->engine};
+    unsigned nth_max = at->word_count > 0 ? (unsigned)strtoul(at->words[0], NULL, 10) : 1, any = 0;
+    rdl_script_engine_close(&r->engine, false);
+    s.engine.child = NULL;
+    s.engine.reader = NULL;
+    s.engine.root = rdl_path_join(&r->arena, r->temp, "sweep");
+    bool fine = undisturbed(&s);
+    for (int point = 0; fine && point < RDL_FAULT_COUNT; point++) {
+        bool reached = point != RDL_FAULT_ALLOC;
+        for (unsigned nth = 1; fine && reached && nth <= nth_max; nth++) {
+            fine = crash_once(&s, (rdl_fault)point, nth, &reached);
+            any += reached;
+        }
+    }
+    rdl_script_engine_close(&s.engine, false);
+    rdl_buf_fini(&s.expected);
+    r->checked = true;
+    return fine && (any > 0 || rdl_script_fail(r, at, "no fault point was reached"));
+}
