@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "stream/internal.h"
+#include "stream/schedule.h"
 
 /* ---- settings ---- */
 
@@ -358,6 +358,7 @@ rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags, rdl_
     RDL_TRY_OUT(open_state(e, e->memory_bytes / 4, err));
     RDL_TRY_OUT(rdl_feeds_open(e, err));
     RDL_TRY_OUT(prepare_tables(e, err));
+    RDL_TRY_OUT(rdl_schedules_open(e, err));
     RDL_TRY_OUT(make_templates(e, err));
     RDL_TRY_OUT(rdl_destinations_open(e, err));
     RDL_TRY_OUT(roll_forward(e, err));

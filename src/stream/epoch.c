@@ -30,6 +30,7 @@ void rdl_work_init(rdl_engine *e, rdl_work *w)
     w->range_count = RDL_NEWN(&w->arena, size_t, e->feed_count + 1);
     w->snapshots = RDL_NEWN(&w->arena, rdl_snapshot_version, e->feed_count + 1);
     w->decodes = RDL_NEWN(&w->arena, rdl_decode *, e->feed_count + 1);
+    w->due = RDL_NEWN(&w->arena, bool, n + 1);
     w->changed = RDL_NEWN(&w->arena, bool, n + 1);
     w->all_made = RDL_NEWN(&w->arena, bool, n + 1);
     w->cache_touched = RDL_NEWN(&w->arena, bool, n + 1);

@@ -37,15 +37,17 @@ rdl_table_history *rdl_history_table(rdl_history *h, rdl_str table)
     return t;
 }
 
-static void add_table(rdl_history *h, uint64_t epoch, const rdl_sealed_table *s)
+static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_sealed_table *s)
 {
     rdl_table_history *t = rdl_history_table(h, s->table);
     t->exists = true;
     t->fingerprint = s->fingerprint;
     if (s->rows_new != 0 || s->rows_old != 0 || s->reset)
         t->last_changed = epoch;
-    if (s->evaluated)
+    if (s->evaluated) {
         t->last_evaluated = epoch;
+        t->last_evaluated_us = ts_us;
+    }
     if (s->rows_quarantined != 0)
         t->last_quarantined = epoch;
     t->rows_total += s->rows_new;
@@ -109,7 +111,7 @@ void rdl_history_add(rdl_history *h, const rdl_seal *seal)
     for (size_t i = 0; i < seal->snapshots.n; i++)
         add_snapshot(h, seal->epoch, &seal->snapshots.v[i]);
     for (size_t i = 0; i < seal->tables.n; i++)
-        add_table(h, seal->epoch, &seal->tables.v[i]);
+        add_table(h, seal->epoch, seal->ts_us, &seal->tables.v[i]);
     for (size_t i = 0; i < seal->watermarks.n; i++)
         add_watermark(h, &b, &seal->watermarks.v[i]);
     if (seal->has_delta)

@@ -23,6 +23,7 @@ typedef struct rdl_table_history {
     bool exists;               /* some seal names it */
     uint64_t last_changed;     /* epoch whose rows_new or rows_old are not 0 */
     uint64_t last_evaluated;   /* views */
+    int64_t last_evaluated_us; /* the plan's timestamp of that epoch */
     uint64_t last_quarantined;
     uint64_t pruned_changed;   /* newest epoch with rows whose segment is gone */
     uint64_t rows_total, quarantined_total; /* streaming: written so far */

@@ -3,6 +3,7 @@
  *
  *   engine.c     open, restore, close; run.c the loops
  *   plan.c       what the next epoch takes: snapshots, ranges of files, jobs
+ *   schedule.c   which scheduled views it may touch
  *   epoch.c      the work of one epoch in graph order, and its seal
  *   ingest.c     sources and snapshots into e."new:..", e."old:.."
  *   judge.c      each row's one fate
@@ -16,6 +17,7 @@
 
 #include <stdio.h>
 
+#include "base/cron.h"
 #include "base/fs.h"
 #include "base/thread.h"
 #include "duck/codec.h"
@@ -62,6 +64,8 @@ typedef struct rdl_runtime {
     bool reads_source;      /* streaming, straight from an append-only source */
     bool old_needed;        /* readers of changes need old rows, not deletions alone */
     uint64_t space;         /* of keyed state */
+    rdl_cron cron;          /* SCHEDULE CRON */
+    int64_t passed_us;      /* a scheduled run that found nothing to do; INT64_MIN: none */
 } rdl_runtime;
 
 typedef struct rdl_destination {
@@ -83,8 +87,10 @@ typedef struct rdl_work {
     rdl_decode **decodes;    /* by feed */
     bool barrier;            /* snapshots, no stream rows */
     bool refresh_deferred;   /* recompute dirty whole-table views */
+    bool continuous;         /* schedules count */
     bool *refresh;           /* by table: recompute whatever its inputs did; NULL: none */
     /* By table: */
+    bool *due;               /* scheduled views that this epoch may touch */
     bool *changed;           /* e."new:" or e."old:" has rows */
     bool *all_made;          /* e."all:" exists */
     bool *cache_touched;     /* an abort must forget the cache */

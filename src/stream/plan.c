@@ -2,7 +2,8 @@
  * stream/plan.c - what the next epoch takes.
  *
  * In this order, the first that has something wins an epoch of its own:
- *   1  views whose text is new: built from what is there before rows move on
+ *   1  views whose text is new, and scheduled ones that are due: built from what is there before rows
+ *      move on
  *   2  new versions of snapshots: a barrier, before any stream row planned after them
  *   3  new ranges of files, within the limits
  *   4  at the end of --once, and when lake_interval passed without: whole-table views that wait
@@ -11,7 +12,7 @@
  */
 #include <inttypes.h>
 
-#include "stream/internal.h"
+#include "stream/schedule.h"
 
 static bool text_changed(rdl_engine *e, const rdl_table *t)
 {
@@ -37,11 +38,12 @@ static bool waits(rdl_engine *e, const rdl_table *v)
     return e->tables[v->index].waits;
 }
 
-static bool plan_builds(rdl_engine *e)
+static bool plan_builds(rdl_engine *e, const rdl_work *w)
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
-        if (t->kind != RDL_TABLE_VIEW || !e->tables[i].selected || waits(e, t))
+        if (t->kind != RDL_TABLE_VIEW || !e->tables[i].selected || waits(e, t) ||
+            rdl_schedule_holds(e, w, t))
             continue;
         if (text_changed(e, t) || (e->history.epoch > 0 && behind(e, t)))
             return true;
@@ -49,11 +51,12 @@ static bool plan_builds(rdl_engine *e)
     return false;
 }
 
-static bool plan_deferred(rdl_engine *e)
+static bool plan_deferred(rdl_engine *e, const rdl_work *w)
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
-        if (t->kind != RDL_TABLE_VIEW || !e->tables[i].selected || !waits(e, t))
+        if (t->kind != RDL_TABLE_VIEW || !e->tables[i].selected || !waits(e, t) ||
+            rdl_schedule_holds(e, w, t))
             continue;
         if (text_changed(e, t) || (e->history.epoch > 0 && behind(e, t)))
             return true;
@@ -122,13 +125,16 @@ rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl
     bool any = false;
     w->ts_us = now > e->history.ts_us ? now : e->history.ts_us + 1;
     w->last = last;
-    if (e->history.epoch > 0 && plan_builds(e))
+    any = rdl_schedules_mark(e, w, now);
+    for (size_t i = 0; any && i < e->pipeline->table_count; i++)
+        w->refresh_deferred |= w->due[i] && waits(e, e->pipeline->tables[i]);
+    if (e->history.epoch > 0 && plan_builds(e, w))
         any = true;
     if (!any)
         RDL_TRY(plan_snapshots(e, w, &any, err));
     if (!any)
         RDL_TRY(plan_ranges(e, w, last, &any, err));
-    if (!any && (last || now - e->last_deferred_us >= e->lake_interval_us) && plan_deferred(e)) {
+    if (!any && (last || now - e->last_deferred_us >= e->lake_interval_us) && plan_deferred(e, w)) {
         any = w->refresh_deferred = true;
         e->last_deferred_us = now;
     }

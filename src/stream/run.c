@@ -123,6 +123,7 @@ static rdl_code one_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
     rdl_work w;
     int64_t began = rdl_monotonic_us();
     rdl_work_init(e, &w);
+    w.continuous = !last;
     rdl_engine_progress_at(e, &w, "plan");
     rdl_code rc = rdl_plan_next(e, &w, last, did, err);
     if (rc == RDL_OK && *did)

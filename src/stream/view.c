@@ -4,7 +4,7 @@
  * WHAT HAPPENS TO VIEW v IN AN EPOCH
  *   nothing      its inputs did not change, or it waits: a whole-table view over streamed rows, and
  *                what reads one, is brought up on a schedule and at the end of --once, not by
- *                every epoch
+ *                every epoch; or its schedule holds it (schedule.h)
  *   maintain     by its plan's mode, from the changes of its driving input
  *   build        its text is new, another input than the driving one changed, or it missed epochs:
  *                computed whole.  Same text: compared with what is there, so that readers see pairs;
@@ -16,7 +16,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "stream/internal.h"
+#include "stream/schedule.h"
 
 typedef enum action {
     ACTION_NONE,
@@ -67,6 +67,8 @@ static action choose(rdl_engine *e, rdl_work *w, const rdl_table *v)
     bool missed = missed_epochs(e, v, h);
     bool changed = any_changed(w, v, NULL);
     bool asked = w->refresh != NULL && w->refresh[v->index];
+    if (!asked && rdl_schedule_holds(e, w, v))
+        return ACTION_NONE;
     if (e->tables[v->index].waits && !w->refresh_deferred && !asked)
         return ACTION_NONE;
     if (!same_text && (h->exists || missed || p->mode == RDL_MAINTAIN_FULL))

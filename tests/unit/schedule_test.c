@@ -1,0 +1,380 @@
+/*
+ * schedule_test.c - cron lines, and when scheduled views are evaluated, on a stepped clock.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "stream/schedule.h"
+
+#define US INT64_C(1000000)
+
+/* ---- cron lines ---- */
+
+static int64_t at(const char *text)
+{
+    int64_t us = 0;
+    assert_true(rdl_timestamp_parse(text, strlen(text), &us));
+    return us;
+}
+
+static void next_is(const char *line, const char *after, const char *expected)
+{
+    rdl_cron c;
+    char why[200] = "";
+    rdl_buf got = {0};
+    if (!rdl_cron_parse(rdl_str_of(line), &c, why, sizeof why))
+        fail_msg("'%s': %s", line, why);
+    rdl_timestamp_print_iso(rdl_cron_next(&c, at(after)), &got);
+    rdl_buf want = {0};
+    rdl_timestamp_print_iso(at(expected), &want);
+    if (strcmp(rdl_buf_str(&got), rdl_buf_str(&want)) != 0)
+        fail_msg("'%s' after %s: %s, not %s", line, after, rdl_buf_str(&got), rdl_buf_str(&want));
+    rdl_buf_fini(&got);
+    rdl_buf_fini(&want);
+}
+
+static void refused(const char *line, const char *because)
+{
+    rdl_cron c;
+    char why[200] = "";
+    assert_false(rdl_cron_parse(rdl_str_of(line), &c, why, sizeof why));
+    if (strstr(why, because) == NULL)
+        fail_msg("'%s' is refused because %s", line, why);
+}
+
+static void the_next_time_is_strictly_later(void **state)
+{
+    (void)state;
+    next_is("0 3 * * *", "2026-01-01 02:59:59.999999", "2026-01-01 03:00:00");
+    next_is("0 3 * * *", "2026-01-01 03:00:00", "2026-01-02 03:00:00");
+    next_is("* * * * *", "2026-01-01 00:00:00.5", "2026-01-01 00:01:00");
+    next_is("30 23 31 12 *", "2026-12-31 23:30:00", "2027-12-31 23:30:00");
+    next_is("* * * * *", "1969-12-31 23:59:30", "1970-01-01 00:00:00");
+    next_is("59 23 * * *", "1960-02-29 23:58:59", "1960-02-29 23:59:00");
+}
+
+static void lists_ranges_steps_and_names_are_read(void **state)
+{
+    (void)state;
+    next_is("*/15 * * * *", "2026-01-01 00:46:00", "2026-01-01 01:00:00");
+    next_is("5/20 * * * *", "2026-01-01 00:26:00", "2026-01-01 00:45:00");
+    next_is("0 8-18/5,22 * * *", "2026-01-01 18:30:00", "2026-01-01 22:00:00");
+    next_is("0 8-18/5,22 * * *", "2026-01-01 08:30:00", "2026-01-01 13:00:00");
+    next_is("0 0 * jul-Sep mon", "2026-01-01 00:00:00", "2026-07-06 00:00:00");
+    next_is("0 0 * * MON-FRI", "2026-11-20 12:00:00", "2026-11-23 00:00:00");
+    next_is("0 0 * * 7", "2026-11-21 12:00:00", "2026-11-22 00:00:00");
+    next_is("0 0 * * 0", "2026-11-21 12:00:00", "2026-11-22 00:00:00");
+    next_is("  0\t0  1 1 * ", "2026-11-21 12:00:00", "2027-01-01 00:00:00");
+    next_is("@hourly", "2026-11-21 12:00:00", "2026-11-21 13:00:00");
+    next_is("@weekly", "2026-11-21 12:00:00", "2026-11-22 00:00:00");
+    next_is("@yearly", "2026-11-21 12:00:00", "2027-01-01 00:00:00");
+}
+
+static void a_day_that_fits_either_field_counts_when_both_are_given(void **state)
+{
+    (void)state;
+    next_is("0 0 13 * FRI", "2026-11-13 00:00:00", "2026-11-20 00:00:00");
+    next_is("0 0 13 * FRI", "2026-12-11 00:00:00", "2026-12-13 00:00:00");
+    next_is("0 0 31 2 MON", "2026-03-01 00:00:00", "2027-02-01 00:00:00");
+}
+
+static void leap_days_come_when_there_are_any(void **state)
+{
+    (void)state;
+    next_is("0 0 29 2 *", "2026-01-01 00:00:00", "2028-02-29 00:00:00");
+    next_is("0 0 29 2 *", "2096-02-29 00:00:00", "2104-02-29 00:00:00");
+    next_is("0 0 29 2 *", "1896-02-29 00:00:00", "1904-02-29 00:00:00");
+    next_is("0 12 28-31 2 *", "2026-02-28 12:00:00", "2027-02-28 12:00:00");
+    next_is("0 12 28-31 2 *", "2028-02-28 12:00:00", "2028-02-29 12:00:00");
+    next_is("0 0 31 * *", "2026-01-31 00:00:00", "2026-03-31 00:00:00");
+    /* Both fit (a star with a step is a star): only every 28 or 40 years. */
+    next_is("0 0 29 2 */7", "2088-03-01 00:00:00", "2128-02-29 00:00:00");
+}
+
+static void what_is_no_cron_line_is_refused_with_the_reason(void **state)
+{
+    (void)state;
+    refused("", "fewer than five fields");
+    refused("0 3 * *", "fewer than five fields");
+    refused("0 0 3 * * *", "more than five fields");
+    refused("60 * * * *", "\"60\" is no minute (0 to 59)");
+    refused("0 24 * * *", "is no hour");
+    refused("0 0 0 * *", "is no day of the month");
+    refused("0 0 1 13 *", "is no month");
+    refused("0 0 * * 8", "is no weekday");
+    refused("0 0 * * FRIDAY", "\"FRIDAY\" is no weekday");
+    refused("0 0 * * FRI-MON", "is no weekday");
+    refused("*/0 * * * *", "is no minute");
+    refused("1,,2 * * * *", "is no minute");
+    refused("1- * * * *", "is no minute");
+    refused("99999999999 * * * *", "is no minute");
+    refused("x * * * *", "is no minute");
+    refused("TZ=Europe/Madrid 0 3 * * *", "all times are UTC");
+    refused("0 0 31 2 *", "no month that it names has such a day");
+    refused("0 0 30,31 FEB *", "no month that it names has such a day");
+    refused("0 0 31 4,6,9,11 *", "no month that it names has such a day");
+}
+
+static void a_line_agrees_with_a_search_minute_by_minute(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"*/7 3-5 */2 * *", "10,50 0 * 2,3 SUN", "0 */5 1-7 * 1"};
+    for (size_t i = 0; i < 3; i++) {
+        rdl_cron c;
+        char why[200];
+        assert_true(rdl_cron_parse(rdl_str_of(lines[i]), &c, why, sizeof why));
+        int64_t t = at("2027-12-30 00:00:00"), next = rdl_cron_next(&c, t);
+        for (int64_t m = t + 60 * US; m < t + 70 * 86400 * US; m += 60 * US) {
+            rdl_civil v;
+            rdl_civil_from_us(m, &v);
+            int64_t days = m / (86400 * US), weekday = (days + 4) % 7;
+            bool day = (c.days >> v.day & 1) != 0, week = (c.weekdays >> weekday & 1) != 0;
+            bool fits = (c.minutes >> v.minute & 1) != 0 && (c.hours >> v.hour & 1) != 0 &&
+                        (c.months >> v.month & 1) != 0 &&
+                        (c.any_day || c.any_weekday ? day && week : day || week);
+            assert_int_equal(fits, m == next);
+            next = fits ? rdl_cron_next(&c, m) : next;
+        }
+    }
+}
+
+/* ---- scheduled views ---- */
+
+typedef struct fixture {
+    rdl_arena arena;
+    rdl_diags diags;
+    rdl_clock clock;
+    rdl_engine *e;
+    char *dir;
+    rdl_err err;
+    int files;
+} fixture;
+
+static const char pipeline[] =
+    "CREATE SOURCE s (k TEXT, v BIGINT) FROM 'in/' FORMAT JSON;\n"
+    "CREATE STREAMING TABLE b.rows AS SELECT k, v FROM STREAM s;\n"
+    "CREATE MATERIALIZED VIEW g.now PRIMARY KEY (k) AS\n"
+    "  SELECT k, sum(v) AS total FROM STREAM b.rows GROUP BY ALL;\n"
+    "CREATE MATERIALIZED VIEW g.hourly PRIMARY KEY (k) SCHEDULE CRON '0 * * * *' AS\n"
+    "  SELECT k, sum(v) AS total FROM STREAM b.rows GROUP BY ALL;\n"
+    "CREATE MATERIALIZED VIEW g.often PRIMARY KEY (n) SCHEDULE EVERY INTERVAL 10 MINUTES AS\n"
+    "  SELECT 1 AS n, median(v) AS middle FROM b.rows;\n"
+    "CREATE MATERIALIZED VIEW g.reader PRIMARY KEY (k) AS\n"
+    "  SELECT k, total * 2 AS twice FROM g.hourly;\n"
+    "CREATE MATERIALIZED VIEW g.chained PRIMARY KEY (n) SCHEDULE CRON '0 * * * *' AS\n"
+    "  SELECT count(*) AS n FROM g.reader;\n";
+
+static void open_engine(fixture *f)
+{
+    const rdl_engine_config config = {
+        .dir = f->dir, .text = pipeline, .clock = &f->clock, .threads = 1,
+        .memory_bytes = UINT64_C(256) << 20};
+    rdl_code rc = rdl_engine_open(&config, &f->diags, &f->e, &f->err);
+    if (rc != RDL_OK) {
+        rdl_buf b = {0};
+        rdl_diags_print(&f->diags, false, &b);
+        fail_msg("%s\n%s", f->err.msg, rdl_buf_str(&b));
+    }
+}
+
+static int setup(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    rdl_arena_init(&f->arena, 0);
+    rdl_diags_init(&f->diags, &f->arena);
+    rdl_clock_stepped(&f->clock, at("2026-11-21 10:20:00"));
+    f->dir = rdl_fs_temp_dir(&f->arena, "schedule", &f->err);
+    assert_int_equal(rdl_fs_mkdirs(rdl_path_join(&f->arena, f->dir, "in"), &f->err), RDL_OK);
+    open_engine(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    rdl_engine_close(f->e);
+    (void)!rdl_fs_remove_tree(f->dir, &f->err);
+    rdl_arena_fini(&f->arena);
+    free(f);
+    return 0;
+}
+
+static void feed(fixture *f, const char *rows)
+{
+    rdl_err err = {0};
+    const char *path = rdl_path_join(&f->arena, f->dir,
+                                     rdl_arena_printf(&f->arena, "in/%03d.json", f->files++));
+    rdl_file *to;
+    assert_int_equal(rdl_file_create(path, &to, &err), RDL_OK);
+    assert_int_equal(rdl_file_write(to, rows, strlen(rows), &err), RDL_OK);
+    rdl_file_close(to);
+}
+
+/* Epochs of the continuous loop until there is nothing to do; how many there were. */
+static int turn(fixture *f)
+{
+    for (int n = 0;; n++) {
+        rdl_work w;
+        bool any = false;
+        rdl_work_init(f->e, &w);
+        w.continuous = true;
+        rdl_code rc = rdl_plan_next(f->e, &w, false, &any, &f->err);
+        if (rc == RDL_OK && any)
+            rc = rdl_epoch_run(f->e, &w, &f->err);
+        rdl_work_fini(f->e, &w);
+        if (rc != RDL_OK)
+            fail_msg("%s (%s)", f->err.msg, f->err.path);
+        if (!any)
+            return n;
+        assert_true(n < 20);
+    }
+}
+
+static const rdl_table_history *history(fixture *f, const char *table)
+{
+    return rdl_history_table(&f->e->history, rdl_str_of(table));
+}
+
+static void step_to(fixture *f, const char *time)
+{
+    f->clock.value_us = at(time);
+}
+
+static void a_scheduled_view_is_evaluated_at_once_and_then_when_it_is_due(void **state)
+{
+    fixture *f = *state;
+    assert_int_equal(turn(f), 0);
+    feed(f, "{\"k\":\"a\",\"v\":1}\n");
+    assert_int_equal(turn(f), 2); /* the rows, then what was due at once */
+    assert_int_equal(history(f, "g.now")->last_evaluated, 1);
+    assert_int_equal(history(f, "g.hourly")->last_evaluated, 2);
+    assert_int_equal(history(f, "g.often")->last_evaluated, 2);
+
+    step_to(f, "2026-11-21 10:25:00");
+    feed(f, "{\"k\":\"a\",\"v\":2}\n");
+    assert_int_equal(turn(f), 1);
+    assert_int_equal(history(f, "g.now")->last_changed, 3);
+    assert_int_equal(history(f, "g.hourly")->last_evaluated, 2);
+
+    step_to(f, "2026-11-21 10:31:00");
+    assert_int_equal(turn(f), 1);
+    assert_int_equal(history(f, "g.often")->last_evaluated, 4);
+    assert_int_equal(history(f, "g.hourly")->last_evaluated, 2);
+
+    step_to(f, "2026-11-21 10:59:59");
+    assert_int_equal(turn(f), 0);
+    step_to(f, "2026-11-21 11:00:00");
+    assert_int_equal(turn(f), 1);
+    assert_int_equal(history(f, "g.hourly")->last_changed, 5);
+}
+
+static void what_reads_a_scheduled_view_sees_its_changes_when_they_come(void **state)
+{
+    fixture *f = *state;
+    feed(f, "{\"k\":\"a\",\"v\":1}\n");
+    turn(f);
+    uint64_t before = history(f, "g.reader")->last_changed;
+    step_to(f, "2026-11-21 10:40:00");
+    feed(f, "{\"k\":\"b\",\"v\":2}\n");
+    turn(f);
+    assert_int_equal(history(f, "g.reader")->last_changed, before);
+    step_to(f, "2026-11-21 11:00:00");
+    turn(f);
+    uint64_t epoch = history(f, "g.hourly")->last_changed;
+    assert_true(epoch > before);
+    assert_int_equal(history(f, "g.reader")->last_changed, epoch);
+    assert_int_equal(history(f, "g.chained")->last_changed, epoch);
+}
+
+static void a_due_run_that_finds_nothing_new_waits_for_the_next(void **state)
+{
+    fixture *f = *state;
+    feed(f, "{\"k\":\"a\",\"v\":1}\n");
+    turn(f);
+    step_to(f, "2026-11-21 11:00:05");
+    assert_int_equal(turn(f), 0);
+    assert_true(rdl_schedules_next(f->e) == at("2026-11-21 11:10:05"));
+    step_to(f, "2026-11-21 11:05:00");
+    feed(f, "{\"k\":\"a\",\"v\":2}\n");
+    assert_int_equal(turn(f), 1);
+    assert_int_equal(history(f, "g.hourly")->last_evaluated, 2);
+    step_to(f, "2026-11-21 12:00:00");
+    assert_int_equal(turn(f), 1);
+    assert_int_equal(history(f, "g.hourly")->last_evaluated, 4);
+}
+
+static void runs_missed_while_it_was_down_are_made_up_for_once(void **state)
+{
+    fixture *f = *state;
+    feed(f, "{\"k\":\"a\",\"v\":1}\n");
+    turn(f);
+    step_to(f, "2026-11-21 10:25:00");
+    feed(f, "{\"k\":\"a\",\"v\":2}\n");
+    assert_int_equal(turn(f), 1);
+    rdl_engine_close(f->e);
+    step_to(f, "2026-11-23 15:30:00");
+    open_engine(f);
+    assert_int_equal(turn(f), 1);
+    assert_int_equal(history(f, "g.hourly")->last_evaluated, 4);
+    assert_true(history(f, "g.hourly")->last_evaluated_us == at("2026-11-23 15:30:00"));
+    assert_int_equal(turn(f), 0);
+}
+
+static void a_run_with_once_evaluates_whatever_changed(void **state)
+{
+    fixture *f = *state;
+    rdl_run_report report;
+    feed(f, "{\"k\":\"a\",\"v\":1}\n");
+    turn(f);
+    feed(f, "{\"k\":\"a\",\"v\":2}\n");
+    assert_int_equal(rdl_engine_run_once(f->e, &report, &f->err), RDL_OK);
+    assert_int_equal(history(f, "g.hourly")->last_changed, 3);
+    assert_int_equal(history(f, "g.often")->last_changed, f->e->history.epoch);
+}
+
+static void an_impossible_schedule_is_an_error_of_the_text(void **state)
+{
+    fixture *f = *state;
+    rdl_engine *e = NULL;
+    rdl_buf text = {0};
+    const rdl_engine_config config = {
+        .dir = f->dir,
+        .root = rdl_path_join(&f->arena, f->dir, "other"),
+        .clock = &f->clock,
+        .text = "CREATE SOURCE s (k TEXT) FROM 'in/' FORMAT JSON;\n"
+                "CREATE STREAMING TABLE b.rows AS SELECT k FROM STREAM s;\n"
+                "CREATE MATERIALIZED VIEW g.v SCHEDULE CRON '0 3 31 2 *' AS SELECT k FROM b.rows;\n"};
+    assert_int_equal(rdl_engine_open(&config, &f->diags, &e, &f->err), RDL_EUSAGE);
+    rdl_diags_print(&f->diags, false, &text);
+    assert_non_null(strstr(rdl_buf_str(&text), ":3:26: error: the schedule '0 3 31 2 *' of \"g.v\""));
+    rdl_buf_fini(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_next_time_is_strictly_later),
+        cmocka_unit_test(lists_ranges_steps_and_names_are_read),
+        cmocka_unit_test(a_day_that_fits_either_field_counts_when_both_are_given),
+        cmocka_unit_test(leap_days_come_when_there_are_any),
+        cmocka_unit_test(what_is_no_cron_line_is_refused_with_the_reason),
+        cmocka_unit_test(a_line_agrees_with_a_search_minute_by_minute),
+        cmocka_unit_test_setup_teardown(
+            a_scheduled_view_is_evaluated_at_once_and_then_when_it_is_due, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            what_reads_a_scheduled_view_sees_its_changes_when_they_come, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_due_run_that_finds_nothing_new_waits_for_the_next,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(runs_missed_while_it_was_down_are_made_up_for_once, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_run_with_once_evaluates_whatever_changed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_impossible_schedule_is_an_error_of_the_text, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
