@@ -353,6 +353,10 @@ static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_er
 {
     const rdl_view_plan *p = v->view_plan;
     rdl_buf sql = {0};
+    if (!w->changed[p->driving->index]) { /* the first look, and nothing has come yet */
+        RDL_TRY(create_empty(e, "new:", v, err));
+        return create_empty(e, "old:", v, err);
+    }
     RDL_TRY(create(e, "touched:", v, p->touched_sql.p, err));
     RDL_TRY(rdl_relation_all(e, w, p->driving, err));
     RDL_TRY(put_rows(e, w, v, "now:", p->groups_sql.p, true, err));
