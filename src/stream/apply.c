@@ -369,6 +369,18 @@ rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err)
 
 /* ---- removing what all have ---- */
 
+/* A streaming table that was left out of epochs will read its inputs' segments. */
+static void hold_for_readers(rdl_engine *e, uint64_t *epoch)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+        /* One that never ran reads everything from the lake. */
+        if (rdl_lags(e, t) && h->exists && h->last_evaluated < *epoch)
+            *epoch = h->last_evaluated;
+    }
+}
+
 /* The newest epoch that no destination still needs. */
 static rdl_code settled(rdl_engine *e, uint64_t *out, rdl_err *err)
 {
@@ -397,6 +409,7 @@ static rdl_code settled(rdl_engine *e, uint64_t *out, rdl_err *err)
                 epoch = s->epoch - 1;
         }
     }
+    hold_for_readers(e, &epoch);
     for (size_t i = 0; i < e->destination_count; i++) {
         const rdl_destination *d = &e->destinations[i];
         const rdl_table_history *h = rdl_history_table(&e->history, d->publication->table->full);

@@ -354,6 +354,30 @@ rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,
                          err);
 }
 
+rdl_code rdl_cut_written_after(rdl_cut *c, const rdl_table *t, uint64_t epoch, rdl_buf *out,
+                               rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(c->history, t->full);
+    rdl_schema lake, schema;
+    rdl_table_lake_schema(c->arena, t, &lake);
+    if (epoch == 0) {
+        rdl_buf_puts(out, "SELECT *, NULL::TIMESTAMPTZ AS _event_ts FROM (");
+        RDL_TRY(rdl_cut_select(c, t, true, out, err));
+        rdl_buf_puts(out, ")");
+        return RDL_OK;
+    }
+    if (epoch < h->pruned_changed)
+        return rdl_err_set(err, RDL_EBUG, 0,
+                           "segments of \"%.*s\" after epoch %" PRIu64 " are gone before every "
+                           "reader had them",
+                           (int)t->full.n, t->full.p, epoch);
+    schema = (rdl_schema){RDL_NEWN(c->arena, rdl_column, lake.n + 1), lake.n + 1};
+    memcpy(schema.v, lake.v, lake.n * sizeof *schema.v);
+    schema.v[lake.n] = (rdl_column){RDL_STR("_event_ts"), rdl_type_of(RDL_TYPE_TIMESTAMPTZ)};
+    put_segments(c, out, h, &schema, epoch, c->epoch, RDL_SEGMENT_NEW);
+    return RDL_OK;
+}
+
 rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err)
 {
     const rdl_lake_snapshot *lake;

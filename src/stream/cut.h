@@ -46,6 +46,12 @@ RDL_MUST rdl_code rdl_cut_select(rdl_cut *c, const rdl_table *t, bool identity, 
                                  rdl_err *err);
 RDL_MUST rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,
                                             rdl_err *err);
+/*
+ * Rows of a streaming table that were written after an epoch, with identity and _event_ts: for a
+ * reader that was left out of epochs.  Epoch 0: all there ever were (_event_ts is null then).
+ */
+RDL_MUST rdl_code rdl_cut_written_after(rdl_cut *c, const rdl_table *t, uint64_t epoch,
+                                        rdl_buf *out, rdl_err *err);
 /* The rows that the lake of an append-only table, or its quarantine, has not taken yet. */
 RDL_MUST rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err);
 RDL_MUST rdl_code rdl_cut_segments_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,

@@ -91,21 +91,6 @@ static void mark_caches(rdl_engine *e, const rdl_table *t)
         e->tables[t->cdc_snapshot->index].cache_needed = true;
 }
 
-/* Deduplication survives a new text of the body; other keys are another index. */
-static rdl_hash128 dedup_identity(const rdl_table *t)
-{
-    rdl_buf b = {0};
-    rdl_buf_puts(&b, "dedup\n");
-    rdl_buf_put(&b, t->full.p, t->full.n);
-    for (size_t i = 0; i < t->dedup_count; i++) {
-        rdl_buf_putc(&b, '\n');
-        rdl_buf_put(&b, t->columns.v[t->dedup[i]].name.p, t->columns.v[t->dedup[i]].name.n);
-    }
-    rdl_hash128 h = rdl_hash128_of(b.p, b.n);
-    rdl_buf_fini(&b);
-    return h;
-}
-
 /* An append-only view keeps nothing unless its key must be checked against what is there. */
 static bool append_without_need(const rdl_table *t)
 {
@@ -149,8 +134,9 @@ static rdl_code prepare_tables(rdl_engine *e, rdl_err *err)
         rdl_table *t = e->pipeline->tables[i];
         rdl_runtime *r = &e->tables[i];
         r->table = t;
-        r->space = rdl_state_space(t->kind == RDL_TABLE_STREAMING ? dedup_identity(t)
-                                                                  : t->fingerprint);
+        r->space = rdl_state_space(t->kind == RDL_TABLE_STREAMING
+                                       ? rdl_key_identity("dedup", t, t->dedup, t->dedup_count)
+                                       : t->fingerprint);
         r->selected = e->config.only == NULL || glob_match(e->config.only, t->full.p) ||
                       t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_SNAPSHOT;
         r->stream_fed = t->kind == RDL_TABLE_SOURCE;

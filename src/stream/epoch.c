@@ -179,6 +179,56 @@ static rdl_code feed_cdc(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
     return RDL_OK;
 }
 
+/* e."new:<input>" as what was written since the table last ran; for this table alone. */
+static rdl_code expose_missed(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+    rdl_cut cut;
+    rdl_cut_init(&cut, &w->arena, &e->root, e->pipeline, &e->history, e->uuid, e->history.epoch);
+    for (size_t i = 0; i < t->input_count; i++) {
+        const rdl_table *in = t->inputs[i].table;
+        rdl_buf sql = {0};
+        if (!t->inputs[i].stream || in->kind != RDL_TABLE_STREAMING)
+            continue;
+        rdl_buf_puts(&sql, "CREATE OR REPLACE VIEW ");
+        rdl_put_relation(&sql, "e", "new:", in->full);
+        rdl_buf_puts(&sql, " AS ");
+        rdl_code rc = rdl_cut_written_after(&cut, in, h->last_evaluated, &sql, err);
+        if (rc == RDL_OK)
+            rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+        rdl_buf_fini(&sql);
+        RDL_TRY(rc);
+        w->changed[in->index] = true;
+    }
+    return RDL_OK;
+}
+
+/*
+ * One table at a time: its own readers see its rows as this epoch's, but what it read is not new to
+ * anybody else.
+ */
+static rdl_code catch_up(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
+{
+    if (w->caught_up || !rdl_lags(e, t))
+        return RDL_OK;
+    RDL_TRY(expose_missed(e, w, t, err));
+    RDL_TRY(make_missing_inputs(e, w, t, err));
+    rdl_code rc = rdl_judge(e, w, t, err);
+    for (size_t i = 0; i < t->input_count && rc == RDL_OK; i++) {
+        const rdl_table *in = t->inputs[i].table;
+        rdl_buf sql = {0};
+        if (!t->inputs[i].stream || in->kind != RDL_TABLE_STREAMING)
+            continue;
+        w->changed[in->index] = false;
+        rdl_buf_puts(&sql, "DROP VIEW ");
+        rdl_put_relation(&sql, "e", "new:", in->full);
+        rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+        rdl_buf_fini(&sql);
+    }
+    w->caught_up = true;
+    return rc;
+}
+
 static rdl_code run_table(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
 {
     if (!e->tables[t->index].selected)
@@ -189,6 +239,8 @@ static rdl_code run_table(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err
         return RDL_OK;
     if (t->cdc_snapshot != NULL)
         return feed_cdc(e, w, t, err);
+    if (w->catch_up && !stream_input_changed(w, t))
+        return catch_up(e, w, t, err);
     if (!stream_input_changed(w, t))
         return RDL_OK;
     RDL_TRY(make_missing_inputs(e, w, t, err));
@@ -221,7 +273,7 @@ static rdl_code write_segment(rdl_engine *e, rdl_work *w, const rdl_table *t, rd
     rdl_table_lake_schema(&w->arena, t, &schema);
     rdl_buf_puts(&sql, "COPY (SELECT ");
     rdl_put_columns(&sql, "", &schema);
-    rdl_buf_puts(&sql, " FROM ");
+    rdl_buf_puts(&sql, t->kind == RDL_TABLE_STREAMING ? ", _event_ts FROM " : " FROM ");
     rdl_put_relation(&sql, "e", kind == RDL_SEGMENT_NEW ? "new:" : "old:", t->full);
     rdl_buf_puts(&sql, ") TO ");
     rdl_buf_put_sql_text(

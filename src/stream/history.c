@@ -42,6 +42,7 @@ static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_s
     rdl_table_history *t = rdl_history_table(h, s->table);
     t->exists = true;
     t->fingerprint = s->fingerprint;
+    t->keys = s->keys;
     if (s->rows_new != 0 || s->rows_old != 0 || s->reset)
         t->last_changed = epoch;
     if (s->evaluated) {
@@ -141,6 +142,24 @@ void rdl_history_prune(rdl_history *h, uint64_t epoch)
             h->deltas.v[kept++] = h->deltas.v[j];
     }
     h->deltas.n = kept;
+}
+
+void rdl_history_copy_tables(const rdl_history *from, rdl_arena *a, rdl_history *out)
+{
+    rdl_history_init(out, a);
+    out->epoch = from->epoch;
+    out->ts_us = from->ts_us;
+    out->pruned = from->pruned;
+    for (size_t i = 0; i < from->tables.n; i++) {
+        const rdl_table_history *t = from->tables.entries[i].value;
+        rdl_table_history *copy = RDL_NEW(a, rdl_table_history);
+        *copy = *t;
+        copy->segments.v = RDL_NEWN(a, rdl_segment_ref, t->segments.n + 1);
+        copy->segments.cap = t->segments.n + 1;
+        for (size_t j = 0; j < t->segments.n; j++)
+            copy->segments.v[j] = t->segments.v[j];
+        rdl_map_put(&out->tables, copy->table, copy);
+    }
 }
 
 const rdl_snapshot_history *rdl_history_snapshot(const rdl_history *h, rdl_str source)

@@ -20,6 +20,7 @@ typedef struct rdl_segment_ref {
 typedef struct rdl_table_history {
     rdl_str table;
     rdl_hash128 fingerprint;   /* of the newest seal that names the table */
+    rdl_hash128 keys;          /* of the newest seal: see rdl_sealed_table */
     bool exists;               /* some seal names it */
     uint64_t last_changed;     /* epoch whose rows_new or rows_old are not 0 */
     uint64_t last_evaluated;   /* views */
@@ -60,6 +61,11 @@ typedef struct rdl_history {
 void rdl_history_init(rdl_history *h, rdl_arena *a);
 void rdl_history_add(rdl_history *h, const rdl_seal *seal); /* copies what it keeps */
 void rdl_history_prune(rdl_history *h, uint64_t epoch);     /* a PRUNE record */
+/*
+ * What application needs of a history (epoch, time, tables and their segments), for another
+ * thread: later changes of `from` are not seen.  Names are shared; from's arena must live on.
+ */
+void rdl_history_copy_tables(const rdl_history *from, rdl_arena *a, rdl_history *out);
 /* Never NULL: a table that no seal names has exists false. */
 rdl_table_history *rdl_history_table(rdl_history *h, rdl_str table);
 const rdl_snapshot_history *rdl_history_snapshot(const rdl_history *h, rdl_str source);

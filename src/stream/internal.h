@@ -6,7 +6,7 @@
  *   schedule.c   which scheduled views it may touch
  *   epoch.c      the work of one epoch in graph order, and its seal
  *   ingest.c     sources and snapshots into e."new:..", e."old:.."
- *   judge.c      each row's one fate
+ *   judge.c      each row's one fate; reindex.c when its keys are new
  *   quarantine.c rejected rows with their bytes and reasons
  *   view.c       pairs of old and new rows of a view; merge.c merges keyed state
  *   relation.c   e."all:.." and what is kept of tables in memory between epochs
@@ -86,6 +86,8 @@ typedef struct rdl_work {
     rdl_snapshot_version *snapshots; /* by feed; n 0: no new version */
     rdl_decode **decodes;    /* by feed */
     bool barrier;            /* snapshots, no stream rows */
+    bool caught_up;          /* one of them did */
+    bool catch_up;           /* streaming tables that missed sealed rows read them now */
     bool refresh_deferred;   /* recompute dirty whole-table views */
     bool continuous;         /* schedules count */
     bool *refresh;           /* by table: recompute whatever its inputs did; NULL: none */
@@ -141,6 +143,7 @@ struct rdl_engine {
 
 /* plan.c: false in *out_any when there is nothing to do. */
 RDL_MUST rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl_err *err);
+bool rdl_lags(rdl_engine *e, const rdl_table *t);
 /* epoch.c */
 void rdl_work_init(rdl_engine *e, rdl_work *w);
 void rdl_work_fini(rdl_engine *e, rdl_work *w);
@@ -153,6 +156,10 @@ RDL_MUST rdl_code rdl_ingest(rdl_engine *e, rdl_work *w, rdl_err *err);
 rdl_feed *rdl_feed_of(rdl_engine *e, const rdl_table *source);
 /* judge.c: runs the body of a streaming table and leaves e."new:<t>". */
 RDL_MUST rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
+/* reindex.c: deduplication survives a new text of the body; other keys are another index. */
+rdl_hash128 rdl_key_identity(const char *what, const rdl_table *t, const size_t *columns, size_t n);
+/* Claims the keys of rows that were written before this index existed; mostly does nothing. */
+RDL_MUST rdl_code rdl_reindex(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
 /* quarantine.c: from e."judge:<t>" and e."fates:<t>"; and malformed records of its sources. */
 RDL_MUST rdl_code rdl_quarantine_rows(rdl_engine *e, rdl_work *w, rdl_table *t, bool judged,
                                       uint64_t *out_rows, rdl_err *err);

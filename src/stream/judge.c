@@ -268,9 +268,8 @@ static rdl_code claim(court *c, size_t which, uint64_t space, int64_t within_us,
 
 static uint64_t unique_space(const court *c, size_t constraint)
 {
-    rdl_hash128 h = c->t->fingerprint;
-    h.lo ^= 0x9e3779b97f4a7c15u * (constraint + 1);
-    return rdl_state_space(h);
+    const rdl_constraint *k = &c->t->constraints[constraint];
+    return rdl_state_space(rdl_key_identity("unique", c->t, k->unique, k->unique_count));
 }
 
 static rdl_code judge_unique(court *c, rdl_err *err)
@@ -640,6 +639,7 @@ rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
     bool skip = false;
     rdl_code rc = RDL_OK;
     rdl_mutex_init(&c.verdict_lock);
+    RDL_TRY_OUT(rdl_reindex(e, w, t, err));
     RDL_TRY_OUT(run_body(e, w, t, &rows_out, err));
     RDL_TRY_OUT(count_input(e, w, t, "count(*)", &rows_in, err));
     RDL_TRY_OUT(account_for_body(e, w, t, (uint64_t)rows_in, rows_out, l, err));
@@ -660,6 +660,8 @@ rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
     s->rows_quarantined = rejected;
     s->ledger = *l;
     s->evaluated = true;
+    s->keys = t->dedup_count > 0 ? rdl_key_identity("dedup", t, t->dedup, t->dedup_count)
+                                 : (rdl_hash128){0, 0};
     w->changed[t->index] = l->written > 0;
     if (!rdl_ledger_balances(l) || rejected != l->quarantined + l->late_diverted)
         rc = rdl_err_set(err, RDL_EBUG, 0,

@@ -2,6 +2,7 @@
  * stream/plan.c - what the next epoch takes.
  *
  * In this order, the first that has something wins an epoch of its own:
+ *   0  streaming tables that were left out of epochs (--only) read what they missed
  *   1  views whose text is new, and scheduled ones that are due: built from what is there before rows
  *      move on
  *   2  new versions of snapshots: a barrier, before any stream row planned after them
@@ -36,6 +37,30 @@ static bool behind(rdl_engine *e, const rdl_table *v)
 static bool waits(rdl_engine *e, const rdl_table *v)
 {
     return e->tables[v->index].waits;
+}
+
+/* Does a streaming table lack rows that were sealed without it (--only, or it is new)? */
+bool rdl_lags(rdl_engine *e, const rdl_table *t)
+{
+    if (t->kind != RDL_TABLE_STREAMING || t->cdc_snapshot != NULL)
+        return false;
+    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+    for (size_t i = 0; i < t->input_count; i++) {
+        const rdl_table *in = t->inputs[i].table;
+        if (t->inputs[i].stream && in->kind == RDL_TABLE_STREAMING &&
+            rdl_history_table(&e->history, in->full)->last_changed > h->last_evaluated)
+            return true;
+    }
+    return false;
+}
+
+static bool plan_catch_up(rdl_engine *e)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        if (e->tables[i].selected && rdl_lags(e, e->pipeline->tables[i]))
+            return true;
+    }
+    return false;
 }
 
 static bool plan_builds(rdl_engine *e, const rdl_work *w)
@@ -128,6 +153,8 @@ rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl
     any = rdl_schedules_mark(e, w, now);
     for (size_t i = 0; any && i < e->pipeline->table_count; i++)
         w->refresh_deferred |= w->due[i] && waits(e, e->pipeline->tables[i]);
+    if (e->history.epoch > 0 && plan_catch_up(e))
+        any = w->catch_up = true;
     if (e->history.epoch > 0 && plan_builds(e, w))
         any = true;
     if (!any)

@@ -140,7 +140,7 @@ static void put_reasons(writer *q, rejected *r, uint64_t violated, bool late)
     rdl_buf_clear(&q->detail);
     for (size_t i = 0; i < q->t->constraint_count; i++) {
         const rdl_constraint *k = &q->t->constraints[i];
-        if ((violated >> i & 1) == 0 || k->action == RDL_VIOLATION_IMPUTE)
+        if ((violated >> i & 1) == 0 || k->action != RDL_VIOLATION_QUARANTINE)
             continue;
         r->reasons[r->reason_count++] = k->name;
         rdl_buf_puts(&q->detail, q->detail.n > 0 ? "; expected " : "expected ");

@@ -9,7 +9,8 @@
  * Segment files of epoch n, in state/epochs/<n, 12 digits>/ (X1: written by the epoch, synced
  * before its seal, read-only from then on, removed once every store has the epoch):
  *
- *   <table>.new.parquet           rows added: visible columns, for streaming tables the identity too
+ *   <table>.new.parquet           rows added: visible columns, for streaming tables the identity and
+ *                                 _event_ts too (a reader that was left out catches up from here)
  *   <table>.old.parquet           rows taken away (views)
  *   <table>.quarantine.parquet    rows rejected (columns: RDL_QUARANTINE_COLUMNS)
  *   state.delta                   changes of keyed state

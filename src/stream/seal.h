@@ -35,6 +35,7 @@ typedef struct rdl_sealed_table {
     rdl_str table;
     rdl_hash128 fingerprint; /* of the text that made the rows */
     uint64_t rows_new, rows_old, rows_quarantined;
+    rdl_hash128 keys;        /* streaming: of its deduplication columns (reindex.c) */
     bool reset;              /* new rows are the whole content; what was before is gone */
     bool evaluated;          /* a view that is up to date with its inputs as of this epoch */
     rdl_ledger ledger;
