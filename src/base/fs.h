@@ -100,6 +100,8 @@ RDL_MUST rdl_code rdl_watch_new(rdl_watch **out, rdl_err *err);
 RDL_MUST rdl_code rdl_watch_add(rdl_watch *w, const char *dir, rdl_err *err);
 /* True when something changed, false at the timeout or when wake was called. */
 bool rdl_watch_wait(rdl_watch *w, int timeout_ms);
+/* Waits for wake alone: true when it was called, false at the timeout.  Changes stay to be seen. */
+bool rdl_watch_pause(rdl_watch *w, int timeout_ms);
 void rdl_watch_wake(rdl_watch *w); /* from any thread or signal handler */
 void rdl_watch_free(rdl_watch *w);
 

@@ -68,6 +68,12 @@ bool rdl_watch_wait(rdl_watch *w, int timeout_ms)
     return (fds[1].revents & POLLIN) != 0 && drain(w->notify_fd);
 }
 
+bool rdl_watch_pause(rdl_watch *w, int timeout_ms)
+{
+    struct pollfd woken = {.fd = w->wake_fd, .events = POLLIN};
+    return poll(&woken, 1, timeout_ms) > 0 && drain(w->wake_fd);
+}
+
 void rdl_watch_wake(rdl_watch *w)
 {
     uint64_t one = 1;

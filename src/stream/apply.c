@@ -16,14 +16,14 @@
 
 /* ---- lake ---- */
 
-static rdl_code check_not_ahead(rdl_engine *e, const rdl_table *t, int64_t shown, const char *what,
-                                rdl_err *err)
+static rdl_code check_not_ahead(const rdl_apply *p, const rdl_table *t, int64_t shown,
+                                const char *what, rdl_err *err)
 {
-    if (shown <= (int64_t)e->history.epoch)
+    if (shown <= (int64_t)p->history->epoch)
         return RDL_OK;
     rdl_err_set(err, RDL_ECONFLICT, 0,
                 "%s of \"%.*s\" shows epoch %" PRId64 ", but the journal ends at epoch %" PRIu64,
-                what, (int)t->full.n, t->full.p, shown, e->history.epoch);
+                what, (int)t->full.n, t->full.p, shown, p->history->epoch);
     rdl_err_hint(err, "The journal lost its end or the root was restored from a backup: restore "
                       "state/ of the same time, or start a fresh root and raudal backfill.");
     return rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_STORE);
@@ -42,7 +42,7 @@ static bool pending(const rdl_table_history *h, uint64_t after, bool quarantine)
 }
 
 /* SELECT DISTINCT of the partition columns over every old and new row after an epoch. */
-static void put_touched(rdl_buf *out, rdl_engine *e, rdl_arena *a, const rdl_table *t,
+static void put_touched(rdl_buf *out, const rdl_apply *p, rdl_arena *a, const rdl_table *t,
                         const rdl_table_history *h, uint64_t after)
 {
     bool any = false;
@@ -56,7 +56,7 @@ static void put_touched(rdl_buf *out, rdl_engine *e, rdl_arena *a, const rdl_tab
             rdl_put_key(out, "", &t->columns, t->partition_by, t->partition_count);
             rdl_buf_puts(out, " FROM read_parquet(");
             rdl_buf_put_sql_text(
-                out, rdl_str_of(rdl_root_segment(a, &e->root, s->epoch, t->full, kind)));
+                out, rdl_str_of(rdl_root_segment(a, &p->e->root, s->epoch, t->full, kind)));
             rdl_buf_puts(out, ")");
             any = true;
         }
@@ -73,17 +73,17 @@ static bool reset_after(const rdl_table_history *h, uint64_t after)
     return false;
 }
 
-static rdl_code replace_view(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
+static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
                              const rdl_lake_table *lake, const rdl_lake_snapshot *now,
                              const rdl_lake_commit_info *info, rdl_lake_result *out, rdl_err *err)
 {
-    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+    const rdl_table_history *h = rdl_history_table(p->history, t->full);
     uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
     rdl_buf select = {0}, touched = {0}, order = {0};
     rdl_code rc = rdl_cut_select(cut, t, false, &select, err);
     bool whole = t->partition_count == 0 || now->version < 0 || reset_after(h, after);
     if (rc == RDL_OK && !whole) {
-        put_touched(&touched, e, cut->arena, t, h, after);
+        put_touched(&touched, p, cut->arena, t, h, after);
         rdl_buf part = {0};
         rdl_buf_puts(&part, "SELECT * FROM (");
         rdl_buf_put(&part, select.p, select.n);
@@ -97,7 +97,7 @@ static rdl_code replace_view(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
     }
     rdl_put_key(&order, "", &t->columns, t->primary_key, t->primary_key_count);
     if (rc == RDL_OK)
-        rc = rdl_lake_replace(e->conn, lake, rdl_buf_str(&select),
+        rc = rdl_lake_replace(p->conn, lake, rdl_buf_str(&select),
                               whole ? NULL : rdl_buf_str(&touched),
                               order.n > 0 ? rdl_buf_str(&order) : NULL, info, out, err);
     rdl_buf_fini(&select);
@@ -106,7 +106,7 @@ static rdl_code replace_view(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
     return rc;
 }
 
-static rdl_code append_stream(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
+static rdl_code append_stream(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
                               const rdl_lake_table *lake, const rdl_lake_commit_info *info,
                               rdl_lake_result *out, bool quarantine, rdl_err *err)
 {
@@ -114,7 +114,7 @@ static rdl_code append_stream(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
     rdl_code rc = quarantine ? rdl_cut_segments_quarantine(cut, t, &select, err)
                              : rdl_cut_segments(cut, t, &select, err);
     if (rc == RDL_OK)
-        rc = rdl_lake_append(e->conn, lake, rdl_buf_str(&select), RDL_IDENTITY_COLUMNS, info, out,
+        rc = rdl_lake_append(p->conn, lake, rdl_buf_str(&select), RDL_IDENTITY_COLUMNS, info, out,
                              err);
     rdl_buf_fini(&select);
     return rc;
@@ -129,22 +129,22 @@ static void partition_names(rdl_arena *a, const rdl_table *t, rdl_lake_table *la
     lake->partition_count = t->partition_count;
 }
 
-static rdl_code finish_lake(rdl_engine *e, const rdl_lake_table *lake, rdl_err *err)
+static rdl_code finish_lake(const rdl_apply *p, const rdl_lake_table *lake, rdl_err *err)
 {
     bool made = false;
-    return rdl_lake_checkpoint(e->conn, lake, false, &made, err);
+    return rdl_lake_checkpoint(p->conn, lake, false, &made, err);
 }
 
-static rdl_code apply_table(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
+static rdl_code apply_table(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
                             const rdl_lake_commit_info *info, rdl_err *err)
 {
-    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+    const rdl_table_history *h = rdl_history_table(p->history, t->full);
     const rdl_lake_snapshot *now;
     rdl_lake_result result;
     if (!h->exists || t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_SNAPSHOT)
         return RDL_OK;
     RDL_TRY(rdl_cut_lake(cut, t, &now, err));
-    RDL_TRY(check_not_ahead(e, t, now->txn_version, "the lake table", err));
+    RDL_TRY(check_not_ahead(p, t, now->txn_version, "the lake table", err));
     uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
     if (after < h->pruned_changed)
         return rdl_err_area(
@@ -156,22 +156,22 @@ static rdl_code apply_table(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
             err, RDL_AREA_STORE);
     if (now->version >= 0 && !pending(h, after, false))
         return RDL_OK;
-    rdl_lake_table lake = {.dir = rdl_root_lake_table(cut->arena, &e->root, t),
-                           .app_id = e->uuid,
+    rdl_lake_table lake = {.dir = rdl_root_lake_table(cut->arena, &p->e->root, t),
+                           .app_id = p->e->uuid,
                            .name = t->full.p,
                            .description = t->comment.p};
     rdl_table_lake_schema(cut->arena, t, &lake.schema);
     partition_names(cut->arena, t, &lake);
     RDL_TRY(t->kind == RDL_TABLE_VIEW
-                ? replace_view(e, cut, t, &lake, now, info, &result, err)
-                : append_stream(e, cut, t, &lake, info, &result, false, err));
-    return finish_lake(e, &lake, err);
+                ? replace_view(p, cut, t, &lake, now, info, &result, err)
+                : append_stream(p, cut, t, &lake, info, &result, false, err));
+    return finish_lake(p, &lake, err);
 }
 
-static rdl_code apply_quarantine(rdl_engine *e, rdl_cut *cut, const rdl_table *t,
+static rdl_code apply_quarantine(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
                                  const rdl_lake_commit_info *info, rdl_err *err)
 {
-    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+    const rdl_table_history *h = rdl_history_table(p->history, t->full);
     const rdl_lake_snapshot *now;
     rdl_lake_result result;
     if (h->last_quarantined == 0)
@@ -180,128 +180,156 @@ static rdl_code apply_quarantine(rdl_engine *e, rdl_cut *cut, const rdl_table *t
     if (!pending(h, now->txn_version > 0 ? (uint64_t)now->txn_version : 0, true))
         return RDL_OK;
     rdl_lake_table lake = {
-        .dir = rdl_root_quarantine(cut->arena, &e->root, t),
-        .app_id = e->uuid,
+        .dir = rdl_root_quarantine(cut->arena, &p->e->root, t),
+        .app_id = p->e->uuid,
         .name = rdl_arena_printf(cut->arena, "quarantine.%s",
                                  rdl_root_quarantine_name(cut->arena, t)),
         .description = "rows that were rejected, with their bytes and the reasons",
     };
     rdl_quarantine_schema(cut->arena, &lake.schema);
-    RDL_TRY(append_stream(e, cut, t, &lake, info, &result, true, err));
-    return finish_lake(e, &lake, err);
+    RDL_TRY(append_stream(p, cut, t, &lake, info, &result, true, err));
+    return finish_lake(p, &lake, err);
 }
 
-rdl_code rdl_apply_lake(rdl_engine *e, rdl_err *err)
+rdl_code rdl_apply_to_lake(const rdl_apply *p, rdl_err *err)
 {
     rdl_arena a;
     rdl_cut cut;
     rdl_code rc = RDL_OK;
+    const rdl_pipeline *pipeline = p->e->pipeline;
     int64_t began = rdl_monotonic_us();
     const rdl_lake_commit_info info = {
-        .operation = "RAUDAL", .epoch = e->history.epoch, .timestamp_us = e->history.ts_us};
+        .operation = "RAUDAL", .epoch = p->history->epoch, .timestamp_us = p->history->ts_us};
     rdl_arena_init(&a, 0);
-    rdl_cut_init(&cut, &a, &e->root, e->pipeline, &e->history, e->uuid, e->history.epoch);
-    rdl_engine_progress_at(e, NULL, "lake");
-    for (size_t i = 0; i < e->pipeline->table_count && rc == RDL_OK; i++) {
-        const rdl_table *t = e->pipeline->tables[i];
-        rc = apply_table(e, &cut, t, &info, err);
+    rdl_cut_init(&cut, &a, &p->e->root, pipeline, p->history, p->e->uuid, p->history->epoch);
+    for (size_t i = 0; i < pipeline->table_count && rc == RDL_OK; i++) {
+        const rdl_table *t = pipeline->tables[i];
+        rc = apply_table(p, &cut, t, &info, err);
         if (rc == RDL_OK)
-            rc = apply_quarantine(e, &cut, t, &info, err);
+            rc = apply_quarantine(p, &cut, t, &info, err);
         if (rc != RDL_OK)
             rdl_err_in(rc, err, "lake table %s", t->full.p);
     }
     rdl_arena_fini(&a);
-    e->last_lake_us = rdl_now_us(e->clock);
-    rdl_engine_note_step(e, RDL_STEP_LAKE, began, 0, 0);
+    rdl_engine_note_step(p->e, RDL_STEP_LAKE, began, 0, 0);
     return rdl_err_area(rc, err, RDL_AREA_STORE);
+}
+
+rdl_code rdl_apply_lake(rdl_engine *e, rdl_err *err)
+{
+    const rdl_apply p = {e, e->conn, &e->history};
+    rdl_engine_progress_at(e, NULL, "lake");
+    e->last_lake_us = rdl_now_us(e->clock);
+    return rdl_apply_to_lake(&p, err);
 }
 
 /* ---- stores ---- */
 
-static rdl_code open_destination(rdl_engine *e, rdl_destination *d, rdl_err *err)
+/* The connection, and where each table published there stands: what the store itself says. */
+rdl_code rdl_store_open(const rdl_apply *p, rdl_store *s, rdl_err *err)
 {
-    const rdl_publication *p = d->publication;
-    const rdl_sink_ops *ops;
-    for (size_t i = 0; i < e->destination_count && d->sink == NULL; i++) {
-        if (e->destinations[i].sink != NULL &&
-            rdl_str_eq(e->destinations[i].publication->url, p->url))
-            d->sink = e->destinations[i].sink;
-    }
-    if (d->sink == NULL) {
-        RDL_TRY(rdl_sink_find(p->url, &ops, err));
-        const rdl_sink_config config = {
-            .url = rdl_arena_strndup(&e->arena, p->url.p, p->url.n),
-            .root_dir = e->root.dir,
-            .root_uuid = e->uuid,
-            .adopt = e->config.adopt,
-        };
-        RDL_TRY(ops->open(&config, &d->sink, err));
-    }
-    d->table = (rdl_sink_table){
-        .name = rdl_arena_strndup(&e->arena, p->name.p, p->name.n),
-        .columns = p->table->columns,
-        .key = p->key,
-        .descending = p->descending,
-        .key_count = p->key_count,
-        .partition_key_count = p->partition_key_count,
+    rdl_engine *e = p->e;
+    const rdl_sink_config config = {
+        .url = s->url,
+        .root_dir = e->root.dir,
+        .root_uuid = e->uuid,
+        .adopt = e->config.adopt && !s->taken,
     };
-    RDL_TRY(d->sink->ops->prepare(d->sink, &d->table, &d->epoch, err));
-    return check_not_ahead(e, p->table, d->epoch, "the store", err);
+    rdl_code rc = s->ops->open(&config, &s->sink, err);
+    for (size_t i = 0; i < e->destination_count && rc == RDL_OK; i++) {
+        rdl_destination *d = &e->destinations[i];
+        if (d->store != s)
+            continue;
+        rc = s->ops->prepare(s->sink, &d->table, &d->epoch, err);
+        if (rc == RDL_OK)
+            rc = check_not_ahead(p, d->publication->table, d->epoch, "the store", err);
+        if (rc != RDL_OK)
+            rdl_err_in(rc, err, "publication of %s", d->publication->table->full.p);
+    }
+    s->taken |= rc == RDL_OK;
+    if (rc != RDL_OK)
+        rdl_store_close(s);
+    return rdl_err_area(rc, err, RDL_AREA_SINK);
+}
+
+void rdl_store_close(rdl_store *s)
+{
+    if (s->sink != NULL)
+        s->ops->close(s->sink);
+    s->sink = NULL;
+}
+
+static rdl_store *store_of(rdl_engine *e, rdl_str url)
+{
+    for (size_t i = 0; i < e->store_count; i++) {
+        if (rdl_str_eq(rdl_str_of(e->stores[i].url), url))
+            return &e->stores[i];
+    }
+    rdl_store *s = &e->stores[e->store_count++];
+    s->url = rdl_arena_strndup(&e->arena, url.p, url.n);
+    return s;
 }
 
 rdl_code rdl_destinations_open(rdl_engine *e, rdl_err *err)
 {
-    e->destinations = RDL_NEWN(&e->arena, rdl_destination, e->pipeline->publication_count + 1);
-    for (size_t i = 0; i < e->pipeline->publication_count; i++) {
+    const rdl_apply p = {e, e->conn, &e->history};
+    size_t n = e->pipeline->publication_count;
+    e->destinations = RDL_NEWN(&e->arena, rdl_destination, n + 1);
+    e->stores = RDL_NEWN(&e->arena, rdl_store, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const rdl_publication *from = e->pipeline->publications[i];
         rdl_destination *d = &e->destinations[i];
-        d->publication = e->pipeline->publications[i];
-        rdl_code rc = open_destination(e, d, err);
-        e->destination_count = i + 1;
+        *d = (rdl_destination){
+            .publication = e->pipeline->publications[i],
+            .store = store_of(e, from->url),
+            .table = {.name = rdl_arena_strndup(&e->arena, from->name.p, from->name.n),
+                      .columns = from->table->columns,
+                      .key = from->key,
+                      .descending = from->descending,
+                      .key_count = from->key_count,
+                      .partition_key_count = from->partition_key_count},
+        };
+        rdl_code rc = rdl_sink_find(from->url, &d->store->ops, err);
         if (rc != RDL_OK)
             return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",
-                              d->publication->table->full.p);
+                              from->table->full.p);
+        e->destination_count = i + 1;
     }
+    for (size_t i = 0; i < e->store_count; i++)
+        RDL_TRY(rdl_store_open(&p, &e->stores[i], err));
     return RDL_OK;
 }
 
 void rdl_destinations_close(rdl_engine *e)
 {
-    for (size_t i = 0; i < e->destination_count; i++) {
-        rdl_sink *s = e->destinations[i].sink;
-        if (s == NULL)
-            continue;
-        for (size_t j = i; j < e->destination_count; j++) {
-            if (e->destinations[j].sink == s)
-                e->destinations[j].sink = NULL;
-        }
-        s->ops->close(s);
-    }
-    e->destination_count = 0;
+    for (size_t i = 0; i < e->store_count; i++)
+        rdl_store_close(&e->stores[i]);
+    e->store_count = e->destination_count = 0;
 }
 
-static rdl_code send(rdl_engine *e, rdl_sink *s, const char *select,
+static rdl_code send(const rdl_apply *p, rdl_sink *s, const char *select,
                      rdl_code (*take)(rdl_sink *s, const rdl_chunk *c, rdl_err *err), rdl_err *err)
 {
     rdl_result *r = NULL;
     const rdl_chunk *k;
-    rdl_code rc = rdl_query(e->conn, select, &r, err);
+    rdl_code rc = rdl_query(p->conn, select, &r, err);
     while (rc == RDL_OK && rdl_result_next(r, &k))
         rc = take(s, k, err);
     rdl_result_free(r);
     return rc;
 }
 
-static rdl_code apply_changes(rdl_engine *e, rdl_destination *d, bool whole, const rdl_buf *upserts,
+static rdl_code apply_changes(const rdl_apply *p, rdl_destination *d, bool whole, const rdl_buf *upserts,
                               const rdl_buf *removals, rdl_err *err)
 {
-    rdl_sink *s = d->sink;
-    int64_t to = (int64_t)e->history.epoch;
+    rdl_sink *s = d->store->sink;
+    int64_t to = (int64_t)p->history->epoch;
     RDL_TRY(s->ops->begin(s, &d->table, d->epoch, to, whole, err));
     rdl_code rc = RDL_OK;
     if (!whole && removals->n > 0)
-        rc = send(e, s, removals->p, s->ops->remove, err);
+        rc = send(p, s, removals->p, s->ops->remove, err);
     if (rc == RDL_OK && upserts->n > 0)
-        rc = send(e, s, upserts->p, s->ops->upsert, err);
+        rc = send(p, s, upserts->p, s->ops->upsert, err);
     if (rc == RDL_OK)
         rc = s->ops->commit(s, err);
     if (rc != RDL_OK) {
@@ -312,59 +340,80 @@ static rdl_code apply_changes(rdl_engine *e, rdl_destination *d, bool whole, con
     return RDL_OK;
 }
 
-rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err)
+static rdl_code apply_whole(const rdl_apply *p, rdl_destination *d, rdl_err *err)
 {
     rdl_arena a;
     rdl_cut cut;
     rdl_buf upserts = {0}, none = {0};
     rdl_arena_init(&a, 0);
-    rdl_cut_init(&cut, &a, &e->root, e->pipeline, &e->history, e->uuid, e->history.epoch);
+    rdl_cut_init(&cut, &a, &p->e->root, p->e->pipeline, p->history, p->e->uuid, p->history->epoch);
     rdl_code rc = rdl_cut_select(&cut, d->publication->table, false, &upserts, err);
     if (rc == RDL_OK)
-        rc = apply_changes(e, d, true, &upserts, &none, err);
+        rc = apply_changes(p, d, true, &upserts, &none, err);
     rdl_buf_fini(&upserts);
     rdl_arena_fini(&a);
     return rc;
 }
 
-static rdl_code apply_destination(rdl_engine *e, rdl_destination *d, rdl_err *err)
+static rdl_code apply_destination(const rdl_apply *p, rdl_destination *d, rdl_err *err)
 {
     const rdl_table *t = d->publication->table;
-    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+    const rdl_table_history *h = rdl_history_table(p->history, t->full);
     if (!h->exists)
         return RDL_OK;
     if (d->epoch < 0 || (uint64_t)d->epoch < h->pruned_changed)
-        return rdl_apply_whole(e, d, err);
+        return apply_whole(p, d, err);
     rdl_arena a;
     rdl_cut cut;
     rdl_buf upserts = {0}, removals = {0};
     bool any = false, whole = false;
     rdl_arena_init(&a, 0);
-    rdl_cut_init(&cut, &a, &e->root, e->pipeline, &e->history, e->uuid, e->history.epoch);
+    rdl_cut_init(&cut, &a, &p->e->root, p->e->pipeline, p->history, p->e->uuid, p->history->epoch);
     rdl_code rc = rdl_cut_changes(&cut, t, d->publication->key, d->publication->key_count,
-                                  (uint64_t)d->epoch, e->history.epoch, &any, &whole, &upserts,
+                                  (uint64_t)d->epoch, p->history->epoch, &any, &whole, &upserts,
                                   &removals, err);
     if (rc == RDL_OK && any)
-        rc = apply_changes(e, d, whole, &upserts, &removals, err);
+        rc = apply_changes(p, d, whole, &upserts, &removals, err);
     rdl_buf_fini(&upserts);
     rdl_buf_fini(&removals);
     rdl_arena_fini(&a);
     return rc;
 }
 
+rdl_code rdl_apply_to_store(const rdl_apply *p, rdl_store *s, rdl_err *err)
+{
+    rdl_code rc = s->sink == NULL ? rdl_store_open(p, s, err) : RDL_OK;
+    for (size_t i = 0; i < p->e->destination_count && rc == RDL_OK; i++) {
+        rdl_destination *d = &p->e->destinations[i];
+        if (d->store != s)
+            continue;
+        rc = apply_destination(p, d, err);
+        if (rc != RDL_OK)
+            rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",
+                       d->publication->table->full.p);
+    }
+    if (rc != RDL_OK)
+        rdl_store_close(s);
+    return rc;
+}
+
 rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err)
 {
+    const rdl_apply p = {e, e->conn, &e->history};
     int64_t began = rdl_monotonic_us();
     rdl_engine_progress_at(e, NULL, "stores");
-    for (size_t i = 0; i < e->destination_count; i++) {
-        rdl_destination *d = &e->destinations[i];
-        rdl_code rc = apply_destination(e, d, err);
-        if (rc != RDL_OK)
-            return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",
-                              d->publication->table->full.p);
-    }
+    for (size_t i = 0; i < e->store_count; i++)
+        RDL_TRY(rdl_apply_to_store(&p, &e->stores[i], err));
     rdl_engine_note_step(e, RDL_STEP_SINKS, began, 0, 0);
     return RDL_OK;
+}
+
+rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err)
+{
+    const rdl_apply p = {e, e->conn, &e->history};
+    if (d->store->sink == NULL)
+        RDL_TRY(rdl_store_open(&p, d->store, err));
+    return apply_whole(&p, d, err);
 }
 
 /* ---- removing what all have ---- */
@@ -382,17 +431,18 @@ static void hold_for_readers(rdl_engine *e, uint64_t *epoch)
 }
 
 /* The newest epoch that no destination still needs. */
-static rdl_code settled(rdl_engine *e, uint64_t *out, rdl_err *err)
+rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err)
 {
     rdl_arena a;
     rdl_cut cut;
-    uint64_t epoch = e->covered < e->history.epoch ? e->covered : e->history.epoch;
+    rdl_engine *e = p->e;
+    uint64_t epoch = p->history->epoch;
     rdl_code rc = RDL_OK;
     rdl_arena_init(&a, 0);
-    rdl_cut_init(&cut, &a, &e->root, e->pipeline, &e->history, e->uuid, e->history.epoch);
+    rdl_cut_init(&cut, &a, &e->root, e->pipeline, p->history, e->uuid, p->history->epoch);
     for (size_t i = 0; i < e->pipeline->table_count && rc == RDL_OK; i++) {
         const rdl_table *t = e->pipeline->tables[i];
-        const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+        const rdl_table_history *h = rdl_history_table(p->history, t->full);
         const rdl_lake_snapshot *now = NULL, *rejected = NULL;
         if (h->segments.n == 0)
             continue;
@@ -409,10 +459,9 @@ static rdl_code settled(rdl_engine *e, uint64_t *out, rdl_err *err)
                 epoch = s->epoch - 1;
         }
     }
-    hold_for_readers(e, &epoch);
     for (size_t i = 0; i < e->destination_count; i++) {
         const rdl_destination *d = &e->destinations[i];
-        const rdl_table_history *h = rdl_history_table(&e->history, d->publication->table->full);
+        const rdl_table_history *h = rdl_history_table(p->history, d->publication->table->full);
         for (size_t j = 0; j < h->segments.n; j++) {
             if (d->epoch >= 0 && h->segments.v[j].epoch > (uint64_t)d->epoch &&
                 h->segments.v[j].epoch - 1 < epoch)
@@ -481,11 +530,11 @@ static rdl_code checkpoint(rdl_engine *e, bool force, rdl_err *err)
     return rc;
 }
 
-rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err)
+rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err)
 {
-    uint64_t upto = 0;
     RDL_TRY(checkpoint(e, force, err));
-    RDL_TRY(settled(e, &upto, err));
+    uint64_t upto = settled < e->covered ? settled : e->covered;
+    hold_for_readers(e, &upto);
     if (upto > e->history.pruned) {
         char record[64];
         snprintf(record, sizeof record, "{\"epoch\":%" PRIu64 "}", upto);
@@ -494,4 +543,12 @@ rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err)
     }
     RDL_TRY(remove_epochs(e, e->history.pruned, err));
     return remove_snapshots(e, err);
+}
+
+rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err)
+{
+    const rdl_apply p = {e, e->conn, &e->history};
+    uint64_t settled = 0;
+    RDL_TRY(rdl_apply_settled(&p, &settled, err));
+    return rdl_prune_to(e, settled, force, err);
 }

@@ -68,9 +68,20 @@ typedef struct rdl_runtime {
     int64_t passed_us;      /* a scheduled run that found nothing to do; INT64_MIN: none */
 } rdl_runtime;
 
+/* A store: publications of one URL share a connection. */
+typedef struct rdl_store {
+    const char *url;
+    const rdl_sink_ops *ops;
+    rdl_sink *sink;         /* NULL: closed after a failure, opened again by the next try */
+    bool taken;             /* it is ours: --adopt counts at the first opening alone */
+    uint64_t applied;       /* everything up to this epoch is there (applier.c) */
+    uint64_t failures;      /* in a row */
+    int64_t retry_us;       /* monotonic: not before */
+} rdl_store;
+
 typedef struct rdl_destination {
     rdl_publication *publication;
-    rdl_sink *sink;         /* shared by publications of one URL */
+    rdl_store *store;
     rdl_sink_table table;
     int64_t epoch;          /* shown by the store; -1: fill whole */
 } rdl_destination;
@@ -123,6 +134,8 @@ struct rdl_engine {
     rdl_runtime *tables;     /* by table->index */
     rdl_destination *destinations;
     size_t destination_count;
+    rdl_store *stores;
+    size_t store_count;
     rdl_clock *clock;
     uint64_t files_max, rows_max, bytes_max;
     int64_t trigger_us, lake_interval_us;
@@ -191,6 +204,21 @@ RDL_MUST rdl_code rdl_apply_lake(rdl_engine *e, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err);
 RDL_MUST rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err);
+/* Sealed epochs on their way into lake and stores, on any one thread at a time. */
+typedef struct rdl_apply {
+    rdl_engine *e;          /* what stands still while it runs, and the stores */
+    rdl_conn *conn;
+    rdl_history *history;   /* the thread's own */
+} rdl_apply;
+RDL_MUST rdl_code rdl_apply_to_lake(const rdl_apply *p, rdl_err *err);
+/* Opens the store if it is closed; a failure leaves it closed. */
+RDL_MUST rdl_code rdl_apply_to_store(const rdl_apply *p, rdl_store *s, rdl_err *err);
+RDL_MUST rdl_code rdl_store_open(const rdl_apply *p, rdl_store *s, rdl_err *err);
+void rdl_store_close(rdl_store *s);
+/* The newest epoch that no destination still needs. */
+RDL_MUST rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err);
+/* Removes what lies before it, as far as state and readers allow. */
+RDL_MUST rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err);
 /* engine.c */
 void rdl_engine_note_step(rdl_engine *e, rdl_step step, int64_t began_us, uint64_t rows,
                           uint64_t bytes);
