@@ -234,6 +234,21 @@ static rdl_code check_view(check *c, const rdl_table *t, rdl_verify_item *item, 
     return compare(c, t, NULL, item, err);
 }
 
+/* Every cell as it was sealed: the sum of row hashes does not depend on order or files. */
+static rdl_code check_content(check *c, const rdl_table *t, const rdl_table_history *h,
+                              rdl_verify_item *item, rdl_err *err)
+{
+    rdl_str now = {0};
+    RDL_TRY(rdl_content_sum(c->conn, c->a, t, "v.have", &now, err));
+    if (rdl_content_matches(&h->content, now, item->rows))
+        return RDL_OK;
+    item->differences++;
+    snprintf(item->problem, sizeof item->problem,
+             "the rows are not those that were sealed: a value was changed in the lake or a "
+             "segment since");
+    return RDL_OK;
+}
+
 static rdl_code check_stream(check *c, const rdl_table *t, rdl_verify_item *item, rdl_err *err)
 {
     const rdl_table_history *h = rdl_history_table(c->cut.history, t->full);
@@ -268,6 +283,8 @@ static rdl_code check_stream(check *c, const rdl_table *t, rdl_verify_item *item
                  ", of them %" PRIu64 " distinct identities and %" PRIu64 " distinct keys",
                  written, item->rows, distinct, keys);
     }
+    if (rc == RDL_OK && item->problem[0] == '\0')
+        rc = check_content(c, t, h, item, err);
     if (rc == RDL_OK && !rdl_ledger_balances(&h->ledger)) {
         item->differences++;
         snprintf(item->problem, sizeof item->problem, "the ledger does not balance");

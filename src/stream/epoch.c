@@ -285,15 +285,29 @@ static rdl_code write_segment(rdl_engine *e, rdl_work *w, const rdl_table *t, rd
     return rdl_err_in(rc, err, "segment of %s", t->full.p);
 }
 
+static rdl_code note_content(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_sealed_table *s,
+                             rdl_err *err)
+{
+    rdl_buf from = {0};
+    if (t->kind != RDL_TABLE_STREAMING)
+        return RDL_OK;
+    rdl_put_relation(&from, "e", "new:", t->full);
+    rdl_code rc = rdl_content_sum(e->conn, &w->arena, t, rdl_buf_str(&from), &s->content, err);
+    rdl_buf_fini(&from);
+    return rc;
+}
+
 static rdl_code write_segments(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     for (size_t i = 0; i < w->seal.tables.n; i++) {
-        const rdl_sealed_table *s = &w->seal.tables.v[i];
+        rdl_sealed_table *s = &w->seal.tables.v[i];
         const rdl_table *t = rdl_pipeline_find(e->pipeline, s->table);
         if (t == NULL || t->kind == RDL_TABLE_SNAPSHOT || t->kind == RDL_TABLE_SOURCE)
             continue;
-        if (s->rows_new > 0)
+        if (s->rows_new > 0) {
+            RDL_TRY(note_content(e, w, t, s, err));
             RDL_TRY(write_segment(e, w, t, RDL_SEGMENT_NEW, err));
+        }
         if (s->rows_old > 0)
             RDL_TRY(write_segment(e, w, t, RDL_SEGMENT_OLD, err));
     }

@@ -102,6 +102,8 @@ static json_t *table_to_json(const rdl_sealed_table *t)
     json_object_set_new(o, "fingerprint", hex(t->fingerprint));
     if (t->keys.hi != 0 || t->keys.lo != 0)
         json_object_set_new(o, "keys", hex(t->keys));
+    if (t->content.n > 0)
+        json_object_set_new(o, "content", text(t->content));
     put_int(o, "new", t->rows_new);
     put_int(o, "old", t->rows_old);
     put_int(o, "quarantined", t->rows_quarantined);
@@ -216,6 +218,7 @@ static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
         .table = get_text(a, e, "table"),
         .fingerprint = get_hex(e, "fingerprint"),
         .keys = get_hex(e, "keys"),
+        .content = get_text(a, e, "content"),
         .rows_new = get_int(e, "new"),
         .rows_old = get_int(e, "old"),
         .rows_quarantined = get_int(e, "quarantined"),

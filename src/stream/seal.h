@@ -36,6 +36,7 @@ typedef struct rdl_sealed_table {
     rdl_hash128 fingerprint; /* of the text that made the rows */
     uint64_t rows_new, rows_old, rows_quarantined;
     rdl_hash128 keys;        /* streaming: of its deduplication columns (reindex.c) */
+    rdl_str content;         /* streaming: sum of its new rows' hashes (stream/content.h) */
     bool reset;              /* new rows are the whole content; what was before is gone */
     bool evaluated;          /* a view that is up to date with its inputs as of this epoch */
     rdl_ledger ledger;
