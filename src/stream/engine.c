@@ -331,6 +331,7 @@ rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags, rdl_
         return rdl_err_nomem(err);
     rdl_code rc;
     e->config = *config;
+    e->began_us = rdl_monotonic_us();
     e->clock = config->clock != NULL ? config->clock : &rdl_clock_system;
     rdl_arena_init(&e->arena, 0);
     rdl_arena_init(&e->history_arena, 0);

@@ -253,6 +253,7 @@ static rdl_code run_tables(rdl_engine *e, rdl_work *w, rdl_err *err)
         rdl_table *t = e->pipeline->tables[i];
         int64_t began = rdl_monotonic_us();
         RDL_TRY(run_table(e, w, t, err));
+        RDL_TRY(rdl_keys_check(e, w, t, err));
         if (t->kind == RDL_TABLE_STREAMING)
             rdl_engine_note_step(e, RDL_STEP_JUDGE, began, w->reports[i].ledger.read, 0);
         else if (t->kind == RDL_TABLE_VIEW)

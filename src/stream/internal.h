@@ -1,7 +1,7 @@
 /*
  * stream/internal.h - what the files of the engine share.  Not for other folders.
  *
- *   engine.c     open, restore, close; run.c the loops
+ *   engine.c     open, restore, close; run.c one epoch, and once
  *   plan.c       what the next epoch takes: snapshots, ranges of files, jobs
  *   schedule.c   which scheduled views it may touch
  *   epoch.c      the work of one epoch in graph order, and its seal
@@ -10,11 +10,13 @@
  *   quarantine.c rejected rows with their bytes and reasons
  *   view.c       pairs of old and new rows of a view; merge.c merges keyed state
  *   relation.c   e."all:.." and what is kept of tables in memory between epochs
- *   apply.c      sealed epochs into lake and stores; prune.c removes what all have
+ *   apply.c      sealed epochs into lake and stores, and what all have is removed
+ *   applier.c    that, beside the epochs; loop.c for ever
  */
 #ifndef RDL_STREAM_INTERNAL_H
 #define RDL_STREAM_INTERNAL_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/cron.h"
@@ -144,7 +146,7 @@ struct rdl_engine {
     uint64_t pending_max;    /* sealed epochs that a store may lack before we wait for it */
     bool unclean;            /* the last holder did not close */
     uint64_t memory_bytes;
-    volatile int stop;       /* set by rdl_engine_stop */
+    atomic_int stop;         /* set by rdl_engine_stop, also from a signal handler */
     rdl_watch *watch;
     rdl_run_report report;
     uint64_t rows_read;      /* in this run */
@@ -169,6 +171,8 @@ RDL_MUST rdl_code rdl_ingest(rdl_engine *e, rdl_work *w, rdl_err *err);
 rdl_feed *rdl_feed_of(rdl_engine *e, const rdl_table *source);
 /* judge.c: runs the body of a streaming table and leaves e."new:<t>". */
 RDL_MUST rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
+/* keys.c: published keys of what t brings are unique and not null. */
+RDL_MUST rdl_code rdl_keys_check(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
 /* reindex.c: deduplication survives a new text of the body; other keys are another index. */
 rdl_hash128 rdl_key_identity(const char *what, const rdl_table *t, const size_t *columns, size_t n);
 /* Claims the keys of rows that were written before this index existed; mostly does nothing. */
@@ -219,6 +223,27 @@ void rdl_store_close(rdl_store *s);
 RDL_MUST rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err);
 /* Removes what lies before it, as far as state and readers allow. */
 RDL_MUST rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err);
+/* applier.c: applies beside the epochs, between start and finish. */
+typedef struct rdl_applier rdl_applier;
+typedef struct rdl_applied {
+    uint64_t everywhere;    /* the lake and every store have all up to this epoch */
+    uint64_t settled;       /* no destination needs segments up to this one */
+} rdl_applied;
+RDL_MUST rdl_code rdl_applier_start(rdl_engine *e, rdl_applier **out, rdl_err *err);
+void rdl_applier_hand(rdl_applier *a); /* after a seal */
+/* An error is a failure that no retry mends. */
+RDL_MUST rdl_code rdl_applier_progress(rdl_applier *a, rdl_applied *out, rdl_err *err);
+/* Until fewer than max_pending_epochs wait, or stop. */
+RDL_MUST rdl_code rdl_applier_wait(rdl_applier *a, rdl_applied *out, rdl_err *err);
+/* Applies what is left, each destination tried once more, and ends.  NULL is fine. */
+RDL_MUST rdl_code rdl_applier_finish(rdl_applier *a, rdl_applied *out, rdl_err *err);
+/* run.c */
+RDL_MUST rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err);
+void rdl_run_begin(rdl_engine *e);
+void rdl_run_end(rdl_engine *e, rdl_run_report *out);
+/* loop.c: files and bytes that are there and not read; also for status. */
+RDL_MUST rdl_code rdl_engine_measure_lag(rdl_engine *e, uint64_t *out_files, uint64_t *out_bytes,
+                                         rdl_err *err);
 /* engine.c */
 void rdl_engine_note_step(rdl_engine *e, rdl_step step, int64_t began_us, uint64_t rows,
                           uint64_t bytes);

@@ -469,6 +469,33 @@ static rdl_code check_key(rdl_engine *e, const rdl_table *v, bool against_conten
     return rc;
 }
 
+/* EXPECT UNIQUE on a view is checked whole: rows that share a key are counted, or fail the epoch. */
+static rdl_code check_unique(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+{
+    for (size_t i = 0; i < v->constraint_count; i++) {
+        const rdl_constraint *k = &v->constraints[i];
+        rdl_buf sql = {0}, key = {0};
+        int64_t n = 0;
+        if (k->unique_count == 0)
+            continue;
+        rdl_put_key(&key, "", &v->columns, k->unique, k->unique_count);
+        rdl_buf_printf(&sql, "SELECT coalesce(sum(n - 1), 0)::BIGINT FROM (SELECT count(*) AS n "
+                             "FROM ");
+        rdl_put_relation(&sql, "e", "all:", v->full);
+        rdl_buf_printf(&sql, " GROUP BY %s)", rdl_buf_str(&key));
+        rdl_code rc = rdl_relation_all(e, w, v, err);
+        if (rc == RDL_OK)
+            rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), &n, err);
+        rdl_buf_fini(&sql);
+        rdl_buf_fini(&key);
+        RDL_TRY(rc);
+        w->reports[v->index].violations[i] += (uint64_t)n;
+        if (n > 0 && k->action == RDL_VIOLATION_FAIL)
+            return fail_view(e, v, i, n, err);
+    }
+    return RDL_OK;
+}
+
 rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
 {
     action what = choose(e, w, v);
@@ -504,5 +531,5 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
     w->reports[v->index].rows_new = s->rows_new;
     w->reports[v->index].rows_old = s->rows_old;
     w->changed[v->index] = rows_new > 0 || rows_old > 0 || s->reset;
-    return RDL_OK;
+    return rdl_err_in(check_unique(e, w, v, err), err, "view %s", v->full.p);
 }
