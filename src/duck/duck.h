@@ -68,6 +68,9 @@ RDL_MUST rdl_code rdl_query_text(rdl_conn *c, rdl_arena *a, const char *sql, cha
  * RDL_ESCHEMA naming the column (HUGEINT is DECIMAL(38,0); INTERVAL, TIME, ENUM are not). */
 RDL_MUST rdl_code rdl_describe(rdl_conn *c, rdl_arena *a, const char *sql, rdl_schema *out,
                                rdl_err *err);
+/* The same; *same is false when a column's own type is widened into the one that is shown. */
+RDL_MUST rdl_code rdl_describe_same(rdl_conn *c, rdl_arena *a, const char *sql, rdl_schema *out,
+                                    bool *same, rdl_err *err);
 
 /*
  * Our rows into DuckDB: a scan is registered under a name and read as

@@ -267,11 +267,38 @@ rdl_query_text(rdl_conn *c, rdl_arena *a, const char *sql, char **out, rdl_err *
 
 /* ---- describing ---- */
 
-static rdl_code
-describe_columns(duckdb_prepared_statement p, rdl_arena *a, rdl_schema *out, rdl_err *err)
+/* Whether DuckDB calls the type what we call it, below too. */
+static bool is_same(const rdl_type *t, const rdl_widen *w)
+{
+    static const duckdb_type of[] = {
+        [RDL_TYPE_BOOLEAN] = DUCKDB_TYPE_BOOLEAN, [RDL_TYPE_INTEGER] = DUCKDB_TYPE_INTEGER,
+        [RDL_TYPE_BIGINT] = DUCKDB_TYPE_BIGINT,   [RDL_TYPE_DOUBLE] = DUCKDB_TYPE_DOUBLE,
+        [RDL_TYPE_DECIMAL] = DUCKDB_TYPE_DECIMAL, [RDL_TYPE_TEXT] = DUCKDB_TYPE_VARCHAR,
+        [RDL_TYPE_BLOB] = DUCKDB_TYPE_BLOB,       [RDL_TYPE_DATE] = DUCKDB_TYPE_DATE,
+        [RDL_TYPE_JSON] = DUCKDB_TYPE_VARCHAR,    [RDL_TYPE_TIMESTAMPTZ] = DUCKDB_TYPE_TIMESTAMP_TZ,
+        [RDL_TYPE_LIST] = DUCKDB_TYPE_LIST,       [RDL_TYPE_MAP] = DUCKDB_TYPE_MAP,
+        [RDL_TYPE_STRUCT] = DUCKDB_TYPE_STRUCT,
+    };
+    if (w->from != of[t->kind])
+        return false;
+    if (t->kind == RDL_TYPE_LIST || t->kind == RDL_TYPE_MAP)
+        return is_same(t->child, &w->children[0]) &&
+               (t->kind == RDL_TYPE_LIST || is_same(t->value, &w->children[1]));
+    for (size_t i = 0; i < t->field_count; i++)
+        if (!is_same(t->field_types[i], &w->children[i]))
+            return false;
+    return true;
+}
+
+static rdl_code describe_columns(duckdb_prepared_statement p,
+                                 rdl_arena *a,
+                                 rdl_schema *out,
+                                 bool *same,
+                                 rdl_err *err)
 {
     size_t n = duckdb_prepared_statement_column_count(p);
     rdl_schema schema = {RDL_NEWN(a, rdl_column, n), n};
+    *same = true;
     for (size_t i = 0; i < n; i++) {
         rdl_widen w;
         const char *name = duckdb_prepared_statement_column_name(p, i);
@@ -280,13 +307,18 @@ describe_columns(duckdb_prepared_statement p, rdl_arena *a, rdl_schema *out, rdl
         duckdb_free((void *)(uintptr_t)name);
         duckdb_destroy_logical_type(&t);
         RDL_TRY(rc);
+        *same = *same && is_same(schema.v[i].type, &w);
     }
     *out = schema;
     return RDL_OK;
 }
 
-rdl_code
-rdl_describe(rdl_conn *c, rdl_arena *a, const char *sql, rdl_schema *out, rdl_err *err)
+rdl_code rdl_describe_same(rdl_conn *c,
+                           rdl_arena *a,
+                           const char *sql,
+                           rdl_schema *out,
+                           bool *same,
+                           rdl_err *err)
 {
     duckdb_prepared_statement p = NULL;
     rdl_code rc = RDL_OK;
@@ -296,7 +328,14 @@ rdl_describe(rdl_conn *c, rdl_arena *a, const char *sql, rdl_schema *out, rdl_er
     else if (duckdb_prepared_statement_type(p) != DUCKDB_STATEMENT_TYPE_SELECT)
         rc = rdl_err_set(err, RDL_EUSAGE, 0, "only a SELECT has columns to describe");
     else
-        rc = describe_columns(p, a, out, err);
+        rc = describe_columns(p, a, out, same, err);
     duckdb_destroy_prepare(&p);
     return rc;
+}
+
+rdl_code
+rdl_describe(rdl_conn *c, rdl_arena *a, const char *sql, rdl_schema *out, rdl_err *err)
+{
+    bool same;
+    return rdl_describe_same(c, a, sql, out, &same, err);
 }

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lang/load.h"
 #include "lang/plan.h"
@@ -281,22 +282,21 @@ static void declare(rdl_binder *b, const rdl_stmt *stmt)
         h->changes = add_symbol(b, RDL_SYMBOL_CHANGES, stmt, changes);
 }
 
-static rdl_code find_unstable(rdl_binder *b, rdl_err *err)
+/* Asking the library takes longer than all else in a load; tests/unit/lang_test.c does ask it. */
+bool rdl_function_is_unstable(const char *name)
 {
-    rdl_result *r = NULL;
-    RDL_TRY(rdl_query(b->conn,
-                      "SELECT DISTINCT function_name FROM duckdb_functions() "
-                      "WHERE stability <> 'CONSISTENT' AND function_name <> 'error' ORDER BY 1",
-                      &r, err));
-    const rdl_chunk *c;
-    while (rdl_result_next(r, &c)) {
-        for (size_t i = 0; i < c->rows; i++) {
-            rdl_str s = rdl_vector_str(&c->v[0], i);
-            RDL_PUSH(b->arena, &b->unstable) = rdl_arena_strndup(b->arena, s.p, s.n);
-        }
-    }
-    rdl_result_free(r);
-    return RDL_OK;
+    static const char *const names[] = {
+        "current_connection_id", "current_database", "current_date", "current_query",
+        "current_query_id", "current_schema", "current_schemas",
+        "current_transaction_id", "currval", "gen_random_uuid", "get_current_time",
+        "get_current_timestamp", "in_search_path", "nextval", "now", "random", "setseed",
+        "sleep_ms", "stats", "today", "transaction_timestamp", "txid_current", "uuid",
+        "uuidv4", "uuidv7", "write_log",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcasecmp(names[i], name) == 0)
+            return true;
+    return false;
 }
 
 /*
@@ -357,18 +357,10 @@ rdl_code rdl_bind(rdl_pipeline *p, rdl_conn *conn, const rdl_script *script, rdl
     rdl_binder b = {.arena = p->arena, .conn = conn, .pipeline = p, .diags = diags};
     const char *scratch = NULL;
     char *before = NULL;
-    rdl_err later = {0};
     RDL_TRY(scratch_open(&b, &scratch, &before, err));
     rdl_tree_init(&b.tree, p->arena, conn);
-    rdl_code rc = find_unstable(&b, err);
-    if (rc == RDL_OK)
-        bind_all(&b, script);
+    bind_all(&b, script);
     fingerprint_all(p);
     rdl_tree_fini(&b.tree);
-    rdl_code closed = scratch_close(&b, scratch, before, &later);
-    if (rc == RDL_OK && closed != RDL_OK) {
-        *err = later;
-        rc = closed;
-    }
-    return rc;
+    return scratch_close(&b, scratch, before, err);
 }

@@ -56,7 +56,6 @@ typedef struct rdl_binder {
     rdl_tree tree;
     RDL_VEC(rdl_symbol *) symbols;
     RDL_VEC(rdl_table *) tables;
-    RDL_VEC(const char *) unstable; /* functions whose result depends on more than arguments */
 } rdl_binder;
 
 typedef enum rdl_body_kind {

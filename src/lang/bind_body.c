@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "lang/load.h"
+
 static void walk_query(rdl_body *body, rdl_scope *outer, json_t *query);
 
 rdl_pos rdl_body_offset(const rdl_body *body, size_t at)
@@ -425,12 +427,13 @@ static void walk_call(rdl_body *body, rdl_scope *scope, json_t *node)
         replace_clock(body, scope, node, rdl_arena_printf(b->arena, "%s()", name), date);
         return;
     }
-    bool unstable = n == 1 && strcasecmp(name, "age") == 0;
-    for (size_t i = 0; i < b->unstable.n && !unstable; i++)
-        unstable = strcasecmp(b->unstable.v[i], name) == 0;
-    if (unstable)
+    if (rdl_function_is_unstable(name) || (n == 1 && strcasecmp(name, "age") == 0))
         body_error(body, node, "The same rows must always give the same answer.",
                    "%s() depends on more than its arguments", name);
+    /* DuckDB hands an aggregate of the C API one state for many rows there, and crashes. */
+    if (rdl_tree_class(node, "WINDOW") && strncasecmp(name, "rdl_", 4) == 0)
+        body_error(body, node, "Write sum, avg, var_pop, ...: they are made exact where they can be.",
+                   "%s() cannot stand in a window", name);
 }
 
 /* A table's name alone is a struct of all its columns, hidden ones too. */

@@ -15,6 +15,7 @@
 #include "lang/ast.h"
 #include "lang/catalog.h"
 #include "lang/lexer.h"
+#include "lang/load.h"
 #include "lang/plan.h"
 
 typedef struct fixture {
@@ -810,6 +811,52 @@ static void a_long_line_is_cut_around_the_place(void **state)
     close_fixture(&f);
 }
 
+static void the_list_of_unstable_functions_is_the_librarys(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f);
+    rdl_result *r = NULL;
+    const rdl_chunk *c;
+    size_t functions = 0;
+    assert_int_equal(
+        rdl_query(f.conn,
+                  "SELECT function_name, bool_or(stability <> 'CONSISTENT') AND "
+                  "function_name <> 'error' FROM duckdb_functions() "
+                  "WHERE function_type IN ('scalar', 'aggregate') GROUP BY 1",
+                  &r, &f.err),
+        RDL_OK);
+    while (rdl_result_next(r, &c)) {
+        for (size_t i = 0; i < c->rows; i++) {
+            rdl_str s = rdl_vector_str(&c->v[0], i);
+            const char *name = rdl_arena_strndup(&f.arena, s.p, s.n);
+            bool unstable = RDL_VECTOR_AT(&c->v[1], int8_t, i) != 0;
+            if (rdl_function_is_unstable(name) != unstable)
+                fail_msg("%s is %s", name, unstable ? "unstable" : "stable");
+            functions++;
+        }
+    }
+    assert_true(functions > 500);
+    rdl_result_free(r);
+    close_fixture(&f);
+}
+
+static void our_aggregates_are_refused_in_windows(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f);
+    fails(&f, CLICKS BRONZE
+          "CREATE MATERIALIZED VIEW g.a AS SELECT page, RDL_sum(n) OVER (PARTITION BY page) AS s "
+          "FROM b.clicks;\n",
+          "pipeline.sql:3:46: error: rdl_sum() cannot stand in a window\n"
+          "  3 | CREATE MATERIALIZED VIEW g.a AS SELECT page, RDL_sum(n) OVER (PARTITION BY page) "
+          "AS s FROM b.clicks;\n"
+          "    |                                              ^^^^^^^\n"
+          "hint: Write sum, avg, var_pop, ...: they are made exact where they can be.\n");
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -838,6 +885,8 @@ int main(void)
         cmocka_unit_test(windows_of_the_prelude_are_half_open_and_aligned),
         cmocka_unit_test(diagnostics_are_bounded_and_print_as_json),
         cmocka_unit_test(a_long_line_is_cut_around_the_place),
+        cmocka_unit_test(the_list_of_unstable_functions_is_the_librarys),
+        cmocka_unit_test(our_aggregates_are_refused_in_windows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
