@@ -107,6 +107,7 @@ RDL_MUST rdl_code rdl_engine_republish(rdl_engine *e, const rdl_table *const *ta
 /* A picture for status and metrics, copied out. */
 typedef struct rdl_engine_status {
     uint64_t epoch, epochs_sealed; /* last sealed; in this process */
+    uint64_t applied;              /* shown by the lake and every store */
     int64_t last_seal_us;
     double last_epoch_seconds;
     uint64_t files_behind, bytes_behind;

@@ -1,9 +1,8 @@
 /*
- * stream/run.c - the loops: once, for ever, one step.
+ * stream/run.c - one epoch, and all there is once; what a run reports.  loop.c goes on for ever.
  *
  * --once takes what is there when it starts planning, epoch by epoch, then recomputes views that
- * wait, then brings lake and stores up and stops.  The continuous loop wakes by inotify or
- * trigger_interval; a stop is honoured between epochs.
+ * wait, then brings lake and stores up and stops.  A stop is honoured between epochs.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -21,12 +20,14 @@ void rdl_engine_note_step(rdl_engine *e, rdl_step step, int64_t began_us, uint64
                           uint64_t bytes)
 {
     rdl_step_time *t = &e->report.steps[step];
+    rdl_mutex_lock(&e->status_lock); /* the apply thread notes its own */
     t->name = step_names[step];
     t->count++;
     t->rows += rows;
     t->bytes += bytes;
     t->seconds += (double)(rdl_monotonic_us() - began_us) / 1e6;
     e->report.step_count = RDL_STEP_COUNT;
+    rdl_mutex_unlock(&e->status_lock);
 }
 
 void rdl_engine_progress_at(rdl_engine *e, const rdl_work *w, const char *step)
@@ -118,7 +119,7 @@ void rdl_engine_get_status(rdl_engine *e, rdl_engine_status *out)
 
 /* ---- one epoch ---- */
 
-static rdl_code one_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
+rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
 {
     rdl_work w;
     int64_t began = rdl_monotonic_us();
@@ -140,7 +141,7 @@ static rdl_code one_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
 
 rdl_code rdl_engine_step(rdl_engine *e, bool *out_did, rdl_err *err)
 {
-    return one_epoch(e, true, out_did, err);
+    return rdl_run_epoch(e, true, out_did, err);
 }
 
 rdl_code rdl_engine_flush(rdl_engine *e, rdl_err *err)
@@ -150,7 +151,7 @@ rdl_code rdl_engine_flush(rdl_engine *e, rdl_err *err)
     return rdl_prune(e, false, err);
 }
 
-static void begin_run(rdl_engine *e)
+void rdl_run_begin(rdl_engine *e)
 {
     rdl_table_report *tables = e->report.tables;
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
@@ -165,7 +166,7 @@ static void begin_run(rdl_engine *e)
     e->began_us = rdl_monotonic_us();
 }
 
-static void end_run(rdl_engine *e, rdl_run_report *out)
+void rdl_run_end(rdl_engine *e, rdl_run_report *out)
 {
     warn_late(e);
     e->report.stopped = e->stop != 0;
@@ -181,86 +182,17 @@ static uint64_t pending_epochs(const rdl_engine *e)
 rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
 {
     bool did = true;
-    begin_run(e);
+    rdl_run_begin(e);
     while (did && !e->stop) {
-        RDL_TRY(one_epoch(e, true, &did, err));
+        RDL_TRY(rdl_run_epoch(e, true, &did, err));
         if (did && pending_epochs(e) >= e->pending_max)
             RDL_TRY(rdl_engine_flush(e, err));
     }
     RDL_TRY(rdl_apply_lake(e, err));
     RDL_TRY(rdl_apply_sinks(e, err));
     RDL_TRY(rdl_prune(e, e->report.epochs > 0, err));
-    end_run(e, out);
+    rdl_run_end(e, out);
     return RDL_OK;
-}
-
-/* ---- for ever ---- */
-
-static rdl_code watch_sources(rdl_engine *e, rdl_err *err)
-{
-    rdl_arena a;
-    rdl_arena_init(&a, 0);
-    for (size_t i = 0; i < e->feed_count; i++) {
-        rdl_str url = e->feeds[i].table->source->url;
-        char *path = rdl_arena_strndup(&a, url.p, url.n);
-        if (rdl_str_starts(url, "file:"))
-            path += 5;
-        char *glob = strpbrk(path, "*?[");
-        if (glob != NULL) {
-            *glob = '\0';
-            char *slash = strrchr(path, '/');
-            path = slash != NULL ? (*slash = '\0', path) : rdl_arena_strdup(&a, ".");
-        }
-        path = rdl_path_join(&a, e->pipeline->dir, path);
-        rdl_stat st;
-        if (rdl_fs_stat(path, &st, err) == RDL_OK && st.exists)
-            (void)!rdl_watch_add(e->watch, st.is_dir ? path : rdl_path_dir(&a, path), err);
-    }
-    rdl_arena_fini(&a);
-    return RDL_OK;
-}
-
-/* Stores and lake that cannot be reached now are tried again; what is sealed stays sealed. */
-static rdl_code apply_what_is_due(rdl_engine *e, rdl_err *err)
-{
-    int64_t now = rdl_now_us(e->clock);
-    rdl_code rc = rdl_apply_sinks(e, err);
-    if (rc != RDL_OK) {
-        rdl_log_err(RDL_LOG_WARN, "sink", "apply_failed", err);
-        if (pending_epochs(e) >= e->pending_max)
-            return rc;
-    }
-    if (now - e->last_lake_us >= e->lake_interval_us || pending_epochs(e) >= e->pending_max) {
-        RDL_TRY(rdl_apply_lake(e, err));
-        RDL_TRY(rdl_prune(e, pending_epochs(e) >= e->pending_max, err));
-    }
-    return RDL_OK;
-}
-
-rdl_code rdl_engine_run(rdl_engine *e, rdl_run_report *out, rdl_err *err)
-{
-    begin_run(e);
-    RDL_TRY(watch_sources(e, err));
-    while (!e->stop) {
-        bool did = false;
-        int64_t began = rdl_monotonic_us();
-        RDL_TRY(one_epoch(e, false, &did, err));
-        RDL_TRY(apply_what_is_due(e, err));
-        int64_t spent = rdl_monotonic_us() - began, left = e->trigger_us - spent;
-        if (!e->stop && left > 0 && !did)
-            (void)rdl_watch_wait(e->watch, (int)(left / 1000) + 1);
-        else if (!e->stop && left > 0)
-            (void)rdl_watch_wait(e->watch, (int)(left / 1000) + 1);
-    }
-    RDL_TRY(rdl_engine_flush(e, err));
-    end_run(e, out);
-    return RDL_OK;
-}
-
-void rdl_engine_stop(rdl_engine *e)
-{
-    e->stop = 1;
-    rdl_watch_wake(e->watch);
 }
 
 const rdl_pipeline *rdl_engine_pipeline(const rdl_engine *e)

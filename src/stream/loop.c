@@ -1,0 +1,249 @@
+/*
+ * stream/loop.c - for ever: an epoch when there is input, application beside it, rest between.
+ *
+ * PACE
+ *   input       an epoch begins at once when the last one began trigger_interval ago or more, and
+ *               also when more than an epoch's worth is waiting; else at the next trigger
+ *   no input    looked for when a watched folder changes, and every trigger_interval for what cannot
+ *               be watched; never more often than costs IDLE_SHARE of one processor, and after a
+ *               change not more often than BUSY_SHARE
+ *   stop        the epoch at work is finished, what is sealed is applied, then the loop ends
+ */
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "stream/schedule.h"
+
+enum {
+    IDLE_SHARE = 100, /* looking may cost 1 / IDLE_SHARE of the time */
+    BUSY_SHARE = 10,
+    IDLE_MAX_US = 30 * 1000 * 1000,
+};
+
+typedef struct loop {
+    rdl_engine *e;
+    rdl_applier *applier;
+    rdl_applied applied;
+    uint64_t pruned_for;     /* settled epoch of the last pruning */
+    uint64_t files, bytes;   /* that are there and not read */
+} loop;
+
+/* ---- folders to watch ---- */
+
+static void watch(rdl_engine *e, const char *dir)
+{
+    rdl_err ignored = {0};
+    (void)!rdl_watch_add(e->watch, dir, &ignored); /* looked at by every trigger anyway */
+}
+
+/* The url's folder; for a glob the one above the first wildcard. */
+static void watch_source(rdl_engine *e, rdl_arena *a, const rdl_table *source)
+{
+    rdl_str url = source->source->url;
+    rdl_err ignored = {0};
+    rdl_stat st;
+    char *path = rdl_arena_strndup(a, url.p, url.n);
+    if (rdl_str_starts(url, "file:"))
+        path += rdl_str_starts(url, "file://") ? 7 : 5;
+    char *glob = strpbrk(path, "*?[");
+    if (glob != NULL) {
+        *glob = '\0';
+        char *slash = strrchr(path, '/');
+        path = slash != NULL ? (*slash = '\0', path) : rdl_arena_strdup(a, ".");
+    }
+    path = rdl_path_join(a, e->pipeline->dir, path);
+    if (rdl_fs_stat(path, &st, &ignored) == RDL_OK)
+        watch(e, st.exists && st.is_dir ? path : rdl_path_dir(a, path));
+}
+
+static void watch_dirs_of(rdl_engine *e, rdl_arena *a, rdl_map *seen, const char *path)
+{
+    char *dir = rdl_path_dir(a, path);
+    if (rdl_map_has(seen, rdl_str_of(dir)))
+        return;
+    rdl_map_put(seen, rdl_str_of(dir), dir);
+    watch(e, dir);
+}
+
+static void watch_sources(rdl_engine *e)
+{
+    rdl_arena a;
+    rdl_map seen;
+    rdl_arena_init(&a, 0);
+    rdl_map_init(&seen, &a);
+    for (size_t i = 0; i < e->feed_count; i++) {
+        if (e->feeds[i].wanted)
+            watch_source(e, &a, e->feeds[i].table);
+    }
+    for (size_t i = 0; i < e->history.ranges.n; i++)
+        watch_dirs_of(e, &a, &seen, e->history.ranges.v[i].range.path);
+    rdl_arena_fini(&a);
+}
+
+/* Folders below the url's show themselves by what was read from them. */
+static void watch_since(rdl_engine *e, size_t ranges_before)
+{
+    rdl_arena a;
+    rdl_map seen;
+    rdl_arena_init(&a, 0);
+    rdl_map_init(&seen, &a);
+    for (size_t i = ranges_before; i < e->history.ranges.n; i++)
+        watch_dirs_of(e, &a, &seen, e->history.ranges.v[i].range.path);
+    rdl_arena_fini(&a);
+}
+
+/* ---- lag ---- */
+
+rdl_code rdl_engine_measure_lag(rdl_engine *e, uint64_t *out_files, uint64_t *out_bytes,
+                                rdl_err *err)
+{
+    *out_files = *out_bytes = 0;
+    for (size_t i = 0; i < e->feed_count; i++) {
+        uint64_t files = 0, bytes = 0;
+        if (e->feeds[i].table->kind != RDL_TABLE_SOURCE || !e->feeds[i].wanted)
+            continue;
+        rdl_code rc = rdl_files_lag(e->feeds[i].files, &files, &bytes, err);
+        if (rc != RDL_OK)
+            return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
+                              e->feeds[i].table->full.p);
+        *out_files += files;
+        *out_bytes += bytes;
+    }
+    rdl_mutex_lock(&e->status_lock);
+    e->status.files_behind = *out_files;
+    e->status.bytes_behind = *out_bytes;
+    rdl_mutex_unlock(&e->status_lock);
+    return RDL_OK;
+}
+
+/* Is at least as much waiting as one epoch takes? */
+static bool more_waits(const loop *l)
+{
+    const rdl_engine *e = l->e;
+    uint64_t by_rows = (uint64_t)((double)e->rows_max * e->row_bytes);
+    return (e->files_max > 0 && l->files >= e->files_max) ||
+           (e->bytes_max > 0 && l->bytes >= e->bytes_max) ||
+           (by_rows > 0 && l->bytes >= by_rows);
+}
+
+/* ---- turns ---- */
+
+/* What the apply thread reached: removed where settled, waited for where too far behind. */
+static rdl_code keep_up(loop *l, rdl_err *err)
+{
+    rdl_engine *e = l->e;
+    RDL_TRY(rdl_applier_progress(l->applier, &l->applied, err));
+    bool full = e->history.epoch - e->history.pruned >= e->pending_max;
+    if (l->applied.settled > l->pruned_for) {
+        l->pruned_for = l->applied.settled;
+        RDL_TRY(rdl_prune_to(e, l->applied.settled, full, err));
+        rdl_applier_hand(l->applier);
+    }
+    if (e->history.epoch - l->applied.everywhere >= e->pending_max) {
+        rdl_engine_progress_at(e, NULL, "waiting for stores");
+        RDL_TRY(rdl_applier_wait(l->applier, &l->applied, err));
+    }
+    rdl_mutex_lock(&e->status_lock);
+    e->status.applied = l->applied.everywhere;
+    rdl_mutex_unlock(&e->status_lock);
+    return RDL_OK;
+}
+
+static rdl_code turn(loop *l, bool *did, rdl_err *err)
+{
+    rdl_engine *e = l->e;
+    size_t ranges = e->history.ranges.n;
+    RDL_TRY(rdl_run_epoch(e, false, did, err));
+    if (*did) {
+        rdl_applier_hand(l->applier);
+        watch_since(e, ranges);
+        RDL_TRY(rdl_engine_measure_lag(e, &l->files, &l->bytes, err));
+    }
+    return keep_up(l, err);
+}
+
+/* Woken by stop alone. */
+static void pause_until(rdl_engine *e, int64_t until_us)
+{
+    for (;;) {
+        int64_t left = until_us - rdl_monotonic_us();
+        if (e->stop || left <= 0)
+            return;
+        (void)rdl_watch_pause(e->watch, (int)(left / 1000) + 1);
+    }
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Rest after looking in vain: until a change, the next trigger, or the next scheduled run. */
+static void rest(rdl_engine *e, int64_t began_us, int64_t cost_us)
+{
+    int64_t idle = cost_us * IDLE_SHARE;
+    idle = idle > e->trigger_us ? least(idle, IDLE_MAX_US) : e->trigger_us;
+    int64_t due = rdl_schedules_next(e);
+    if (due != INT64_MAX) {
+        int64_t now = rdl_now_us(e->clock);
+        idle = least(idle, due > now ? due - now : 0);
+    }
+    pause_until(e, began_us + least(cost_us * BUSY_SHARE, e->trigger_us));
+    int64_t left = began_us + idle - rdl_monotonic_us();
+    if (!e->stop && left > 0)
+        (void)rdl_watch_wait(e->watch, (int)(least(left, IDLE_MAX_US) / 1000) + 1);
+}
+
+static rdl_code run_for_ever(loop *l, rdl_err *err)
+{
+    rdl_engine *e = l->e;
+    while (!e->stop) {
+        bool did = false;
+        int64_t began = rdl_monotonic_us();
+        RDL_TRY(turn(l, &did, err));
+        if (!did)
+            rest(e, began, rdl_monotonic_us() - began);
+        else if (!more_waits(l))
+            pause_until(e, began + e->trigger_us);
+    }
+    return RDL_OK;
+}
+
+/* What could not be applied at the end lies sealed, and the next start applies it. */
+static rdl_code unapplied(rdl_engine *e, const rdl_applied *applied, rdl_code rc, rdl_err *err)
+{
+    if (err->hint[0] == '\0')
+        rdl_err_hint(err, "Epochs %" PRIu64 " to %" PRIu64 " are sealed; the next start applies them.",
+                     applied->everywhere + 1, e->history.epoch);
+    return rc;
+}
+
+rdl_code rdl_engine_run(rdl_engine *e, rdl_run_report *out, rdl_err *err)
+{
+    loop l = {.e = e};
+    rdl_err at_end = {0};
+    rdl_run_begin(e);
+    watch_sources(e);
+    RDL_TRY(rdl_engine_measure_lag(e, &l.files, &l.bytes, err));
+    RDL_TRY(rdl_applier_start(e, &l.applier, err));
+    rdl_code rc = run_for_ever(&l, err);
+    rdl_engine_progress_at(e, NULL, "stores");
+    rdl_code end = rdl_applier_finish(l.applier, &l.applied, &at_end);
+    RDL_TRY(rc);
+    if (end != RDL_OK) {
+        *err = at_end;
+        return unapplied(e, &l.applied, end, err);
+    }
+    RDL_TRY(rdl_prune_to(e, l.applied.settled, false, err));
+    rdl_mutex_lock(&e->status_lock);
+    e->status.applied = l.applied.everywhere;
+    rdl_mutex_unlock(&e->status_lock);
+    rdl_run_end(e, out);
+    return RDL_OK;
+}
+
+void rdl_engine_stop(rdl_engine *e)
+{
+    e->stop = 1;
+    rdl_watch_wake(e->watch);
+}
