@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/cli.h"
 
 static const double terminal_every = 0.1, line_every = 10; /* seconds */
@@ -18,7 +19,8 @@ void rdl_progress_init(rdl_progress *p)
 {
     *p = (rdl_progress){.terminal = isatty(STDERR_FILENO) != 0,
                         .color = rdl_cli_color(STDERR_FILENO),
-                        .width = rdl_cli_width(STDERR_FILENO)};
+                        .width = rdl_cli_width(STDERR_FILENO),
+                        .began_us = rdl_monotonic_us()};
 }
 
 static void put_bar(rdl_buf *b, const rdl_progress *p, double done)
@@ -34,7 +36,7 @@ static void put_bar(rdl_buf *b, const rdl_progress *p, double done)
     rdl_buf_printf(b, " %3.0f %%  ", done * 100);
 }
 
-static void put_facts(rdl_buf *b, const rdl_engine_progress *at)
+static void put_facts(rdl_buf *b, const rdl_engine_progress *at, double seconds)
 {
     rdl_buf_printf(b, "epoch %" PRIu64 "  %s  %" PRIu64 " rows  ", at->epoch, at->step,
                    at->rows_read);
@@ -43,7 +45,7 @@ static void put_facts(rdl_buf *b, const rdl_engine_progress *at)
         rdl_buf_printf(b, " in %" PRIu64 " file%s left  ", at->files_left,
                        at->files_left == 1 ? "" : "s");
     }
-    rdl_put_seconds(b, at->seconds);
+    rdl_put_seconds(b, seconds);
 }
 
 void rdl_progress_show(void *progress, const rdl_engine_progress *at)
@@ -52,11 +54,15 @@ void rdl_progress_show(void *progress, const rdl_engine_progress *at)
     rdl_buf facts = {0}, line = {0};
     if (at->bytes_left > p->bytes_total)
         p->bytes_total = at->bytes_left;
-    double since = at->seconds - p->last_shown;
-    if (since < (p->terminal ? terminal_every : line_every) && since >= 0)
+    double seconds = (double)(rdl_monotonic_us() - p->began_us) / 1e6;
+    bool moved = at->epoch != p->last_epoch || at->rows_read != p->last_rows;
+    if (seconds - p->last_shown < (p->terminal ? terminal_every : line_every) ||
+        (!p->terminal && !moved))
         return;
-    p->last_shown = at->seconds;
-    put_facts(&facts, at);
+    p->last_shown = seconds;
+    p->last_epoch = at->epoch;
+    p->last_rows = at->rows_read;
+    put_facts(&facts, at, seconds);
     if (!p->terminal) {
         fprintf(stderr, "%s\n", rdl_buf_str(&facts));
     } else {

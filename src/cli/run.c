@@ -46,7 +46,7 @@ end_record(running *r, rdl_code rc, const rdl_err *failure, const rdl_run_report
     rdl_engine_get_status(r->engine, &status);
     r->record.ended_us = rdl_now_us(&rdl_clock_system);
     r->record.epochs = status.epochs_sealed;
-    r->record.last_epoch = status.epoch;
+    r->record.last_epoch = rc == RDL_OK ? report->last_epoch : status.epoch;
     r->record.rows_read = rc == RDL_OK ? report->total.read : status.total.read;
     r->record.outcome = rc != RDL_OK ? "failed" : report->stopped ? "stopped" : "done";
     r->record.message = rc != RDL_OK ? failure->msg : NULL;
@@ -96,6 +96,8 @@ static rdl_code work(running *r, bool once, const char *kind, rdl_err *err)
 static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err *err)
 {
     running r = {.cli = cli};
+    const rdl_table **tables;
+    size_t n;
     rdl_output_format format;
     rdl_engine_config config = {.progress = rdl_progress_show,
                                 .progress_arg = &r.progress,
@@ -103,6 +105,8 @@ static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err
     RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
     rdl_progress_init(&r.progress);
     rdl_code rc = rdl_cli_open_engine(cli, &config, &r.engine, err);
+    if (rc == RDL_OK && config.only != NULL) /* refuses a pattern that nothing matches */
+        rc = rdl_cli_tables(cli, rdl_engine_pipeline(r.engine), 0, &tables, &n, err);
     if (rc == RDL_OK)
         rc = work(&r, once, kind, err);
     rdl_progress_clear(&r.progress);

@@ -14,7 +14,7 @@
 #include "base/fs.h"
 #include "cli/output.h"
 #include "cli/signal.h"
-#include "cli/statement.h"
+#include "ops/statement.h"
 
 enum {
     OPEN_AGAIN_MAX = 3,

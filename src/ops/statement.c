@@ -1,7 +1,7 @@
 /*
- * cli/statement.c - see the header.
+ * ops/statement.c - see the header.
  */
-#include "cli/statement.h"
+#include "ops/statement.h"
 
 #include "base/map.h"
 

@@ -1,8 +1,8 @@
 /*
- * cli/statement.h - SQL text cut into statements, and its $parameters.
+ * ops/statement.h - SQL text cut into statements, and its $parameters.
  */
-#ifndef RDL_CLI_STATEMENT_H
-#define RDL_CLI_STATEMENT_H
+#ifndef RDL_OPS_STATEMENT_H
+#define RDL_OPS_STATEMENT_H
 
 #include "base/arena.h"
 #include "base/str.h"
