@@ -29,6 +29,19 @@ static rdl_code check_not_ahead(const rdl_apply *p, const rdl_table *t, int64_t 
     return rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_STORE);
 }
 
+static rdl_code check_not_behind(rdl_str table, uint64_t shown, uint64_t pruned, rdl_err *err)
+{
+    if (shown >= pruned)
+        return RDL_OK;
+    rdl_err_set(err, RDL_EDATA, 0,
+                "the lake table \"%.*s\" is at epoch %" PRIu64 ", but segments up to epoch %" PRIu64
+                " are gone: it was restored or deleted",
+                (int)table.n, table.p, shown, pruned);
+    rdl_err_hint(err, "Put back the table's folder of the same time as state/, or compute "
+                      "everything again into a fresh root with raudal backfill.");
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
+}
+
 static bool pending(const rdl_table_history *h, uint64_t after, bool quarantine)
 {
     for (size_t i = 0; i < h->segments.n; i++) {
@@ -146,14 +159,7 @@ static rdl_code apply_table(const rdl_apply *p, rdl_cut *cut, const rdl_table *t
     RDL_TRY(rdl_cut_lake(cut, t, &now, err));
     RDL_TRY(check_not_ahead(p, t, now->txn_version, "the lake table", err));
     uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
-    if (after < h->pruned_changed)
-        return rdl_err_area(
-            rdl_err_set(err, RDL_EDATA, 0,
-                        "the lake table \"%.*s\" is at epoch %" PRIu64
-                        ", but segments up to epoch %" PRIu64 " are gone: it was restored or "
-                        "deleted",
-                        (int)t->full.n, t->full.p, after, h->pruned_changed),
-            err, RDL_AREA_STORE);
+    RDL_TRY(check_not_behind(t->full, after, h->pruned_changed, err));
     if (now->version >= 0 && !pending(h, after, false))
         return RDL_OK;
     rdl_lake_table lake = {.dir = rdl_root_lake_table(cut->arena, &p->e->root, t),
@@ -177,13 +183,17 @@ static rdl_code apply_quarantine(const rdl_apply *p, rdl_cut *cut, const rdl_tab
     if (h->last_quarantined == 0)
         return RDL_OK;
     RDL_TRY(rdl_cut_quarantine_lake(cut, t, &now, err));
-    if (!pending(h, now->txn_version > 0 ? (uint64_t)now->txn_version : 0, true))
+    uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
+    rdl_str name = rdl_str_of(
+        rdl_arena_printf(cut->arena, "quarantine.%s", rdl_root_quarantine_name(cut->arena, t)));
+    RDL_TRY(check_not_ahead(p, t, now->txn_version, "the quarantine", err));
+    RDL_TRY(check_not_behind(name, after, h->pruned_quarantined, err));
+    if (!pending(h, after, true))
         return RDL_OK;
     rdl_lake_table lake = {
         .dir = rdl_root_quarantine(cut->arena, &p->e->root, t),
         .app_id = p->e->uuid,
-        .name = rdl_arena_printf(cut->arena, "quarantine.%s",
-                                 rdl_root_quarantine_name(cut->arena, t)),
+        .name = name.p,
         .description = "rows that were rejected, with their bytes and the reasons",
     };
     rdl_quarantine_schema(cut->arena, &lake.schema);
@@ -452,7 +462,7 @@ rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err)
             rc = rdl_cut_quarantine_lake(&cut, t, &rejected, err);
         for (size_t j = 0; rc == RDL_OK && j < h->segments.n; j++) {
             const rdl_segment_ref *s = &h->segments.v[j];
-            bool here = (s->rows_new > 0 || s->rows_old > 0) && now != NULL &&
+            bool here = (s->rows_new > 0 || s->rows_old > 0 || s->reset) && now != NULL &&
                         now->txn_version < (int64_t)s->epoch;
             bool there = s->rows_quarantined > 0 && rejected->txn_version < (int64_t)s->epoch;
             if ((here || there) && s->epoch - 1 < epoch)

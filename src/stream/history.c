@@ -123,6 +123,15 @@ void rdl_history_add(rdl_history *h, const rdl_seal *seal)
     rdl_buf_fini(&b);
 }
 
+/* Each lake table is behind only what it would have taken from the segment. */
+static void note_pruned(rdl_table_history *t, const rdl_segment_ref *s)
+{
+    if (s->rows_new > 0 || s->rows_old > 0 || s->reset)
+        t->pruned_changed = s->epoch;
+    if (s->rows_quarantined > 0)
+        t->pruned_quarantined = s->epoch;
+}
+
 void rdl_history_prune(rdl_history *h, uint64_t epoch)
 {
     h->pruned = epoch > h->pruned ? epoch : h->pruned;
@@ -133,7 +142,7 @@ void rdl_history_prune(rdl_history *h, uint64_t epoch)
             if (t->segments.v[j].epoch > epoch)
                 t->segments.v[kept++] = t->segments.v[j];
             else
-                t->pruned_changed = t->segments.v[j].epoch;
+                note_pruned(t, &t->segments.v[j]);
         }
         t->segments.n = kept;
     }

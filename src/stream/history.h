@@ -28,7 +28,8 @@ typedef struct rdl_table_history {
     uint64_t last_evaluated;   /* views */
     int64_t last_evaluated_us; /* the plan's timestamp of that epoch */
     uint64_t last_quarantined;
-    uint64_t pruned_changed;   /* newest epoch with rows whose segment is gone */
+    uint64_t pruned_changed;   /* newest epoch with new or old rows whose segment is gone */
+    uint64_t pruned_quarantined; /* the same, of rejected rows */
     uint64_t rows_total, quarantined_total; /* streaming: written so far */
     rdl_ledger ledger;
     RDL_VEC(rdl_segment_ref) segments; /* ascending epochs; those with any rows; pruned ones go */
