@@ -13,7 +13,8 @@ rdl_table *rdl_bind_new_table(rdl_binder *b, const rdl_symbol *s, rdl_table_kind
     t->kind = kind;
     t->schema = s->schema;
     t->name = s->name;
-    t->full = s->full;
+    /* A source's name points into the text; messages print it with %s. */
+    t->full = (rdl_str){rdl_arena_strndup(b->arena, s->full.p, s->full.n), s->full.n};
     t->comment = s->stmt->comment;
     t->pos = s->stmt->name.pos;
     return t;
