@@ -82,7 +82,10 @@ typedef struct raudal_report {
 RAUDAL_API raudal_code raudal_run_once(raudal *r, raudal_report *out);
 /* Until raudal_stop: an epoch per trigger_interval while there is input. */
 RAUDAL_API raudal_code raudal_run(raudal *r, raudal_report *out);
-/* Let the run that goes on finish its epoch and return; without one, the next returns at once. */
+/*
+ * Let the run that goes on finish its epoch and return.  A handle that was stopped stays so: its
+ * next runs return at once; open another to go on.
+ */
 RAUDAL_API void raudal_stop(raudal *r);
 
 typedef struct raudal_status {

@@ -197,7 +197,8 @@ rdl_code rdl_cmd_lake_files(rdl_cli *cli, rdl_err *err)
 
 /* ---- compact and vacuum ---- */
 
-typedef rdl_code (*table_fn)(lake *l, const rdl_table *t, const char *dir, rdl_err *err);
+/* label: "s.t", or "quarantine.s_t". */
+typedef rdl_code (*table_fn)(lake *l, const char *label, const char *dir, rdl_err *err);
 
 static rdl_code
 skip_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
@@ -250,16 +251,20 @@ static rdl_code for_tables(rdl_cli *cli, const char *who, table_fn fn, rdl_err *
         const rdl_table *t = n != 0 ? tables[i] : p->tables[i];
         if (!in_lake(t))
             continue;
-        rc = fn(&l, t, rdl_root_lake_table(&cli->arena, &l.root, t), err);
+        rc = fn(&l, rdl_arena_strndup(&cli->arena, t->full.p, t->full.n),
+                rdl_root_lake_table(&cli->arena, &l.root, t), err);
         if (rc == RDL_OK)
-            rc = fn(&l, t, rdl_root_quarantine(&cli->arena, &l.root, t), err);
+            rc = fn(&l,
+                    rdl_arena_printf(&cli->arena, "quarantine.%s",
+                                     rdl_root_quarantine_name(&cli->arena, t)),
+                    rdl_root_quarantine(&cli->arena, &l.root, t), err);
     }
     rdl_lock_release(lock);
     rdl_cli_unload(&l.loaded);
     return rdl_err_area(rc, err, RDL_AREA_STORE);
 }
 
-static rdl_code vacuum_table(lake *l, const rdl_table *t, const char *dir, rdl_err *err)
+static rdl_code vacuum_table(lake *l, const char *label, const char *dir, rdl_err *err)
 {
     int64_t retention = retention_default_us;
     const char *text = l->cli->values[RDL_CLI_RETENTION];
@@ -278,8 +283,8 @@ static rdl_code vacuum_table(lake *l, const rdl_table *t, const char *dir, rdl_e
                             log_retention_us, dry, &paths, &n, err));
     for (size_t i = 0; dry && i < n; i++)
         rdl_buf_printf(&b, "%s\n", paths[i]);
-    rdl_buf_printf(&b, "%.*s: %zu file%s %s\n", (int)t->full.n, t->full.p, n,
-                   n == 1 ? "" : "s", dry ? "would be removed" : "removed");
+    rdl_buf_printf(&b, "%s: %zu file%s %s\n", label, n, n == 1 ? "" : "s",
+                   dry ? "would be removed" : "removed");
     rdl_code rc = rdl_cli_print(&b, err);
     rdl_buf_fini(&b);
     return rc;
@@ -291,7 +296,7 @@ rdl_code rdl_cmd_lake_vacuum(rdl_cli *cli, rdl_err *err)
 }
 
 /* What compaction may not change, and what it would do, come from the table itself. */
-static rdl_code compact_table(lake *l, const rdl_table *t, const char *dir, rdl_err *err)
+static rdl_code compact_table(lake *l, const char *label, const char *dir, rdl_err *err)
 {
     rdl_lake_snapshot s;
     rdl_lake_result result;
@@ -301,13 +306,13 @@ static rdl_code compact_table(lake *l, const rdl_table *t, const char *dir, rdl_
     if (s.version < 0)
         return RDL_OK;
     if (rdl_cli_has(l->cli, RDL_CLI_DRY_RUN)) {
-        rdl_buf_printf(&b, "%.*s: %zu files, ", (int)t->full.n, t->full.p, s.file_count);
+        rdl_buf_printf(&b, "%s: %zu files, ", label, s.file_count);
         rdl_put_bytes(&b, s.bytes);
         rdl_buf_puts(&b, "; files below 32 MB would be merged, from 4 in a partition\n");
     } else {
         rdl_lake_table table = {.dir = dir,
                                 .app_id = l->uuid,
-                                .name = t->full.p,
+                                .name = label,
                                 .schema = s.schema,
                                 .partition_columns = s.partition_columns,
                                 .partition_count = s.partition_count};
@@ -317,9 +322,8 @@ static rdl_code compact_table(lake *l, const rdl_table *t, const char *dir, rdl_
                                      .timestamp_us = rdl_now_us(&rdl_clock_system)};
         rc = rdl_lake_compact(l->loaded.conn, &table, NULL, &info, &result, err);
         if (rc == RDL_OK)
-            rdl_buf_printf(&b, "%.*s: %" PRIu64 " files merged into %" PRIu64 "\n",
-                           (int)t->full.n, t->full.p, result.files_removed,
-                           result.files_added);
+            rdl_buf_printf(&b, "%s: %" PRIu64 " files merged into %" PRIu64 "\n", label,
+                           result.files_removed, result.files_added);
     }
     if (rc == RDL_OK)
         rc = rdl_cli_print(&b, err);

@@ -147,7 +147,8 @@ void rdl_put_report(rdl_buf *b, const rdl_run_report *r, uint64_t files_behind)
     rdl_buf_putc(b, '\n');
     put_rule(b);
     for (size_t i = 0; i < r->step_count; i++)
-        put_step(b, &r->steps[i], r->seconds);
+        if (r->steps[i].count != 0)
+            put_step(b, &r->steps[i], r->seconds);
     put_rule(b);
     rdl_put_balance(&line, &r->total);
     put_last(&last, r, files_behind);
@@ -199,12 +200,17 @@ void rdl_put_report_json(rdl_buf *b,
                    r->bytes_read, files_behind);
     rdl_put_ledger_json(b, &r->total);
     rdl_buf_puts(b, ",\n \"steps\": [");
-    for (size_t i = 0; i < r->step_count; i++)
+    bool first_step = true;
+    for (size_t i = 0; i < r->step_count; i++) {
+        if (r->steps[i].count == 0)
+            continue;
         rdl_buf_printf(b,
                        "%s{\"step\": \"%s\", \"times\": %" PRIu64 ", \"rows\": %" PRIu64
                        ", \"bytes\": %" PRIu64 ", \"seconds\": %.6f}",
-                       i != 0 ? ",\n  " : "\n  ", r->steps[i].name, r->steps[i].count,
+                       first_step ? "\n  " : ",\n  ", r->steps[i].name, r->steps[i].count,
                        r->steps[i].rows, r->steps[i].bytes, r->steps[i].seconds);
+        first_step = false;
+    }
     rdl_buf_puts(b, "],\n \"tables\": [");
     for (size_t i = 0; r->tables != NULL && i < p->table_count; i++) {
         if (r->tables[i].table == NULL || r->tables[i].table->kind < RDL_TABLE_STREAMING)
