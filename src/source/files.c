@@ -69,6 +69,8 @@ struct rdl_files {
     rdl_files_config config;
     rdl_map by_path;    /* known */
     rdl_map by_content; /* known, by hash and length */
+    rdl_map frozen;     /* path -> size + 1 at the freeze */
+    bool is_frozen;
     uint64_t sealed_bytes;
     size_t sealed_count;
 };
@@ -299,6 +301,29 @@ static bool is_quiet(planner *p, known *k, const rdl_listed *at)
     return now - k->waiting_us >= quiet_us;
 }
 
+/*
+ * A last line without a newline is read by --once, unless somebody is writing it: the file is given
+ * quiet_ms to come to rest, and one that grew meanwhile is read to its last newline.
+ */
+static rdl_code
+final_end(planner *p, const rdl_listed *at, uint64_t begin, uint64_t *out, rdl_err *err)
+{
+    char last = '\n';
+    rdl_stat now;
+    *out = at->stat.size;
+    if (at->stat.size > begin)
+        RDL_TRY(rdl_content_byte(at->path, at->stat.size - 1, &last, err));
+    int64_t rest_ms = p->f->config.quiet_ms -
+                      (rdl_now_us(&rdl_clock_system) - at->stat.mtime_us) / 1000;
+    if (last == '\n' || rest_ms <= 0 || at->stat.mtime_us > rdl_now_us(&rdl_clock_system))
+        return RDL_OK;
+    rdl_sleep_ms(rest_ms);
+    RDL_TRY(rdl_fs_stat(at->path, &now, err));
+    if (now.exists && now.size == at->stat.size && now.mtime_us == at->stat.mtime_us)
+        return RDL_OK;
+    return rdl_content_last_line(at->path, begin, at->stat.size, p->f->config.quote, out, err);
+}
+
 /* Where the next range of a line format ends; begin when there is nothing complete. */
 static rdl_code
 range_end(planner *p, const rdl_listed *at, uint64_t begin, uint64_t *out, rdl_err *err)
@@ -320,7 +345,7 @@ range_end(planner *p, const rdl_listed *at, uint64_t begin, uint64_t *out, rdl_e
         RDL_TRY(rdl_content_last_line(at->path, begin, size, quote, out, err));
     }
     if (p->limits->final)
-        *out = size;
+        return final_end(p, at, begin, out, err);
     return RDL_OK;
 }
 
@@ -494,6 +519,32 @@ static rdl_code plan_new(planner *p, known *k, const rdl_listed *at, rdl_err *er
     return RDL_OK;
 }
 
+rdl_code rdl_files_freeze(rdl_files *f, rdl_err *err)
+{
+    rdl_arena call;
+    rdl_listing list;
+    rdl_arena_init(&call, 0);
+    rdl_map_init(&f->frozen, &f->arena);
+    f->is_frozen = true;
+    rdl_code rc = rdl_listing_read(&call, f->config.base_dir, f->config.url, &list, err);
+    for (size_t i = 0; rc == RDL_OK && i < list.n; i++)
+        rdl_map_put(&f->frozen, rdl_str_of(list.v[i].path),
+                    (void *)(uintptr_t)(list.v[i].stat.size + 1));
+    rdl_arena_fini(&call);
+    return rc;
+}
+
+/* Is the file part of what was frozen?  Its size is then no larger than it was. */
+static bool within_freeze(const rdl_files *f, rdl_listed *at)
+{
+    if (!f->is_frozen)
+        return true;
+    uint64_t size = (uint64_t)(uintptr_t)rdl_map_get(&f->frozen, rdl_str_of(at->path));
+    if (size > 0 && at->stat.size > size - 1)
+        at->stat.size = size - 1;
+    return size > 0;
+}
+
 rdl_code rdl_files_next(rdl_files *f,
                         rdl_arena *a,
                         const rdl_files_limits *limits,
@@ -508,7 +559,9 @@ rdl_code rdl_files_next(rdl_files *f,
     rdl_arena_init(&call, 0);
     rdl_code rc = rdl_listing_read(&call, f->config.base_dir, f->config.url, &list, err);
     for (size_t i = 0; rc == RDL_OK && i < list.n; i++) {
-        const rdl_listed *at = &list.v[i];
+        rdl_listed *at = &list.v[i];
+        if (!within_freeze(f, at))
+            continue;
         bool full = (limits->files_max > 0 && p.ranges.n >= limits->files_max) ||
                     (p.ranges.n > 0 && p.bytes_left == 0);
         if (full)

@@ -65,6 +65,11 @@ void rdl_files_restore(rdl_files *f, const rdl_file_range *sealed);
  */
 RDL_MUST rdl_code rdl_files_next(rdl_files *f, rdl_arena *a, const rdl_files_limits *limits,
                                  rdl_file_range **out, size_t *out_n, rdl_err *err);
+/*
+ * From now on next gives only what is there at this moment (files, and their bytes): --once ends
+ * although a producer goes on.
+ */
+RDL_MUST rdl_code rdl_files_freeze(rdl_files *f, rdl_err *err);
 void rdl_files_rewind(rdl_files *f); /* forget what was given and not restored */
 size_t rdl_files_known(const rdl_files *f); /* files seen and sealed */
 /* Bytes and files that are there and not yet given, for lag; a cheap estimate. */
