@@ -28,6 +28,7 @@
 
 typedef struct counts {
     uint64_t actions, adds;
+    uint64_t line_max; /* bytes of the longest action; DuckDB takes buffers twice as large */
 } counts;
 
 static counts put_state(const rdl_delta_state *s, rdl_buf *out)
@@ -63,6 +64,20 @@ static counts put_state(const rdl_delta_state *s, rdl_buf *out)
     return n;
 }
 
+/* At least 1 MiB, so that its buffers are not made for each handful of actions. */
+static uint64_t longest_line(const rdl_buf *text)
+{
+    uint64_t longest = 1 << 20;
+    for (const char *p = text->p, *end = p + text->n; p < end;) {
+        const char *nl = memchr(p, '\n', (size_t)(end - p));
+        const char *stop = nl != NULL ? nl + 1 : end;
+        if ((uint64_t)(stop - p) > longest)
+            longest = (uint64_t)(stop - p);
+        p = stop;
+    }
+    return longest;
+}
+
 static rdl_code
 write_copy(const char *path, const rdl_delta_state *s, counts *out_n, rdl_err *err)
 {
@@ -70,6 +85,7 @@ write_copy(const char *path, const rdl_delta_state *s, counts *out_n, rdl_err *e
     *out_n = put_state(s, &text);
     rdl_buf_printf(&text, "{\"raudalEnd\":{\"xxh64\":\"%016" PRIx64 "\"}}\n",
                    rdl_hash64(text.p, text.n));
+    out_n->line_max = longest_line(&text);
     const rdl_code rc = rdl_fs_write_durable(path, text.p, text.n, err);
     rdl_buf_fini(&text);
     return rc;
@@ -93,18 +109,22 @@ static const char checkpoint_columns[] =
     "\"configuration\" MAP(VARCHAR, VARCHAR), \"createdTime\" BIGINT)', "
     "protocol: 'STRUCT(\"minReaderVersion\" INTEGER, \"minWriterVersion\" INTEGER)'}";
 
-static rdl_code write_parquet(
-    rdl_conn *conn, const char *copy, const char *temporary, const char *path, rdl_err *err)
+static rdl_code write_parquet(rdl_conn *conn,
+                              const char *copy,
+                              uint64_t line_max,
+                              const char *temporary,
+                              const char *path,
+                              rdl_err *err)
 {
     rdl_buf sql = {0};
     rdl_buf_puts(&sql,
                  "COPY (SELECT txn, add, remove, \"metaData\", protocol FROM read_json(");
     rdl_buf_put_sql_text(&sql, rdl_str_of(copy));
     rdl_buf_printf(&sql,
-                   ", format='newline_delimited', maximum_object_size=268435456, %s) WHERE "
+                   ", format='newline_delimited', maximum_object_size=%" PRIu64 ", %s) WHERE "
                    "coalesce(txn IS NOT NULL OR add IS NOT NULL OR remove IS NOT NULL OR "
                    "\"metaData\" IS NOT NULL OR protocol IS NOT NULL, false)) TO ",
-                   checkpoint_columns);
+                   line_max, checkpoint_columns);
     rdl_buf_put_sql_text(&sql, rdl_str_of(temporary));
     rdl_buf_puts(&sql, " (FORMAT parquet, COMPRESSION snappy)");
     rdl_code rc = rdl_exec(conn, rdl_buf_str(&sql), err);
@@ -133,7 +153,7 @@ make(rdl_arena *a, rdl_conn *conn, const char *dir, const rdl_delta_state *s, rd
     counts n;
     rdl_stat stat;
     RDL_TRY(write_copy(copy, s, &n, err));
-    const rdl_code rc = write_parquet(conn, copy, temporary, path, err);
+    const rdl_code rc = write_parquet(conn, copy, n.line_max, temporary, path, err);
     if (rc != RDL_OK) {
         rdl_err ignored = {0};
         (void)!rdl_fs_unlink(temporary, &ignored);

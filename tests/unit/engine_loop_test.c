@@ -79,6 +79,8 @@ static void stop(fixture *f)
 {
     rdl_engine_stop(f->e);
     assert_int_equal(pthread_join(f->thread, NULL), 0);
+    if (f->rc != RDL_OK)
+        print_message("run: %s (%s)\n", f->run_err.msg, f->run_err.path);
 }
 
 static int setup(void **state)
