@@ -237,12 +237,16 @@ static rdl_code open_state(rdl_engine *e, uint64_t budget, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code open_root(rdl_engine *e, rdl_err *err)
+static void name_root(rdl_engine *e)
 {
     const char *dir = e->config.root != NULL
                           ? e->config.root
                           : rdl_path_join(&e->arena, e->config.dir, ".raudal");
     rdl_root_paths(&e->arena, dir, &e->root);
+}
+
+static rdl_code open_root(rdl_engine *e, rdl_err *err)
+{
     const char *lock = rdl_path_join(&e->arena, e->root.state, "LOCK");
     rdl_stat was = {0};
     rdl_code rc = rdl_root_make(&e->root, err);
@@ -259,6 +263,8 @@ static rdl_code open_root(rdl_engine *e, rdl_err *err)
         return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_STORE), err, "root %s", e->root.dir);
     rdl_uuid_print(e->identity.uuid, e->uuid);
     rdl_hash_key_init(&e->hash_key, e->identity.seed);
+    e->status.epoch = e->history.epoch;
+    e->status.last_seal_us = e->history.ts_us;
     if (rdl_journal_was_torn(e->journal))
         rdl_log(RDL_LOG_WARN, "journal", "torn_tail_cut", "epoch=%" PRIu64, e->history.epoch);
     return RDL_OK;
@@ -279,15 +285,25 @@ static rdl_code open_database(rdl_engine *e, rdl_err *err)
 
 static rdl_code load_pipeline(rdl_engine *e, rdl_diags *diags, rdl_err *err)
 {
+    rdl_load_options options = e->config.load;
+    options.plan_cache = e->root.plan_cache;
     if (e->config.text != NULL)
         RDL_TRY(rdl_pipeline_load_text(diags->arena, e->conn, e->config.dir,
                                        rdl_str_of(e->config.text), &e->config.load, diags,
                                        &e->pipeline, err));
     else
-        RDL_TRY(rdl_pipeline_load(diags->arena, e->conn, e->config.dir, &e->config.load, diags,
+        RDL_TRY(rdl_pipeline_load(diags->arena, e->conn, e->config.dir, &options, diags,
                                   &e->pipeline, err));
     return rdl_exec(e->conn, rdl_arena_strndup(&e->arena, e->pipeline->prelude_sql.p,
                                               e->pipeline->prelude_sql.n), err);
+}
+
+/* A plan that cannot be kept is made again the next time. */
+static void keep_plan(rdl_engine *e)
+{
+    rdl_err why = {0};
+    if (rdl_pipeline_keep(e->pipeline, e->root.plan_cache, &why) != RDL_OK)
+        rdl_log_err(RDL_LOG_WARN, "plan", "not_kept", &why);
 }
 
 /* Files that a crash left in lake tables: data that no version names, temporaries. */
@@ -339,9 +355,11 @@ rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags, rdl_
     rdl_history_init(&e->history, &e->history_arena);
     RDL_TRY_OUT(rdl_watch_new(&e->watch, err));
     RDL_TRY_OUT(open_database(e, err));
+    name_root(e);
     RDL_TRY_OUT(load_pipeline(e, diags, err));
     RDL_TRY_OUT(read_settings(e, err));
     RDL_TRY_OUT(open_root(e, err));
+    keep_plan(e);
     RDL_TRY_OUT(open_state(e, e->memory_bytes / 4, err));
     RDL_TRY_OUT(rdl_feeds_open(e, err));
     RDL_TRY_OUT(prepare_tables(e, err));
