@@ -406,8 +406,9 @@ static void undo(rdl_engine *e, rdl_work *w)
 rdl_code rdl_epoch_run(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     (void)RDL_FAULT_AT(PLAN_DONE);
-    RDL_TRY(rdl_state_begin(e->state, w->epoch, err));
-    rdl_code rc = work(e, w, err);
+    rdl_code rc = rdl_state_begin(e->state, w->epoch, err);
+    if (rc == RDL_OK)
+        rc = work(e, w, err);
     if (rc != RDL_OK) {
         undo(e, w);
         return rdl_err_in(rc, err, "epoch %" PRIu64, w->epoch);

@@ -288,6 +288,16 @@ static rdl_code decode(rdl_engine *e, rdl_work *w, rdl_feed *f, const rdl_decode
 
 /* ---- append-only sources ---- */
 
+/* How much a row takes where it lies: plan.c cuts epochs by it. */
+static void note_row_bytes(const rdl_work *w, rdl_feed *f, rdl_file_range *const *taken, size_t n)
+{
+    uint64_t bytes = 0, rows = w->reports[f->table->index].ledger.read;
+    for (size_t i = 0; i < n; i++)
+        bytes += taken[i]->end - taken[i]->begin;
+    if (rows > 0)
+        f->row_bytes = (double)bytes / (double)rows;
+}
+
 static rdl_code ingest_ranges(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *err)
 {
     size_t at = (size_t)(f - e->feeds), n = 0;
@@ -312,6 +322,7 @@ static rdl_code ingest_ranges(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *
         RDL_TRY(decode(e, w, f, inputs, n, err));
         for (size_t i = 0; i < n && w->decodes[at] != NULL; i++)
             taken[i]->records = rdl_decode_input_records(w->decodes[at], i);
+        note_row_bytes(w, f, taken, n);
         rdl_buf sql = {0};
         rdl_buf_puts(&sql, "CREATE VIEW ");
         rdl_put_relation(&sql, "e", "new:", f->table->full);

@@ -53,6 +53,7 @@ typedef struct rdl_feed {
     rdl_format format;
     bool wanted;            /* a selected table reads it */
     bool every_reader_deduplicates;
+    double row_bytes;       /* of the url's bytes per record, lately; 0: not known */
 } rdl_feed;
 
 /* What one table needs between epochs. */

@@ -15,6 +15,9 @@
 
 #include "stream/schedule.h"
 
+/* Until a source's first rows are seen: low, so that its first epoch is rather too small. */
+#define ROW_BYTES_UNKNOWN 32.0
+
 static bool text_changed(rdl_engine *e, const rdl_table *t)
 {
     const rdl_table_history *h = rdl_history_table(&e->history, t->full);
@@ -121,27 +124,86 @@ static void number_ranges(rdl_engine *e, rdl_work *w, const rdl_feed *f, rdl_fil
     }
 }
 
+/* What an epoch may still take; UINT64_MAX: no bound. */
+typedef struct allowance {
+    uint64_t files, bytes;
+    double rows;
+} allowance;
+
+static allowance whole_allowance(const rdl_engine *e)
+{
+    return (allowance){
+        .files = e->files_max > 0 ? e->files_max : UINT64_MAX,
+        .bytes = e->bytes_max > 0 ? e->bytes_max : UINT64_MAX,
+        .rows = e->rows_max > 0 ? (double)e->rows_max : (double)UINT64_MAX,
+    };
+}
+
+/* A small rest is not worth a range, which may be larger than it. */
+static bool is_used_up(const allowance *a, const allowance *whole)
+{
+    return a->files == 0 || a->bytes <= whole->bytes / 16 || a->rows <= whole->rows / 16;
+}
+
+static double row_bytes(const rdl_feed *f)
+{
+    return f->row_bytes > 0 ? f->row_bytes : ROW_BYTES_UNKNOWN;
+}
+
+static rdl_files_limits limits_of(const rdl_feed *f, const allowance *a, bool last)
+{
+    double by_rows = a->rows * row_bytes(f);
+    uint64_t bytes = by_rows < (double)a->bytes ? (uint64_t)by_rows + 1 : a->bytes;
+    return (rdl_files_limits){
+        .files_max = a->files == UINT64_MAX ? 0 : a->files,
+        .bytes_max = bytes == UINT64_MAX ? 0 : bytes,
+        .final = last,
+    };
+}
+
+static void take(allowance *a, const rdl_feed *f, const rdl_file_range *r, size_t n)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += r[i].end - r[i].begin;
+    if (a->files != UINT64_MAX)
+        a->files -= n < a->files ? n : a->files;
+    if (a->bytes != UINT64_MAX)
+        a->bytes -= bytes < a->bytes ? bytes : a->bytes;
+    a->rows -= (double)bytes / row_bytes(f);
+}
+
+/* The sources share the epoch's limits and take turns in being first. */
 static rdl_code plan_ranges(rdl_engine *e, rdl_work *w, bool last, bool *any, rdl_err *err)
 {
-    for (size_t i = 0; i < e->feed_count; i++) {
+    const allowance whole = whole_allowance(e);
+    allowance left = whole;
+    for (size_t k = 0; k < e->feed_count; k++) {
+        size_t i = (k + (size_t)w->epoch) % e->feed_count;
         rdl_feed *f = &e->feeds[i];
         if (f->table->kind != RDL_TABLE_SOURCE || !f->wanted)
             continue;
-        uint64_t by_rows = e->rows_max > 0 ? (uint64_t)((double)e->rows_max * e->row_bytes) : 0;
-        uint64_t bytes = e->bytes_max;
-        if (by_rows > 0 && (bytes == 0 || by_rows < bytes))
-            bytes = by_rows;
-        const rdl_files_limits limits = {
-            .files_max = e->files_max, .bytes_max = bytes, .final = last};
+        if (*any && is_used_up(&left, &whole))
+            break;
+        const rdl_files_limits limits = limits_of(f, &left, last);
         rdl_code rc = rdl_files_next(f->files, &w->arena, &limits, &w->ranges[i],
                                      &w->range_count[i], err);
         if (rc != RDL_OK)
             return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
                               f->table->full.p);
         number_ranges(e, w, f, w->ranges[i], w->range_count[i]);
+        take(&left, f, w->ranges[i], w->range_count[i]);
         *any |= w->range_count[i] > 0;
     }
     return RDL_OK;
+}
+
+/* What the sources gave to a plan that came to nothing is given back. */
+static rdl_code give_back(rdl_engine *e, rdl_code rc)
+{
+    for (size_t i = 0; rc != RDL_OK && i < e->feed_count; i++)
+        rdl_files_rewind(e->feeds[i].files);
+    return rc;
 }
 
 rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl_err *err)
@@ -160,7 +222,7 @@ rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl
     if (!any)
         RDL_TRY(plan_snapshots(e, w, &any, err));
     if (!any)
-        RDL_TRY(plan_ranges(e, w, last, &any, err));
+        RDL_TRY(give_back(e, plan_ranges(e, w, last, &any, err)));
     if (!any && (last || now - e->last_deferred_us >= e->lake_interval_us) && plan_deferred(e, w)) {
         any = w->refresh_deferred = true;
         e->last_deferred_us = now;

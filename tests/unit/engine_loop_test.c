@@ -54,7 +54,7 @@ static void open_with(fixture *f, const char *const *set, size_t n)
                                       .text = pipeline,
                                       .threads = 1,
                                       .memory_bytes = UINT64_C(256) << 20,
-                                      .load = {set, n}};
+                                      .load = {.set = set, .set_count = n}};
     rdl_code rc = rdl_engine_open(&config, &f->diags, &f->e, &f->err);
     if (rc != RDL_OK) {
         rdl_buf b = {0};
@@ -408,6 +408,32 @@ static void a_limit_of_one_row_still_makes_progress(void **state)
     assert_true(f->report.epochs >= 10 && f->report.epochs <= 21);
 }
 
+static void epochs_are_cut_near_the_limit_of_rows(void **state)
+{
+    fixture *f = *state;
+    static const char *const set[] = {"max_rows_per_epoch=100"};
+    open_with(f, set, 1);
+    feed(f, "a", 1000);
+    feed(f, "b", 1000);
+    assert_int_equal(rdl_engine_run_once(f->e, &f->report, &f->run_err), RDL_OK);
+    assert_int_equal(f->report.total.written, 2000);
+    assert_true(f->report.epochs >= 18 && f->report.epochs <= 24);
+}
+
+static void what_a_failed_epoch_took_is_given_back(void **state)
+{
+    fixture *f = *state;
+    open_with(f, NULL, 0);
+    feed(f, "a", 10);
+    rdl_fault_arm(RDL_FAULT_FS_SYNC, 1, EIO);
+    assert_int_not_equal(rdl_engine_run_once(f->e, &f->report, &f->run_err), RDL_OK);
+    assert_true(rdl_fault_fired());
+    rdl_fault_disarm();
+    assert_int_equal(rdl_engine_run_once(f->e, &f->report, &f->run_err), RDL_OK);
+    assert_int_equal(f->report.total.written, 10);
+    assert_int_equal(ask(f, "sums.db", sum_of_a), 10);
+}
+
 static void an_idle_loop_takes_less_than_a_hundredth_of_a_processor(void **state)
 {
     fixture *f = *state;
@@ -449,6 +475,8 @@ int main(void)
         CASE(an_answer_that_is_lost_counts_nothing_twice),
         CASE(a_lake_that_cannot_be_written_is_tried_again),
         CASE(a_limit_of_one_row_still_makes_progress),
+        CASE(epochs_are_cut_near_the_limit_of_rows),
+        CASE(what_a_failed_epoch_took_is_given_back),
         CASE(an_idle_loop_takes_less_than_a_hundredth_of_a_processor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
