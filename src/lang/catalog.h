@@ -212,11 +212,19 @@ struct rdl_pipeline {
     size_t variable_count;
     rdl_hash128 fingerprint; /* of all tables and publications */
     rdl_str prelude_sql; /* macros to create on a connection before bodies run */
+
+    /* For the plan cache: the texts, what they and this program hash to, and whether the plan
+     * was read (or may not be kept). */
+    const rdl_text_file **files;
+    size_t file_count;
+    rdl_hash128 plan_key;
+    bool may_keep;
 };
 
 typedef struct rdl_load_options {
     const char *const *set; /* "NAME=value" */
     size_t set_count;
+    const char *plan_cache; /* file that rdl_pipeline_keep wrote, or NULL; a folder's load alone */
 } rdl_load_options;
 
 /*
@@ -231,6 +239,8 @@ RDL_MUST rdl_code rdl_pipeline_load(rdl_arena *a, rdl_conn *conn, const char *di
 RDL_MUST rdl_code rdl_pipeline_load_text(rdl_arena *a, rdl_conn *conn, const char *dir,
                                          rdl_str text, const rdl_load_options *options,
                                          rdl_diags *diags, rdl_pipeline **out, rdl_err *err);
+/* Write the plan down for the next load of the same text by this program, if it is new. */
+RDL_MUST rdl_code rdl_pipeline_keep(rdl_pipeline *p, const char *path, rdl_err *err);
 rdl_table *rdl_pipeline_find(const rdl_pipeline *p, rdl_str full_name); /* without case */
 /* A setting: --set, environment, raudal.env, else fallback.  Names as RAUDAL_MAX_FILES_PER_EPOCH
  * in the environment and max_files_per_epoch in raudal.env and --set. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "lang/plan_cache.h"
 #include "lang/variables.h"
 
 enum { TEXT_BYTES_MAX = 16 << 20 };
@@ -18,7 +19,7 @@ typedef struct loader {
     rdl_pipeline *pipeline;
     rdl_diags *diags;
     rdl_variables variables;
-    rdl_script script;
+    RDL_VEC(const rdl_text_file *) files;
 } loader;
 
 static rdl_code read_text(rdl_arena *a, const char *path, rdl_str *out, rdl_err *err)
@@ -36,7 +37,7 @@ static void add_text(loader *l, const char *path, rdl_str original)
     rdl_text_file *file = RDL_NEW(l->arena, rdl_text_file);
     *file = (rdl_text_file){.path = rdl_arena_strdup(l->arena, path), .original = original};
     rdl_variables_replace(&l->variables, file, l->diags);
-    rdl_parse(l->arena, file, l->diags, &l->script);
+    RDL_PUSH(l->arena, &l->files) = file;
 }
 
 static bool has_suffix(const char *name, const char *suffix)
@@ -156,10 +157,32 @@ static rdl_code begin(loader *l, rdl_arena *a, const char *dir, const rdl_load_o
     return load_env(l, options, err);
 }
 
-static rdl_code finish(loader *l, rdl_conn *conn, const rdl_load_options *options,
-                       rdl_pipeline **out, rdl_err *err)
+static rdl_code bind_texts(loader *l, rdl_conn *conn, rdl_err *err)
 {
-    RDL_TRY(rdl_bind(l->pipeline, conn, &l->script, l->diags, err));
+    rdl_script script = {0};
+    for (size_t i = 0; i < l->files.n; i++)
+        rdl_parse(l->arena, l->files.v[i], l->diags, &script);
+    return rdl_bind(l->pipeline, conn, &script, l->diags, err);
+}
+
+/* What an earlier load of the same text worked out, or the work. */
+static rdl_code plan_texts(loader *l, rdl_conn *conn, const char *cache, rdl_err *err)
+{
+    rdl_pipeline *p = l->pipeline;
+    p->files = l->files.v;
+    p->file_count = l->files.n;
+    bool known = cache != NULL && l->diags->list.n == 0 && rdl_plan_cache_key(p, &p->plan_key);
+    if (known && rdl_plan_cache_read(p, cache, p->plan_key))
+        return RDL_OK;
+    RDL_TRY(bind_texts(l, conn, err));
+    p->may_keep = known && l->diags->list.n == 0;
+    return RDL_OK;
+}
+
+static rdl_code finish(loader *l, rdl_conn *conn, const rdl_load_options *options,
+                       const char *cache, rdl_pipeline **out, rdl_err *err)
+{
+    RDL_TRY(plan_texts(l, conn, cache, err));
     keep_variables(l, options);
     size_t n = l->diags->errors;
     if (n > 0) {
@@ -197,7 +220,7 @@ rdl_code rdl_pipeline_load(rdl_arena *a, rdl_conn *conn, const char *dir,
         add_text(&l, names.v[i], text);
     }
     RDL_TRY(load_queries(&l, err));
-    return finish(&l, conn, options, out, err);
+    return finish(&l, conn, options, options != NULL ? options->plan_cache : NULL, out, err);
 }
 
 rdl_code rdl_pipeline_load_text(rdl_arena *a, rdl_conn *conn, const char *dir, rdl_str text,
@@ -208,5 +231,19 @@ rdl_code rdl_pipeline_load_text(rdl_arena *a, rdl_conn *conn, const char *dir, r
     RDL_TRY(begin(&l, a, dir, options, diags, err));
     char *copy = rdl_arena_strndup(a, text.p, text.n);
     add_text(&l, "pipeline.sql", (rdl_str){copy, text.n});
-    return finish(&l, conn, options, out, err);
+    return finish(&l, conn, options, NULL, out, err);
+}
+
+rdl_code rdl_pipeline_keep(rdl_pipeline *p, const char *path, rdl_err *err)
+{
+    rdl_buf bytes = {0};
+    rdl_code rc = RDL_OK;
+    if (!p->may_keep)
+        return RDL_OK;
+    rdl_plan_cache_bytes(p, p->plan_key, &bytes);
+    if (bytes.n > 0)
+        rc = rdl_fs_write_durable(path, bytes.p, bytes.n, err);
+    p->may_keep = false;
+    rdl_buf_fini(&bytes);
+    return rc;
 }

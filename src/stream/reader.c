@@ -118,18 +118,20 @@ static rdl_code load(rdl_reader *r, const rdl_reader_config *config, rdl_diags *
                                   .threads = config->threads};
     RDL_TRY(rdl_duck_open(&duck, &r->duck, err));
     RDL_TRY(rdl_conn_open(r->duck, &r->conn, err));
+    rdl_load_options options = config->load;
+    rdl_root_paths(&r->arena, dir, &r->root);
+    options.plan_cache = r->root.plan_cache;
     if (config->text != NULL)
         RDL_TRY(rdl_pipeline_load_text(diags->arena, r->conn, config->dir,
                                        rdl_str_of(config->text), &config->load, diags,
                                        &r->pipeline, err));
     else
-        RDL_TRY(rdl_pipeline_load(diags->arena, r->conn, config->dir, &config->load, diags,
+        RDL_TRY(rdl_pipeline_load(diags->arena, r->conn, config->dir, &options, diags,
                                   &r->pipeline, err));
     RDL_TRY(rdl_exec(r->conn,
                      rdl_arena_strndup(&r->arena, r->pipeline->prelude_sql.p,
                                        r->pipeline->prelude_sql.n),
                      err));
-    rdl_root_paths(&r->arena, dir, &r->root);
     rdl_history_init(&r->history, &r->arena);
     RDL_TRY(read_journal(r, err));
     rdl_cut_init(&r->cut, &r->arena, &r->root, r->pipeline, &r->history, r->uuid,

@@ -17,6 +17,7 @@ void rdl_root_paths(rdl_arena *a, const char *dir, rdl_root *out)
         .epochs = rdl_path_join(a, full, "state/epochs"),
         .snapshots = rdl_path_join(a, full, "state/snapshots"),
         .tmp = rdl_path_join(a, full, "state/tmp"),
+        .plan_cache = rdl_path_join(a, full, "state/plan.cache"),
     };
 }
 

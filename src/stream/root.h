@@ -3,6 +3,7 @@
  *
  *   lake/<schema>/<table>/        Delta tables
  *   lake/quarantine/<schema>_<table>/
+ *   state/plan.cache (lang/plan_cache.h; may be deleted at any time)
  *   state/journal, state/LOCK, state/epochs/<n>/, state/snapshots/<source>/, state/runs/, state/tmp/
  *   serving.db, catalog.db, reports/
  *
@@ -31,6 +32,7 @@
 typedef struct rdl_root {
     const char *dir;   /* absolute */
     const char *state, *lake, *epochs, *snapshots, *tmp;
+    const char *plan_cache; /* a file */
 } rdl_root;
 
 void rdl_root_paths(rdl_arena *a, const char *dir, rdl_root *out);

@@ -26,7 +26,7 @@ static void check_place(rdl_pos pos)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const set[] = {"A=", "B=x'y", "C=a long value; SELECT"};
-    const rdl_load_options options = {set, 3};
+    const rdl_load_options options = {.set = set, .set_count = 3};
     rdl_arena a;
     rdl_diags diags;
     rdl_variables variables;

@@ -578,7 +578,7 @@ static void variables_come_from_the_file_the_environment_and_set(void **state)
     setenv("LANG_TEST_B", "env b", 1);
     setenv("LANG_TEST_D", "env d", 1);
     static const char *const set[] = {"LANG_TEST_D=set d"};
-    const rdl_load_options options = {set, 1};
+    const rdl_load_options options = {.set = set, .set_count = 1};
     rdl_code rc = rdl_pipeline_load(&f.arena, f.conn, dir, &options, &f.diags, &f.p, &f.err);
     unsetenv("LANG_TEST_B");
     unsetenv("LANG_TEST_D");
@@ -605,7 +605,7 @@ static void a_variable_that_nobody_set_is_an_error_at_its_place(void **state)
     fixture f;
     open_fixture(&f);
     static const char *const set[] = {"LANG_TEST_LONG=a much longer text than the name of it"};
-    const rdl_load_options options = {set, 1};
+    const rdl_load_options options = {.set = set, .set_count = 1};
     assert_int_equal(load(&f, "CREATE SOURCE a (x TEXT) FROM '${LANG_TEST_LONG}${LANG_TEST_NO}' "
                               "FORMAT JSN;", &options), RDL_EUSAGE);
     assert_string_equal(
