@@ -16,8 +16,9 @@ deps: ## install what is missing: system packages, DuckDB
 test: all ## everything that is quick: units, scripts, corpora, laws
 	@tools/run-tests $(DIR) -j $(JOBS)
 
-check: ## the same under the address and undefined behaviour sanitizers
+check: all ## the same under the sanitizers, and a kill at each fault point
 	@$(MAKE) --no-print-directory test PRESET=asan
+	@GENERATE=$(CURDIR)/build/examples/cloud_analytics/generate bash tests/crash/kill_everywhere.sh build/raudal
 
 torture: all ## long: races, random kills, long fuzzing
 	@tools/torture

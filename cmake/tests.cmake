@@ -58,20 +58,20 @@ if(TARGET raudal)
   endforeach()
 endif()
 
-# tests/cli/*.sh and tests/crash/*.sh get the program's path as $RAUDAL, the generator's as
-# $GENERATE; exit status 77 is a skip that says why.
-file(GLOB shell_tests CONFIGURE_DEPENDS tests/cli/*_test.sh tests/crash/*_test.sh)
+# tests/cli/*.sh and an example's tests/*.sh get the program's path as $1 and $RAUDAL, the
+# generator's as $GENERATE; exit status 77 is a skip that says why.  tests/crash/*.sh are for
+# make check and make torture: they take minutes.
+file(GLOB shell_tests CONFIGURE_DEPENDS tests/cli/*.sh examples/*/tests/*.sh)
 foreach(file ${shell_tests})
   get_filename_component(name ${file} NAME_WE)
   get_filename_component(dir ${file} DIRECTORY)
-  get_filename_component(kind ${dir} NAME)
   string(REGEX REPLACE "_test$" "" subject ${name})
-  raudal_test(${kind}.${subject} ${kind} bash ${file})
-  set_property(TEST ${kind}.${subject} APPEND PROPERTY ENVIRONMENT
+  raudal_test(cli.${subject} cli bash ${file} ${CMAKE_BINARY_DIR}/raudal)
+  set_property(TEST cli.${subject} APPEND PROPERTY ENVIRONMENT
     "RAUDAL=${CMAKE_BINARY_DIR}/raudal"
     "GENERATE=${CMAKE_BINARY_DIR}/examples/cloud_analytics/generate"
     "BUILD=${CMAKE_BINARY_DIR}" "LC_ALL=C.UTF-8")
-  set_tests_properties(${kind}.${subject} PROPERTIES SKIP_RETURN_CODE 77)
+  set_tests_properties(cli.${subject} PROPERTIES SKIP_RETURN_CODE 77)
 endforeach()
 
 raudal_test(laws.layers laws bash ${top}/tools/check-layers.sh)

@@ -39,7 +39,7 @@ FNR == 1 {
         }
         code = code c; i++
     }
-    if (code ~ /^[ \t]*#/) next
+    if (code ~ /^[ \t]*#/) { if (code ~ /#[ \t]*include/) used = 1; next } # includes: check-layers.awk
     rest = code
     while (match(rest, /[A-Za-z_][A-Za-z0-9_]*[ ]*\(/)) {
         before = RSTART > 1 ? substr(rest, RSTART - 1, 1) : ""

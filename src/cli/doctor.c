@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <sys/resource.h> /* allow: it shows the process's limits */
 
 #include "base/fault.h"
 #include "base/fs.h"
