@@ -195,7 +195,8 @@ rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     }
     RDL_TRY(rdl_apply_lake(e, err));
     RDL_TRY(rdl_apply_sinks(e, err));
-    RDL_TRY(rdl_prune(e, e->report.epochs > 0, err));
+    /* What a killed run left unpruned is tidied up by the next one, though it has nothing to read. */
+    RDL_TRY(rdl_prune(e, e->report.epochs > 0 || pending_epochs(e) > 0, err));
     rdl_run_end(e, out);
     return RDL_OK;
 }
