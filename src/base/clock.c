@@ -51,13 +51,18 @@ int64_t rdl_monotonic_us(void)
     return (int64_t)t.tv_sec * US_PER_SECOND + t.tv_nsec / 1000;
 }
 
-void rdl_sleep_ms(int64_t ms)
+void rdl_sleep_us(int64_t us)
 {
-    if (ms <= 0)
+    if (us <= 0)
         return;
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    struct timespec left = {.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000};
     while (nanosleep(&left, &left) != 0 && errno == EINTR)
         ;
+}
+
+void rdl_sleep_ms(int64_t ms)
+{
+    rdl_sleep_us(ms * 1000);
 }
 
 /* Calendar. */

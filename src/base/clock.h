@@ -25,6 +25,7 @@ static inline int64_t rdl_now_us(rdl_clock *c)
 }
 int64_t rdl_monotonic_us(void); /* for durations only */
 void rdl_sleep_ms(int64_t ms);
+void rdl_sleep_us(int64_t us);
 
 typedef struct rdl_civil {
     int32_t year; /* may be negative or beyond 9999 */

@@ -219,7 +219,7 @@ rdl_code rdl_exec(rdl_conn *c, const char *sql, rdl_err *err)
 
     rdl_conn_begin_statement(c);
     c->changed = 0;
-    if (duckdb_query(c->handle, sql, &r) != DuckDBSuccess)
+    if (rdl_duck_run(c->handle, sql, &r) != DuckDBSuccess)
         rc = rdl_conn_error(c, err, duckdb_result_error(&r), duckdb_result_error_type(&r));
     else
         c->changed = rows_changed(&r);

@@ -134,7 +134,7 @@ rdl_code rdl_query(rdl_conn *c, const char *sql, rdl_result **out, rdl_err *err)
     rdl_arena_init(&r->values, 0);
     rdl_conn_begin_statement(c);
     c->changed = 0;
-    if (duckdb_query(c->handle, sql, &r->handle) != DuckDBSuccess) {
+    if (rdl_duck_run(c->handle, sql, &r->handle) != DuckDBSuccess) {
         rc = rdl_conn_error(c, err, duckdb_result_error(&r->handle),
                             duckdb_result_error_type(&r->handle));
         goto fail;

@@ -179,9 +179,22 @@ static uint64_t pending_epochs(const rdl_engine *e)
     return e->history.epoch - e->history.pruned;
 }
 
+/* What is sealed and not removed stays on disk, so that it is bounded; the lake is not asked again
+ * before as many epochs are new to it. */
+static rdl_code flush_when_many(rdl_engine *e, uint64_t *flushed, rdl_err *err)
+{
+    if (pending_epochs(e) < e->pending_max || e->history.epoch - *flushed < e->pending_max)
+        return RDL_OK;
+    *flushed = e->history.epoch;
+    RDL_TRY(rdl_apply_lake(e, err));
+    RDL_TRY(rdl_apply_sinks(e, err));
+    return rdl_prune(e, true, err);
+}
+
 rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
 {
     bool did = true;
+    uint64_t flushed = e->history.pruned;
     rdl_run_begin(e);
     for (size_t i = 0; i < e->feed_count; i++) {
         rdl_feed *f = &e->feeds[i];
@@ -190,8 +203,8 @@ rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     }
     while (did && !e->stop) {
         RDL_TRY(rdl_run_epoch(e, true, &did, err));
-        if (did && pending_epochs(e) >= e->pending_max)
-            RDL_TRY(rdl_engine_flush(e, err));
+        if (did)
+            RDL_TRY(flush_when_many(e, &flushed, err));
     }
     RDL_TRY(rdl_apply_lake(e, err));
     RDL_TRY(rdl_apply_sinks(e, err));
