@@ -27,6 +27,19 @@ static rdl_code begin(rdl_arena *a,
     return rdl_err_area(rdl_delta_schema_evolve(s, t, &changed, err), err, RDL_AREA_STORE);
 }
 
+rdl_code rdl_lake_check(const rdl_lake_table *t, rdl_err *err)
+{
+    rdl_arena call;
+    rdl_delta_state s;
+    bool changed = false;
+    rdl_arena_init(&call, 0);
+    rdl_code rc = rdl_delta_load(&call, t->dir, -1, &s, err);
+    if (rc == RDL_OK && s.version >= 0)
+        rc = rdl_delta_schema_evolve(&s, t, &changed, err);
+    rdl_arena_fini(&call);
+    return rc;
+}
+
 static rdl_code append(rdl_arena *a,
                        rdl_conn *conn,
                        const rdl_lake_table *t,

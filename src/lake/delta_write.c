@@ -175,6 +175,8 @@ static void plan_metadata(rdl_arena *a,
         out->reader = RDL_DELTA_READER;
         out->writer = RDL_DELTA_WRITER;
         out->created_ms = now_ms;
+    }
+    if (was->version < 0 || t->overwrite_schema) {
         out->schema = t->schema;
         out->partition_count = t->partition_count;
         out->partition_columns = RDL_NEWN(a, rdl_str, t->partition_count + 1);

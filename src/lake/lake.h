@@ -76,7 +76,13 @@ typedef struct rdl_lake_table {
     rdl_schema schema;            /* to be; new columns at the end evolve the table */
     const rdl_str *partition_columns;
     size_t partition_count;
+    /* A replacement of the whole table may change its columns and partitioning as it likes; what
+     * was before stays readable at its own versions. */
+    bool overwrite_schema;
 } rdl_lake_table;
+
+/* May rows of the declared columns be written to what is there?  Changes nothing. */
+RDL_MUST rdl_code rdl_lake_check(const rdl_lake_table *t, rdl_err *err);
 
 typedef struct rdl_lake_commit_info {
     const char *operation;        /* "STREAMING UPDATE", "MERGE", "OPTIMIZE", ... */

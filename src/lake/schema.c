@@ -418,6 +418,20 @@ rdl_code rdl_delta_check_removable(const rdl_delta_state *s, const char *dir, rd
     return rdl_err_hint(err, "Unset the table property delta.appendOnly.");
 }
 
+static bool same_metadata(const rdl_delta_state *s, const rdl_lake_table *t)
+{
+    if (s->partition_count != t->partition_count || s->schema.n != t->schema.n)
+        return false;
+    for (size_t i = 0; i < t->partition_count; i++)
+        if (!rdl_str_eq_nocase(s->partition_columns[i], t->partition_columns[i]))
+            return false;
+    for (size_t i = 0; i < t->schema.n; i++)
+        if (!rdl_str_eq(s->schema.v[i].name, t->schema.v[i].name) ||
+            !rdl_type_eq(s->schema.v[i].type, t->schema.v[i].type))
+            return false;
+    return true;
+}
+
 rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s,
                                  const rdl_lake_table *t,
                                  bool *out_changed,
@@ -425,6 +439,10 @@ rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s,
 {
     const char *name = t->name != NULL ? t->name : t->dir;
     *out_changed = false;
+    if (t->overwrite_schema) {
+        *out_changed = !same_metadata(s, t);
+        return check_writable(s, name, *out_changed, err);
+    }
     bool same = s->partition_count == t->partition_count;
     for (size_t i = 0; same && i < t->partition_count; i++)
         same = rdl_str_eq_nocase(s->partition_columns[i], t->partition_columns[i]);

@@ -128,6 +128,34 @@ static bool bind_watermark(rdl_binder *b, const rdl_ast_source *ast, rdl_table *
     return false;
 }
 
+/* A misspelt option would be read as its default, in silence. */
+static bool check_options(rdl_binder *b, const rdl_ast_source *ast)
+{
+    static const char *const known[] = {
+        "compression", "delimiter",        "quote",    "escape",       "header", "null",
+        "date_format", "timestamp_format", "quiet_ms", "allow_shrink",
+    };
+    enum { KNOWN = sizeof known / sizeof known[0] };
+    bool ok = true;
+    for (size_t i = 0; i < ast->option_count; i++) {
+        const rdl_option *o = &ast->options[i];
+        bool found = false;
+        for (size_t j = 0; j < KNOWN; j++)
+            found |= rdl_str_eq_nocase(o->name, rdl_str_of(known[j]));
+        if (found)
+            continue;
+        const char *nearest = rdl_nearest(o->name, known, KNOWN);
+        rdl_bind_error(b, o->pos,
+                       nearest != NULL
+                           ? rdl_arena_printf(b->arena, "Did you mean \"%s\"?", nearest)
+                           : "Options of a source: compression, delimiter, quote, escape, header, "
+                             "null, date_format, timestamp_format, quiet_ms, allow_shrink.",
+                       "unrecognized option \"%.*s\"", (int)o->name.n, o->name.p);
+        ok = false;
+    }
+    return ok;
+}
+
 bool rdl_bind_source(rdl_binder *b, rdl_symbol *s)
 {
     const rdl_ast_source *ast = &s->stmt->u.source;
@@ -143,6 +171,7 @@ bool rdl_bind_source(rdl_binder *b, rdl_symbol *s)
         .on_repeat = ast->on_repeat,
     };
     bool ok = check_url(b, ast);
+    ok = check_options(b, ast) && ok;
     ok = bind_columns(b, ast, t) && ok;
     ok = ok && bind_computed(b, ast, t);
     ok = bind_watermark(b, ast, t) && ok;

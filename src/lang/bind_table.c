@@ -7,6 +7,8 @@
 
 #include "base/cron.h"
 
+enum { CONSTRAINTS_MAX = 62 }; /* one bit each in what judging notes of a row */
+
 rdl_table *rdl_bind_new_table(rdl_binder *b, const rdl_symbol *s, rdl_table_kind kind)
 {
     rdl_table *t = RDL_NEW(b->arena, rdl_table);
@@ -105,6 +107,12 @@ static bool bind_unique(rdl_binder *b, const rdl_table *t, const rdl_ast_constra
 static bool bind_constraints(rdl_binder *b, rdl_table *t, const rdl_ast_table *ast)
 {
     bool ok = true;
+    if (ast->constraint_count > CONSTRAINTS_MAX) {
+        rdl_bind_error(b, ast->constraints[CONSTRAINTS_MAX].name.pos,
+                       "Join some of them with AND.",
+                       "a table has at most %d constraints", CONSTRAINTS_MAX);
+        return false;
+    }
     t->constraints = RDL_NEWN(b->arena, rdl_constraint, ast->constraint_count + 1);
     t->constraint_count = ast->constraint_count;
     for (size_t i = 0; i < ast->constraint_count; i++) {

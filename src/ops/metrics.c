@@ -76,10 +76,6 @@ static double state_bytes(const sample *s)
 {
     return (double)s->status->state_bytes;
 }
-static double memory_used(const sample *s)
-{
-    return (double)s->status->memory_bytes;
-}
 static double memory_resident(const sample *s)
 {
     (void)s;
@@ -198,8 +194,6 @@ static const metric metrics[] = {
     {"raudal_rows_tagged_total", "counter", "Written rows by what was done to them.", NULL,
      print_tags},
     {"raudal_state_size_bytes", "gauge", "Size of the keyed state.", state_bytes, NULL},
-    {"raudal_memory_budgeted_bytes", "gauge", "Memory that the engine holds of its budget.",
-     memory_used, NULL},
     {"raudal_memory_resident_bytes", "gauge", "Resident memory of the process.",
      memory_resident, NULL},
     {"raudal_cpu_seconds_total", "counter", "Processor time of the process.", cpu_seconds,

@@ -42,6 +42,40 @@ static rdl_code check_not_behind(rdl_str table, uint64_t shown, uint64_t pruned,
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
 }
 
+/* A root without a past finds tables here: its journal was lost, and it would write every row again. */
+static rdl_code check_empty(const rdl_apply *p, rdl_arena *a, const char *dir, const char *name,
+                            rdl_err *err)
+{
+    rdl_lake_snapshot now;
+    if (!rdl_fs_exists(dir))
+        return RDL_OK;
+    RDL_TRY(rdl_lake_load(a, dir, p->e->uuid, -1, &now, err));
+    if (now.version < 0 || now.txn_version >= 0)
+        return RDL_OK;
+    rdl_err_set(err, RDL_ECONFLICT, 0, "the lake table \"%s\" was written by another root", name);
+    rdl_err_hint(err, "If state/ was lost, restore it; to read the sources again from the beginning, "
+                      "run raudal backfill into a fresh root.");
+    return rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_STORE);
+}
+
+rdl_code rdl_apply_check_fresh(rdl_engine *e, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_code rc = RDL_OK;
+    const rdl_apply p = {e, e->conn, &e->history};
+    rdl_arena_init(&a, 0);
+    for (size_t i = 0; i < e->pipeline->table_count && rc == RDL_OK; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        if (t->kind != RDL_TABLE_SOURCE && t->kind != RDL_TABLE_SNAPSHOT)
+            rc = check_empty(&p, &a, rdl_root_lake_table(&a, &e->root, t), t->full.p, err);
+        if (rc == RDL_OK)
+            rc = check_empty(&p, &a, rdl_root_quarantine(&a, &e->root, t),
+                             rdl_root_quarantine_name(&a, t), err);
+    }
+    rdl_arena_fini(&a);
+    return rc;
+}
+
 static bool pending(const rdl_table_history *h, uint64_t after, bool quarantine)
 {
     for (size_t i = 0; i < h->segments.n; i++) {
@@ -95,6 +129,8 @@ static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *
     rdl_buf select = {0}, touched = {0}, order = {0};
     rdl_code rc = rdl_cut_select(cut, t, false, &select, err);
     bool whole = t->partition_count == 0 || now->version < 0 || reset_after(h, after);
+    rdl_lake_table as = *lake;
+    as.overwrite_schema = whole;
     if (rc == RDL_OK && !whole) {
         put_touched(&touched, p, cut->arena, t, h, after);
         rdl_buf part = {0};
@@ -110,7 +146,7 @@ static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *
     }
     rdl_put_key(&order, "", &t->columns, t->primary_key, t->primary_key_count);
     if (rc == RDL_OK)
-        rc = rdl_lake_replace(p->conn, lake, rdl_buf_str(&select),
+        rc = rdl_lake_replace(p->conn, &as, rdl_buf_str(&select),
                               whole ? NULL : rdl_buf_str(&touched),
                               order.n > 0 ? rdl_buf_str(&order) : NULL, info, out, err);
     rdl_buf_fini(&select);
@@ -148,6 +184,35 @@ static rdl_code finish_lake(const rdl_apply *p, const rdl_lake_table *lake, rdl_
     return rdl_lake_checkpoint(p->conn, lake, false, &made, err);
 }
 
+/* What was sealed under another text waits for the rebuild that replaces it. */
+static bool is_stale(const rdl_table *t, const rdl_table_history *h)
+{
+    return t->kind == RDL_TABLE_VIEW && !rdl_hash128_eq(h->fingerprint, t->fingerprint);
+}
+
+/* A streaming table keeps its rows when its text changes, so the new columns must fit them. */
+rdl_code rdl_apply_check_schemas(rdl_engine *e, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_code rc = RDL_OK;
+    rdl_arena_init(&a, 0);
+    for (size_t i = 0; i < e->pipeline->table_count && rc == RDL_OK; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+        if (t->kind != RDL_TABLE_STREAMING || !h->exists ||
+            rdl_hash128_eq(h->fingerprint, t->fingerprint))
+            continue;
+        rdl_lake_table lake = {.dir = rdl_root_lake_table(&a, &e->root, t),
+                               .app_id = e->uuid,
+                               .name = t->full.p};
+        rdl_table_lake_schema(&a, t, &lake.schema);
+        partition_names(&a, t, &lake);
+        rc = rdl_err_area(rdl_lake_check(&lake, err), err, RDL_AREA_TEXT);
+    }
+    rdl_arena_fini(&a);
+    return rc;
+}
+
 static rdl_code apply_table(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
                             const rdl_lake_commit_info *info, rdl_err *err)
 {
@@ -160,7 +225,7 @@ static rdl_code apply_table(const rdl_apply *p, rdl_cut *cut, const rdl_table *t
     RDL_TRY(check_not_ahead(p, t, now->txn_version, "the lake table", err));
     uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
     RDL_TRY(check_not_behind(t->full, after, h->pruned_changed, err));
-    if (now->version >= 0 && !pending(h, after, false))
+    if ((now->version >= 0 && !pending(h, after, false)) || is_stale(t, h))
         return RDL_OK;
     rdl_lake_table lake = {.dir = rdl_root_lake_table(cut->arena, &p->e->root, t),
                            .app_id = p->e->uuid,
@@ -369,7 +434,7 @@ static rdl_code apply_destination(const rdl_apply *p, rdl_destination *d, rdl_er
 {
     const rdl_table *t = d->publication->table;
     const rdl_table_history *h = rdl_history_table(p->history, t->full);
-    if (!h->exists)
+    if (!h->exists || is_stale(t, h))
         return RDL_OK;
     if (d->epoch < 0 || (uint64_t)d->epoch < h->pruned_changed)
         return apply_whole(p, d, err);

@@ -12,15 +12,22 @@
 
 /* ---- settings ---- */
 
-static uint64_t number_setting(rdl_engine *e, const char *name, const char *fallback)
+static rdl_code number_setting(rdl_engine *e, const char *name, const char *fallback,
+                               uint64_t *out, rdl_err *err)
 {
     rdl_str s = rdl_pipeline_setting(e->pipeline, name, fallback);
-    uint64_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] >= '0' && s.p[i] <= '9')
-            n = n * 10 + (uint64_t)(s.p[i] - '0');
+    bool good = s.n > 0 && s.n <= 18;
+    *out = 0;
+    for (size_t i = 0; i < s.n && good; i++) {
+        good = s.p[i] >= '0' && s.p[i] <= '9';
+        *out = *out * 10 + (uint64_t)(s.p[i] - '0');
     }
-    return n;
+    if (good)
+        return RDL_OK;
+    rdl_err_set(err, RDL_EUSAGE, 0, "setting %s is \"%.*s\", which is not a whole number", name,
+                (int)s.n, s.p);
+    rdl_err_hint(err, "Write digits alone; 0 means no bound.");
+    return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
 }
 
 static rdl_code interval_setting(rdl_engine *e, const char *name, const char *fallback,
@@ -37,10 +44,12 @@ static rdl_code interval_setting(rdl_engine *e, const char *name, const char *fa
 
 static rdl_code read_settings(rdl_engine *e, rdl_err *err)
 {
-    e->files_max = number_setting(e, "max_files_per_epoch", "0");
-    e->rows_max = number_setting(e, "max_rows_per_epoch", "2000000");
-    e->bytes_max = number_setting(e, "max_bytes_per_epoch", "536870912");
-    e->pending_max = number_setting(e, "max_pending_epochs", "64");
+    RDL_TRY(number_setting(e, "max_files_per_epoch", "0", &e->files_max, err));
+    RDL_TRY(number_setting(e, "max_rows_per_epoch", "2000000", &e->rows_max, err));
+    RDL_TRY(number_setting(e, "max_bytes_per_epoch", "536870912", &e->bytes_max, err));
+    RDL_TRY(number_setting(e, "max_pending_epochs", "64", &e->pending_max, err));
+    if (e->pending_max == 0)
+        e->pending_max = UINT64_MAX;
     e->row_bytes = 160;
     RDL_TRY(interval_setting(e, "trigger_interval", "1 second", &e->trigger_us, err));
     return interval_setting(e, "lake_interval", "30 seconds", &e->lake_interval_us, err);
@@ -86,7 +95,7 @@ static void mark_caches(rdl_engine *e, const rdl_table *t)
             e->tables[t->index].cache_needed = true;
     }
     for (size_t i = 0; i < n; i++)
-        e->tables[needs[i]->index].cache_needed = needs[i]->kind != RDL_TABLE_STREAMING;
+        e->tables[needs[i]->index].cache_needed |= needs[i]->kind != RDL_TABLE_STREAMING;
     if (t->cdc_snapshot != NULL)
         e->tables[t->cdc_snapshot->index].cache_needed = true;
 }
@@ -276,7 +285,7 @@ static rdl_code open_database(rdl_engine *e, rdl_err *err)
     const rdl_duck_config config = {
         .memory_bytes = memory / 2,
         .threads = e->config.threads,
-        .temp_dir = NULL,
+        .temp_dir = e->root.tmp,
     };
     e->memory_bytes = memory;
     RDL_TRY(rdl_duck_open(&config, &e->duck, err));
@@ -333,6 +342,7 @@ static rdl_code roll_forward(rdl_engine *e, rdl_err *err)
     if (e->unclean)
         RDL_TRY(sweep_lake(e, err));
     if (e->history.epoch > 0) {
+        RDL_TRY(rdl_apply_check_schemas(e, err));
         RDL_TRY(rdl_apply_lake(e, err));
         RDL_TRY(rdl_apply_sinks(e, err));
     }
@@ -354,8 +364,8 @@ rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags, rdl_
     rdl_mutex_init(&e->status_lock);
     rdl_history_init(&e->history, &e->history_arena);
     RDL_TRY_OUT(rdl_watch_new(&e->watch, err));
-    RDL_TRY_OUT(open_database(e, err));
     name_root(e);
+    RDL_TRY_OUT(open_database(e, err));
     RDL_TRY_OUT(load_pipeline(e, diags, err));
     RDL_TRY_OUT(read_settings(e, err));
     RDL_TRY_OUT(open_root(e, err));

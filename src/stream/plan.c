@@ -113,6 +113,24 @@ static rdl_code plan_snapshots(rdl_engine *e, rdl_work *w, bool *any, rdl_err *e
     return RDL_OK;
 }
 
+/*
+ * Rows that a table missed are planned by the epoch that catches up, so what they join is what
+ * lies there now.  A table that reads a flow's changes takes those it missed before new ones.
+ */
+static bool snapshots_first(rdl_engine *e)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        if (!e->tables[i].selected || !rdl_lags(e, t))
+            continue;
+        for (size_t j = 0; j < t->input_count; j++) {
+            if (t->inputs[j].stream && t->inputs[j].table->cdc_snapshot != NULL)
+                return false;
+        }
+    }
+    return true;
+}
+
 static void number_ranges(rdl_engine *e, rdl_work *w, const rdl_feed *f, rdl_file_range *r, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -206,6 +224,15 @@ static rdl_code give_back(rdl_engine *e, rdl_code rc)
     return rc;
 }
 
+static bool mark_deferred(rdl_engine *e, rdl_work *w, int64_t now)
+{
+    if (!plan_deferred(e, w))
+        return false;
+    e->last_deferred_us = now;
+    w->refresh_deferred = true;
+    return true;
+}
+
 rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl_err *err)
 {
     int64_t began = rdl_monotonic_us(), now = rdl_now_us(e->clock);
@@ -215,18 +242,24 @@ rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl
     any = rdl_schedules_mark(e, w, now);
     for (size_t i = 0; any && i < e->pipeline->table_count; i++)
         w->refresh_deferred |= w->due[i] && waits(e, e->pipeline->tables[i]);
-    if (e->history.epoch > 0 && plan_catch_up(e))
-        any = w->catch_up = true;
+    if (e->history.epoch > 0 && plan_catch_up(e)) {
+        if (snapshots_first(e))
+            RDL_TRY(plan_snapshots(e, w, &w->barrier, err));
+        w->catch_up = !w->barrier;
+        any = true;
+    }
     if (e->history.epoch > 0 && plan_builds(e, w))
         any = true;
+    bool deferred_due = !last && now - e->last_deferred_us >= e->lake_interval_us;
     if (!any)
         RDL_TRY(plan_snapshots(e, w, &any, err));
+    /* A source that never pauses must not starve what waits. */
+    if (!any && deferred_due)
+        any = mark_deferred(e, w, now);
     if (!any)
         RDL_TRY(give_back(e, plan_ranges(e, w, last, &any, err)));
-    if (!any && (last || now - e->last_deferred_us >= e->lake_interval_us) && plan_deferred(e, w)) {
-        any = w->refresh_deferred = true;
-        e->last_deferred_us = now;
-    }
+    if (!any && last)
+        any = mark_deferred(e, w, now);
     *out_any = any;
     rdl_engine_note_step(e, RDL_STEP_PLAN, began, 0, 0);
     return RDL_OK;

@@ -94,7 +94,7 @@ static rdl_code take_phrase(const char *p, phrase *out, bool *found, rdl_err *er
     return RDL_OK;
 }
 
-static rdl_code make_view(rdl_cut *c, rdl_conn *conn, const phrase *f, rdl_buf *name, rdl_err *err)
+static rdl_code make_view(rdl_cut *c, rdl_conn *conn, const phrase *f, rdl_buf *out, rdl_err *err)
 {
     const rdl_table *t = rdl_pipeline_find(c->pipeline, f->table);
     if (t == NULL || t->source != NULL)
@@ -103,16 +103,18 @@ static rdl_code make_view(rdl_cut *c, rdl_conn *conn, const phrase *f, rdl_buf *
     const char *dir = rdl_root_lake_table(c->arena, c->root, t);
     int64_t version = f->version;
     rdl_lake_snapshot s;
-    rdl_buf sql = {0};
+    rdl_buf sql = {0}, name = {0};
     if (!f->by_version)
         RDL_TRY(rdl_lake_version_at(dir, f->at_us, &version, err));
     RDL_TRY(rdl_lake_load(c->arena, dir, c->app_id, version, &s, err));
-    rdl_buf_put_sql_ident(name, t->schema);
-    rdl_buf_puts(name, ".");
+    rdl_buf_put_sql_ident(&name, t->schema);
+    rdl_buf_puts(&name, ".");
     rdl_buf_put_sql_ident(
-        name, rdl_str_of(rdl_arena_printf(c->arena, "%.*s@v%" PRId64, (int)t->name.n, t->name.p,
-                                          version)));
-    rdl_buf_printf(&sql, "CREATE OR REPLACE VIEW %s AS SELECT ", rdl_buf_str(name));
+        &name, rdl_str_of(rdl_arena_printf(c->arena, "%.*s@v%" PRId64, (int)t->name.n, t->name.p,
+                                           version)));
+    rdl_buf_printf(&sql, "CREATE OR REPLACE VIEW %s AS SELECT ", rdl_buf_str(&name));
+    rdl_buf_put(out, name.p, name.n);
+    rdl_buf_fini(&name);
     rdl_schema visible = {RDL_NEWN(c->arena, rdl_column, s.schema.n + 1), 0};
     for (size_t i = 0; i < s.schema.n; i++) {
         if (s.schema.v[i].name.n == 0 || s.schema.v[i].name.p[0] != '_' ||
