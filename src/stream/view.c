@@ -292,6 +292,8 @@ static rdl_code states_to_rows(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_tou
     /* With a key, a row that is replaced need not be named; one that is gone must be. */
     bool only_gone = v->primary_key_count > 0 && !e->tables[v->index].old_needed &&
                      (uint64_t)rows == rdl_touched_count(touched) - rdl_touched_gone(touched);
+    if (only_gone && rdl_touched_gone(touched) == 0)
+        return create_empty(e, "old:", v, err);
     RDL_TRY(rdl_touched_expose(e, touched, true, only_gone, err));
     return put_rows(e, w, v, "old:", p->final_sql.p, false, err);
 }
