@@ -341,6 +341,8 @@ static rdl_code roll_forward(rdl_engine *e, rdl_err *err)
     RDL_TRY(rdl_fs_mkdirs(e->root.tmp, err));
     if (e->unclean)
         RDL_TRY(sweep_lake(e, err));
+    if (e->history.epoch == 0)
+        RDL_TRY(rdl_apply_check_fresh(e, err));
     if (e->history.epoch > 0) {
         RDL_TRY(rdl_apply_check_schemas(e, err));
         RDL_TRY(rdl_apply_lake(e, err));

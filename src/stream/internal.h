@@ -206,6 +206,7 @@ void rdl_put_relation(rdl_buf *out, const char *schema, const char *role, rdl_st
 RDL_MUST rdl_code rdl_destinations_open(rdl_engine *e, rdl_err *err);
 void rdl_destinations_close(rdl_engine *e);
 RDL_MUST rdl_code rdl_apply_check_schemas(rdl_engine *e, rdl_err *err);
+RDL_MUST rdl_code rdl_apply_check_fresh(rdl_engine *e, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_lake(rdl_engine *e, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err);
