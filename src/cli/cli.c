@@ -124,6 +124,7 @@ rdl_cli_open_engine(rdl_cli *cli, rdl_engine_config *config, rdl_engine **out, r
         config->root = rdl_cli_root(cli);
     config->load = rdl_cli_load_options(cli);
     config->adopt = rdl_cli_has(cli, RDL_CLI_ADOPT);
+    config->rebuild_state = rdl_cli_has(cli, RDL_CLI_REBUILD_STATE);
     RDL_TRY(read_limits(cli, &config->memory_bytes, &config->threads, err));
     rdl_diags_init(&diags, &cli->arena);
     rdl_code rc = rdl_engine_open(config, &diags, out, err);

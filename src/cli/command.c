@@ -135,8 +135,9 @@ const rdl_command rdl_commands[] = {
          "The result replaces what is there as one epoch.  Without a TABLE all views are\n"
          "computed again.",
      .examples = "raudal refresh shop\n"
-                 "raudal refresh shop gold.sales_by_day",
-     .options = ENGINE | BIT(ONLY) | BIT(ADOPT),
+                 "raudal refresh shop gold.sales_by_day\n"
+                 "raudal refresh shop --rebuild-state    # a run of keyed state is damaged",
+     .options = ENGINE | BIT(ONLY) | BIT(ADOPT) | BIT(REBUILD_STATE),
      .args_max = ANY,
      .has_dir = true,
      .run = rdl_cmd_refresh},

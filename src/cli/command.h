@@ -18,6 +18,8 @@
     X(JSON, "json", NULL, "The same as --format json.")                                    \
     X(ONCE, "once", NULL, "Process all there is now, then stop.")                          \
     X(ONLY, "only", "GLOB", "Only tables whose names match, as in 'gold.*'.")              \
+    X(REBUILD_STATE, "rebuild-state", NULL,                                                \
+      "Forget keyed state that is damaged; make it again from the lake")                   \
     X(ADOPT, "adopt", NULL,                                                                \
       "Take over published tables that belong to another root: they are filled again.")    \
     X(MEMORY, "memory", "SIZE", "Memory to use, as in 512MB (default: half the machine).") \

@@ -326,7 +326,8 @@ check_files(rdl_arena *a, const char *dir, const rdl_lake_snapshot *s, rdl_err *
                         path, stat.size, s->version, s->files[i].bytes);
         err->area = RDL_AREA_STORE;
         return rdl_err_hint(
-            err, "Restore the file from a backup, or run raudal refresh for the table.");
+            err, "Restore the file from a backup; a view can be made again with raudal "
+                 "refresh DIR TABLE.");
     }
     return RDL_OK;
 }

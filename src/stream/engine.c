@@ -234,6 +234,10 @@ static rdl_code visit_record(void *arg, uint32_t type, uint64_t sequence, rdl_st
 static rdl_code open_state(rdl_engine *e, uint64_t budget, rdl_err *err)
 {
     const rdl_state_config config = {.dir = e->root.state, .budget_bytes = budget};
+    if (e->config.rebuild_state) {
+        e->history.deltas.n = 0;
+        return rdl_state_open(&config, (rdl_str){0}, &e->state, err);
+    }
     RDL_TRY(rdl_state_open(&config, (rdl_str){e->checkpoint.p, e->checkpoint.n}, &e->state, err));
     e->covered = rdl_state_epoch(e->state);
     for (size_t i = 0; i < e->history.deltas.n; i++) {

@@ -29,6 +29,7 @@ typedef struct rdl_engine_config {
     const char *root;         /* NULL: <dir>/.raudal */
     rdl_load_options load;    /* --set */
     const char *text;         /* pipeline text instead of the folder's (test scripts); or NULL */
+    bool rebuild_state;       /* forget keyed state; the next refresh makes it from the lake */
     bool adopt;               /* take stores that belong to another root */
     uint64_t memory_bytes;    /* 0: half of the machine */
     unsigned threads;         /* 0: one per processor */

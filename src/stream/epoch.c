@@ -355,6 +355,8 @@ static rdl_code work(rdl_engine *e, rdl_work *w, rdl_err *err)
     RDL_TRY(make_schema(e, err));
     rdl_engine_progress_at(e, w, "decode");
     RDL_TRY(rdl_ingest(e, w, err));
+    if (e->config.rebuild_state)
+        RDL_TRY(rdl_reindex_all(e, w, err));
     rdl_engine_progress_at(e, w, "work");
     RDL_TRY(run_tables(e, w, err));
     int64_t began = rdl_monotonic_us();

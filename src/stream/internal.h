@@ -178,6 +178,8 @@ RDL_MUST rdl_code rdl_keys_check(rdl_engine *e, rdl_work *w, const rdl_table *t,
 rdl_hash128 rdl_key_identity(const char *what, const rdl_table *t, const size_t *columns, size_t n);
 /* Claims the keys of rows that were written before this index existed; mostly does nothing. */
 RDL_MUST rdl_code rdl_reindex(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
+/* Every index anew: keyed state was forgotten. */
+RDL_MUST rdl_code rdl_reindex_all(rdl_engine *e, rdl_work *w, rdl_err *err);
 /* quarantine.c: from e."judge:<t>" and e."fates:<t>"; and malformed records of its sources. */
 RDL_MUST rdl_code rdl_quarantine_rows(rdl_engine *e, rdl_work *w, rdl_table *t, bool judged,
                                       uint64_t *out_rows, rdl_err *err);

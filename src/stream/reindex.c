@@ -23,14 +23,21 @@ rdl_hash128 rdl_key_identity(const char *what, const rdl_table *t, const size_t 
     return h;
 }
 
-static void put_query(rdl_buf *sql, const rdl_table *t, const rdl_buf *content)
+typedef struct key_index {
+    const rdl_table *table;
+    const size_t *columns;
+    size_t n;
+    uint64_t space;
+} key_index;
+
+static void put_query(rdl_buf *sql, const key_index *x, const rdl_buf *content)
 {
     rdl_buf_puts(sql, "SELECT ");
-    rdl_put_key(sql, "", &t->columns, t->dedup, t->dedup_count);
+    rdl_put_key(sql, "", &x->table->columns, x->columns, x->n);
     rdl_buf_printf(sql, " FROM (%s) ORDER BY " RDL_IDENTITY_COLUMNS, rdl_buf_str(content));
 }
 
-static rdl_code claim_chunk(rdl_engine *e, const rdl_table *t, const rdl_chunk *k, rdl_buf *bytes,
+static rdl_code claim_chunk(rdl_engine *e, const key_index *x, const rdl_chunk *k, rdl_buf *bytes,
                             rdl_err *err)
 {
     rdl_hash128 keys[RDL_VECTOR_ROWS];
@@ -41,32 +48,58 @@ static rdl_code claim_chunk(rdl_engine *e, const rdl_table *t, const rdl_chunk *
             rdl_codec_put(&k->v[j], i, bytes);
         keys[i] = rdl_hash128_keyed(&e->hash_key, bytes->p, bytes->n);
     }
-    return rdl_state_claim(e->state, e->tables[t->index].space, keys, NULL, 0, k->rows, claimed,
-                           err);
+    return rdl_state_claim(e->state, x->space, keys, NULL, 0, k->rows, claimed, err);
 }
 
-rdl_code rdl_reindex(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
+static rdl_code make(rdl_engine *e, rdl_work *w, const key_index *x, rdl_err *err)
 {
-    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
-    if (t->dedup_count == 0 || h->rows_total == 0 ||
-        rdl_hash128_eq(h->keys, rdl_key_identity("dedup", t, t->dedup, t->dedup_count)))
-        return RDL_OK;
     rdl_cut cut;
     rdl_buf content = {0}, sql = {0}, bytes = {0};
     rdl_result *r = NULL;
     const rdl_chunk *k;
     rdl_cut_init(&cut, &w->arena, &e->root, e->pipeline, &e->history, e->uuid, e->history.epoch);
-    rdl_code rc = rdl_state_clear(e->state, e->tables[t->index].space, err);
+    rdl_code rc = rdl_state_clear(e->state, x->space, err);
     if (rc == RDL_OK)
-        rc = rdl_cut_select(&cut, t, true, &content, err);
-    put_query(&sql, t, &content);
+        rc = rdl_cut_select(&cut, x->table, true, &content, err);
+    put_query(&sql, x, &content);
     if (rc == RDL_OK)
         rc = rdl_query(e->conn, rdl_buf_str(&sql), &r, err);
     while (rc == RDL_OK && rdl_result_next(r, &k))
-        rc = claim_chunk(e, t, k, &bytes, err);
+        rc = claim_chunk(e, x, k, &bytes, err);
     rdl_result_free(r);
     rdl_buf_fini(&content);
     rdl_buf_fini(&sql);
     rdl_buf_fini(&bytes);
-    return rdl_err_in(rc, err, "deduplication index");
+    return rdl_err_in(rc, err, "deduplication index of %s", x->table->full.p);
+}
+
+rdl_code rdl_reindex(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(&e->history, t->full);
+    const key_index dedup = {t, t->dedup, t->dedup_count, e->tables[t->index].space};
+    if (t->dedup_count == 0 || h->rows_total == 0 ||
+        rdl_hash128_eq(h->keys, rdl_key_identity("dedup", t, t->dedup, t->dedup_count)))
+        return RDL_OK;
+    return make(e, w, &dedup, err);
+}
+
+rdl_code rdl_reindex_all(rdl_engine *e, rdl_work *w, rdl_err *err)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        const key_index dedup = {t, t->dedup, t->dedup_count, e->tables[i].space};
+        if (t->kind != RDL_TABLE_STREAMING)
+            continue;
+        if (t->dedup_count > 0)
+            RDL_TRY(make(e, w, &dedup, err));
+        for (size_t j = 0; j < t->constraint_count; j++) {
+            const rdl_constraint *k = &t->constraints[j];
+            const key_index unique = {
+                t, k->unique, k->unique_count,
+                rdl_state_space(rdl_key_identity("unique", t, k->unique, k->unique_count))};
+            if (k->unique_count > 0)
+                RDL_TRY(make(e, w, &unique, err));
+        }
+    }
+    return RDL_OK;
 }

@@ -250,6 +250,8 @@ rdl_code rdl_engine_refresh(rdl_engine *e, const rdl_table *const *tables, size_
     rdl_work_init(e, &w);
     w.ts_us = now > e->history.ts_us ? now : e->history.ts_us + 1;
     w.refresh = RDL_NEWN(&w.arena, bool, e->pipeline->table_count + 1);
+    if (e->config.rebuild_state)
+        n = 0; /* nothing that keeps state may be left out */
     w.refresh_deferred = n == 0;
     mark_refresh(e, tables, n, w.refresh);
     rdl_code rc = rdl_epoch_run(e, &w, err);
@@ -257,7 +259,13 @@ rdl_code rdl_engine_refresh(rdl_engine *e, const rdl_table *const *tables, size_
     for (size_t i = 0; rc == RDL_OK && i < e->pipeline->table_count; i++)
         *out_changed_rows += w.reports[i].rows_new + w.reports[i].rows_old;
     rdl_work_fini(e, &w);
-    return rc == RDL_OK ? rdl_engine_flush(e, err) : rc;
+    if (rc == RDL_OK)
+        rc = rdl_engine_flush(e, err);
+    /* The state that was made replaces what was forgotten by a checkpoint of its own. */
+    if (rc == RDL_OK && e->config.rebuild_state)
+        rc = rdl_prune(e, true, err);
+    e->config.rebuild_state &= rc != RDL_OK;
+    return rc;
 }
 
 rdl_code rdl_engine_republish(rdl_engine *e, const rdl_table *const *tables, size_t n, rdl_err *err)

@@ -18,7 +18,7 @@
  *   T3  A delta is deleted only after a CHECKPOINT covers its epoch; an old run only after a
  *       CHECKPOINT without it.
  *   T4  A checksum that is wrong is RDL_EDATA (area STORE) naming file, place and remedy
- *       (raudal refresh rebuilds state from the lake); it is never skipped.
+ *       (raudal refresh --rebuild-state makes state again from the lake); it is never skipped.
  *
  * MEMORY  budget_bytes bounds table + filters + block cache; over its share the table is frozen
  * and written as a run by a background thread while a new table takes writes; runs are merged

@@ -35,7 +35,7 @@ static rdl_code bad_checkpoint(rdl_err *err, const char *reason)
                       "could not read the journal's checkpoint of state: %s", reason);
     err->area = RDL_AREA_STORE;
     return rdl_err_hint(err,
-                        "\"raudal refresh\" rebuilds state and deduplication indexes from "
+                        "\"raudal refresh --rebuild-state\" makes state and deduplication indexes from "
                         "the lake.");
 }
 

@@ -133,7 +133,7 @@ static rdl_code damaged(rdl_err *err, const char *path, size_t at, const char *r
                       at);
     err->area = RDL_AREA_STORE;
     return rdl_err_hint(err,
-                        "\"raudal refresh\" rebuilds state and deduplication indexes from "
+                        "\"raudal refresh --rebuild-state\" makes state and deduplication indexes from "
                         "the lake.");
 }
 

@@ -29,7 +29,7 @@ rdl_code rdl_run_damaged(rdl_err *err, const char *path, uint64_t at, const char
                       at);
     err->area = RDL_AREA_STORE;
     return rdl_err_hint(err,
-                        "\"raudal refresh\" rebuilds state and deduplication indexes from "
+                        "\"raudal refresh --rebuild-state\" makes state and deduplication indexes from "
                         "the lake.");
 }
 

@@ -498,6 +498,13 @@ static rdl_code check_unique(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *
     return RDL_OK;
 }
 
+/* A refresh that was asked for replaces content that is damaged or gone. */
+static bool readable(rdl_engine *e, rdl_table *v)
+{
+    rdl_err ignored = {0};
+    return rdl_cache_load(e, v, &ignored) == RDL_OK;
+}
+
 rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
 {
     action what = choose(e, w, v);
@@ -509,6 +516,8 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
     for (size_t i = 0; i < p->needs_all_count; i++)
         RDL_TRY(rdl_relation_all(e, w, p->needs_all[i], err));
     bool proved = p->mode == RDL_MAINTAIN_INCREMENTAL;
+    if (what == ACTION_BUILD && w->refresh != NULL && w->refresh[v->index])
+        what = readable(e, v) ? ACTION_BUILD : ACTION_RESET;
     if (e->tables[v->index].cache_needed && what != ACTION_RESET)
         RDL_TRY(rdl_cache_load(e, v, err));
     rc = what == ACTION_MAINTAIN ? maintain(e, w, v, err)
