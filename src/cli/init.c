@@ -59,6 +59,13 @@ static const starter_file files[] = {
      "   FROM STREAM bronze.sales\n"
      "   GROUP BY product, sale_date;\n"
      "\n"
+     "-- The same money by category; a new version of products.csv counts it anew.\n"
+     "CREATE MATERIALIZED VIEW gold.revenue_by_category\n"
+     "AS SELECT coalesce(p.category, 'other') AS category,\n"
+     "          CAST(sum(s.quantity * s.price) AS DECIMAL(15,2)) AS revenue\n"
+     "   FROM STREAM bronze.sales s LEFT JOIN products p ON p.product = s.product\n"
+     "   GROUP BY ALL;\n"
+     "\n"
      "-- Served by SQLite in .raudal/serving.db; the key is how it is asked.\n"
      "PUBLISH gold.sales_by_day TO '${SERVING:-sqlite:serving.db}'\n"
      "  PRIMARY KEY ((product), sale_date DESC);\n"},

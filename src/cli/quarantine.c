@@ -110,7 +110,7 @@ static rdl_code show(rdl_cli *cli, rdl_reader *r, rdl_err *err)
     rdl_code rc = rdl_queryf(rdl_reader_conn(r), &result, err,
                              "SELECT _epoch AS epoch, source_file AS file, _source_offset "
                              "AS place, reasons, detail, "
-                             "coalesce(CAST(record AS VARCHAR), CAST(raw AS VARCHAR)) AS "
+                             "coalesce(CAST(record AS VARCHAR), TRY(decode(raw)), CAST(raw AS VARCHAR)) AS "
                              "record FROM quarantine.%s "
                              "ORDER BY " RDL_IDENTITY_COLUMNS " LIMIT %" PRIu64,
                              rdl_buf_str(&name), limit);

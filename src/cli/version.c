@@ -8,6 +8,12 @@
 
 #include <stdio.h>
 
+#ifdef __clang__
+#define COMPILER __VERSION__ /* begins with its name */
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 rdl_code rdl_cmd_version(rdl_cli *cli, rdl_err *err)
 {
     rdl_buf b = {0};
@@ -18,7 +24,7 @@ rdl_code rdl_cmd_version(rdl_cli *cli, rdl_err *err)
             : "raudal %s\nDuckDB %s, SQLite %s, libmicrohttpd %s\nbuilt with %s\n";
     rdl_buf_printf(&b, fmt, RAUDAL_VERSION, rdl_duck_version(),
                    rdl_catalog_sqlite_version(), rdl_metrics_library_version(),
-                   __VERSION__);
+                   COMPILER);
     rdl_code rc = rdl_cli_print(&b, err);
     rdl_buf_fini(&b);
     return rc;

@@ -125,6 +125,22 @@ static rdl_str last_part(rdl_str s)
     return s;
 }
 
+/* DuckDB names a few that are near, not all; its own catalog is no help. */
+static void hint_names(rdl_err *err, const char *candidates)
+{
+    rdl_buf list = {0};
+    for (const char *at = candidates; *at != '\0';) {
+        rdl_str c = next_candidate(&at);
+        if (c.n > 3 && memcmp(c.p, "pg_", 3) == 0)
+            continue;
+        rdl_buf_puts(&list, list.n > 0 ? ", " : "");
+        rdl_buf_put(&list, c.p, c.n);
+    }
+    if (list.n > 0)
+        rdl_err_hint(err, "The nearest names there: %s.", rdl_buf_str(&list));
+    rdl_buf_fini(&list);
+}
+
 static void
 hint_candidates(rdl_err *err, const char *candidates, const char *name, bool overloads)
 {
@@ -151,7 +167,7 @@ hint_candidates(rdl_err *err, const char *candidates, const char *name, bool ove
     if (least <= limit)
         rdl_err_hint(err, "Did you mean \"%.*s\"?", (int)best.n, best.p);
     else
-        rdl_err_hint(err, "Known names there: %s.", candidates);
+        hint_names(err, candidates);
 }
 
 static uint32_t column_of(const char *position)

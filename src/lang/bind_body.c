@@ -141,15 +141,15 @@ static void check_reading(rdl_body *body, const json_t *node, const rdl_table *t
         body_error(body, node, "Drop the word STREAM: its rows can change or go.",
                    "STREAM needs rows that are only added, and \"%.*s\" is %s", (int)t->full.n,
                    t->full.p, kind_words(t->kind));
-    else if (!stream && t->kind == RDL_TABLE_SOURCE)
-        body_error(body, node, "Write STREAM before its name.",
-                   "source \"%.*s\" is append-only and can only be read as a stream",
-                   (int)t->full.n, t->full.p);
     else if (body->kind == RDL_BODY_VIEW && t->kind == RDL_TABLE_SOURCE)
         body_error(body, node,
                    "Land it in a streaming table first: CREATE STREAMING TABLE bronze.x AS "
                    "SELECT * FROM STREAM x.",
                    "a materialized view cannot read source \"%.*s\": its rows are not kept",
+                   (int)t->full.n, t->full.p);
+    else if (!stream && t->kind == RDL_TABLE_SOURCE)
+        body_error(body, node, "Write STREAM before its name.",
+                   "source \"%.*s\" is append-only and can only be read as a stream",
                    (int)t->full.n, t->full.p);
 }
 

@@ -29,10 +29,16 @@ static bool check_name(rdl_binder *b, const rdl_ast_source *ast, size_t i)
 
 static bool check_url(rdl_binder *b, const rdl_ast_source *ast)
 {
+    static const char *const later[] = {"kafka", "postgres", "postgresql", "s3", "gs"};
     const char *scheme = NULL;
     for (size_t i = 0; i + 2 < ast->url.n && scheme == NULL; i++)
         if (memcmp(ast->url.p + i, "://", 3) == 0)
             scheme = rdl_arena_strndup(b->arena, ast->url.p, i);
+    for (size_t i = 0; i < sizeof later / sizeof later[0] && scheme == NULL; i++) {
+        size_t n = strlen(later[i]);
+        if (ast->url.n > n && memcmp(ast->url.p, later[i], n) == 0 && ast->url.p[n] == ':')
+            scheme = later[i];
+    }
     if (ast->url.n == 0) {
         rdl_bind_error(b, ast->url_pos, NULL, "the path is empty");
         return false;

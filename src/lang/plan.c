@@ -67,6 +67,9 @@ rdl_pos rdl_plan_locate(const rdl_table *t, const char *word)
         bool fits = strncasecmp(s.p + p, word, n) == 0 &&
                     (p == 0 || !word_char(s.p[p - 1])) &&
                     (p + n == s.n || !word_char(s.p[p + n]) || !word_char(word[n - 1]));
+        /* A flow's body is made by us: its words stand nowhere in the user's text. */
+        if (fits && t->body_pos.len < p + n)
+            break;
         if (fits)
             return (rdl_pos){t->body_pos.file, t->body_pos.at + (uint32_t)p, (uint32_t)n};
     }

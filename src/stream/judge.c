@@ -511,9 +511,12 @@ static rdl_code refuse_fanout(rdl_engine *e, rdl_table *t, uint64_t copies, rdl_
     rdl_arena_init(&a, 0);
     rdl_buf sql = {0};
     char *example = NULL;
-    rdl_buf_puts(&sql, "SELECT string_agg(x, '; ') FROM (SELECT to_json(j)::VARCHAR AS x FROM ");
+    rdl_buf_puts(&sql, "SELECT string_agg(x, '; ') FROM (SELECT to_json(j)::VARCHAR AS x "
+                       "FROM (SELECT ");
+    rdl_put_columns(&sql, "", &t->columns);
+    rdl_buf_puts(&sql, ", " RDL_IDENTITY_COLUMNS " FROM ");
     rdl_put_relation(&sql, "e", "judge:", t->full);
-    rdl_buf_puts(&sql, " j WHERE (_epoch, _source_partition, _source_offset) IN (SELECT (_epoch, "
+    rdl_buf_puts(&sql, ") j WHERE (_epoch, _source_partition, _source_offset) IN (SELECT (_epoch, "
                        "_source_partition, _source_offset) FROM ");
     rdl_put_relation(&sql, "e", "judge:", t->full);
     rdl_buf_puts(&sql, " GROUP BY _epoch, _source_partition, _source_offset HAVING count(*) > 1 "

@@ -111,7 +111,7 @@ static void errors_say_code_place_and_nearest_name(void **state)
         {"SELEC 1", RDL_EUSAGE, 1, "syntax error at or near \"SELEC\"", ""},
         {"SELECT upper()", RDL_EUSAGE, 8, NULL, "It takes upper(VARCHAR) -> VARCHAR."},
         {"SELECT sum(quite_another) FROM orders", RDL_EUSAGE, 12, NULL,
-         "Known names there: id."},
+         "The nearest names there: id."},
         {"SELECT CAST(t.s AS INT) FROM (VALUES ('x')) t(s)", RDL_EDATA, 8,
          "could not convert string 'x' to INT32 when casting from source column s", ""},
         {"SELECT (i + 300)::TINYINT FROM range(3) r(i)", RDL_EDATA, 17, NULL, ""},
