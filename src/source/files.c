@@ -257,6 +257,9 @@ typedef struct planner {
     uint64_t bytes_left; /* UINT64_MAX: no bound */
     bool cut;            /* the last range ended at the bound */
     RDL_VEC(rdl_file_range) ranges;
+    size_t listed;       /* files that are there */
+    RDL_VEC(known *) gone; /* read files that are not, by length; see find_gone */
+    bool looked_for_gone;
 } planner;
 
 static rdl_code hash_prefix(const char *path, uint64_t end, rdl_hash128 *out, rdl_err *err)
@@ -445,6 +448,70 @@ static rdl_code plan_known(planner *p, known *k, const rdl_listed *at, rdl_err *
     return rc;
 }
 
+/* Renamed: the same file goes on under its new name. */
+static void go_on_as(planner *p, known *k, known *other, const mark *m)
+{
+    k->sealed = other->sealed;
+    k->given = other->given;
+    k->is_sealed = other->is_sealed;
+    k->is_given = other->is_given;
+    k->partition = other->partition;
+    k->whole = other->whole;
+    k->skipped = other->skipped;
+    other->moved_away = true;
+    remember_content(p->f, k, m);
+}
+
+static int by_end(const void *pa, const void *pb)
+{
+    const known *const *a = pa, *const *b = pb;
+    uint64_t x = (*a)->sealed.end, y = (*b)->sealed.end;
+    return (x > y) - (x < y);
+}
+
+/* Once a call, and only when fewer files are there than were read. */
+static void find_gone(planner *p)
+{
+    p->looked_for_gone = true;
+    if (p->f->by_path.n <= p->listed)
+        return;
+    for (size_t i = 0; i < p->f->by_path.n; i++) {
+        known *k = p->f->by_path.entries[i].value;
+        if (k->is_sealed && !k->is_given && !k->moved_away && !k->whole && !k->skipped &&
+            k->sealed.end > 0 && !rdl_fs_exists(k->path))
+            RDL_PUSH(p->arena, &p->gone) = k;
+    }
+    if (p->gone.n > 0)
+        qsort(p->gone.v, p->gone.n, sizeof *p->gone.v, by_end);
+}
+
+/*
+ * A new path whose beginning is all that was read of a file that is no longer there: renamed, and
+ * grown since.  One pass over the file asks at the length of each such file.
+ */
+static rdl_code find_moved(planner *p, const rdl_listed *at, known **out, rdl_err *err)
+{
+    rdl_code rc = RDL_OK;
+    uint64_t hashed = 0;
+    *out = NULL;
+    if (!p->looked_for_gone)
+        find_gone(p);
+    rdl_hasher *h = rdl_hasher_new();
+    for (size_t i = 0; i < p->gone.n && rc == RDL_OK && *out == NULL; i++) {
+        known *k = p->gone.v[i];
+        if (k->moved_away)
+            continue;
+        if (k->sealed.end >= at->stat.size)
+            break;
+        rc = rdl_content_hash(at->path, hashed, k->sealed.end, h, NULL, err);
+        hashed = k->sealed.end;
+        if (rc == RDL_OK && rdl_hash128_eq(rdl_hasher_peek(h), k->sealed.hash))
+            *out = k;
+    }
+    (void)rdl_hasher_done(h);
+    return rc;
+}
+
 /* Content that was read under another path: F3. */
 static rdl_code plan_repeat(planner *p,
                             known *k,
@@ -457,16 +524,7 @@ static rdl_code plan_repeat(planner *p,
     const mark *m = last_mark(other);
     bool gone = !rdl_fs_exists(other->path);
     if (gone && m != NULL && m->end == r.end && at->stat.size == r.end) {
-        /* Renamed: the same file goes on under its new name. */
-        k->sealed = other->sealed;
-        k->given = other->given;
-        k->is_sealed = other->is_sealed;
-        k->is_given = other->is_given;
-        k->partition = other->partition;
-        k->whole = other->whole;
-        k->skipped = other->skipped;
-        other->moved_away = true;
-        remember_content(p->f, k, m);
+        go_on_as(p, k, other, m);
         saw(k, &at->stat);
         return RDL_OK;
     }
@@ -498,6 +556,13 @@ static rdl_code plan_new(planner *p, known *k, const rdl_listed *at, rdl_err *er
         RDL_TRY(range_end(p, at, 0, &r.end, err));
     if (r.end == 0)
         return RDL_OK;
+    known *moved = NULL;
+    if (!r.whole)
+        RDL_TRY(find_moved(p, at, &moved, err));
+    if (moved != NULL) {
+        go_on_as(p, k, moved, &moved->sealed);
+        return plan_known(p, k, at, err);
+    }
     rdl_hasher *h = rdl_hasher_new();
     rdl_code rc = rdl_content_hash(at->path, 0, r.end, h, r.whole ? NULL : &records, err);
     r.prefix_hash = rdl_hasher_peek(h);
@@ -558,6 +623,7 @@ rdl_code rdl_files_next(rdl_files *f,
     p.bytes_left = limits->bytes_max > 0 ? limits->bytes_max : UINT64_MAX;
     rdl_arena_init(&call, 0);
     rdl_code rc = rdl_listing_read(&call, f->config.base_dir, f->config.url, &list, err);
+    p.listed = rc == RDL_OK ? list.n : 0;
     for (size_t i = 0; rc == RDL_OK && i < list.n; i++) {
         rdl_listed *at = &list.v[i];
         if (!within_freeze(f, at))

@@ -398,6 +398,22 @@ static rdl_code refuse_shrinking(rdl_engine *e, const rdl_feed *f, int64_t befor
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
+/* A record that cannot be read may be the very row that seems to be gone. */
+static rdl_code refuse_unreadable(const rdl_feed *f, uint64_t malformed, int64_t gone, int64_t added,
+                                  rdl_err *err)
+{
+    const rdl_source_def *s = f->table->source;
+    if (malformed == 0 || gone <= added || s->on_malformed == RDL_MALFORMED_SKIP)
+        return RDL_OK;
+    rdl_err_set(err, RDL_EDATA, 0,
+                "the new version of snapshot \"%s\" has %" PRIu64 " malformed records and lacks "
+                "%" PRId64 " rows that were there: they cannot be told from deletions",
+                f->table->full.p, malformed, gone - added);
+    rdl_err_hint(err, "Mend the file; ON MALFORMED SKIP in its CREATE SOURCE takes such rows as "
+                      "deleted.");
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
+}
+
 static rdl_code land(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
 {
     const char *path = rdl_root_snapshot(&w->arena, &e->root, t->full, w->epoch);
@@ -443,6 +459,7 @@ static rdl_code ingest_snapshot(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err
     RDL_TRY(count_of(e, "e", "new:", t->full, &added, err));
     RDL_TRY(count_of(e, "e", "decoded:", t->full, &now, err));
     RDL_TRY(refuse_shrinking(e, f, before, gone - (added < gone ? added : gone), now, err));
+    RDL_TRY(refuse_unreadable(f, w->reports[t->index].ledger.malformed, gone, added, err));
     w->changed[t->index] = gone != 0 || added != 0;
     RDL_TRY(rdl_cache_update(e, w, t, false, err));
     RDL_TRY(land(e, w, t, err));
