@@ -13,6 +13,8 @@
 
 #include "duck/functions.h"
 
+enum { SMALL_MEMORY_BYTES = 512 << 20 };
+
 static rdl_code
 set_option(duckdb_config cf, const char *name, const char *value, rdl_err *err)
 {
@@ -41,9 +43,17 @@ static rdl_code configure(const rdl_duck_config *config, duckdb_config cf, rdl_e
         snprintf(number, sizeof number, "%" PRIu64 "B", config->memory_bytes);
         RDL_TRY(set_option(cf, "memory_limit", number, err));
     }
-    if (config->threads != 0) {
-        snprintf(number, sizeof number, "%u", config->threads);
+    /* A partitioned COPY holds what it has not flushed for each thread and open file, and none
+     * of that spills: a small budget has one thread, small buffers and few open files. */
+    bool small = config->memory_bytes != 0 && config->memory_bytes < SMALL_MEMORY_BYTES;
+    unsigned threads = config->threads == 0 && small ? 1 : config->threads;
+    if (threads != 0) {
+        snprintf(number, sizeof number, "%u", threads);
         RDL_TRY(set_option(cf, "threads", number, err));
+    }
+    if (small) {
+        RDL_TRY(set_option(cf, "partitioned_write_flush_threshold", "8192", err));
+        RDL_TRY(set_option(cf, "partitioned_write_max_open_files", "4", err));
     }
     return set_option(cf, "temp_directory",
                       config->temp_dir != NULL ? config->temp_dir : "", err);

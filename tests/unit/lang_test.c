@@ -169,7 +169,7 @@ static void a_source_has_all_its_clauses_in_any_order(void **state)
               "  \"when\" TEXT FIELD 'Time', -- as they write it\n"
               "  ts TIMESTAMPTZ AS (CAST(\"when\" AS TIMESTAMPTZ)),\n"
               "  amount DECIMAL(18,6) COMMENT 'in EUR', small SMALLINT, tags TEXT[]\n"
-              ") ON REPEAT SKIP OPTIONS (Delimiter = ';', nulls = 'NA', skip = -1)\n"
+              ") ON REPEAT SKIP OPTIONS (Delimiter = ';', null = 'NA', quiet_ms = 50)\n"
               "  WATERMARK ts DELAY OF INTERVAL '2' DAYS ON MALFORMED FAIL FORMAT CSV FROM 'p/*';");
     const rdl_table *t = table(&f, "PRICES");
     const rdl_source_def *s = t->source;
@@ -190,8 +190,21 @@ static void a_source_has_all_its_clauses_in_any_order(void **state)
     assert_true(s->watermark_delay_us == INT64_C(172800000000));
     assert_int_equal(s->option_count, 3);
     str_is(s->options[0].name, "delimiter");
-    str_is(s->options[2].value, "-1");
+    str_is(s->options[2].value, "50");
     str_is(s->url, "p/*");
+    close_fixture(&f);
+}
+
+static void a_misspelt_option_is_named_with_the_nearest(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f);
+    assert_int_equal(load(&f, "CREATE SOURCE s (a TEXT) FROM 'p' FORMAT CSV "
+                              "OPTIONS (delimeter = ';');", NULL), RDL_EUSAGE);
+    assert_int_equal(f.diags.errors, 1);
+    assert_string_equal(f.diags.list.v[0].msg, "unrecognized option \"delimeter\"");
+    assert_string_equal(f.diags.list.v[0].hint, "Did you mean \"delimiter\"?");
     close_fixture(&f);
 }
 
@@ -863,6 +876,7 @@ int main(void)
         cmocka_unit_test(the_lexer_knows_comments_strings_and_names),
         cmocka_unit_test(unclosed_quotes_and_comments_are_reported),
         cmocka_unit_test(a_source_has_all_its_clauses_in_any_order),
+        cmocka_unit_test(a_misspelt_option_is_named_with_the_nearest),
         cmocka_unit_test(a_streaming_table_has_constraints_of_all_kinds),
         cmocka_unit_test(a_view_has_a_key_and_a_schedule),
         cmocka_unit_test(a_star_never_brings_hidden_columns),
