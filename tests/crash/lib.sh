@@ -122,13 +122,17 @@ same_as_reference() {
     return 1
 }
 
-# A run with nothing to do changes nothing: no file appears, goes or is written.
+# A run with nothing to do changes no file.  The first may still finish what the last process left
+# to the background when it ended (a merge of state runs, with its checkpoint): the second may not.
 rests() {
-    python3 "$here/audit.py" listing "$root" >"$slot/before"
-    run_once || return 1
-    python3 "$here/audit.py" listing "$root" >"$slot/after"
-    cmp -s "$slot/before" "$slot/after" && return 0
-    echo "a run with nothing to do changed files:" >>"$slot/err"
+    local try
+    for try in 1 2; do
+        python3 "$here/audit.py" listing "$root" >"$slot/before"
+        run_once || return 1
+        python3 "$here/audit.py" listing "$root" >"$slot/after"
+        cmp -s "$slot/before" "$slot/after" && return 0
+    done
+    echo "runs with nothing to do go on changing files:" >>"$slot/err"
     diff "$slot/before" "$slot/after" | head -n 6 >>"$slot/err"
     return 1
 }
