@@ -48,6 +48,26 @@ bool rdl_str_ends(rdl_str s, const char *suffix)
     return s.n >= n && memcmp(s.p + s.n - n, suffix, n) == 0;
 }
 
+bool rdl_name_matches(const char *pattern, const char *name)
+{
+    const char *p = pattern, *s = name;
+    for (; *p != '\0'; p++, s++) {
+        if (*p == '*') {
+            while (*p == '*')
+                p++;
+            for (;; s++) {
+                if (rdl_name_matches(p, s))
+                    return true;
+                if (*s == '\0')
+                    return false;
+            }
+        }
+        if (*s == '\0' || (*p != '?' && *p != *s))
+            return false;
+    }
+    return *s == '\0';
+}
+
 void rdl_buf_fini(rdl_buf *b)
 {
     free(b->p);

@@ -31,6 +31,8 @@ bool rdl_str_eq(rdl_str a, rdl_str b);
 bool rdl_str_eq_nocase(rdl_str a, rdl_str b); /* ASCII */
 int rdl_str_cmp(rdl_str a, rdl_str b);        /* bytes, then length */
 bool rdl_str_starts(rdl_str s, const char *prefix);
+/* Whole-text match of a name: * is any bytes, ? is one; NUL-terminated. */
+bool rdl_name_matches(const char *pattern, const char *name);
 bool rdl_str_ends(rdl_str s, const char *suffix);
 
 typedef struct rdl_buf {

@@ -23,15 +23,6 @@ typedef struct check {
     RDL_VEC(rdl_verify_item) items;
 } check;
 
-static bool glob_match(const char *p, const char *s)
-{
-    if (*p == '\0')
-        return *s == '\0';
-    if (*p == '*')
-        return glob_match(p + 1, s) || (*s != '\0' && glob_match(p, s + 1));
-    return *s != '\0' && (*p == '?' || *p == *s) && glob_match(p + 1, s + 1);
-}
-
 /* ---- relations ---- */
 
 static void put_all_name(rdl_buf *sql, const rdl_table *t)
@@ -469,7 +460,7 @@ static rdl_code run_check(check *c, const rdl_table *t, const rdl_publication *p
     rdl_verify_item item = {.table = t, .publication = p, .against = ""};
     int64_t began = rdl_monotonic_us();
     rdl_err own = {0};
-    if (c->options->only != NULL && !glob_match(c->options->only, t->full.p))
+    if (c->options->only != NULL && !rdl_name_matches(c->options->only, t->full.p))
         return RDL_OK;
     rdl_code rc = p != NULL                       ? check_publication(c, p, &item, &own)
                   : t->kind == RDL_TABLE_VIEW     ? check_view(c, t, &item, &own)

@@ -157,18 +157,6 @@ rdl_cli_table(const rdl_pipeline *p, const char *name, rdl_table **out, rdl_err 
     return RDL_EUSAGE;
 }
 
-/* As --only is read by the engine: * is any text, ? any one character. */
-static bool glob_matches(const char *pattern, const char *name)
-{
-    if (*pattern == '\0')
-        return *name == '\0';
-    if (*pattern == '*')
-        return glob_matches(pattern + 1, name) ||
-               (*name != '\0' && glob_matches(pattern, name + 1));
-    return *name != '\0' && (*pattern == '?' || *pattern == *name) &&
-           glob_matches(pattern + 1, name + 1);
-}
-
 rdl_code rdl_cli_tables(rdl_cli *cli,
                         const rdl_pipeline *p,
                         size_t first,
@@ -186,7 +174,7 @@ rdl_code rdl_cli_tables(rdl_cli *cli,
     for (size_t i = 0; only != NULL && i < p->table_count; i++) {
         char *full =
             rdl_arena_strndup(&cli->arena, p->tables[i]->full.p, p->tables[i]->full.n);
-        if (glob_matches(only, full) && p->tables[i]->kind >= RDL_TABLE_STREAMING)
+        if (rdl_name_matches(only, full) && p->tables[i]->kind >= RDL_TABLE_STREAMING)
             RDL_PUSH(&cli->arena, &found) = p->tables[i];
     }
     if (only != NULL && found.n == 0) {

@@ -57,25 +57,6 @@ static rdl_code read_settings(rdl_engine *e, rdl_err *err)
 
 /* ---- what each table needs ---- */
 
-static bool glob_match(const char *p, const char *s)
-{
-    for (; *p != '\0'; p++, s++) {
-        if (*p == '*') {
-            while (*p == '*')
-                p++;
-            for (;; s++) {
-                if (glob_match(p, s))
-                    return true;
-                if (*s == '\0')
-                    return false;
-            }
-        }
-        if (*s == '\0' || (*p != '?' && *p != *s))
-            return false;
-    }
-    return *s == '\0';
-}
-
 static void mark_old_needed(rdl_engine *e, const rdl_table *t)
 {
     for (size_t i = 0; i < t->input_count; i++)
@@ -146,7 +127,7 @@ static rdl_code prepare_tables(rdl_engine *e, rdl_err *err)
         r->space = rdl_state_space(t->kind == RDL_TABLE_STREAMING
                                        ? rdl_key_identity("dedup", t, t->dedup, t->dedup_count)
                                        : t->fingerprint);
-        r->selected = e->config.only == NULL || glob_match(e->config.only, t->full.p) ||
+        r->selected = e->config.only == NULL || rdl_name_matches(e->config.only, t->full.p) ||
                       t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_SNAPSHOT;
         r->stream_fed = t->kind == RDL_TABLE_SOURCE;
         for (size_t j = 0; j < t->input_count; j++)

@@ -62,12 +62,6 @@ typedef struct court {
 
 /* ---- reading the rows ---- */
 
-static bool has_time(const rdl_table *t, rdl_engine *e)
-{
-    (void)e;
-    return t->on_late != RDL_LATE_AMEND || t->kind == RDL_TABLE_STREAMING;
-}
-
 static size_t unique_constraints(const rdl_table *t)
 {
     size_t n = 0;
@@ -340,7 +334,7 @@ static void open_lanes(court *c, lanes *l)
     }
 }
 
-static void judge_late(court *c, rdl_ledger *ledger)
+static void judge_late(court *c)
 {
     lanes l = {0};
     uint64_t behind = 0, seen = 0;
@@ -364,7 +358,6 @@ static void judge_late(court *c, rdl_ledger *ledger)
         else
             j->violated |= (uint64_t)1 << 63; /* a tag: counted as amended if it is written */
     }
-    (void)ledger;
     c->e->late_behind[c->t->index] += (double)behind;
     c->e->late_seen[c->t->index] += (double)seen;
     for (size_t i = 0; i < l.n; i++) {
@@ -611,8 +604,7 @@ static rdl_code sit(court *c, rdl_ledger *l, rdl_table_report *report, rdl_err *
     RDL_TRY(read_rows(c, err));
     RDL_TRY(judge_constraints(c, err));
     RDL_TRY(judge_unique(c, err));
-    if (has_time(t, c->e))
-        judge_late(c, l);
+    judge_late(c);
     RDL_TRY(judge_duplicates(c, err));
     RDL_TRY(collect_verdicts(c, l, report, err));
     return c->verdict_count > 0 ? expose_verdicts(c, err) : RDL_OK;

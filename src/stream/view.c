@@ -153,9 +153,8 @@ static void put_quarantined(rdl_buf *sql, const rdl_table *v)
     rdl_buf_puts(sql, ")");
 }
 
-static rdl_code fail_view(rdl_engine *e, const rdl_table *v, size_t i, int64_t n, rdl_err *err)
+static rdl_code fail_view(const rdl_table *v, size_t i, int64_t n, rdl_err *err)
 {
-    (void)e;
     const rdl_constraint *k = &v->constraints[i];
     rdl_err_set(err, RDL_EDATA, 0,
                 "constraint \"%.*s\" of \"%.*s\" says FAIL UPDATE, and %" PRId64
@@ -180,7 +179,7 @@ static rdl_code count_constraints(rdl_engine *e, rdl_work *w, const rdl_table *v
         if (v->constraints[i].action == RDL_VIOLATION_KEEP)
             report->ledger.kept += (uint64_t)n;
         if (v->constraints[i].action == RDL_VIOLATION_FAIL && n > 0)
-            return fail_view(e, v, i, n, err);
+            return fail_view(v, i, n, err);
     }
     return RDL_OK;
 }
@@ -280,15 +279,13 @@ static rdl_code put_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const char *r
 
 /* ---- the modes ---- */
 
-static rdl_code states_to_rows(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_touched *touched,
-                               bool mutable_driving, rdl_err *err)
+static rdl_code states_to_rows(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_touched *touched, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
     int64_t rows = 0;
     RDL_TRY(rdl_touched_expose(e, touched, false, false, err));
     RDL_TRY(put_rows(e, w, v, "new:", p->final_sql.p, true, err));
     RDL_TRY(count_rows(e, "new:", v, "count(*)", &rows, err));
-    (void)mutable_driving;
     /* With a key, a row that is replaced need not be named; one that is gone must be. */
     bool only_gone = v->primary_key_count > 0 && !e->tables[v->index].old_needed &&
                      (uint64_t)rows == rdl_touched_count(touched) - rdl_touched_gone(touched);
@@ -312,7 +309,7 @@ static rdl_code maintain_incremental(rdl_engine *e, rdl_work *w, rdl_table *v, r
     rdl_code rc = rdl_merge_partials(e, w, v, changed ? p->partial_new_sql.p : NULL,
                                      retract ? p->partial_old_sql.p : NULL, &touched, err);
     if (rc == RDL_OK)
-        rc = states_to_rows(e, w, v, touched, retract, err);
+        rc = states_to_rows(e, w, v, touched, err);
     rdl_touched_free(e, touched);
     return rc;
 }
@@ -493,7 +490,7 @@ static rdl_code check_unique(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *
         RDL_TRY(rc);
         w->reports[v->index].violations[i] += (uint64_t)n;
         if (n > 0 && k->action == RDL_VIOLATION_FAIL)
-            return fail_view(e, v, i, n, err);
+            return fail_view(v, i, n, err);
     }
     return RDL_OK;
 }
