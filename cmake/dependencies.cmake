@@ -2,7 +2,8 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 add_library(raudal_dependencies INTERFACE)
-foreach(package jansson sqlite3 libxxhash libzstd zlib libmicrohttpd libedit)
+foreach(package jansson sqlite3 libxxhash libzstd zlib libmicrohttpd libedit rdkafka libpq openssl
+        liblz4 libcurl)
   pkg_check_modules(${package} REQUIRED IMPORTED_TARGET ${package})
   target_link_libraries(raudal_dependencies INTERFACE PkgConfig::${package})
 endforeach()
