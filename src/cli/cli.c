@@ -98,6 +98,8 @@ static rdl_code read_limits(rdl_cli *cli, uint64_t *memory, unsigned *threads, r
     uint64_t n = 0;
     RDL_TRY(rdl_cli_bytes(cli, RDL_CLI_MEMORY, memory, err));
     RDL_TRY(rdl_cli_count(cli, RDL_CLI_THREADS, 1024, &n, err));
+    if (n == 0 && cli->values[RDL_CLI_THREADS] != NULL)
+        return rdl_err_set(err, RDL_EUSAGE, 0, "cannot run with --threads 0: it takes one at least");
     *threads = (unsigned)n;
     return RDL_OK;
 }

@@ -3,7 +3,10 @@
  */
 #include "lang/catalog.h"
 
+#include <assert.h>
 #include <stdlib.h>
+
+#include "lang/settings.h"
 
 rdl_table *rdl_pipeline_find(const rdl_pipeline *p, rdl_str full_name)
 {
@@ -26,8 +29,8 @@ rdl_str rdl_pipeline_setting(const rdl_pipeline *p, const char *name, const char
 {
     char upper[128] = "RAUDAL_";
     size_t n = strlen(name), head = strlen(upper);
-    if (n + head + 1 > sizeof upper)
-        return rdl_str_of(fallback);
+    assert(rdl_setting_is(name)); /* lang/settings.c lists them */
+    assert(n + head + 1 <= sizeof upper);
     for (size_t i = 0; i <= n; i++)
         upper[head + i] = (char)(name[i] >= 'a' && name[i] <= 'z' ? name[i] - 32 : name[i]);
     const rdl_variable *v = find_variable(p, rdl_str_of(name));

@@ -10,6 +10,7 @@
 
 #include "base/fs.h"
 #include "lang/plan_cache.h"
+#include "lang/settings.h"
 #include "lang/variables.h"
 
 enum { TEXT_BYTES_MAX = 16 << 20 };
@@ -141,6 +142,54 @@ static void keep_variables(loader *l, const rdl_load_options *options)
     p->variable_count = all.n;
 }
 
+/* What --set names must be a setting, or a variable of some text or of raudal.env. */
+static bool is_known_name(const loader *l, rdl_str name)
+{
+    for (size_t i = 0; i < rdl_setting_count; i++)
+        if (rdl_str_eq_nocase(name, rdl_str_of(rdl_settings[i])))
+            return true;
+    for (size_t i = 0; i < l->variables.used.n; i++)
+        if (rdl_str_eq(l->variables.used.v[i].name, name))
+            return true;
+    for (size_t i = 0; i < l->variables.file.n; i++)
+        if (rdl_str_eq(l->variables.file.v[i].name, name))
+            return true;
+    return false;
+}
+
+static const char *nearest_name(const loader *l, rdl_str name)
+{
+    size_t n = 0, max = rdl_setting_count + l->variables.used.n;
+    const char **names = RDL_NEWN(l->arena, const char *, max);
+    for (size_t i = 0; i < rdl_setting_count; i++)
+        names[n++] = rdl_settings[i];
+    for (size_t i = 0; i < l->variables.used.n; i++) {
+        rdl_str v = l->variables.used.v[i].name;
+        names[n++] = rdl_arena_strndup(l->arena, v.p, v.n);
+    }
+    return rdl_nearest(name, names, n);
+}
+
+static rdl_code check_set(const loader *l, const rdl_load_options *options, rdl_err *err)
+{
+    for (size_t i = 0; options != NULL && i < options->set_count; i++) {
+        const char *set = options->set[i];
+        rdl_str name = {set, (size_t)(strchr(set, '=') - set)};
+        if (is_known_name(l, name))
+            continue;
+        const char *nearest = nearest_name(l, name);
+        rdl_err_set(err, RDL_EUSAGE, 0,
+                    "there is no setting \"%.*s\", and no text of the pipeline uses such a variable",
+                    (int)name.n, name.p);
+        if (nearest != NULL)
+            rdl_err_hint(err, "Did you mean %s?", nearest);
+        else
+            rdl_err_hint(err, "raudal check DIR --variables lists what there is.");
+        return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_TEXT);
+    }
+    return RDL_OK;
+}
+
 static rdl_code begin(loader *l, rdl_arena *a, const char *dir, const rdl_load_options *options,
                       rdl_diags *diags, rdl_err *err)
 {
@@ -182,6 +231,7 @@ static rdl_code plan_texts(loader *l, rdl_conn *conn, const char *cache, rdl_err
 static rdl_code finish(loader *l, rdl_conn *conn, const rdl_load_options *options,
                        const char *cache, rdl_pipeline **out, rdl_err *err)
 {
+    RDL_TRY(check_set(l, options, err));
     RDL_TRY(plan_texts(l, conn, cache, err));
     keep_variables(l, options);
     size_t n = l->diags->errors;

@@ -269,13 +269,28 @@ static rdl_code refuse_windows_of_ours(const char *sql, rdl_err *err)
     return rdl_err_hint(err, "Use DuckDB's own aggregate in the window.");
 }
 
+/* DuckDB's SHOW TABLES sees one schema, and the tables are in many. */
+static const char *shown_tables(const char *sql)
+{
+    rdl_str show = first_word(sql), tables = first_word(show.p + show.n);
+    const char *rest = tables.p + tables.n;
+    rest += strspn(rest, " \t\r\n;");
+    if (!rdl_str_eq_nocase(show, RDL_STR("show")) ||
+        !rdl_str_eq_nocase(tables, RDL_STR("tables")) || *rest != '\0')
+        return sql;
+    return "SELECT table_schema AS schema, table_name AS name, "
+           "list(column_name ORDER BY ordinal_position) AS columns "
+           "FROM information_schema.columns WHERE table_name NOT LIKE '%$rows' GROUP BY ALL "
+           "ORDER BY ALL";
+}
+
 rdl_code rdl_reader_query(rdl_reader *r, const char *sql, rdl_result **out, rdl_err *err)
 {
     rdl_buf travelled = {0};
     RDL_TRY(refuse_writes(sql, err));
     RDL_TRY(refuse_several(sql, err));
     RDL_TRY(refuse_windows_of_ours(sql, err));
-    rdl_code rc = rdl_travel_rewrite(&r->cut, r->conn, sql, &travelled, err);
+    rdl_code rc = rdl_travel_rewrite(&r->cut, r->conn, shown_tables(sql), &travelled, err);
     if (rc == RDL_OK)
         rc = rdl_query(r->conn, rdl_buf_str(&travelled), out, err);
     rdl_buf_fini(&travelled);
