@@ -13,6 +13,7 @@
 #include "lang/plan.h"
 #include "sink/sink.h"
 #include "stream/cut.h"
+#include "stream/damage.h"
 
 typedef struct check {
     rdl_reader *r;
@@ -467,6 +468,7 @@ static rdl_code run_check(check *c, const rdl_table *t, const rdl_publication *p
                                                   : check_stream(c, t, &item, &own);
     if (rc != RDL_OK) {
         /* One table that cannot be checked does not hide the others; it is a difference. */
+        (void)!rdl_damage_name(&c->cut, c->conn, &own);
         snprintf(item.problem, sizeof item.problem, "could not be checked: %.250s", own.msg);
         item.differences++;
     }

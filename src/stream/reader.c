@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "sink/sink.h"
 #include "stream/cut.h"
+#include "stream/damage.h"
 #include "stream/journal.h"
 #include "stream/travel.h"
 
@@ -296,7 +297,7 @@ rdl_code rdl_reader_query(rdl_reader *r, const char *sql, rdl_result **out, rdl_
     rdl_buf_fini(&travelled);
     if (rc == RDL_EIO)
         err->flags |= RDL_ERR_RETRY;
-    return rc;
+    return rc != RDL_OK ? rdl_damage_name(&r->cut, r->conn, err) : RDL_OK;
 }
 
 /* ---- status ---- */

@@ -227,6 +227,9 @@ expect 6 "could not read data file" absent hint
 head -c 100 "$work/file" >"$file"
 try verify "$p"
 expect 6 "it has 100 bytes"
+{ head -c 4 "$work/file"; head -c 60 /dev/zero; tail -c +65 "$work/file"; } >"$file"
+try sql "$p" "SELECT * FROM g.v"
+expect 6 "could not read data file" "$file" "it is damaged" hint
 cp "$work/file" "$file"
 agree
 

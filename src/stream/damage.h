@@ -1,0 +1,20 @@
+/*
+ * stream/damage.h - which file of a cut cannot be read.
+ *
+ * DuckDB's message about damaged Parquet seldom says which file it was reading.  After a query
+ * over a cut failed, every data file of the tables that the cut has loaded is read alone.
+ *
+ * Thread: the caller's.
+ */
+#ifndef RDL_STREAM_DAMAGE_H
+#define RDL_STREAM_DAMAGE_H
+
+#include "stream/cut.h"
+
+/*
+ * err is a failed query's over c.  When a file of the cut cannot be read, err then names it
+ * (RDL_EDATA, area STORE) with the remedy; else err stays as it is.  Gives err's code.
+ */
+RDL_MUST rdl_code rdl_damage_name(const rdl_cut *c, rdl_conn *conn, rdl_err *err);
+
+#endif
