@@ -177,7 +177,7 @@ bool rdl_cron_parse(rdl_str line, rdl_cron *out, char *why, size_t why_bytes)
             line = rdl_str_of(macros[i].line);
     }
     if (rdl_str_starts(line, "TZ=") || rdl_str_starts(line, "CRON_TZ=")) {
-        snprintf(why, why_bytes, "it names a time zone, and all times are UTC");
+        snprintf(why, why_bytes, "it names a time zone: write TIME ZONE '..' behind the line");
         return false;
     }
     size_t n = split(line, texts);
@@ -246,4 +246,61 @@ int64_t rdl_cron_next(const rdl_cron *c, int64_t after_us)
     }
     assert(!"a cron line that was parsed fits some date");
     return INT64_MAX;
+}
+
+/* ---- zones ---- */
+
+enum { HOURS_ALL = 0xffffff };
+
+static size_t segment_at(const rdl_zone *z, int64_t us)
+{
+    size_t low = 0, high = z->n;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (z->from_us[middle] <= us)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int64_t offset_us(const rdl_zone *z, size_t i)
+{
+    return (int64_t)z->offsets_s[i] * 1000000;
+}
+
+/*
+ * The first fitting instant after a time within one stretch of equal distance from UTC; INT64_MAX when
+ * there is none before `end_us`.
+ */
+static int64_t next_within(const rdl_cron *c, const rdl_zone *z, size_t i, int64_t after_us,
+                           int64_t end_us)
+{
+    bool by_elapsed = c->hours == HOURS_ALL;
+    int64_t offset = offset_us(z, i), begin = i > 0 ? z->from_us[i] : INT64_MIN;
+    int64_t change = i > 0 ? offset - offset_us(z, i - 1) : 0;
+    if (change > 0 && !by_elapsed && after_us < begin) {
+        /* Clock times from begin + old offset to begin + offset do not exist. */
+        int64_t skipped = rdl_cron_next(c, begin + offset - change - 1);
+        if (skipped < begin + offset)
+            return begin;
+    }
+    int64_t from = after_us > begin ? after_us : begin - 1;
+    if (change < 0 && !by_elapsed && from < begin - change - 1)
+        from = begin - change - 1; /* those clock times were there before the change */
+    int64_t next = rdl_cron_next(c, from + offset) - offset;
+    return next < end_us ? next : INT64_MAX;
+}
+
+int64_t rdl_cron_next_in(const rdl_cron *c, const rdl_zone *zone, int64_t after_us)
+{
+    if (zone == NULL || zone->n == 0)
+        return rdl_cron_next(c, after_us);
+    for (size_t i = segment_at(zone, after_us);; i++) {
+        int64_t end = i + 1 < zone->n ? zone->from_us[i + 1] : INT64_MAX;
+        int64_t next = next_within(c, zone, i, after_us, end);
+        if (next != INT64_MAX || i + 1 >= zone->n)
+            return next;
+    }
 }

@@ -136,6 +136,7 @@ bool rdl_bind_changes(rdl_binder *b, rdl_symbol *s);
 bool rdl_bind_history(rdl_binder *b, rdl_symbol *s);
 bool rdl_bind_columns(rdl_binder *b, const rdl_table *t, const rdl_idents *names,
                       const char *clause, size_t **out, size_t *out_n);
+bool rdl_bind_schedule(rdl_binder *b, const rdl_schedule *s, rdl_str of); /* parse_schedule.c */
 rdl_table *rdl_bind_new_table(rdl_binder *b, const rdl_symbol *s, rdl_table_kind kind);
 /* Plan, fingerprint and number a table whose body and columns are set. */
 bool rdl_bind_finish(rdl_binder *b, rdl_table *t);

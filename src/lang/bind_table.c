@@ -5,8 +5,6 @@
 
 #include <strings.h>
 
-#include "base/cron.h"
-
 enum { CONSTRAINTS_MAX = 62 }; /* one bit each in what judging notes of a row */
 
 rdl_table *rdl_bind_new_table(rdl_binder *b, const rdl_symbol *s, rdl_table_kind kind)
@@ -223,19 +221,6 @@ static void find_comments(rdl_binder *b, rdl_table *t)
     }
 }
 
-static bool check_cron(rdl_binder *b, const rdl_table *t)
-{
-    rdl_cron cron;
-    char why[200];
-    if (t->schedule.kind != RDL_SCHEDULE_CRON ||
-        rdl_cron_parse(t->schedule.cron, &cron, why, sizeof why))
-        return true;
-    rdl_bind_error(b, t->pos, "Write minute, hour, day, month and weekday, as in '0 3 * * *'.",
-                   "the schedule '%.*s' of \"%s\" is no cron line: %s", (int)t->schedule.cron.n,
-                   t->schedule.cron.p, t->full.p, why);
-    return false;
-}
-
 static bool bind_clauses(rdl_binder *b, rdl_table *t, const rdl_ast_table *ast)
 {
     bool ok = rdl_bind_columns(b, t, &ast->partition_by, "PARTITIONED BY", &t->partition_by,
@@ -247,7 +232,7 @@ static bool bind_clauses(rdl_binder *b, rdl_table *t, const rdl_ast_table *ast)
     t->on_late = ast->on_late;
     t->allow_fanout = ast->allow_fanout;
     t->schedule = ast->schedule;
-    ok = check_cron(b, t) && ok;
+    ok = rdl_bind_schedule(b, &t->schedule, t->full) && ok;
     if (t->partition_count > 0 && t->partition_count == t->columns.n) {
         rdl_bind_error(b, t->pos, NULL, "a table needs a column that is not in PARTITIONED BY");
         ok = false;

@@ -111,8 +111,9 @@ typedef enum rdl_schedule_kind {
 
 typedef struct rdl_schedule {
     rdl_schedule_kind kind;
-    rdl_str cron;
-    int64_t every_us;
+    rdl_str cron, zone; /* zone: IANA name; empty: UTC */
+    int64_t every_us;   /* ON_UPDATE: AT MOST EVERY; 0: each update */
+    rdl_pos pos;
 } rdl_schedule;
 
 typedef struct rdl_stream_plan rdl_stream_plan; /* lang/plan.h */

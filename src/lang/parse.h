@@ -50,6 +50,9 @@ bool rdl_parse_ref(rdl_parser *p, const char *what, rdl_ref *out);
 bool rdl_parse_string(rdl_parser *p, const char *what, rdl_str *out, rdl_pos *out_pos);
 bool rdl_parse_idents(rdl_parser *p, const char *what, rdl_idents *out); /* ( a, b ) */
 bool rdl_parse_interval(rdl_parser *p, int64_t *out_us);                /* INTERVAL 5 MINUTES */
+/* SCHEDULE .. and TRIGGER ON UPDATE ..: parse_schedule.c. */
+bool rdl_parse_at_schedule(const rdl_parser *p);
+bool rdl_parse_schedule(rdl_parser *p, rdl_schedule *out);
 bool rdl_parse_options(rdl_parser *p, rdl_option **out, size_t *out_n); /* ( k = v, .. ) */
 bool rdl_parse_type(rdl_parser *p, rdl_sql *out);
 /* The SQL from here to the first token at depth 0 for which stop holds, or the statement's end. */

@@ -110,20 +110,6 @@ static bool parse_dedup(rdl_parser *p, rdl_ast_table *out)
     return true;
 }
 
-static bool parse_schedule(rdl_parser *p, rdl_ast_table *out)
-{
-    static const char *const choices[] = {"CRON", "EVERY"};
-    if (rdl_parse_accept(p, "CRON")) {
-        out->schedule.kind = RDL_SCHEDULE_CRON;
-        return rdl_parse_string(p, "a cron line such as '0 3 * * *'", &out->schedule.cron, NULL);
-    }
-    if (rdl_parse_accept(p, "EVERY")) {
-        out->schedule.kind = RDL_SCHEDULE_EVERY;
-        return rdl_parse_interval(p, &out->schedule.every_us);
-    }
-    return rdl_parse_clause_wrong(p, choices, 2);
-}
-
 static bool parse_streaming_clause(rdl_parser *p, rdl_ast_table *out, bool *seen_late)
 {
     static const char *const clauses[] = {"PARTITIONED BY", "DEDUPLICATE", "ON LATE",
@@ -150,17 +136,11 @@ static bool parse_view_clause(rdl_parser *p, rdl_ast_table *out)
 {
     static const char *const clauses[] = {"PRIMARY KEY", "PARTITIONED BY", "SCHEDULE",
                                           "TRIGGER ON UPDATE", "COMMENT", "AS"};
-    bool scheduled = out->schedule.kind != RDL_SCHEDULE_NONE;
     if (rdl_parse_accept2(p, "PRIMARY", "KEY"))
         return rdl_parse_twice(p, out->primary_key.n > 0, "PRIMARY KEY") &&
                rdl_parse_idents(p, "the name of a column", &out->primary_key);
-    if (rdl_parse_accept(p, "SCHEDULE"))
-        return rdl_parse_twice(p, scheduled, "a schedule") && parse_schedule(p, out);
-    if (rdl_parse_accept(p, "TRIGGER")) {
-        out->schedule.kind = RDL_SCHEDULE_ON_UPDATE;
-        return rdl_parse_twice(p, scheduled, "a schedule") && rdl_parse_expect(p, "ON") &&
-               rdl_parse_expect(p, "UPDATE");
-    }
+    if (rdl_parse_at_schedule(p))
+        return rdl_parse_schedule(p, &out->schedule);
     if (rdl_parse_is(p, "DEDUPLICATE"))
         return rdl_parse_wrong(p, "a clause of a materialized view",
                                "Deduplicate in a streaming table below it, or by GROUP BY.");

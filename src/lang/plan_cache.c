@@ -14,7 +14,7 @@
 #include "base/fs.h"
 
 #if UINTPTR_MAX == UINT64_MAX
-_Static_assert(sizeof(rdl_table) == 384, "a new field of rdl_table belongs into table()");
+_Static_assert(sizeof(rdl_table) == 416, "a new field of rdl_table belongs into table()");
 _Static_assert(sizeof(rdl_source_def) == 80, "a new field belongs into source()");
 _Static_assert(sizeof(rdl_constraint) == 88, "a new field belongs into constraint()");
 _Static_assert(sizeof(rdl_publication) == 112, "a new field belongs into publication()");
@@ -394,6 +394,15 @@ static void table_names(archive *x, rdl_table *t)
     }
 }
 
+static void schedule(archive *x, rdl_schedule *s)
+{
+    SMALL(x, s->kind, RDL_SCHEDULE_ON_UPDATE + 1);
+    text(x, &s->cron);
+    text(x, &s->zone);
+    whole(x, &s->every_us);
+    place(x, &s->pos);
+}
+
 static void table_keys(archive *x, rdl_table *t)
 {
     size_t n = t->columns.n;
@@ -405,9 +414,7 @@ static void table_keys(archive *x, rdl_table *t)
     indexes(x, &t->cdc_keys, &t->cdc_key_count, n);
     text(x, &t->cdc_sequence);
     indexes(x, &t->primary_key, &t->primary_key_count, n);
-    SMALL(x, t->schedule.kind, RDL_SCHEDULE_ON_UPDATE + 1);
-    text(x, &t->schedule.cron);
-    whole(x, &t->schedule.every_us);
+    schedule(x, &t->schedule);
     hash(x, &t->fingerprint);
 }
 

@@ -187,6 +187,18 @@ static rdl_code make_templates(rdl_engine *e, rdl_err *err)
 
 /* ---- opening ---- */
 
+static rdl_code add_job(rdl_history *h, rdl_str payload, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_sealed_job job;
+    rdl_arena_init(&a, 0);
+    rdl_code rc = rdl_seal_parse_job(&a, payload, &job, err);
+    if (rc == RDL_OK)
+        rdl_history_add_job(h, &job);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
 static rdl_code visit_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload,
                              rdl_err *err)
 {
@@ -209,6 +221,8 @@ static rdl_code visit_record(void *arg, uint32_t type, uint64_t sequence, rdl_st
     }
     if (type == RDL_RECORD_PRUNE)
         rdl_history_prune(&e->history, rdl_seal_parse_prune(payload));
+    if (type == RDL_RECORD_JOB)
+        return add_job(&e->history, payload, err);
     return RDL_OK;
 }
 

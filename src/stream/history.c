@@ -10,6 +10,7 @@ void rdl_history_init(rdl_history *h, rdl_arena *a)
     rdl_map_init(&h->tables, a);
     rdl_map_init(&h->watermarks, a);
     rdl_map_init(&h->snapshots, a);
+    rdl_map_init(&h->jobs, a);
 }
 
 static rdl_str keep(rdl_arena *a, rdl_str s)
@@ -95,6 +96,24 @@ static void add_range(rdl_history *h, const rdl_sealed_range *s)
     RDL_PUSH(h->arena, &h->ranges) = r;
 }
 
+void rdl_history_add_job(rdl_history *h, const rdl_sealed_job *job)
+{
+    rdl_sealed_job *j = rdl_map_get(&h->jobs, job->name);
+    if (j == NULL) {
+        j = RDL_NEW(h->arena, rdl_sealed_job);
+        j->name = keep(h->arena, job->name);
+        j->for_us = INT64_MIN;
+        rdl_map_put(&h->jobs, j->name, j);
+    }
+    j->for_us = job->for_us > j->for_us ? job->for_us : j->for_us;
+    j->ran_us = job->ran_us;
+}
+
+const rdl_sealed_job *rdl_history_job(const rdl_history *h, rdl_str name)
+{
+    return rdl_map_get(&h->jobs, name);
+}
+
 void rdl_history_add(rdl_history *h, const rdl_seal *seal)
 {
     rdl_buf b = {0};
@@ -116,6 +135,8 @@ void rdl_history_add(rdl_history *h, const rdl_seal *seal)
         add_table(h, seal->epoch, seal->ts_us, &seal->tables.v[i]);
     for (size_t i = 0; i < seal->watermarks.n; i++)
         add_watermark(h, &b, &seal->watermarks.v[i]);
+    for (size_t i = 0; i < seal->jobs.n; i++)
+        rdl_history_add_job(h, &seal->jobs.v[i]);
     if (seal->has_delta)
         RDL_PUSH(h->arena, &h->deltas) = seal->epoch;
     h->epoch = seal->epoch;

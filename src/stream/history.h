@@ -58,6 +58,7 @@ typedef struct rdl_history {
     rdl_map tables;            /* name -> rdl_table_history * */
     rdl_map watermarks;        /* "table\n partition" -> rdl_watermark * */
     rdl_map snapshots;         /* source -> rdl_snapshot_history * */
+    rdl_map jobs;              /* name -> rdl_sealed_job *: its last run */
     RDL_VEC(uint64_t) deltas;  /* epochs with a state.delta, not pruned */
 } rdl_history;
 
@@ -69,6 +70,8 @@ void rdl_history_prune(rdl_history *h, uint64_t epoch);     /* a PRUNE record */
  * thread: later changes of `from` are not seen.  Names are shared; from's arena must live on.
  */
 void rdl_history_copy_tables(const rdl_history *from, rdl_arena *a, rdl_history *out);
+void rdl_history_add_job(rdl_history *h, const rdl_sealed_job *job);
+const rdl_sealed_job *rdl_history_job(const rdl_history *h, rdl_str name); /* NULL: never ran */
 /* Never NULL: a table that no seal names has exists false. */
 rdl_table_history *rdl_history_table(rdl_history *h, rdl_str table);
 const rdl_snapshot_history *rdl_history_snapshot(const rdl_history *h, rdl_str source);

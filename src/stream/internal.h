@@ -3,7 +3,7 @@
  *
  *   engine.c     open, restore, close; run.c one epoch, and once
  *   plan.c       what the next epoch takes: snapshots, ranges of files, jobs
- *   schedule.c   which scheduled views it may touch
+ *   schedule.c   which scheduled views it may touch; job.c other things that run by themselves
  *   epoch.c      the work of one epoch in graph order, and its seal
  *   ingest.c     sources and snapshots into e."new:..", e."old:.."
  *   judge.c      each row's one fate; reindex.c when its keys are new
@@ -45,6 +45,8 @@ typedef enum rdl_step {
     RDL_STEP_COUNT,
 } rdl_step;
 
+typedef struct rdl_job rdl_job; /* stream/schedule.h */
+
 /* A source of the pipeline and where it stands. */
 typedef struct rdl_feed {
     rdl_table *table;
@@ -67,7 +69,7 @@ typedef struct rdl_runtime {
     bool reads_source;      /* streaming, straight from an append-only source */
     bool old_needed;        /* readers of changes need old rows, not deletions alone */
     uint64_t space;         /* of keyed state */
-    rdl_cron cron;          /* SCHEDULE CRON */
+    struct rdl_timetable *times; /* of a scheduled view; NULL: none */
     int64_t passed_us;      /* a scheduled run that found nothing to do; INT64_MIN: none */
 } rdl_runtime;
 
@@ -147,6 +149,7 @@ struct rdl_engine {
     uint64_t pending_max;    /* sealed epochs that a store may lack before we wait for it */
     bool unclean;            /* the last holder did not close */
     uint64_t memory_bytes;
+    RDL_VEC(rdl_job *) jobs; /* with schedules */
     atomic_int stop;         /* set by rdl_engine_stop, also from a signal handler */
     rdl_watch *watch;
     rdl_run_report report;

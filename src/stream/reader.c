@@ -26,6 +26,18 @@ struct rdl_reader {
     rdl_cut cut;
 };
 
+static rdl_code add_job(rdl_history *h, rdl_str payload, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_sealed_job job;
+    rdl_arena_init(&a, 0);
+    rdl_code rc = rdl_seal_parse_job(&a, payload, &job, err);
+    if (rc == RDL_OK)
+        rdl_history_add_job(h, &job);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
 static rdl_code visit(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
 {
     rdl_reader *r = arg;
@@ -42,6 +54,8 @@ static rdl_code visit(void *arg, uint32_t type, uint64_t sequence, rdl_str paylo
     }
     if (type == RDL_RECORD_PRUNE)
         rdl_history_prune(&r->history, rdl_seal_parse_prune(payload));
+    if (type == RDL_RECORD_JOB)
+        return add_job(&r->history, payload, err);
     return RDL_OK;
 }
 

@@ -6,31 +6,27 @@
 static bool scheduled(const rdl_table *t)
 {
     return t->kind == RDL_TABLE_VIEW &&
-           (t->schedule.kind == RDL_SCHEDULE_CRON || t->schedule.kind == RDL_SCHEDULE_EVERY);
+           (t->schedule.kind == RDL_SCHEDULE_CRON || t->schedule.kind == RDL_SCHEDULE_EVERY ||
+            (t->schedule.kind == RDL_SCHEDULE_ON_UPDATE && t->schedule.every_us > 0));
 }
 
 rdl_code rdl_schedules_open(rdl_engine *e, rdl_err *err)
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
-        char why[200];
         e->tables[i].passed_us = INT64_MIN;
-        if (!scheduled(t) || t->schedule.kind != RDL_SCHEDULE_CRON ||
-            rdl_cron_parse(t->schedule.cron, &e->tables[i].cron, why, sizeof why))
+        if (!scheduled(t))
             continue;
-        return rdl_err_set(err, RDL_EUSAGE, 0, "the schedule '%.*s' of \"%s\" is no cron line: %s",
-                           (int)t->schedule.cron.n, t->schedule.cron.p, t->full.p, why);
+        e->tables[i].times = RDL_NEW(&e->arena, rdl_timetable);
+        RDL_TRY(rdl_timetable_read(&e->arena, e->conn, &t->schedule, t->full, e->tables[i].times,
+                                   err));
     }
     return RDL_OK;
 }
 
 int64_t rdl_schedule_next(const rdl_runtime *r, int64_t after_us)
 {
-    if (r->table->schedule.kind == RDL_SCHEDULE_CRON)
-        return rdl_cron_next(&r->cron, after_us);
-    return after_us > INT64_MAX - r->table->schedule.every_us
-               ? INT64_MAX
-               : after_us + r->table->schedule.every_us;
+    return r->times != NULL ? rdl_timetable_next(r->times, after_us) : INT64_MAX;
 }
 
 static bool text_is_new(const rdl_table_history *h, const rdl_table *t)
@@ -81,7 +77,8 @@ bool rdl_schedules_mark(rdl_engine *e, rdl_work *w, int64_t now_us)
             continue;
         w->due[i] = moves[i] = has_work(e, t, moves);
         any |= w->due[i];
-        if (!w->due[i] && rdl_history_table(&e->history, t->full)->last_evaluated > 0)
+        bool passes = t->schedule.kind != RDL_SCHEDULE_ON_UPDATE;
+        if (!w->due[i] && passes && rdl_history_table(&e->history, t->full)->last_evaluated > 0)
             e->tables[i].passed_us = now_us;
     }
     return any;
@@ -95,14 +92,19 @@ bool rdl_schedule_holds(const rdl_engine *e, const rdl_work *w, const rdl_table 
 
 int64_t rdl_schedules_next(rdl_engine *e)
 {
-    int64_t next = INT64_MAX;
+    int64_t next = INT64_MAX, now = rdl_now_us(e->clock);
+    for (size_t i = 0; i < e->jobs.n; i++) {
+        int64_t at = rdl_job_next(e, e->jobs.v[i]);
+        next = at < next ? at : next;
+    }
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
         if (!scheduled(t) || !e->tables[i].selected)
             continue;
         int64_t at = due_at(e, t);
-        /* Due at once means that its inputs are awaited. */
-        if (at != INT64_MIN && at < next)
+        /* Due at once means that its inputs are awaited; so does an update that may come now. */
+        bool awaited = t->schedule.kind == RDL_SCHEDULE_ON_UPDATE && at <= now;
+        if (at != INT64_MIN && !awaited && at < next)
             next = at;
     }
     return next;

@@ -1,17 +1,30 @@
 /*
- * stream/schedule.h - which scheduled views an epoch of the continuous loop may touch.
+ * stream/schedule.h - what runs when: scheduled views, and jobs (reports, models, decisions).
  *
- * SCHEDULE CRON '...' | EVERY INTERVAL ... of a materialized view counts in the continuous loop
- * alone: a run with --once evaluates every view whose inputs changed.
+ * VIEWS.  SCHEDULE CRON '...' [TIME ZONE '..'] | EVERY INTERVAL ... and TRIGGER ON UPDATE AT MOST EVERY
+ * INTERVAL .. of a materialized view count in the continuous loop alone: a run with --once evaluates
+ * every view whose inputs changed.
  *
  *   never evaluated, or its text is new    due at once
  *   evaluated in the epoch of time t        due at the first scheduled time after t
- *   due, but no input changed since         the run passes with nothing to do
+ *   due, but no input changed since         the run passes with nothing to do (AT MOST EVERY: the
+ *                                           next change is taken at once)
  *
  * A view that is due and behind is evaluated in an epoch of its own, with everything else that is
  * due; between, it is held: epochs pass it by, and its readers see its last content.  The time
  * of its last evaluation is the plan's timestamp of the epoch that the journal names, so a
  * restart knows it; runs that were missed meanwhile are made up for once.
+ *
+ * JOBS.  Anything else with a schedule has a name of its own ("report invoices", "model s.n").  A run
+ * is *for* a scheduled time; the journal keeps the last one:
+ *
+ *   never ran        due at once, for the newest scheduled time that has passed
+ *   ran for time t   due at the first scheduled time after t; times that were missed meanwhile are made
+ *                    up for once, by a run for the newest of them
+ *
+ * A job whose result is part of an epoch says so in that epoch's seal (rdl_job_ran_with), so that a
+ * crash neither skips nor repeats it; one that writes elsewhere appends a record after its result is
+ * durable (rdl_job_ran): a crash between repeats it, so its result must be replaced, not added to.
  *
  * Thread: epoch.
  */
@@ -28,7 +41,39 @@ int64_t rdl_schedule_next(const rdl_runtime *r, int64_t after_us);
 bool rdl_schedules_mark(rdl_engine *e, rdl_work *w, int64_t now_us);
 /* Does a schedule keep the view out of this epoch? */
 bool rdl_schedule_holds(const rdl_engine *e, const rdl_work *w, const rdl_table *v);
-/* When the next run is due; INT64_MAX when none is. */
+/* When the next run of a view or job is due; INT64_MAX when none is. */
 int64_t rdl_schedules_next(rdl_engine *e);
+
+/* A schedule with its cron line and zone read. */
+typedef struct rdl_timetable {
+    rdl_schedule_kind kind;
+    int64_t every_us;
+    rdl_cron cron;
+    rdl_zone zone;
+} rdl_timetable;
+/* Memory is the arena's.  conn is asked for the zone. */
+RDL_MUST rdl_code rdl_timetable_read(rdl_arena *a, rdl_conn *conn, const rdl_schedule *s, rdl_str of,
+                                     rdl_timetable *out, rdl_err *err);
+/* The first time after a time; INT64_MAX for a schedule without times. */
+int64_t rdl_timetable_next(const rdl_timetable *t, int64_t after_us);
+/* The newest scheduled time in (after, now]; now itself when after is INT64_MIN and none is near. */
+int64_t rdl_timetable_newest(const rdl_timetable *t, int64_t after_us, int64_t now_us);
+
+struct rdl_job {
+    rdl_str name; /* "report invoices" */
+    rdl_timetable times;
+    int64_t not_before_us; /* a failed run waits for its retry; INT64_MIN: nothing */
+};
+/* Registers it with the engine; name must live as long.  A schedule of kind NONE is never due here. */
+RDL_MUST rdl_code rdl_job_open(rdl_engine *e, rdl_str name, const rdl_schedule *s, rdl_job **out,
+                               rdl_err *err);
+/* Is a run due by the clock?  *out_for_us is the scheduled time that it is for. */
+bool rdl_job_due(rdl_engine *e, const rdl_job *j, int64_t now_us, int64_t *out_for_us);
+/* When it is due next; INT64_MIN: it is due now or was never run; INT64_MAX: no time. */
+int64_t rdl_job_next(rdl_engine *e, const rdl_job *j);
+/* The run for that time is part of this epoch. */
+void rdl_job_ran_with(rdl_work *w, const rdl_job *j, int64_t for_us);
+/* The run for that time is done, outside of any epoch: one journal record, synced. */
+RDL_MUST rdl_code rdl_job_ran(rdl_engine *e, const rdl_job *j, int64_t for_us, rdl_err *err);
 
 #endif

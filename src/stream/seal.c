@@ -122,6 +122,24 @@ static json_t *array_in(json_t *o, const char *name)
     return a;
 }
 
+static json_t *job_to_json(const rdl_sealed_job *j)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "name", text(j->name));
+    json_object_set_new(o, "for_us", json_integer(j->for_us));
+    json_object_set_new(o, "ran_us", json_integer(j->ran_us));
+    return o;
+}
+
+static void dump(json_t *o, rdl_buf *out)
+{
+    char *dumped = json_dumps(o, JSON_COMPACT);
+    json_decref(o);
+    if (dumped != NULL)
+        rdl_buf_puts(out, dumped);
+    free(dumped); /* allow: jansson's */
+}
+
 void rdl_seal_print(const rdl_seal *s, rdl_buf *out)
 {
     json_t *o = json_object();
@@ -161,11 +179,15 @@ void rdl_seal_print(const rdl_seal *s, rdl_buf *out)
         put_int(e, "max_us", (uint64_t)s->watermarks.v[i].max_us);
         json_array_append_new(list, e);
     }
-    char *dumped = json_dumps(o, JSON_COMPACT);
-    json_decref(o);
-    if (dumped != NULL)
-        rdl_buf_puts(out, dumped);
-    free(dumped); /* allow: jansson's */
+    list = s->jobs.n > 0 ? array_in(o, "jobs") : NULL;
+    for (size_t i = 0; i < s->jobs.n; i++)
+        json_array_append_new(list, job_to_json(&s->jobs.v[i]));
+    dump(o, out);
+}
+
+void rdl_seal_print_job(const rdl_sealed_job *j, rdl_buf *out)
+{
+    dump(job_to_json(j), out);
 }
 
 /* ---- parsing ---- */
@@ -230,6 +252,12 @@ static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
         *field_of(&out->ledger, i) = get_int(l, ledger_fields[i].name);
 }
 
+static rdl_sealed_job get_job(rdl_arena *a, const json_t *o)
+{
+    return (rdl_sealed_job){get_text(a, o, "name"), (int64_t)get_int(o, "for_us"),
+                            (int64_t)get_int(o, "ran_us")};
+}
+
 rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err)
 {
     json_error_t why;
@@ -267,6 +295,23 @@ rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err)
     json_array_foreach(json_object_get(o, "watermarks"), i, e)
         RDL_PUSH(a, &out->watermarks) = (rdl_sealed_watermark){
             get_text(a, e, "table"), get_text(a, e, "partition"), (int64_t)get_int(e, "max_us")};
+    json_array_foreach(json_object_get(o, "jobs"), i, e)
+        RDL_PUSH(a, &out->jobs) = get_job(a, e);
+    json_decref(o);
+    return RDL_OK;
+}
+
+rdl_code rdl_seal_parse_job(rdl_arena *a, rdl_str json, rdl_sealed_job *out, rdl_err *err)
+{
+    json_error_t why;
+    json_t *o = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, &why);
+    if (!json_is_object(o)) {
+        json_decref(o);
+        rdl_err_set(err, RDL_EDATA, 0, "cannot read a job record: %s at byte %d", why.text,
+                    why.position);
+        return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
+    }
+    *out = get_job(a, o);
     json_decref(o);
     return RDL_OK;
 }

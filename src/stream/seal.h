@@ -47,6 +47,12 @@ typedef struct rdl_sealed_watermark {
     int64_t max_us;
 } rdl_sealed_watermark;
 
+/* A scheduled job (stream/schedule.h) whose run for that time is done. */
+typedef struct rdl_sealed_job {
+    rdl_str name;
+    int64_t for_us, ran_us; /* scheduled time; by the clock */
+} rdl_sealed_job;
+
 typedef struct rdl_seal {
     uint64_t epoch;
     int64_t ts_us;            /* the plan's timestamp, later than the last */
@@ -57,10 +63,15 @@ typedef struct rdl_seal {
     RDL_VEC(rdl_sealed_snapshot) snapshots;
     RDL_VEC(rdl_sealed_table) tables;
     RDL_VEC(rdl_sealed_watermark) watermarks;
+    RDL_VEC(rdl_sealed_job) jobs;
 } rdl_seal;
 
 void rdl_seal_print(const rdl_seal *s, rdl_buf *out);
 RDL_MUST rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err);
+
+/* A JOB record: one job. */
+void rdl_seal_print_job(const rdl_sealed_job *j, rdl_buf *out);
+RDL_MUST rdl_code rdl_seal_parse_job(rdl_arena *a, rdl_str json, rdl_sealed_job *out, rdl_err *err);
 
 /* A PRUNE record: {"epoch": n}. */
 uint64_t rdl_seal_parse_prune(rdl_str json);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "duck/zone.h"
 #include "stream/schedule.h"
 
 #define US INT64_C(1000000)
@@ -112,7 +113,7 @@ static void what_is_no_cron_line_is_refused_with_the_reason(void **state)
     refused("1- * * * *", "is no minute");
     refused("99999999999 * * * *", "is no minute");
     refused("x * * * *", "is no minute");
-    refused("TZ=Europe/Madrid 0 3 * * *", "all times are UTC");
+    refused("TZ=Europe/Madrid 0 3 * * *", "write TIME ZONE");
     refused("0 0 31 2 *", "no month that it names has such a day");
     refused("0 0 30,31 FEB *", "no month that it names has such a day");
     refused("0 0 31 4,6,9,11 *", "no month that it names has such a day");
@@ -137,6 +138,111 @@ static void a_line_agrees_with_a_search_minute_by_minute(void **state)
                         (c.any_day || c.any_weekday ? day && week : day || week);
             assert_int_equal(fits, m == next);
             next = fits ? rdl_cron_next(&c, m) : next;
+        }
+    }
+}
+
+/* ---- zones ---- */
+
+typedef struct zones {
+    rdl_arena arena;
+    rdl_duck *duck;
+    rdl_conn *conn;
+} zones;
+
+static int zones_setup(void **state)
+{
+    const rdl_duck_config config = {.threads = 1};
+    zones *z = calloc(1, sizeof *z);
+    rdl_err err = {0};
+    rdl_arena_init(&z->arena, 0);
+    assert_int_equal(rdl_duck_open(&config, &z->duck, &err), RDL_OK);
+    assert_int_equal(rdl_conn_open(z->duck, &z->conn, &err), RDL_OK);
+    *state = z;
+    return 0;
+}
+
+static int zones_teardown(void **state)
+{
+    zones *z = *state;
+    rdl_conn_close(z->conn);
+    rdl_duck_close(z->duck);
+    rdl_arena_fini(&z->arena);
+    free(z);
+    return 0;
+}
+
+static void next_in(zones *z, const char *zone, const char *line, const char *after,
+                    const char *expected)
+{
+    rdl_zone read;
+    rdl_cron c;
+    rdl_err err = {0};
+    char why[200] = "";
+    rdl_buf got = {0};
+    assert_int_equal(rdl_zone_read(z->conn, &z->arena, rdl_str_of(zone), &read, &err), RDL_OK);
+    assert_true(rdl_cron_parse(rdl_str_of(line), &c, why, sizeof why));
+    int64_t next = rdl_cron_next_in(&c, &read, at(after));
+    rdl_timestamp_print_iso(next, &got);
+    if (next != at(expected))
+        fail_msg("'%s' in %s after %s: %s, not %s", line, zone, after, rdl_buf_str(&got), expected);
+    rdl_buf_fini(&got);
+}
+
+static void a_zone_without_changes_is_a_distance(void **state)
+{
+    next_in(*state, "America/Bogota", "0 3 * * *", "2026-11-21 00:00:00", "2026-11-21 08:00:00");
+    next_in(*state, "America/Bogota", "0 3 * * *", "2026-11-21 08:00:00", "2026-11-22 08:00:00");
+    next_in(*state, "Asia/Kolkata", "0 * * * *", "2026-11-21 00:00:00", "2026-11-21 00:30:00");
+    next_in(*state, "UTC", "0 3 * * *", "2026-11-21 00:00:00", "2026-11-21 03:00:00");
+    next_in(*state, "", "0 3 * * *", "2026-11-21 00:00:00", "2026-11-21 03:00:00");
+    next_in(*state, "america/bogota", "0 0 1 * *", "2026-11-21 00:00:00", "2026-12-01 05:00:00");
+}
+
+/* Berlin: 2026-03-29 02:00 does not exist (01:00 UTC), 2026-10-25 02:00 comes twice (00:00, 01:00). */
+static void a_time_that_is_left_out_runs_when_the_clocks_are_put_forward(void **state)
+{
+    next_in(*state, "Europe/Berlin", "30 2 * * *", "2026-03-28 01:30:00", "2026-03-29 01:00:00");
+    next_in(*state, "Europe/Berlin", "30 2 * * *", "2026-03-29 01:00:00", "2026-03-30 00:30:00");
+    next_in(*state, "Europe/Berlin", "0 3 * * *", "2026-03-28 02:00:00", "2026-03-29 01:00:00");
+    next_in(*state, "Europe/Berlin", "15 1 * * *", "2026-03-28 00:15:00", "2026-03-29 00:15:00");
+}
+
+static void a_time_that_comes_twice_runs_once(void **state)
+{
+    next_in(*state, "Europe/Berlin", "30 2 * * *", "2026-10-24 00:30:00", "2026-10-25 00:30:00");
+    next_in(*state, "Europe/Berlin", "30 2 * * *", "2026-10-25 00:30:00", "2026-10-26 01:30:00");
+    next_in(*state, "Europe/Berlin", "0 3 * * *", "2026-10-25 00:30:00", "2026-10-25 02:00:00");
+}
+
+static void a_line_for_every_hour_follows_elapsed_time(void **state)
+{
+    next_in(*state, "Europe/Berlin", "30 * * * *", "2026-10-25 00:30:00", "2026-10-25 01:30:00");
+    next_in(*state, "Europe/Berlin", "30 * * * *", "2026-10-25 01:30:00", "2026-10-25 02:30:00");
+    next_in(*state, "Europe/Berlin", "30 * * * *", "2026-03-29 00:30:00", "2026-03-29 01:30:00");
+    next_in(*state, "Europe/Berlin", "*/15 * * * *", "2026-03-29 00:45:00", "2026-03-29 01:00:00");
+}
+
+/* Each day of 20 years has one run, whatever the clocks do, in places that change oddly. */
+static void a_daily_line_runs_once_on_every_day(void **state)
+{
+    static const char *const names[] = {"Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe",
+                                        "America/Santiago", "Africa/Casablanca"};
+    zones *z = *state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        rdl_zone zone;
+        rdl_cron c;
+        rdl_err err = {0};
+        char why[200];
+        int64_t t = at("2016-01-01 12:00:00");
+        assert_true(rdl_cron_parse(RDL_STR("15 2 * * *"), &c, why, sizeof why));
+        assert_int_equal(rdl_zone_read(z->conn, &z->arena, rdl_str_of(names[i]), &zone, &err), RDL_OK);
+        assert_true(zone.n > 5);
+        for (int day = 0; day < 20 * 365; day++) {
+            int64_t next = rdl_cron_next_in(&c, &zone, t);
+            assert_true(next - t >= 21 * 3600 * US || day == 0);
+            assert_true(next - t <= 27 * 3600 * US);
+            t = next;
         }
     }
 }
@@ -167,10 +273,17 @@ static const char pipeline[] =
     "CREATE MATERIALIZED VIEW g.chained PRIMARY KEY (n) SCHEDULE CRON '0 * * * *' AS\n"
     "  SELECT count(*) AS n FROM g.reader;\n";
 
-static void open_engine(fixture *f)
+static const char calm_pipeline[] =
+    "CREATE SOURCE s (k TEXT, v BIGINT) FROM 'in/' FORMAT JSON;\n"
+    "CREATE STREAMING TABLE b.rows AS SELECT k, v FROM STREAM s;\n"
+    "CREATE MATERIALIZED VIEW g.calm PRIMARY KEY (k)\n"
+    "  TRIGGER ON UPDATE AT MOST EVERY INTERVAL 1 MINUTE AS\n"
+    "  SELECT k, count(*) AS n FROM STREAM b.rows GROUP BY ALL;\n";
+
+static void open_text(fixture *f, const char *text)
 {
     const rdl_engine_config config = {
-        .dir = f->dir, .text = pipeline, .clock = &f->clock, .threads = 1,
+        .dir = f->dir, .text = text, .clock = &f->clock, .threads = 1,
         .memory_bytes = UINT64_C(256) << 20};
     rdl_code rc = rdl_engine_open(&config, &f->diags, &f->e, &f->err);
     if (rc != RDL_OK) {
@@ -178,6 +291,11 @@ static void open_engine(fixture *f)
         rdl_diags_print(&f->diags, false, &b);
         fail_msg("%s\n%s", f->err.msg, rdl_buf_str(&b));
     }
+}
+
+static void open_engine(fixture *f)
+{
+    open_text(f, pipeline);
 }
 
 static int setup(void **state)
@@ -336,6 +454,63 @@ static void a_run_with_once_evaluates_whatever_changed(void **state)
     assert_int_equal(history(f, "g.often")->last_changed, f->e->history.epoch);
 }
 
+static void updates_are_taken_at_most_as_often_as_said(void **state)
+{
+    fixture *f = *state;
+    rdl_engine_close(f->e);
+    open_text(f, calm_pipeline);
+    feed(f, "{\"k\":\"a\",\"v\":1}\n");
+    turn(f);
+    uint64_t first = history(f, "g.calm")->last_evaluated;
+    assert_true(first > 0);
+    step_to(f, "2026-11-21 10:20:30");
+    feed(f, "{\"k\":\"a\",\"v\":2}\n");
+    assert_int_equal(turn(f), 1);
+    assert_int_equal(history(f, "g.calm")->last_evaluated, first);
+    step_to(f, "2026-11-21 10:21:01");
+    assert_int_equal(turn(f), 1);
+    assert_true(history(f, "g.calm")->last_evaluated > first);
+    /* After a pause the next update is taken at once. */
+    step_to(f, "2026-11-21 10:29:00");
+    feed(f, "{\"k\":\"a\",\"v\":3}\n");
+    turn(f);
+    assert_true(history(f, "g.calm")->last_evaluated_us >= at("2026-11-21 10:29:00"));
+}
+
+static void a_job_is_made_up_for_once_and_survives_a_restart(void **state)
+{
+    fixture *f = *state;
+    const rdl_schedule s = {.kind = RDL_SCHEDULE_CRON, .cron = RDL_STR("0 3 * * *"),
+                            .zone = RDL_STR("America/Bogota")};
+    rdl_job *j;
+    int64_t for_us;
+    assert_int_equal(rdl_job_open(f->e, RDL_STR("report x"), &s, &j, &f->err), RDL_OK);
+    assert_true(rdl_job_due(f->e, j, at("2026-11-21 10:20:00"), &for_us));
+    assert_int_equal(for_us, at("2026-11-21 08:00:00"));
+    assert_int_equal(rdl_job_ran(f->e, j, for_us, &f->err), RDL_OK);
+    assert_false(rdl_job_due(f->e, j, at("2026-11-22 07:59:59"), &for_us));
+    rdl_engine_close(f->e);
+    open_engine(f);
+    assert_int_equal(rdl_job_open(f->e, RDL_STR("report x"), &s, &j, &f->err), RDL_OK);
+    assert_int_equal(rdl_job_next(f->e, j), at("2026-11-22 08:00:00"));
+    assert_int_equal(rdl_schedules_next(f->e), at("2026-11-22 08:00:00"));
+    assert_true(rdl_job_due(f->e, j, at("2026-11-25 09:00:00"), &for_us));
+    assert_int_equal(for_us, at("2026-11-25 08:00:00"));
+    /* As part of an epoch: the seal says it. */
+    rdl_work w;
+    bool any = false;
+    feed(f, "{\"k\":\"a\",\"v\":1}\n");
+    rdl_work_init(f->e, &w);
+    assert_int_equal(rdl_plan_next(f->e, &w, true, &any, &f->err), RDL_OK);
+    rdl_job_ran_with(&w, j, for_us);
+    assert_int_equal(rdl_epoch_run(f->e, &w, &f->err), RDL_OK);
+    rdl_work_fini(f->e, &w);
+    rdl_engine_close(f->e);
+    open_engine(f);
+    assert_int_equal(rdl_job_open(f->e, RDL_STR("report x"), &s, &j, &f->err), RDL_OK);
+    assert_int_equal(rdl_job_next(f->e, j), at("2026-11-26 08:00:00"));
+}
+
 static void an_impossible_schedule_is_an_error_of_the_text(void **state)
 {
     fixture *f = *state;
@@ -350,7 +525,7 @@ static void an_impossible_schedule_is_an_error_of_the_text(void **state)
                 "CREATE MATERIALIZED VIEW g.v SCHEDULE CRON '0 3 31 2 *' AS SELECT k FROM b.rows;\n"};
     assert_int_equal(rdl_engine_open(&config, &f->diags, &e, &f->err), RDL_EUSAGE);
     rdl_diags_print(&f->diags, false, &text);
-    assert_non_null(strstr(rdl_buf_str(&text), ":3:26: error: the schedule '0 3 31 2 *' of \"g.v\""));
+    assert_non_null(strstr(rdl_buf_str(&text), ":3:44: error: the schedule '0 3 31 2 *' of \"g.v\""));
     rdl_buf_fini(&text);
 }
 
@@ -363,6 +538,17 @@ int main(void)
         cmocka_unit_test(leap_days_come_when_there_are_any),
         cmocka_unit_test(what_is_no_cron_line_is_refused_with_the_reason),
         cmocka_unit_test(a_line_agrees_with_a_search_minute_by_minute),
+        cmocka_unit_test_setup_teardown(a_zone_without_changes_is_a_distance, zones_setup,
+                                        zones_teardown),
+        cmocka_unit_test_setup_teardown(
+            a_time_that_is_left_out_runs_when_the_clocks_are_put_forward, zones_setup,
+            zones_teardown),
+        cmocka_unit_test_setup_teardown(a_time_that_comes_twice_runs_once, zones_setup,
+                                        zones_teardown),
+        cmocka_unit_test_setup_teardown(a_line_for_every_hour_follows_elapsed_time, zones_setup,
+                                        zones_teardown),
+        cmocka_unit_test_setup_teardown(a_daily_line_runs_once_on_every_day, zones_setup,
+                                        zones_teardown),
         cmocka_unit_test_setup_teardown(
             a_scheduled_view_is_evaluated_at_once_and_then_when_it_is_due, setup, teardown),
         cmocka_unit_test_setup_teardown(
@@ -372,6 +558,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(runs_missed_while_it_was_down_are_made_up_for_once, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_run_with_once_evaluates_whatever_changed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(updates_are_taken_at_most_as_often_as_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_job_is_made_up_for_once_and_survives_a_restart, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_impossible_schedule_is_an_error_of_the_text, setup,
                                         teardown),
