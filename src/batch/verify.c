@@ -14,6 +14,7 @@
 #include "sink/sink.h"
 #include "stream/cut.h"
 #include "stream/damage.h"
+#include "stream/destination.h"
 
 typedef struct check {
     rdl_reader *r;
@@ -419,12 +420,8 @@ static rdl_code fetch_served(check *c, const rdl_publication *p, int64_t *out_ep
                                     .root_dir = rdl_reader_root(c->r),
                                     .root_uuid = rdl_reader_root_uuid(c->r),
                                     .read_only = true};
-    const rdl_sink_table table = {.name = rdl_arena_strndup(c->a, p->name.p, p->name.n),
-                                  .columns = p->table->columns,
-                                  .key = p->key,
-                                  .descending = p->descending,
-                                  .key_count = p->key_count,
-                                  .partition_key_count = p->partition_key_count};
+    rdl_sink_table table;
+    rdl_sink_table_of(c->a, p, &table);
     RDL_TRY(rdl_sink_find(p->url, &ops, err));
     RDL_TRY(ops->open(&config, &s, err));
     rdl_code rc = ops->prepare(s, &table, out_epoch, err);

@@ -101,7 +101,8 @@ static void give_facts(writer *w, const rdl_table *t, fact_fn fn)
             continue;
         rdl_buf_printf(&v, "%s%.*s in %.*s by (", v.n != 0 ? "; " : "", (int)p->name.n,
                        p->name.p, (int)p->url.n, p->url.p);
-        put_columns(&v, t, p->key, p->key_count);
+        const rdl_table served = {.columns = p->columns};
+        put_columns(&v, &served, p->key, p->key_count);
         rdl_buf_putc(&v, ')');
     }
     give_fact(w, fn, "published as", &v);

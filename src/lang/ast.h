@@ -122,6 +122,7 @@ typedef struct rdl_ast_publish {
     rdl_idents key;
     bool *descending;
     size_t partition_key_count;
+    rdl_idents renamed, as; /* RENAME (renamed AS as, ..) */
     rdl_option *options;
     size_t option_count;
 } rdl_ast_publish;

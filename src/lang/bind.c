@@ -346,6 +346,8 @@ static void fingerprint_all(rdl_pipeline *p)
         put_indexes(&all, 'k', pub->key, pub->key_count);
         for (size_t k = 0; k < pub->key_count; k++)
             rdl_buf_putc(&all, pub->descending[k] ? '1' : '0');
+        for (size_t k = 0; k < pub->columns.n; k++)
+            put_hash(&all, pub->columns.v[k].name);
     }
     p->fingerprint = rdl_hash128_of(rdl_buf_str(&all), all.n);
     rdl_buf_fini(&all);

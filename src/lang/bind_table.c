@@ -1,5 +1,5 @@
 /*
- * lang/bind_table.c - streaming tables, materialized views, views, functions, publications.
+ * lang/bind_table.c - streaming tables, materialized views, views, functions.
  */
 #include "lang/bind.h"
 
@@ -437,63 +437,4 @@ bool rdl_bind_function(rdl_binder *b, rdl_symbol *s)
     rdl_tree_alias(expr, "");
     s->expr = rdl_tree_bind(&b->tree, cast, &expr, 1);
     return check_function(&body, s);
-}
-
-void rdl_bind_publish(rdl_binder *b, const rdl_stmt *stmt)
-{
-    const rdl_ast_publish *ast = &stmt->u.publish;
-    rdl_pipeline *p = b->pipeline;
-    rdl_symbol *s = rdl_bind_find(b, stmt->name.schema, stmt->name.name, stmt->name.pos, true);
-    if (s == NULL || !rdl_bind_symbol(b, s, stmt->name.pos))
-        return;
-    if (s->table == NULL || s->table->source != NULL) {
-        rdl_bind_error(b, stmt->name.pos,
-                       "Publish a streaming table or a materialized view.",
-                       "\"%.*s\" is not a table", (int)s->full.n, s->full.p);
-        return;
-    }
-    if (!rdl_str_starts(ast->url, "sqlite:")) {
-        const char *colon = memchr(ast->url.p, ':', ast->url.n);
-        int n = colon != NULL ? (int)(colon - ast->url.p + 1) : (int)ast->url.n;
-        rdl_bind_error(b, ast->url_pos, "Use 'sqlite:serving.db'.",
-                       "destinations of the kind \"%.*s\" are not supported in this version", n,
-                       ast->url.p);
-        return;
-    }
-    rdl_table *t = s->table;
-    rdl_publication *pub = RDL_NEW(b->arena, rdl_publication);
-    *pub = (rdl_publication){
-        .table = t,
-        .url = ast->url,
-        .name = ast->name.n > 0 ? ast->name : t->name,
-        .pos = stmt->name.pos,
-        .descending = ast->descending,
-        .partition_key_count = ast->partition_key_count,
-        .options = ast->options,
-        .option_count = ast->option_count,
-        .index = p->publication_count,
-    };
-    if (!rdl_bind_columns(b, t, &ast->key, "PRIMARY KEY", &pub->key, &pub->key_count))
-        return;
-    if (ast->key.n == 0) {
-        pub->key = t->primary_key;
-        pub->key_count = t->primary_key_count;
-        pub->partition_key_count = t->primary_key_count > 0;
-        pub->descending = RDL_NEWN(b->arena, bool, t->primary_key_count + 1);
-    }
-    if (pub->key_count == 0) {
-        rdl_bind_error(b, stmt->name.pos, "Add PRIMARY KEY ((..), ..).",
-                       "a published table needs a key");
-        return;
-    }
-    for (size_t i = 0; i < p->publication_count; i++) {
-        const rdl_publication *o = p->publications[i];
-        if (rdl_str_eq_nocase(o->name, pub->name) && rdl_str_eq(o->url, pub->url)) {
-            rdl_bind_error(b, stmt->name.pos, "Name one of them with AS.",
-                           "\"%.*s\" is published twice to the same place", (int)pub->name.n,
-                           pub->name.p);
-            return;
-        }
-    }
-    p->publications[p->publication_count++] = pub;
 }

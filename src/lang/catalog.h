@@ -183,6 +183,7 @@ typedef struct rdl_publication {
     size_t *key;  /* column indexes: partition key first, then clustering */
     bool *descending; /* by key */
     size_t key_count, partition_key_count;
+    rdl_schema columns; /* the table's, under the names that the store has (RENAME) */
     rdl_option *options; /* WITH (...) */
     size_t option_count;
     size_t index;

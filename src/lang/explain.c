@@ -319,11 +319,12 @@ static void put_publications(rdl_buf *out, const rdl_pipeline *p, const rdl_tabl
         rdl_buf_puts(out, " as ");
         put_str(out, pub->name);
         rdl_buf_puts(out, ", key ((");
-        put_columns(out, t, pub->key, pub->partition_key_count);
+        const rdl_table served = {.columns = pub->columns};
+        put_columns(out, &served, pub->key, pub->partition_key_count);
         rdl_buf_putc(out, ')');
         for (size_t k = pub->partition_key_count; k < pub->key_count; k++) {
             rdl_buf_puts(out, ", ");
-            put_columns(out, t, &pub->key[k], 1);
+            put_columns(out, &served, &pub->key[k], 1);
             rdl_buf_puts(out, pub->descending != NULL && pub->descending[k] ? " DESC" : "");
         }
         rdl_buf_puts(out, ")\n");
@@ -541,11 +542,13 @@ static json_t *json_publications(const rdl_pipeline *p, const rdl_table *t)
     json_t *list = json_array();
     for (size_t i = 0; i < p->publication_count; i++) {
         const rdl_publication *pub = p->publications[i];
+        const rdl_table served = {.columns = pub->columns};
         if (pub->table == t)
             json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:I}", "url",
                                                   json_str(pub->url), "name",
                                                   json_str(pub->name), "key",
-                                                  json_columns(t, pub->key, pub->key_count),
+                                                  json_columns(&served, pub->key,
+                                                               pub->key_count),
                                                   "partition_key_columns",
                                                   (json_int_t)pub->partition_key_count));
     }

@@ -219,6 +219,36 @@ static rdl_str lower(rdl_arena *a, rdl_str s)
     return (rdl_str){p, s.n};
 }
 
+/* A map as in CQL, {'class': 'SimpleStrategy'}: its text, braces included. */
+static bool parse_map(rdl_parser *p, rdl_str *out)
+{
+    const rdl_token *open = rdl_parse_token(p);
+    while (!rdl_token_is_symbol(&p->tokens, rdl_parse_token(p), '}')) {
+        if (rdl_parse_at_end(p))
+            return rdl_parse_wrong(p, "} at the end of the map", NULL);
+        p->at++;
+    }
+    const rdl_token *close = rdl_parse_token(p);
+    p->at++;
+    *out = (rdl_str){p->tokens.file->text.p + open->at, close->at + 1 - open->at};
+    return true;
+}
+
+static bool parse_option_value(rdl_parser *p, rdl_str *out)
+{
+    if (rdl_token_is_symbol(&p->tokens, rdl_parse_token(p), '{'))
+        return parse_map(p, out);
+    bool minus = rdl_parse_accept_symbol(p, '-');
+    const rdl_token *t = rdl_parse_token(p);
+    if (t->kind == RDL_TOKEN_SYMBOL || t->kind == RDL_TOKEN_END)
+        return rdl_parse_wrong(p, "a value", NULL);
+    *out = rdl_token_value(p->arena, &p->tokens, t);
+    if (minus)
+        *out = rdl_str_of(rdl_arena_printf(p->arena, "-%.*s", (int)out->n, out->p));
+    p->at++;
+    return true;
+}
+
 bool rdl_parse_options(rdl_parser *p, rdl_option **out, size_t *out_n)
 {
     RDL_VEC(rdl_option) list = {0};
@@ -230,14 +260,9 @@ bool rdl_parse_options(rdl_parser *p, rdl_option **out, size_t *out_n)
             !rdl_parse_expect_symbol(p, '='))
             return false;
         size_t sign = p->at;
-        bool minus = rdl_parse_accept_symbol(p, '-');
-        const rdl_token *t = rdl_parse_token(p);
-        if (t->kind == RDL_TOKEN_SYMBOL || t->kind == RDL_TOKEN_END)
-            return rdl_parse_wrong(p, "a value", NULL);
-        rdl_str value = rdl_token_value(p->arena, &p->tokens, t);
-        if (minus)
-            value = rdl_str_of(rdl_arena_printf(p->arena, "-%.*s", (int)value.n, value.p));
-        p->at++;
+        rdl_str value = {0};
+        if (!parse_option_value(p, &value))
+            return false;
         rdl_str key = lower(p->arena, name.text);
         for (size_t i = 0; i < list.n; i++)
             if (rdl_str_eq(list.v[i].name, key))

@@ -148,9 +148,29 @@ static bool parse_key(rdl_parser *p, rdl_ast_publish *out)
     return rdl_parse_expect_symbol(p, ')');
 }
 
+/* (column AS name in the store, ..) */
+static bool parse_rename(rdl_parser *p, rdl_ast_publish *out)
+{
+    RDL_VEC(rdl_ident) from = {0};
+    RDL_VEC(rdl_ident) to = {0};
+    if (!rdl_parse_expect_symbol(p, '('))
+        return false;
+    do {
+        rdl_ident a, b;
+        if (!rdl_parse_ident(p, "the name of a column", &a) || !rdl_parse_expect(p, "AS") ||
+            !rdl_parse_ident(p, "its name in the store", &b))
+            return false;
+        RDL_PUSH(p->arena, &from) = a;
+        RDL_PUSH(p->arena, &to) = b;
+    } while (rdl_parse_accept_symbol(p, ','));
+    out->renamed = (rdl_idents){from.v, from.n};
+    out->as = (rdl_idents){to.v, to.n};
+    return rdl_parse_expect_symbol(p, ')');
+}
+
 bool rdl_parse_publish(rdl_parser *p, rdl_stmt *out)
 {
-    static const char *const clauses[] = {"AS", "PRIMARY KEY", "WITH"};
+    static const char *const clauses[] = {"AS", "RENAME", "PRIMARY KEY", "WITH"};
     rdl_ast_publish *u = &out->u.publish;
     rdl_ident name = {0};
     if (!rdl_parse_ref(p, "the table to publish", &out->name) || !rdl_parse_expect(p, "TO") ||
@@ -161,13 +181,15 @@ bool rdl_parse_publish(rdl_parser *p, rdl_stmt *out)
         if (rdl_parse_accept(p, "AS"))
             ok = rdl_parse_twice(p, name.text.n > 0, "AS") &&
                  rdl_parse_ident(p, "a name", &name);
+        else if (rdl_parse_accept(p, "RENAME"))
+            ok = rdl_parse_twice(p, u->renamed.n > 0, "RENAME") && parse_rename(p, u);
         else if (rdl_parse_accept2(p, "PRIMARY", "KEY"))
             ok = rdl_parse_twice(p, u->key.n > 0, "PRIMARY KEY") && parse_key(p, u);
         else if (rdl_parse_accept(p, "WITH"))
             ok = rdl_parse_twice(p, u->option_count > 0, "WITH") &&
                  rdl_parse_options(p, &u->options, &u->option_count);
         else
-            ok = rdl_parse_clause_wrong(p, clauses, 3);
+            ok = rdl_parse_clause_wrong(p, clauses, 4);
         if (!ok)
             return false;
     }

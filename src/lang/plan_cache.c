@@ -17,7 +17,7 @@
 _Static_assert(sizeof(rdl_table) == 416, "a new field of rdl_table belongs into table()");
 _Static_assert(sizeof(rdl_source_def) == 80, "a new field belongs into source()");
 _Static_assert(sizeof(rdl_constraint) == 88, "a new field belongs into constraint()");
-_Static_assert(sizeof(rdl_publication) == 112, "a new field belongs into publication()");
+_Static_assert(sizeof(rdl_publication) == 128, "a new field belongs into publication()");
 _Static_assert(sizeof(rdl_stream_plan) == 40, "a new field belongs into stream_plan()");
 _Static_assert(sizeof(rdl_view_plan) == 288, "a new field belongs into view_plan()");
 #endif
@@ -464,6 +464,8 @@ static void publication(archive *x, rdl_publication *pub, size_t index)
     uint64_t parts = pub->partition_key_count;
     bounded(x, &parts, pub->key_count + 1);
     pub->partition_key_count = (size_t)parts;
+    columns(x, &pub->columns);
+    x->bad = x->bad || pub->columns.n != pub->table->columns.n;
     options(x, &pub->options, &pub->option_count);
 }
 

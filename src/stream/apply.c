@@ -357,13 +357,8 @@ rdl_code rdl_destinations_open(rdl_engine *e, rdl_err *err)
         *d = (rdl_destination){
             .publication = e->pipeline->publications[i],
             .store = store_of(e, from->url),
-            .table = {.name = rdl_arena_strndup(&e->arena, from->name.p, from->name.n),
-                      .columns = from->table->columns,
-                      .key = from->key,
-                      .descending = from->descending,
-                      .key_count = from->key_count,
-                      .partition_key_count = from->partition_key_count},
         };
+        rdl_sink_table_of(&e->arena, from, &d->table);
         rdl_code rc = rdl_sink_find(from->url, &d->store->ops, err);
         if (rc != RDL_OK)
             return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",

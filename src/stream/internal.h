@@ -28,6 +28,7 @@
 #include "source/decode/decode.h"
 #include "source/files.h"
 #include "stream/cut.h"
+#include "stream/destination.h"
 #include "stream/engine.h"
 #include "base/fault.h"
 #include "stream/journal.h"

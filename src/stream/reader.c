@@ -11,6 +11,7 @@
 #include "sink/sink.h"
 #include "stream/cut.h"
 #include "stream/damage.h"
+#include "stream/destination.h"
 #include "stream/journal.h"
 #include "stream/travel.h"
 
@@ -364,12 +365,8 @@ static void publication_status(rdl_reader *r, const rdl_publication *p, rdl_publ
                                     .root_dir = r->root.dir,
                                     .root_uuid = r->uuid,
                                     .read_only = true};
-    const rdl_sink_table table = {.name = rdl_arena_strndup(&r->arena, p->name.p, p->name.n),
-                                  .columns = p->table->columns,
-                                  .key = p->key,
-                                  .descending = p->descending,
-                                  .key_count = p->key_count,
-                                  .partition_key_count = p->partition_key_count};
+    rdl_sink_table table;
+    rdl_sink_table_of(&r->arena, p, &table);
     rdl_code rc = rdl_sink_find(p->url, &ops, &err);
     if (rc == RDL_OK)
         rc = ops->open(&config, &s, &err);

@@ -259,7 +259,8 @@ static void a_view_has_a_key_and_a_schedule(void **state)
           "CREATE MATERIALIZED VIEW IF NOT EXISTS g.b SCHEDULE EVERY INTERVAL 5 MINUTES AS\n"
           "  SELECT page FROM a;\n"
           "CREATE MATERIALIZED VIEW g.c TRIGGER ON UPDATE AS SELECT page FROM g.b;\n"
-          "PUBLISH g.a TO 'sqlite:s.db' AS pages_n PRIMARY KEY ((page), n DESC) WITH (ttl = 5);\n"
+          "PUBLISH g.a TO 'sqlite:s.db' AS pages_n PRIMARY KEY ((page), n DESC) RENAME (page AS page)\n"
+          "  WITH (consistency = ONE, replication = {'class': 'X', 'dc': 3});\n"
           "PUBLISH g.a TO 'sqlite:s.db';");
     assert_int_equal(table(&f, "g.a")->schedule.kind, RDL_SCHEDULE_CRON);
     assert_true(table(&f, "g.b")->schedule.every_us == 300000000);
@@ -559,9 +560,9 @@ static void what_this_version_lacks_is_said(void **state)
         assert_non_null(strstr(rdl_buf_str(&f.said), texts[i][1]));
         assert_non_null(strstr(rdl_buf_str(&f.said), "supported in this version"));
     }
-    assert_int_equal(load(&f, CLICKS BRONZE "PUBLISH b.clicks TO 'cassandra://h/k' "
+    assert_int_equal(load(&f, CLICKS BRONZE "PUBLISH b.clicks TO 'mongo://h/k' "
                                             "PRIMARY KEY (page);", NULL), RDL_EUSAGE);
-    assert_non_null(strstr(rdl_buf_str(&f.said), "destinations of the kind \"cassandra:\""));
+    assert_non_null(strstr(rdl_buf_str(&f.said), "destinations of the kind \"mongo:\""));
     close_fixture(&f);
 }
 
