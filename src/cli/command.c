@@ -132,12 +132,18 @@ const rdl_command rdl_commands[] = {
      .synopsis = "[DIR [TABLE ...]]",
      .line = "Compute views again from the lake, and what lies downstream",
      .about =
-         "The result replaces what is there as one epoch.  Without a TABLE all views are\n"
-         "computed again.",
+         "The result replaces what is there as one epoch, computed with the snapshots as they "
+         "are\n"
+         "now.  Without a TABLE all views are computed again.  --from and --to take the rows of "
+         "a\n"
+         "range alone (from is in it, to is not): of the view's partition or key column that is a\n"
+         "date or time, in UTC.",
      .examples = "raudal refresh shop\n"
                  "raudal refresh shop gold.sales_by_day\n"
+                 "raudal refresh shop gold.sales_by_hour --from '2026-11-21 14:00' --to '2026-11-21 "
+                 "15:00'\n"
                  "raudal refresh shop --rebuild-state    # a run of keyed state is damaged",
-     .options = ENGINE | BIT(ONLY) | BIT(ADOPT) | BIT(REBUILD_STATE),
+     .options = ENGINE | BIT(ONLY) | BIT(ADOPT) | BIT(REBUILD_STATE) | BIT(FROM) | BIT(TO),
      .args_max = ANY,
      .has_dir = true,
      .run = rdl_cmd_refresh},

@@ -18,6 +18,8 @@
     X(JSON, "json", NULL, "The same as --format json.")                                    \
     X(ONCE, "once", NULL, "Process all there is now, then stop.")                          \
     X(ONLY, "only", "GLOB", "Only tables whose names match, as in 'gold.*'.")              \
+    X(FROM, "from", "VALUE", "Where a range begins (refresh), or the first table of a run.")  \
+    X(TO, "to", "VALUE", "Where a range ends; the value itself is not in it.")             \
     X(REBUILD_STATE, "rebuild-state", NULL,                                                \
       "Forget keyed state that is damaged; make it again from the lake")                   \
     X(ADOPT, "adopt", NULL,                                                                \

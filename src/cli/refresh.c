@@ -63,7 +63,7 @@ static rdl_code say_refreshed(const job *j, uint64_t changed, int64_t started, r
         rdl_buf_puts(&b, "all views computed again");
     else
         rdl_buf_printf(&b, "%zu table%s computed again", j->n, j->n == 1 ? "" : "s");
-    rdl_buf_printf(&b, " in %s: %" PRIu64 " row%s changed\n", rdl_buf_str(&took), changed,
+    rdl_buf_printf(&b, " with the snapshots as they are now, in %s: %" PRIu64 " row%s changed\n", rdl_buf_str(&took), changed,
                    changed == 1 ? "" : "s");
     rdl_code rc = rdl_cli_print(&b, err);
     rdl_buf_fini(&b);
@@ -95,8 +95,36 @@ static void keep_views(job *j)
     j->n = n;
 }
 
+/* Each named view's rows of the range. */
+static rdl_code refresh_range(job *j, int64_t started, rdl_err *err)
+{
+    const char *from = j->cli->values[RDL_CLI_FROM], *to = j->cli->values[RDL_CLI_TO];
+    if (j->n == 0 || j->cli->arg_count == 0) {
+        rdl_err_set(err, RDL_EUSAGE, 0, "a range needs a table");
+        return rdl_err_hint(err, "Name it: raudal refresh DIR TABLE --from ... --to ...");
+    }
+    for (size_t i = 0; i < j->n; i++) {
+        rdl_buf b = {0};
+        const char *column = NULL;
+        uint64_t changed = 0;
+        RDL_TRY(rdl_engine_refresh_range(j->engine, j->tables[i], from, to, &column, &changed, err));
+        rdl_progress_clear(&j->progress);
+        rdl_buf_printf(&b, "%.*s, %s", (int)j->tables[i]->full.n, j->tables[i]->full.p, column);
+        rdl_buf_printf(&b, from != NULL ? " from %s" : "%s", from != NULL ? from : "");
+        rdl_buf_printf(&b, to != NULL ? " to before %s" : "%s", to != NULL ? to : "");
+        rdl_buf_puts(&b, ": computed again with the snapshots as they are now, in ");
+        rdl_put_seconds(&b, (double)(rdl_now_us(&rdl_clock_system) - started) / 1e6);
+        rdl_buf_printf(&b, ", %" PRIu64 " row%s changed\n", changed, changed == 1 ? "" : "s");
+        rdl_code rc = rdl_cli_print(&b, err);
+        rdl_buf_fini(&b);
+        RDL_TRY(rc);
+    }
+    return RDL_OK;
+}
+
 rdl_code rdl_cmd_refresh(rdl_cli *cli, rdl_err *err)
 {
+    bool range = rdl_cli_has(cli, RDL_CLI_FROM) || rdl_cli_has(cli, RDL_CLI_TO);
     job j;
     uint64_t changed = 0;
     int64_t started = rdl_now_us(&rdl_clock_system);
@@ -106,11 +134,12 @@ rdl_code rdl_cmd_refresh(rdl_cli *cli, rdl_err *err)
     if (rc == RDL_OK) {
         keep_views(&j);
         rdl_signals_stop_engine(j.engine);
-        rc = rdl_engine_refresh(j.engine, j.tables, j.n, &changed, err);
+        rc = range ? refresh_range(&j, started, err)
+                   : rdl_engine_refresh(j.engine, j.tables, j.n, &changed, err);
         rdl_signals_restore();
         rdl_progress_clear(&j.progress);
         record(&j, "refresh", started, rc, err);
-        if (rc == RDL_OK)
+        if (rc == RDL_OK && !range)
             rc = say_refreshed(&j, changed, started, err);
     }
     close_job(&j);

@@ -139,6 +139,36 @@ static rdl_code print_stores(picture *p, rdl_err *err)
     return rdl_output_finish(o, err);
 }
 
+static void put_next(rdl_row *row, const rdl_schedule_status *s, int64_t now_us)
+{
+    if (s->next_us == INT64_MAX)
+        rdl_row_null(row);
+    else if (s->next_us <= now_us)
+        rdl_row_text(row, "when there is something new");
+    else
+        rdl_row_time(row, s->next_us);
+}
+
+static rdl_code print_schedules(picture *p, rdl_err *err)
+{
+    static const char *const names[] = {"runs by itself", "schedule", "last run", "next run"};
+    if (p->status.schedule_count == 0)
+        return RDL_OK;
+    fputc('\n', stdout);
+    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 4);
+    for (size_t i = 0; i < p->status.schedule_count; i++) {
+        const rdl_schedule_status *s = &p->status.schedules[i];
+        rdl_row row;
+        rdl_row_begin(&row, &p->arena);
+        rdl_row_str(&row, s->name);
+        rdl_row_text(&row, s->text);
+        rdl_row_time(&row, s->last_us);
+        put_next(&row, s, p->now_us);
+        rdl_output_row(o, row.cells);
+    }
+    return rdl_output_finish(o, err);
+}
+
 static rdl_code print_runs(picture *p, rdl_err *err)
 {
     static const char *const names[] = {"started", "kind",    "epochs", "rows",
@@ -172,6 +202,7 @@ static rdl_code print_people(picture *p, rdl_err *err)
     RDL_TRY(print_tables(p, err));
     RDL_TRY(print_balances(p, err));
     RDL_TRY(print_stores(p, err));
+    RDL_TRY(print_schedules(p, err));
     return print_runs(p, err);
 }
 
@@ -235,6 +266,23 @@ static void put_stores(rdl_buf *b, const rdl_root_status *s)
     }
 }
 
+static void put_schedules(rdl_buf *b, const rdl_root_status *s)
+{
+    rdl_buf_puts(b, "],\n \"schedules\": [");
+    for (size_t i = 0; i < s->schedule_count; i++) {
+        const rdl_schedule_status *one = &s->schedules[i];
+        rdl_buf_puts(b, i != 0 ? ",\n  {\"name\": " : "\n  {\"name\": ");
+        rdl_buf_put_json_text(b, one->name);
+        rdl_buf_puts(b, ", \"schedule\": ");
+        put_text(b, one->text);
+        rdl_buf_puts(b, ", \"last_run\": ");
+        put_time(b, one->last_us);
+        rdl_buf_puts(b, ", \"next_run\": ");
+        put_time(b, one->next_us == INT64_MAX ? INT64_MIN : one->next_us);
+        rdl_buf_putc(b, '}');
+    }
+}
+
 static void put_runs(rdl_buf *b, const picture *p)
 {
     rdl_buf_puts(b, "],\n \"runs\": [");
@@ -277,6 +325,7 @@ static rdl_code print_json(picture *p, rdl_err *err)
         first = false;
     }
     put_stores(&b, s);
+    put_schedules(&b, s);
     put_runs(&b, p);
     rdl_code rc = rdl_cli_print(&b, err);
     rdl_buf_fini(&b);

@@ -1,6 +1,6 @@
 /*
- * duck/zone.c - a time zone's changes, found by looking at its clock on every day, and at
- * every minute of a day on which it changed.
+ * duck/zone.c - a time zone's changes, found by looking at its clock once a week, then at
+ * each hour of a week in which it changed, then at each minute.
  */
 #include "duck/zone.h"
 
@@ -25,27 +25,32 @@ static void put_offset(rdl_buf *sql, rdl_str name)
     rdl_buf_puts(sql, ", t)) - epoch_us(t)) // 1000000");
 }
 
-static void put_changes(rdl_buf *sql, rdl_str name)
+/* The ends of those stretches of `level` in which the offset changed, each looked at in steps. */
+static void put_level(rdl_buf *sql, rdl_str name, int level, const char *length, const char *step)
 {
-    static const char days[] = "range(TIMESTAMPTZ '2015-01-01 00:00:00+00', "
-                               "TIMESTAMPTZ '2070-01-01 00:00:00+00', INTERVAL 1 DAY)";
-    rdl_buf_puts(sql, "WITH day AS (SELECT t, ");
+    rdl_buf_printf(sql, ", l%d AS (SELECT t, o FROM (SELECT *, lag(o) OVER w AS was, lag(t) OVER w AS "
+                        "before FROM (SELECT t, ",
+                   level);
     put_offset(sql, name);
     rdl_buf_printf(sql,
-                   " AS o FROM (SELECT range AS t FROM %s)), "
-                   "changed AS (SELECT t FROM (SELECT lag(t) OVER w AS t, lag(o) OVER w AS was, o "
-                   "FROM day WINDOW w AS (ORDER BY t)) WHERE was <> o), "
-                   "minute AS (SELECT t, ",
-                   days);
+                   " AS o FROM (SELECT DISTINCT unnest(range(t - INTERVAL %s, t + INTERVAL %s, "
+                   "INTERVAL %s)) AS t FROM l%d)) WINDOW w AS (ORDER BY t)) "
+                   "WHERE was <> o AND t - before = INTERVAL %s)",
+                   length, step, step, level - 1, step);
+}
+
+static void put_changes(rdl_buf *sql, rdl_str name)
+{
+    rdl_buf_puts(sql, "WITH week AS (SELECT t, ");
     put_offset(sql, name);
-    rdl_buf_puts(sql,
-                 " AS o FROM (SELECT unnest(range(t, t + INTERVAL 1441 MINUTE, INTERVAL 1 MINUTE)) "
-                 "AS t FROM changed)), "
-                 "exact AS (SELECT t, o FROM (SELECT t, o, lag(o) OVER w AS was, lag(t) OVER w AS "
-                 "before FROM minute WINDOW w AS (ORDER BY t)) "
-                 "WHERE was <> o AND t - before = INTERVAL 1 MINUTE) "
-                 "SELECT epoch_us(t)::BIGINT, o::BIGINT FROM (SELECT t, o FROM day ORDER BY t LIMIT 1) "
-                 "UNION ALL (SELECT DISTINCT epoch_us(t)::BIGINT, o::BIGINT FROM exact) ORDER BY 1");
+    rdl_buf_puts(sql, " AS o FROM (SELECT range AS t FROM range(TIMESTAMPTZ '2015-01-01 00:00:00+00', "
+                      "TIMESTAMPTZ '2070-01-01 00:00:00+00', INTERVAL 7 DAY))), "
+                      "l0 AS (SELECT t FROM (SELECT t, o, lag(o) OVER (ORDER BY t) AS was FROM week) "
+                      "WHERE was <> o)");
+    put_level(sql, name, 1, "7 DAY", "1 HOUR");
+    put_level(sql, name, 2, "1 HOUR", "1 MINUTE");
+    rdl_buf_puts(sql, " SELECT epoch_us(t)::BIGINT, o::BIGINT FROM (SELECT t, o FROM week ORDER BY t "
+                      "LIMIT 1) UNION ALL (SELECT epoch_us(t)::BIGINT, o::BIGINT FROM l2) ORDER BY 1");
 }
 
 rdl_code rdl_zone_read(rdl_conn *conn, rdl_arena *a, rdl_str name, rdl_zone *out, rdl_err *err)

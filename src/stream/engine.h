@@ -101,6 +101,14 @@ void rdl_engine_stop(rdl_engine *e); /* finishes the epoch; async-signal-safe */
 /* Recompute views from the lake (all when n is 0), and what lies downstream, as an epoch. */
 RDL_MUST rdl_code rdl_engine_refresh(rdl_engine *e, const rdl_table *const *tables, size_t n,
                                      uint64_t *out_changed_rows, rdl_err *err);
+/*
+ * The same for the rows of a range alone, half open: of the first DATE or TIMESTAMPTZ column among
+ * its partition columns, its key, its columns, in this order; else of its first partition column.  What
+ * lies downstream follows as it does after any change.  *out_column is what the range was taken of.
+ */
+RDL_MUST rdl_code rdl_engine_refresh_range(rdl_engine *e, const rdl_table *t, const char *from,
+                                           const char *to, const char **out_column,
+                                           uint64_t *out_changed_rows, rdl_err *err);
 /* Fill stores whole from the lake (publications of these tables; all when n is 0). */
 RDL_MUST rdl_code rdl_engine_republish(rdl_engine *e, const rdl_table *const *tables, size_t n,
                                        rdl_err *err);

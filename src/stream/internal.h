@@ -92,6 +92,11 @@ typedef struct rdl_destination {
     int64_t epoch;          /* shown by the store; -1: fill whole */
 } rdl_destination;
 
+/* Of one column, half open; SQL texts of its type.  NULL: no bound. */
+typedef struct rdl_refresh_range {
+    const char *from, *to;
+} rdl_refresh_range;
+
 /* One epoch while it is made. */
 typedef struct rdl_work {
     uint64_t epoch;
@@ -108,6 +113,7 @@ typedef struct rdl_work {
     bool refresh_deferred;   /* recompute dirty whole-table views */
     bool continuous;         /* schedules count */
     bool *refresh;           /* by table: recompute whatever its inputs did; NULL: none */
+    const rdl_refresh_range *range; /* of the refreshed tables' rows; NULL: all */
     /* By table: */
     bool *due;               /* scheduled views that this epoch may touch */
     bool *changed;           /* e."new:" or e."old:" has rows */
@@ -187,6 +193,8 @@ RDL_MUST rdl_code rdl_reindex_all(rdl_engine *e, rdl_work *w, rdl_err *err);
 /* quarantine.c: from e."judge:<t>" and e."fates:<t>"; and malformed records of its sources. */
 RDL_MUST rdl_code rdl_quarantine_rows(rdl_engine *e, rdl_work *w, rdl_table *t, bool judged,
                                       uint64_t *out_rows, rdl_err *err);
+/* refresh.c: the column that a range is taken of; -1: the view has none. */
+int rdl_refresh_column(const rdl_table *v);
 /* view.c: leaves e."new:<v>" and e."old:<v>". */
 RDL_MUST rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err);
 /* merge.c: see there. */

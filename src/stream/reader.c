@@ -13,6 +13,7 @@
 #include "stream/damage.h"
 #include "stream/destination.h"
 #include "stream/journal.h"
+#include "stream/schedule.h"
 #include "stream/travel.h"
 
 struct rdl_reader {
@@ -415,6 +416,8 @@ rdl_code rdl_reader_status(rdl_reader *r, rdl_arena *a, rdl_root_status *out, rd
     out->publications = RDL_NEWN(a, rdl_publication_status, out->publication_count + 1);
     for (size_t i = 0; i < out->publication_count; i++)
         publication_status(r, r->pipeline->publications[i], &out->publications[i]);
+    RDL_TRY(rdl_schedules_status(r->pipeline, &r->history, r->conn, a, &out->schedules,
+                                 &out->schedule_count, err));
     tree_bytes(a, r->root.state, &out->state_bytes);
     tree_bytes(a, r->root.lake, &out->lake_bytes);
     writer_status(r, out);

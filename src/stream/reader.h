@@ -56,6 +56,12 @@ typedef struct rdl_publication_status {
     int64_t epoch;             /* shown by the store; -1: none or not reachable */
     char problem[200];         /* why it is not reachable */
 } rdl_publication_status;
+typedef struct rdl_schedule_status {
+    rdl_str name;              /* of the table, or of the job: "report x" */
+    const char *text;          /* "CRON '0 3 * * *' TIME ZONE 'America/Bogota'" */
+    int64_t last_us;           /* when it last ran; INT64_MIN: never */
+    int64_t next_us;           /* INT64_MIN: as soon as there is something; INT64_MAX: no time */
+} rdl_schedule_status;
 typedef struct rdl_root_status {
     uint64_t epoch;            /* last sealed */
     int64_t last_seal_us;
@@ -65,6 +71,8 @@ typedef struct rdl_root_status {
     size_t table_count;
     rdl_publication_status *publications;
     size_t publication_count;
+    rdl_schedule_status *schedules;
+    size_t schedule_count;
     uint64_t state_bytes, lake_bytes;
 } rdl_root_status;
 struct rdl_cut;

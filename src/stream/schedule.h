@@ -59,6 +59,14 @@ int64_t rdl_timetable_next(const rdl_timetable *t, int64_t after_us);
 /* The newest scheduled time in (after, now]; now itself when after is INT64_MIN and none is near. */
 int64_t rdl_timetable_newest(const rdl_timetable *t, int64_t after_us, int64_t now_us);
 
+/* As it is written: "EVERY 10m". */
+void rdl_schedule_print(const rdl_schedule *s, rdl_buf *out);
+/* Everything that has a schedule, with its last and next run; for readers too. */
+struct rdl_schedule_status;
+RDL_MUST rdl_code rdl_schedules_status(const rdl_pipeline *p, rdl_history *h, rdl_conn *conn,
+                                       rdl_arena *a, struct rdl_schedule_status **out,
+                                       size_t *out_n, rdl_err *err);
+
 struct rdl_job {
     rdl_str name; /* "report invoices" */
     rdl_timetable times;

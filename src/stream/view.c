@@ -423,6 +423,53 @@ static rdl_code build(rdl_engine *e, rdl_work *w, rdl_table *v, bool reset, rdl_
     return subtract(e, v, "old:", "c", "", "e", "now:", err);
 }
 
+/* ---- a range ---- */
+
+static void put_range(rdl_buf *sql, const rdl_work *w, const rdl_table *v)
+{
+    const rdl_column *c = &v->columns.v[rdl_refresh_column(v)];
+    const char *const bounds[] = {w->range->from, w->range->to};
+    rdl_buf_puts(sql, " WHERE true");
+    for (size_t i = 0; i < 2; i++) {
+        if (bounds[i] == NULL)
+            continue;
+        rdl_buf_puts(sql, " AND ");
+        rdl_buf_put_sql_ident(sql, c->name);
+        rdl_buf_puts(sql, i == 0 ? " >= CAST(" : " < CAST(");
+        rdl_buf_put_sql_text(sql, rdl_str_of(bounds[i]));
+        rdl_buf_puts(sql, " AS ");
+        rdl_type_print(c->type, sql);
+        rdl_buf_puts(sql, ")");
+    }
+}
+
+/*
+ * The rows of a range computed again, keyed state left alone: it answers for the driving input's
+ * changes, which this does not touch.
+ */
+static rdl_code build_range(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    for (size_t i = 0; i < v->input_count; i++)
+        RDL_TRY(rdl_relation_all(e, w, v->inputs[i].table, err));
+    RDL_TRY(rdl_cache_load(e, v, err));
+    rdl_buf_printf(&sql, "SELECT * FROM (%s)", v->view_plan->unchecked_sql.p);
+    put_range(&sql, w, v);
+    rdl_code rc = put_rows(e, w, v, "now:", rdl_buf_str(&sql), true, err);
+    rdl_buf_clear(&sql);
+    rdl_buf_puts(&sql, "SELECT ");
+    rdl_put_columns(&sql, "", &v->columns);
+    rdl_buf_puts(&sql, " FROM ");
+    rdl_put_relation(&sql, "c", "", v->full);
+    put_range(&sql, w, v);
+    if (rc == RDL_OK)
+        rc = create(e, "was:", v, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    if (rc == RDL_OK)
+        rc = subtract(e, v, "new:", "e", "now:", "e", "was:", err);
+    return rc == RDL_OK ? subtract(e, v, "old:", "e", "was:", "e", "now:", err) : rc;
+}
+
 /* ---- keys ---- */
 
 static rdl_code duplicate_key(const rdl_table *v, const char *values, rdl_err *err)
@@ -517,8 +564,14 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
         what = readable(e, v) ? ACTION_BUILD : ACTION_RESET;
     if (e->tables[v->index].cache_needed && what != ACTION_RESET)
         RDL_TRY(rdl_cache_load(e, v, err));
-    rc = what == ACTION_MAINTAIN ? maintain(e, w, v, err)
-                                 : build(e, w, v, what == ACTION_RESET, err);
+    /* What a range leaves out may be behind still: the view is, then. */
+    bool range = w->range != NULL && w->refresh[v->index];
+    bool complete = !range || !missed_epochs(e, v, rdl_history_table(&e->history, v->full));
+    if (range)
+        rc = build_range(e, w, v, err);
+    else
+        rc = what == ACTION_MAINTAIN ? maintain(e, w, v, err)
+                                     : build(e, w, v, what == ACTION_RESET, err);
     if (rc == RDL_OK && v->primary_key_count > 0 && !proved)
         rc = check_key(e, v, e->tables[v->index].cached && what != ACTION_RESET, err);
     if (rc == RDL_OK)
@@ -533,7 +586,7 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
     s->rows_new = (uint64_t)rows_new;
     s->rows_old = (uint64_t)rows_old;
     s->reset = what == ACTION_RESET;
-    s->evaluated = true;
+    s->evaluated = complete;
     s->ledger = w->reports[v->index].ledger;
     s->rows_quarantined = s->ledger.quarantined;
     w->reports[v->index].rows_new = s->rows_new;
