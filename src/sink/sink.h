@@ -3,14 +3,21 @@
  *
  * Sealed epochs are applied in order, on the sink's own thread:
  *
- *     open -> prepare each table -> (begin -> remove* -> upsert* -> commit | abort)* -> close
+ *     open -> prepare each table
+ *          -> (begin -> remove* -> insert* -> upsert* -> commit | abort)* -> close
  *
  * One begin..commit carries the net changes of one table over the epochs (from, to] together with the
  * new progress: both become visible together, or nothing does.  Progress is (root UUID, table,
  * epoch), moved by compare-and-set from the epoch that begin was told; RDL_ECONFLICT when
  * somebody else moved it.  Nothing here recomputes: rows come from sealed segments.
  *
- * Removals come before upserts.  An upsert writes every column, nulls included.
+ * Removals come first, then inserts: rows whose key the store has not, as far as the table's
+ * history tells.  An upsert writes every column, nulls included; so does an insert.
+ *
+ * OWNERSHIP  A table belongs to one root, and what lies there under one of its keys is replaced.  A
+ * store that can insert faster than it can upsert may find that somebody else wrote an inserted
+ * key: insert or commit then fails with RDL_ERR_REPLAY, and the caller aborts and sends the
+ * batch once more with every row by upsert.  Others treat an insert as an upsert.
  */
 #ifndef RDL_SINK_SINK_H
 #define RDL_SINK_SINK_H
@@ -19,13 +26,30 @@
 
 typedef struct rdl_sink rdl_sink;
 
+/* PUBLISH ... WITH (name = 'value'), checked by lang/publish_options.h; those of other stores may be
+ * among them and are passed over. */
+typedef struct rdl_sink_option {
+    rdl_str name, value;
+} rdl_sink_option;
+
 typedef struct rdl_sink_table {
     const char *name;      /* in the store */
     rdl_schema columns;
     const size_t *key;     /* column indexes, in key order */
     const bool *descending;
     size_t key_count, partition_key_count;
+    const rdl_sink_option *options;
+    size_t option_count;
 } rdl_sink_table;
+
+typedef struct rdl_sink_batch {
+    int64_t from_epoch, to_epoch; /* exclusive, inclusive; from -1: nothing was there */
+    bool whole;       /* every row there is removed first (a republication) */
+    bool seed;        /* reference rows: upserts alone, no progress is asked or moved */
+    int64_t write_us; /* microseconds since 1970, fixed in the seal of to_epoch; grows with it */
+} rdl_sink_batch;
+
+typedef rdl_code (*rdl_sink_say)(void *arg, const char *statement, rdl_err *err);
 
 typedef struct rdl_sink_config {
     const char *url;       /* "sqlite:serving.db" */
@@ -46,13 +70,22 @@ typedef struct rdl_sink_ops {
      * --adopt).  out_epoch: its progress; -1 when it has none: it must be filled whole.
      */
     rdl_code (*prepare)(rdl_sink *s, const rdl_sink_table *table, int64_t *out_epoch, rdl_err *err);
-    /* whole: every row there is removed first (a republication). */
-    rdl_code (*begin)(rdl_sink *s, const rdl_sink_table *table, int64_t from_epoch,
-                      int64_t to_epoch, bool whole, rdl_err *err);
+    rdl_code (*begin)(rdl_sink *s, const rdl_sink_table *table, const rdl_sink_batch *batch,
+                      rdl_err *err);
     rdl_code (*remove)(rdl_sink *s, const rdl_chunk *keys, rdl_err *err); /* key columns only */
+    rdl_code (*insert)(rdl_sink *s, const rdl_chunk *rows, rdl_err *err); /* all columns */
     rdl_code (*upsert)(rdl_sink *s, const rdl_chunk *rows, rdl_err *err); /* all columns */
     rdl_code (*commit)(rdl_sink *s, rdl_err *err);
     void (*abort)(rdl_sink *s);
+    /*
+     * `raudal provision`: creates what the table needs and the store lacks (the table, its key,
+     * indexes, the progress table), and tells each statement; on a read-only sink it tells them
+     * alone.  A table that people filled is taken as it stands; rows that share the key are a
+     * failure that shows the statement which lists them.  No row is removed or changed, and
+     * nobody's table becomes ours: prepare does that.
+     */
+    rdl_code (*provision)(rdl_sink *s, const rdl_sink_table *table, rdl_sink_say say, void *arg,
+                          rdl_err *err);
     /*
      * For verify: every row of the table as a chunk of its columns, read back as their declared
      * types.  visit may be called many times.

@@ -642,6 +642,40 @@ sink_prepare(rdl_sink *sink, const rdl_sink_table *t, int64_t *out_epoch, rdl_er
     return rdl_err_in(rc, err, "sink sqlite");
 }
 
+/* ---- provision ---- */
+
+static rdl_code
+say_and_run(rdl_sqlite *s, const char *sql, rdl_sink_say say, void *arg, rdl_err *err)
+{
+    if (say != NULL)
+        RDL_TRY(say(arg, sql, err));
+    return s->read_only ? RDL_OK : exec(s, sql, "provision the store", err);
+}
+
+static rdl_code provision(
+    rdl_sqlite *s, const rdl_sink_table *t, rdl_sink_say say, void *arg, rdl_err *err)
+{
+    found f = {.epoch = -1};
+    rdl_buf sql = {0};
+    if (s->db != NULL)
+        RDL_TRY(look(s, t->name, &f, err));
+    RDL_TRY(check_name(s, t->name, &f, err));
+    if (!f.progress)
+        RDL_TRY(say_and_run(s, progress_ddl, say, arg, err));
+    if (f.table)
+        return check_fit(s, t, err);
+    put_create(&sql, t);
+    rdl_code rc = say_and_run(s, rdl_buf_str(&sql), say, arg, err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code sink_provision(
+    rdl_sink *sink, const rdl_sink_table *t, rdl_sink_say say, void *arg, rdl_err *err)
+{
+    return rdl_err_in(provision(rdl_sqlite_of(sink), t, say, arg, err), err, "sink sqlite");
+}
+
 /* ---- begin, commit, abort ---- */
 
 static void sink_abort(rdl_sink *sink)
@@ -700,9 +734,7 @@ static rdl_code remove_all(rdl_sqlite *s, rdl_err *err)
 
 static rdl_code sink_begin(rdl_sink *sink,
                            const rdl_sink_table *t,
-                           int64_t from_epoch,
-                           int64_t to_epoch,
-                           bool whole,
+                           const rdl_sink_batch *b,
                            rdl_err *err)
 {
     rdl_sqlite *s = rdl_sqlite_of(sink);
@@ -711,11 +743,12 @@ static rdl_code sink_begin(rdl_sink *sink,
         return rdl_err_in(rc, err, "sink sqlite");
     s->in_transaction = true;
     s->table = t;
-    RDL_TRY_OUT(move_progress(s, from_epoch, to_epoch, err));
+    if (!b->seed)
+        RDL_TRY_OUT(move_progress(s, b->from_epoch, b->to_epoch, err));
     int fault = RDL_FAULT_AT(SINK_BEFORE_ROWS);
     if (fault != 0)
         RDL_TRY_OUT(injected(s, fault, err));
-    if (whole)
+    if (b->whole)
         RDL_TRY_OUT(remove_all(s, err));
     return RDL_OK;
 out:
@@ -771,9 +804,11 @@ const rdl_sink_ops rdl_sink_sqlite = {
     .prepare = sink_prepare,
     .begin = sink_begin,
     .remove = rdl_sqlite_remove,
+    .insert = rdl_sqlite_upsert,
     .upsert = rdl_sqlite_upsert,
     .commit = sink_commit,
     .abort = sink_abort,
+    .provision = sink_provision,
     .scan = rdl_sqlite_scan,
     .query = rdl_sqlite_query,
     .close = sink_close,

@@ -12,6 +12,7 @@
  */
 #include <inttypes.h>
 
+#include "base/log.h"
 #include "stream/internal.h"
 
 /* ---- lake ---- */
@@ -389,38 +390,55 @@ static rdl_code send(const rdl_apply *p, rdl_sink *s, const char *select,
     return rc;
 }
 
-static rdl_code apply_changes(const rdl_apply *p, rdl_destination *d, bool whole, const rdl_buf *upserts,
-                              const rdl_buf *removals, rdl_err *err)
+static rdl_code send_all(const rdl_apply *p, rdl_destination *d, const rdl_changes *c, bool upsert,
+                         rdl_err *err)
 {
     rdl_sink *s = d->store->sink;
-    int64_t to = (int64_t)p->history->epoch;
-    RDL_TRY(s->ops->begin(s, &d->table, d->epoch, to, whole, err));
+    const rdl_sink_batch batch = {.from_epoch = d->epoch,
+                                  .to_epoch = (int64_t)p->history->epoch,
+                                  .whole = c->whole,
+                                  .write_us = p->history->ts_us};
+    RDL_TRY(s->ops->begin(s, &d->table, &batch, err));
     rdl_code rc = RDL_OK;
-    if (!whole && removals->n > 0)
-        rc = send(p, s, removals->p, s->ops->remove, err);
-    if (rc == RDL_OK && upserts->n > 0)
-        rc = send(p, s, upserts->p, s->ops->upsert, err);
+    if (!c->whole && c->removals.n > 0)
+        rc = send(p, s, c->removals.p, s->ops->remove, err);
+    if (rc == RDL_OK && c->inserts.n > 0)
+        rc = send(p, s, c->inserts.p, upsert ? s->ops->upsert : s->ops->insert, err);
+    if (rc == RDL_OK && c->updates.n > 0)
+        rc = send(p, s, c->updates.p, s->ops->upsert, err);
     if (rc == RDL_OK)
         rc = s->ops->commit(s, err);
     if (rc != RDL_OK) {
         s->ops->abort(s);
         return rc;
     }
-    d->epoch = to;
+    d->epoch = batch.to_epoch;
     return RDL_OK;
+}
+
+/* A key that the history says is new lies in the store: somebody else wrote it, and we own it. */
+static rdl_code apply_changes(const rdl_apply *p, rdl_destination *d, const rdl_changes *c,
+                              rdl_err *err)
+{
+    rdl_code rc = send_all(p, d, c, false, err);
+    if (rc == RDL_OK || (err->flags & RDL_ERR_REPLAY) == 0)
+        return rc;
+    rdl_log_err(RDL_LOG_WARN, "sink", "rows_replaced", err);
+    *err = (rdl_err){0};
+    return send_all(p, d, c, true, err);
 }
 
 static rdl_code apply_whole(const rdl_apply *p, rdl_destination *d, rdl_err *err)
 {
     rdl_arena a;
     rdl_cut cut;
-    rdl_buf upserts = {0}, none = {0};
+    rdl_changes changes = {.any = true, .whole = true};
     rdl_arena_init(&a, 0);
     rdl_cut_init(&cut, &a, &p->e->root, p->e->pipeline, p->history, p->e->uuid, p->history->epoch);
-    rdl_code rc = rdl_cut_select(&cut, d->publication->table, false, &upserts, err);
+    rdl_code rc = rdl_cut_select(&cut, d->publication->table, false, &changes.inserts, err);
     if (rc == RDL_OK)
-        rc = apply_changes(p, d, true, &upserts, &none, err);
-    rdl_buf_fini(&upserts);
+        rc = apply_changes(p, d, &changes, err);
+    rdl_changes_fini(&changes);
     rdl_arena_fini(&a);
     return rc;
 }
@@ -435,17 +453,14 @@ static rdl_code apply_destination(const rdl_apply *p, rdl_destination *d, rdl_er
         return apply_whole(p, d, err);
     rdl_arena a;
     rdl_cut cut;
-    rdl_buf upserts = {0}, removals = {0};
-    bool any = false, whole = false;
+    rdl_changes changes;
     rdl_arena_init(&a, 0);
     rdl_cut_init(&cut, &a, &p->e->root, p->e->pipeline, p->history, p->e->uuid, p->history->epoch);
-    rdl_code rc = rdl_cut_changes(&cut, t, d->publication->key, d->publication->key_count,
-                                  (uint64_t)d->epoch, p->history->epoch, &any, &whole, &upserts,
-                                  &removals, err);
-    if (rc == RDL_OK && any)
-        rc = apply_changes(p, d, whole, &upserts, &removals, err);
-    rdl_buf_fini(&upserts);
-    rdl_buf_fini(&removals);
+    rdl_code rc = rdl_changes_between(&cut, t, d->publication->key, d->publication->key_count,
+                                      (uint64_t)d->epoch, p->history->epoch, &changes, err);
+    if (rc == RDL_OK && changes.any)
+        rc = apply_changes(p, d, &changes, err);
+    rdl_changes_fini(&changes);
     rdl_arena_fini(&a);
     return rc;
 }

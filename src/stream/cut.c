@@ -401,31 +401,3 @@ rdl_code rdl_cut_segments_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *ou
                  RDL_SEGMENT_QUARANTINE);
     return RDL_OK;
 }
-
-rdl_code rdl_cut_changes(rdl_cut *c, const rdl_table *t, const size_t *key, size_t key_count,
-                         uint64_t from, uint64_t to, bool *any, bool *whole, rdl_buf *upserts,
-                         rdl_buf *removals, rdl_err *err)
-{
-    const rdl_table_history *h = rdl_history_table(c->history, t->full);
-    if (from < h->pruned_changed)
-        return rdl_err_set(err, RDL_ELIMIT, 0,
-                           "cannot give the changes of \"%.*s\" since epoch %" PRIu64
-                           ": segments up to epoch %" PRIu64 " are gone",
-                           (int)t->full.n, t->full.p, from, h->pruned_changed);
-    *whole = last_reset(h, from, to) != 0;
-    *any = *whole || any_segment(h, from, to);
-    if (*whole)
-        return rdl_cut_select(c, t, false, upserts, err);
-    if (!*any)
-        return RDL_OK;
-    put_newest(c, upserts, h, t, key, key_count, from, to);
-    rdl_buf_puts(removals, "SELECT DISTINCT ");
-    rdl_put_key(removals, "l.", &t->columns, key, key_count);
-    rdl_buf_puts(removals, " FROM (");
-    put_named_keys(c, removals, h, t, key, key_count, from, to);
-    rdl_buf_puts(removals, ") l ANTI JOIN (");
-    put_newest(c, removals, h, t, key, key_count, from, to);
-    rdl_buf_puts(removals, ") m ON ");
-    put_same_key(removals, t, key, key_count);
-    return RDL_OK;
-}

@@ -56,15 +56,6 @@ RDL_MUST rdl_code rdl_cut_written_after(rdl_cut *c, const rdl_table *t, uint64_t
 RDL_MUST rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err);
 RDL_MUST rdl_code rdl_cut_segments_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,
                                               rdl_err *err);
-/*
- * Net changes of a table over the epochs (from, to]: sets *any; upserts (all visible columns)
- * and removals (the given key columns only).  RDL_ELIMIT when segments of that range are gone:
- * publish whole instead.  A reset in the range gives *whole true: upserts are all rows.
- */
-RDL_MUST rdl_code rdl_cut_changes(rdl_cut *c, const rdl_table *t, const size_t *key,
-                                  size_t key_count, uint64_t from, uint64_t to, bool *any,
-                                  bool *whole, rdl_buf *upserts, rdl_buf *removals, rdl_err *err);
-
 /* The columns that a table has in the lake: visible, then identity for streaming tables. */
 void rdl_table_lake_schema(rdl_arena *a, const rdl_table *t, rdl_schema *out);
 /* "a", "b", "c": the names of columns quoted, each with a prefix such as l. */

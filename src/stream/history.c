@@ -58,7 +58,13 @@ static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_s
     rdl_ledger_add(&t->ledger, &s->ledger);
     if (s->rows_new != 0 || s->rows_old != 0 || s->rows_quarantined != 0 || s->reset)
         RDL_PUSH(h->arena, &t->segments) = (rdl_segment_ref){
-            epoch, s->rows_new, s->rows_old, s->rows_quarantined, s->reset};
+            .epoch = epoch,
+            .rows_new = s->rows_new,
+            .rows_old = s->rows_old,
+            .rows_quarantined = s->rows_quarantined,
+            .rows_fresh = s->rows_fresh,
+            .reset = s->reset,
+            .marked = s->marked};
 }
 
 static void add_watermark(rdl_history *h, rdl_buf *b, const rdl_sealed_watermark *s)

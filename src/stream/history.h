@@ -15,7 +15,8 @@
 
 typedef struct rdl_segment_ref {
     uint64_t epoch, rows_new, rows_old, rows_quarantined;
-    bool reset;
+    uint64_t rows_fresh; /* marked: new rows whose key was not there */
+    bool reset, marked;
 } rdl_segment_ref;
 
 typedef struct rdl_table_history {

@@ -27,6 +27,7 @@
 #include "sink/sink.h"
 #include "source/decode/decode.h"
 #include "source/files.h"
+#include "stream/changes.h"
 #include "stream/cut.h"
 #include "stream/destination.h"
 #include "stream/engine.h"

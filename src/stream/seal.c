@@ -107,6 +107,8 @@ static json_t *table_to_json(const rdl_sealed_table *t)
     put_int(o, "new", t->rows_new);
     put_int(o, "old", t->rows_old);
     put_int(o, "quarantined", t->rows_quarantined);
+    if (t->marked)
+        put_int(o, "fresh", t->rows_fresh);
     if (t->reset)
         json_object_set_new(o, "reset", json_true());
     if (t->evaluated)
@@ -244,6 +246,8 @@ static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
         .rows_new = get_int(e, "new"),
         .rows_old = get_int(e, "old"),
         .rows_quarantined = get_int(e, "quarantined"),
+        .rows_fresh = get_int(e, "fresh"),
+        .marked = json_object_get(e, "fresh") != NULL,
         .reset = json_is_true(json_object_get(e, "reset")),
         .evaluated = json_is_true(json_object_get(e, "evaluated")),
     };

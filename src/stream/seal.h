@@ -37,6 +37,8 @@ typedef struct rdl_sealed_table {
     uint64_t rows_new, rows_old, rows_quarantined;
     rdl_hash128 keys;        /* streaming: of its deduplication columns (reindex.c) */
     rdl_str content;         /* streaming: sum of its new rows' hashes (stream/content.h) */
+    uint64_t rows_fresh;     /* marked: new rows whose key was not there before */
+    bool marked;             /* the new rows' segment has _was; old rows name removals alone */
     bool reset;              /* new rows are the whole content; what was before is gone */
     bool evaluated;          /* a view that is up to date with its inputs as of this epoch */
     rdl_ledger ledger;

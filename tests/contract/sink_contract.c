@@ -22,6 +22,9 @@
 #include "base/fault.h"
 #include "sink/text_value.h"
 
+/* A change names what it has; the rest is nothing. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 #define ROOT_A "11111111-1111-4111-8111-111111111111"
 #define ROOT_B "22222222-2222-4222-8222-222222222222"
 
@@ -168,21 +171,33 @@ static int64_t progress(rdl_sink *s, const rdl_sink_table *t)
     return epoch;
 }
 
+#define WRITE_US INT64_C(1735689600000000) /* 2025-01-01 */
+
 typedef struct change {
     int64_t from, to;
     bool whole;
     const char *remove, *upsert; /* rows; NULL: none */
+    const char *insert;
 } change;
 
 /* Everything but the end. */
 static rdl_code write_open(
     sink_under_test *u, rdl_sink *s, const rdl_sink_table *t, const change *c, rdl_err *err)
 {
-    rdl_code rc = s->ops->begin(s, t, c->from, c->to, c->whole, err);
+    const rdl_sink_batch b = {.from_epoch = c->from,
+                              .to_epoch = c->to,
+                              .whole = c->whole,
+                              .write_us = WRITE_US + c->to};
+    rdl_code rc = s->ops->begin(s, t, &b, err);
     if (rc == RDL_OK && c->remove != NULL) {
         rdl_schema keys = {t->columns.v, t->key_count};
         rdl_chunk *chunk = chunk_of(&u->arena, &keys, c->remove);
         rc = s->ops->remove(s, chunk, err);
+        rdl_chunk_free(chunk);
+    }
+    if (rc == RDL_OK && c->insert != NULL) {
+        rdl_chunk *chunk = chunk_of(&u->arena, &t->columns, c->insert);
+        rc = s->ops->insert(s, chunk, err);
         rdl_chunk_free(chunk);
     }
     if (rc == RDL_OK && c->upsert != NULL) {
@@ -266,6 +281,95 @@ static void of_a_key_twice_in_one_batch_the_last_counts(void **state)
     OK(write_all(u, s, &t, (change){-1, 1, true, NULL, "1|ann|30\n1|bob|40\n1|cid|NULL"},
                  &err));
     EXPECT(s, &t, "1|cid|NULL");
+    u->ops->close(s);
+}
+
+static void inserts_and_upserts_share_a_batch(void **state)
+{
+    sink_under_test *u = *state;
+    rdl_err err;
+    rdl_sink *s = open_as(u, ROOT_A, false, false);
+    rdl_sink_table t = table_of(&u->arena, "people", PEOPLE, 1);
+    (void)progress(s, &t);
+    OK(write_all(u, s, &t, (change){-1, 1, true, NULL, NULL, "1|ann|30\n2|bob|40\n4|eve|9"},
+                 &err));
+    OK(write_all(u, s, &t, (change){1, 2, false, "4", "2|NULL|41", "3|cid|NULL"}, &err));
+    EXPECT(s, &t, "1|ann|30\n2|NULL|41\n3|cid|NULL");
+    assert_int_equal(progress(s, &t), 2);
+    u->ops->close(s);
+}
+
+/* What a table is owned for: the pipeline's row is the one that is shown. */
+static void an_insert_of_a_key_that_somebody_wrote_replaces_it(void **state)
+{
+    sink_under_test *u = *state;
+    rdl_err err;
+    rdl_sink *s = open_as(u, ROOT_A, false, false);
+    rdl_sink_table t = table_of(&u->arena, "people", PEOPLE, 1);
+    (void)progress(s, &t);
+    OK(write_all(u, s, &t, (change){-1, 1, true, NULL, NULL, "1|ann|30"}, &err));
+    rdl_code rc =
+        write_all(u, s, &t, (change){1, 2, false, NULL, NULL, "2|bob|1\n1|new|31"}, &err);
+    if (rc != RDL_OK) {
+        assert_true((err.flags & RDL_ERR_REPLAY) != 0);
+        EXPECT(s, &t, "1|ann|30");
+        assert_int_equal(progress(s, &t), 1);
+        OK(write_all(u, s, &t, (change){1, 2, false, NULL, "2|bob|1\n1|new|31"}, &err));
+    }
+    EXPECT(s, &t, "1|new|31\n2|bob|1");
+    assert_int_equal(progress(s, &t), 2);
+    u->ops->close(s);
+}
+
+static rdl_code count_statement(void *arg, const char *statement, rdl_err *err)
+{
+    (void)err;
+    assert_true(statement[0] != '\0');
+    ++*(int *)arg;
+    return RDL_OK;
+}
+
+static void provisioning_tells_what_it_makes_and_makes_it_once(void **state)
+{
+    sink_under_test *u = *state;
+    rdl_err err;
+    int said = 0, again = 0;
+    rdl_sink_table t = table_of(&u->arena, "people", PEOPLE, 1);
+    rdl_sink *r = open_as(u, ROOT_A, false, true);
+    OK(r->ops->provision(r, &t, count_statement, &said, &err));
+    assert_true(said > 0);
+    EXPECT(r, &t, ""); /* it only told */
+    u->ops->close(r);
+    rdl_sink *s = open_as(u, ROOT_A, false, false);
+    OK(s->ops->provision(s, &t, count_statement, &again, &err));
+    assert_true(again > 0);
+    again = 0;
+    OK(s->ops->provision(s, &t, count_statement, &again, &err));
+    assert_int_equal(again, 0);
+    assert_int_equal(progress(s, &t), -1);
+    OK(write_all(u, s, &t, (change){-1, 1, true, NULL, NULL, "1|ann|30"}, &err));
+    OK(s->ops->provision(s, &t, count_statement, &again, &err));
+    assert_int_equal(again, 0);
+    EXPECT(s, &t, "1|ann|30");
+    u->ops->close(s);
+}
+
+static void seeding_moves_no_progress_and_twice_changes_nothing(void **state)
+{
+    static const rdl_sink_batch seed = {.seed = true, .write_us = WRITE_US};
+    sink_under_test *u = *state;
+    rdl_err err;
+    rdl_sink *s = open_as(u, ROOT_A, false, false);
+    rdl_sink_table t = table_of(&u->arena, "people", PEOPLE, 1);
+    OK(s->ops->provision(s, &t, NULL, NULL, &err));
+    for (int i = 0; i < 2; i++) {
+        rdl_chunk *c = chunk_of(&u->arena, &t.columns, "1|ann|30\n2|bob|NULL");
+        OK(s->ops->begin(s, &t, &seed, &err));
+        OK(s->ops->upsert(s, c, &err));
+        OK(s->ops->commit(s, &err));
+        rdl_chunk_free(c);
+        EXPECT(s, &t, "1|ann|30\n2|bob|NULL");
+    }
     u->ops->close(s);
 }
 
@@ -586,7 +690,8 @@ static void many_rows_go_in_and_come_back(void **state)
     rdl_sink_table t = table_of(&u->arena, "many", "id BIGINT, s TEXT", 1);
     (void)progress(s, &t);
     OK(rdl_chunk_new(&t.columns, &c, &err));
-    OK(u->ops->begin(s, &t, -1, 1, true, &err));
+    const rdl_sink_batch b = {-1, 1, true, false, WRITE_US};
+    OK(u->ops->begin(s, &t, &b, &err));
     for (int64_t from = 0; from < ROWS; from += RDL_VECTOR_ROWS) {
         rdl_chunk_reset(c);
         for (; c->rows < RDL_VECTOR_ROWS && from + (int64_t)c->rows < ROWS; c->rows++) {
@@ -829,6 +934,10 @@ static void a_query_cannot_write(void **state)
     SINK_TEST(a_new_table_has_no_progress_until_it_is_filled),                             \
         SINK_TEST(an_upsert_writes_every_column_nulls_included),                           \
         SINK_TEST(of_a_key_twice_in_one_batch_the_last_counts),                            \
+        SINK_TEST(inserts_and_upserts_share_a_batch),                                      \
+        SINK_TEST(an_insert_of_a_key_that_somebody_wrote_replaces_it),                     \
+        SINK_TEST(provisioning_tells_what_it_makes_and_makes_it_once),                     \
+        SINK_TEST(seeding_moves_no_progress_and_twice_changes_nothing),                    \
         SINK_TEST(removals_come_first_and_a_missing_key_is_fine),                          \
         SINK_TEST(whole_replaces_everything_that_was_there),                               \
         SINK_TEST(an_empty_batch_moves_the_progress), SINK_TEST(an_abort_changes_nothing), \

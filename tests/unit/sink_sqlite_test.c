@@ -288,7 +288,8 @@ static void text_with_a_nul_inside_is_kept(void **state)
     (void)progress(s, &t);
     c = chunk_of(&u->arena, &t.columns, "1|x|30");
     rdl_vector_set_str(&c->v[1], 0, "a\0b", 3);
-    OK(u->ops->begin(s, &t, -1, 1, true, &err));
+    const rdl_sink_batch b = {-1, 1, true, false, WRITE_US};
+    OK(u->ops->begin(s, &t, &b, &err));
     OK(u->ops->upsert(s, c, &err));
     OK(u->ops->commit(s, &err));
     rdl_chunk_free(c);

@@ -1,0 +1,244 @@
+/*
+ * stream/changes.c - net changes of a table over sealed epochs, as SQL.
+ *
+ * Was a key there before an epoch?  A segment of old rows names every row that was replaced or
+ * removed, so a new row whose key it does not name is an insert.  Where old rows are left out (a
+ * view with a key that nobody reads for its changes, see view.c), the new rows' segment is marked:
+ * it has a column _was.
+ */
+#include "stream/changes.h"
+
+#include <inttypes.h>
+
+typedef struct range {
+    rdl_cut *cut;
+    const rdl_table *table;
+    const rdl_table_history *history;
+    const size_t *key;
+    size_t key_count;
+    uint64_t from, to;
+} range;
+
+void rdl_changes_fini(rdl_changes *c)
+{
+    rdl_buf_fini(&c->removals);
+    rdl_buf_fini(&c->inserts);
+    rdl_buf_fini(&c->updates);
+    *c = (rdl_changes){0};
+}
+
+static bool covers(const range *r, const rdl_segment_ref *s)
+{
+    return s->epoch > r->from && s->epoch <= r->to &&
+           (s->rows_new > 0 || s->rows_old > 0 || s->reset);
+}
+
+static void put_file(const range *r, rdl_buf *out, const rdl_segment_ref *s, rdl_segment kind)
+{
+    rdl_buf_puts(out, "read_parquet(");
+    rdl_buf_put_sql_text(out, rdl_str_of(rdl_root_segment(r->cut->arena, r->cut->root, s->epoch,
+                                                          r->history->table, kind)));
+    rdl_buf_puts(out, ")");
+}
+
+static void put_key(const range *r, rdl_buf *out, const char *prefix)
+{
+    rdl_put_key(out, prefix, &r->table->columns, r->key, r->key_count);
+}
+
+/* a.k IS NOT DISTINCT FROM b.k, for every part of the key. */
+static void put_same_key(const range *r, rdl_buf *out)
+{
+    for (size_t i = 0; i < r->key_count; i++) {
+        rdl_str name = r->table->columns.v[r->key[i]].name;
+        rdl_buf_puts(out, i == 0 ? "a." : " AND a.");
+        rdl_buf_put_sql_ident(out, name);
+        rdl_buf_puts(out, " IS NOT DISTINCT FROM b.");
+        rdl_buf_put_sql_ident(out, name);
+    }
+}
+
+/* ---- one segment: no key is named by two epochs ---- */
+
+/* SELECT new rows, all or those whose key the old rows name (SEMI) or do not (ANTI). */
+static void put_new_rows(const range *r, rdl_buf *out, const rdl_segment_ref *s, const char *join)
+{
+    rdl_buf_puts(out, "SELECT ");
+    rdl_put_columns(out, "a.", &r->table->columns);
+    rdl_buf_puts(out, " FROM ");
+    put_file(r, out, s, RDL_SEGMENT_NEW);
+    rdl_buf_puts(out, " a");
+    if (join == NULL)
+        return;
+    rdl_buf_printf(out, " %s JOIN ", join);
+    put_file(r, out, s, RDL_SEGMENT_OLD);
+    rdl_buf_puts(out, " b ON ");
+    put_same_key(r, out);
+}
+
+static void put_gone_keys(const range *r, rdl_buf *out, const rdl_segment_ref *s)
+{
+    rdl_buf_puts(out, "SELECT DISTINCT ");
+    put_key(r, out, "a.");
+    rdl_buf_puts(out, " FROM ");
+    put_file(r, out, s, RDL_SEGMENT_OLD);
+    rdl_buf_puts(out, " a");
+    if (s->rows_new == 0)
+        return;
+    rdl_buf_puts(out, " ANTI JOIN ");
+    put_file(r, out, s, RDL_SEGMENT_NEW);
+    rdl_buf_puts(out, " b ON ");
+    put_same_key(r, out);
+}
+
+static void one_segment(const range *r, const rdl_segment_ref *s, rdl_changes *out)
+{
+    if (s->rows_old > 0)
+        put_gone_keys(r, &out->removals, s);
+    if (s->rows_new == 0)
+        return;
+    if (s->marked) {
+        if (s->rows_fresh > 0) {
+            put_new_rows(r, &out->inserts, s, NULL);
+            rdl_buf_puts(&out->inserts, " WHERE NOT a._was");
+        }
+        if (s->rows_fresh < s->rows_new) {
+            put_new_rows(r, &out->updates, s, NULL);
+            rdl_buf_puts(&out->updates, " WHERE a._was");
+        }
+    } else if (s->rows_old == 0) {
+        put_new_rows(r, &out->inserts, s, NULL);
+    } else {
+        put_new_rows(r, &out->inserts, s, "ANTI");
+        put_new_rows(r, &out->updates, s, "SEMI");
+    }
+}
+
+/* ---- several ---- */
+
+/*
+ * named  each key that an epoch names, and whether something was there before that epoch
+ * net    for each key: the newest epoch that names it, and what was there before the oldest;
+ *        an old row of the same epoch says more than a new one
+ */
+static void put_net(const range *r, rdl_buf *out)
+{
+    bool any = false;
+    rdl_buf_puts(out, "WITH named AS (");
+    for (size_t i = 0; i < r->history->segments.n; i++) {
+        const rdl_segment_ref *s = &r->history->segments.v[i];
+        for (rdl_segment kind = RDL_SEGMENT_NEW; kind <= RDL_SEGMENT_OLD; kind++) {
+            if (!covers(r, s) || (kind == RDL_SEGMENT_NEW ? s->rows_new : s->rows_old) == 0)
+                continue;
+            rdl_buf_printf(out, "%sSELECT %" PRIu64 "::BIGINT AS _e, %s AS _was, ",
+                           any ? " UNION ALL " : "", s->epoch,
+                           kind == RDL_SEGMENT_OLD ? "true"
+                           : s->marked             ? "_was"
+                                                   : "false");
+            put_key(r, out, "");
+            rdl_buf_puts(out, " FROM ");
+            put_file(r, out, s, kind);
+            any = true;
+        }
+    }
+    rdl_buf_puts(out, "), net AS (SELECT ");
+    put_key(r, out, "");
+    rdl_buf_puts(out, ", max(_e) AS _last, arg_min(_was, 2 * _e - _was::BIGINT) AS _was FROM named "
+                      "GROUP BY ALL), rows AS (");
+    any = false;
+    for (size_t i = 0; i < r->history->segments.n; i++) {
+        const rdl_segment_ref *s = &r->history->segments.v[i];
+        if (!covers(r, s) || s->rows_new == 0)
+            continue;
+        rdl_buf_printf(out, "%sSELECT %" PRIu64 "::BIGINT AS _e, ", any ? " UNION ALL " : "",
+                       s->epoch);
+        rdl_put_columns(out, "", &r->table->columns);
+        rdl_buf_puts(out, " FROM ");
+        put_file(r, out, s, RDL_SEGMENT_NEW);
+        any = true;
+    }
+    rdl_buf_puts(out, ") ");
+}
+
+static void put_net_rows(const range *r, rdl_buf *out, bool was)
+{
+    put_net(r, out);
+    rdl_buf_puts(out, "SELECT ");
+    rdl_put_columns(out, "a.", &r->table->columns);
+    rdl_buf_puts(out, " FROM rows a JOIN net b ON a._e = b._last AND ");
+    put_same_key(r, out);
+    rdl_buf_puts(out, was ? " WHERE b._was" : " WHERE NOT b._was");
+}
+
+static void put_net_removals(const range *r, rdl_buf *out, bool rows)
+{
+    if (!rows) { /* then `rows` would be empty text */
+        bool any = false;
+        for (size_t i = 0; i < r->history->segments.n; i++) {
+            const rdl_segment_ref *s = &r->history->segments.v[i];
+            if (!covers(r, s) || s->rows_old == 0)
+                continue;
+            rdl_buf_puts(out, any ? " UNION SELECT " : "SELECT DISTINCT ");
+            put_key(r, out, "");
+            rdl_buf_puts(out, " FROM ");
+            put_file(r, out, s, RDL_SEGMENT_OLD);
+            any = true;
+        }
+        return;
+    }
+    put_net(r, out);
+    rdl_buf_puts(out, "SELECT ");
+    put_key(r, out, "b.");
+    rdl_buf_puts(out, " FROM net b ANTI JOIN rows a ON a._e = b._last AND ");
+    put_same_key(r, out);
+    rdl_buf_puts(out, " WHERE b._was");
+}
+
+static void several_segments(const range *r, rdl_changes *out)
+{
+    uint64_t rows_new = 0, rows_old = 0, replaced = 0;
+    for (size_t i = 0; i < r->history->segments.n; i++) {
+        const rdl_segment_ref *s = &r->history->segments.v[i];
+        if (!covers(r, s))
+            continue;
+        rows_new += s->rows_new;
+        rows_old += s->rows_old;
+        replaced += s->marked ? s->rows_new - s->rows_fresh : 0;
+    }
+    if (rows_new > 0)
+        put_net_rows(r, &out->inserts, false);
+    if (rows_new > 0 && (rows_old > 0 || replaced > 0))
+        put_net_rows(r, &out->updates, true);
+    if (rows_old > 0)
+        put_net_removals(r, &out->removals, rows_new > 0);
+}
+
+rdl_code rdl_changes_between(rdl_cut *c, const rdl_table *t, const size_t *key, size_t key_count,
+                             uint64_t from, uint64_t to, rdl_changes *out, rdl_err *err)
+{
+    range r = {c, t, rdl_history_table(c->history, t->full), key, key_count, from, to};
+    const rdl_segment_ref *only = NULL;
+    size_t n = 0;
+    *out = (rdl_changes){0};
+    if (from < r.history->pruned_changed)
+        return rdl_err_set(err, RDL_ELIMIT, 0,
+                           "cannot give the changes of \"%.*s\" since epoch %" PRIu64
+                           ": segments up to epoch %" PRIu64 " are gone",
+                           (int)t->full.n, t->full.p, from, r.history->pruned_changed);
+    for (size_t i = 0; i < r.history->segments.n; i++) {
+        const rdl_segment_ref *s = &r.history->segments.v[i];
+        if (!covers(&r, s))
+            continue;
+        out->any = true;
+        out->whole |= s->reset;
+        only = s;
+        n++;
+    }
+    if (out->whole)
+        return rdl_cut_select(c, t, false, &out->inserts, err);
+    if (n == 1)
+        one_segment(&r, only, out);
+    else if (n > 1)
+        several_segments(&r, out);
+    return RDL_OK;
+}

@@ -1,0 +1,33 @@
+/*
+ * stream/changes.h - what a store has to do to follow a table from one sealed epoch to another.
+ *
+ *   removals   keys that were there and are not any more
+ *   inserts    rows whose key was not there
+ *   updates    rows whose key was there; all columns
+ *
+ * as SQL over sealed segments.  Over several epochs the net is taken: the row of the newest epoch
+ * that names a key, and what was there before the oldest one that does.
+ *
+ * INVARIANT  N1  Of one batch, no key is in two of the three; applied to the content of `from` they
+ *                give the content of `to` (tests/slt/stores/net_changes.slt).
+ *
+ * Thread: the cut's.
+ */
+#ifndef RDL_STREAM_CHANGES_H
+#define RDL_STREAM_CHANGES_H
+
+#include "stream/cut.h"
+
+typedef struct rdl_changes {
+    bool any;   /* something happened */
+    bool whole; /* a reset lies between: what is there goes, inserts are all rows */
+    rdl_buf removals, inserts, updates; /* n 0: none */
+} rdl_changes;
+
+void rdl_changes_fini(rdl_changes *c);
+/* RDL_ELIMIT when segments of (from, to] are gone: publish whole instead. */
+RDL_MUST rdl_code rdl_changes_between(rdl_cut *c, const rdl_table *t, const size_t *key,
+                                      size_t key_count, uint64_t from, uint64_t to,
+                                      rdl_changes *out, rdl_err *err);
+
+#endif
