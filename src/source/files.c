@@ -73,6 +73,7 @@ struct rdl_files {
     bool is_frozen;
     uint64_t sealed_bytes;
     size_t sealed_count;
+    size_t told; /* paths of by_path that rdl_files_untold_path gave */
 };
 
 /* ---- life ---- */
@@ -172,6 +173,11 @@ void rdl_files_rewind(rdl_files *f)
 size_t rdl_files_known(const rdl_files *f)
 {
     return f->sealed_count;
+}
+
+const char *rdl_files_untold_path(rdl_files *f)
+{
+    return f->told < f->by_path.n ? f->by_path.entries[f->told++].key.p : NULL;
 }
 
 static const mark *last_mark(const known *k)

@@ -72,6 +72,8 @@ RDL_MUST rdl_code rdl_files_next(rdl_files *f, rdl_arena *a, const rdl_files_lim
 RDL_MUST rdl_code rdl_files_freeze(rdl_files *f, rdl_err *err);
 void rdl_files_rewind(rdl_files *f); /* forget what was given and not restored */
 size_t rdl_files_known(const rdl_files *f); /* files seen and sealed */
+/* Each path that was given or restored, once; NULL: no more for now. */
+const char *rdl_files_untold_path(rdl_files *f);
 /* Bytes and files that are there and not yet given, for lag; a cheap estimate. */
 RDL_MUST rdl_code rdl_files_lag(rdl_files *f, uint64_t *out_files, uint64_t *out_bytes,
                                 rdl_err *err);

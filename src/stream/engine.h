@@ -119,7 +119,7 @@ typedef struct rdl_engine_status {
     uint64_t applied;              /* shown by the lake and every store */
     int64_t last_seal_us;
     double last_epoch_seconds;
-    uint64_t files_behind, bytes_behind;
+    uint64_t files_behind, bytes_behind, rows_behind;
     uint64_t state_bytes, memory_bytes;
     rdl_ledger total; /* since the process began */
 } rdl_engine_status;

@@ -26,9 +26,9 @@ void rdl_work_init(rdl_engine *e, rdl_work *w)
     size_t n = e->pipeline->table_count;
     *w = (rdl_work){.epoch = e->history.epoch + 1};
     rdl_arena_init(&w->arena, 0);
-    w->ranges = RDL_NEWN(&w->arena, rdl_file_range *, e->feed_count + 1);
+    w->ranges = RDL_NEWN(&w->arena, rdl_range *, e->feed_count + 1);
     w->range_count = RDL_NEWN(&w->arena, size_t, e->feed_count + 1);
-    w->snapshots = RDL_NEWN(&w->arena, rdl_snapshot_version, e->feed_count + 1);
+    w->snapshots = RDL_NEWN(&w->arena, rdl_version, e->feed_count + 1);
     w->decodes = RDL_NEWN(&w->arena, rdl_decode *, e->feed_count + 1);
     w->due = RDL_NEWN(&w->arena, bool, n + 1);
     w->changed = RDL_NEWN(&w->arena, bool, n + 1);
@@ -386,12 +386,7 @@ static rdl_code seal(rdl_engine *e, rdl_work *w, rdl_err *err)
 static rdl_code move_on(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     rdl_history_add(&e->history, &w->seal);
-    for (size_t i = 0; i < w->seal.ranges.n; i++) {
-        rdl_table *t = rdl_pipeline_find(e->pipeline, w->seal.ranges.v[i].source);
-        rdl_feed *f = t != NULL ? rdl_feed_of(e, t) : NULL;
-        if (f != NULL)
-            rdl_files_restore(f->files, &w->seal.ranges.v[i].range);
-    }
+    rdl_feeds_restore(e, w->seal.ranges.v, w->seal.ranges.n, true);
     return rdl_state_commit(e->state, err);
 }
 
@@ -400,8 +395,7 @@ static void undo(rdl_engine *e, rdl_work *w)
     rdl_err ignored;
     rdl_state_abort(e->state);
     rdl_caches_forget(e, w);
-    for (size_t i = 0; i < e->feed_count; i++)
-        rdl_files_rewind(e->feeds[i].files);
+    rdl_feeds_rewind(e);
     (void)!make_schema(e, &ignored);
 }
 

@@ -97,8 +97,14 @@ static void add_range(rdl_history *h, const rdl_sealed_range *s)
 {
     rdl_sealed_range r = *s;
     r.source = keep(h->arena, s->source);
-    r.range.path = rdl_arena_strdup(h->arena, s->range.path);
-    r.range.shown = rdl_arena_strdup(h->arena, s->range.shown);
+    r.range.name = rdl_arena_strdup(h->arena, s->range.name);
+    if (r.range.kind == RDL_RANGE_KAFKA) {
+        r.range.u.kafka.cluster = rdl_arena_strdup(h->arena, s->range.u.kafka.cluster);
+        r.range.u.kafka.topic = rdl_arena_strdup(h->arena, s->range.u.kafka.topic);
+    } else {
+        r.range.u.file.path = rdl_arena_strdup(h->arena, s->range.u.file.path);
+        r.range.u.file.shown = rdl_arena_strdup(h->arena, s->range.u.file.shown);
+    }
     RDL_PUSH(h->arena, &h->ranges) = r;
 }
 

@@ -55,7 +55,7 @@ typedef struct rdl_history {
     int32_t partition_next;
     RDL_VEC(rdl_sealed_partition) partitions; /* by number */
     rdl_map partition_of;      /* "source\n name" -> rdl_sealed_partition * */
-    RDL_VEC(rdl_sealed_range) ranges; /* newest per (source, path) is last */
+    RDL_VEC(rdl_sealed_range) ranges; /* newest per (source, name) is last */
     rdl_map tables;            /* name -> rdl_table_history * */
     rdl_map watermarks;        /* "table\n partition" -> rdl_watermark * */
     rdl_map snapshots;         /* source -> rdl_snapshot_history * */

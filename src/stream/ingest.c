@@ -37,16 +37,6 @@ static bool truth(rdl_str s)
            rdl_str_eq_nocase(s, RDL_STR("yes")) || rdl_str_eq_nocase(s, RDL_STR("on"));
 }
 
-static rdl_compression compression_of(const rdl_source_def *s)
-{
-    rdl_str c = option(s, "compression", "auto");
-    if (rdl_str_eq_nocase(c, RDL_STR("gzip")))
-        return RDL_COMPRESSION_GZIP;
-    if (rdl_str_eq_nocase(c, RDL_STR("zstd")))
-        return RDL_COMPRESSION_ZSTD;
-    return rdl_str_eq_nocase(c, RDL_STR("none")) ? RDL_COMPRESSION_NONE : RDL_COMPRESSION_AUTO;
-}
-
 static void make_spec(rdl_engine *e, rdl_feed *f)
 {
     const rdl_source_def *s = f->table->source;
@@ -91,23 +81,26 @@ static rdl_code open_feed(rdl_engine *e, rdl_feed *f, rdl_err *err)
     const rdl_source_def *s = f->table->source;
     make_spec(e, f);
     f->format = s->format;
-    rdl_compression packed = compression_of(s);
-    rdl_str quiet = option(s, "quiet_ms", "1000");
-    int64_t quiet_ms = 0;
-    for (size_t i = 0; i < quiet.n && quiet.p[i] >= '0' && quiet.p[i] <= '9'; i++)
-        quiet_ms = quiet_ms * 10 + (quiet.p[i] - '0');
-    const rdl_files_config config = {
+    rdl_source_option *options = RDL_NEWN(&e->arena, rdl_source_option, s->option_count + 1);
+    for (size_t i = 0; i < s->option_count; i++)
+        options[i] = (rdl_source_option){s->options[i].name, s->options[i].value};
+    const rdl_source_config config = {
+        .pipeline = e->pipeline->name,
+        .name = f->table->full.p,
         .base_dir = e->pipeline->dir,
         .url = rdl_arena_strndup(&e->arena, s->url.p, s->url.n),
-        .line_format = s->format != RDL_FORMAT_PARQUET &&
-                       (packed == RDL_COMPRESSION_AUTO || packed == RDL_COMPRESSION_NONE),
-        .quote = s->format == RDL_FORMAT_CSV ? f->spec.quote : '\0',
+        .options = options,
+        .option_count = s->option_count,
+        .parquet = s->format == RDL_FORMAT_PARQUET,
+        .snapshot = f->table->kind == RDL_TABLE_SNAPSHOT,
+        .spec = &f->spec,
         .repeat = (int)s->on_repeat,
         .may_repeat = f->every_reader_deduplicates,
-        .quiet_ms = quiet_ms,
         .clock = e->clock,
+        .stop = &e->stop,
+        .watch = e->watch,
     };
-    rdl_code rc = rdl_files_new(&config, &f->files, err);
+    rdl_code rc = rdl_source_open(&config, &f->source, err);
     return rdl_err_in(rc, err, "source %s", f->table->full.p);
 }
 
@@ -122,21 +115,41 @@ rdl_code rdl_feeds_open(rdl_engine *e, rdl_err *err)
         *f = (rdl_feed){.table = t, .every_reader_deduplicates = readers_deduplicate(e, t)};
         RDL_TRY(open_feed(e, f, err));
     }
-    for (size_t i = 0; i < e->history.ranges.n; i++) {
-        const rdl_sealed_range *r = &e->history.ranges.v[i];
-        rdl_table *t = rdl_pipeline_find(e->pipeline, r->source);
-        rdl_feed *f = t != NULL ? rdl_feed_of(e, t) : NULL;
-        if (f != NULL)
-            rdl_files_restore(f->files, &r->range);
-    }
+    rdl_feeds_restore(e, e->history.ranges.v, e->history.ranges.n, false);
     return RDL_OK;
 }
 
 void rdl_feeds_close(rdl_engine *e)
 {
-    for (size_t i = 0; i < e->feed_count; i++)
-        rdl_files_free(e->feeds[i].files);
+    for (size_t i = 0; i < e->feed_count; i++) {
+        if (e->feeds[i].source != NULL)
+            e->feeds[i].source->ops->close(e->feeds[i].source);
+    }
     e->feed_count = 0;
+}
+
+void rdl_feeds_restore(rdl_engine *e, const rdl_sealed_range *ranges, size_t n, bool settle)
+{
+    for (size_t i = 0; i < n; i++) {
+        rdl_table *t = rdl_pipeline_find(e->pipeline, ranges[i].source);
+        rdl_feed *f = t != NULL ? rdl_feed_of(e, t) : NULL;
+        if (f != NULL && f->source->ops->restore != NULL)
+            f->source->ops->restore(f->source, &ranges[i].range);
+    }
+    for (size_t i = 0; settle && i < e->feed_count; i++) {
+        rdl_source *s = e->feeds[i].source;
+        if (s->ops->settle != NULL)
+            s->ops->settle(s);
+    }
+}
+
+void rdl_feeds_rewind(rdl_engine *e)
+{
+    for (size_t i = 0; i < e->feed_count; i++) {
+        rdl_source *s = e->feeds[i].source;
+        if (s->ops->rewind != NULL)
+            s->ops->rewind(s);
+    }
 }
 
 /* ---- decoding ---- */
@@ -289,50 +302,64 @@ static rdl_code decode(rdl_engine *e, rdl_work *w, rdl_feed *f, const rdl_decode
 /* ---- append-only sources ---- */
 
 /* How much a row takes where it lies: plan.c cuts epochs by it. */
-static void note_row_bytes(const rdl_work *w, rdl_feed *f, rdl_file_range *const *taken, size_t n)
+static void note_row_bytes(const rdl_work *w, rdl_feed *f, const rdl_range *ranges,
+                           const rdl_source_inputs *taken)
 {
     uint64_t bytes = 0, rows = w->reports[f->table->index].ledger.read;
-    for (size_t i = 0; i < n; i++)
-        bytes += taken[i]->end - taken[i]->begin;
+    for (size_t i = 0; i < taken->range.n; i++) {
+        if (i == 0 || taken->range.v[i] != taken->range.v[i - 1])
+            bytes += ranges[taken->range.v[i]].bytes;
+    }
     if (rows > 0)
         f->row_bytes = (double)bytes / (double)rows;
 }
 
+static rdl_code new_view(rdl_engine *e, const rdl_feed *f, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_puts(&sql, "CREATE VIEW ");
+    rdl_put_relation(&sql, "e", "new:", f->table->full);
+    rdl_buf_puts(&sql, " AS SELECT * EXCLUDE (_record_at, _record_bytes) FROM ");
+    rdl_put_relation(&sql, "e", "decoded:", f->table->full);
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+/* What was decoded of each range.  A source that counted its records before must have given them. */
+static rdl_code count_records(const rdl_work *w, size_t at, const rdl_source_inputs *inputs,
+                              rdl_err *err)
+{
+    rdl_range *ranges = w->ranges[at];
+    uint64_t *records = RDL_NEWN((rdl_arena *)(uintptr_t)&w->arena, uint64_t, w->range_count[at]);
+    for (size_t i = 0; i < inputs->list.n && w->decodes[at] != NULL; i++)
+        records[inputs->range.v[i]] += rdl_decode_input_records(w->decodes[at], i);
+    for (size_t i = 0; i < w->range_count[at]; i++) {
+        if (ranges[i].kind == RDL_RANGE_FILE) {
+            ranges[i].records = ranges[i].u.file.records = records[i];
+            ranges[i].u.file.partition = ranges[i].number;
+        } else if (ranges[i].records != records[i]) {
+            return rdl_err_set(err, RDL_EBUG, 0,
+                               "%" PRIu64 " records of \"%s\" were planned and %" PRIu64 " decoded",
+                               ranges[i].records, ranges[i].name, records[i]);
+        }
+    }
+    return RDL_OK;
+}
+
 static rdl_code ingest_ranges(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *err)
 {
-    size_t at = (size_t)(f - e->feeds), n = 0;
-    rdl_decode_input *inputs = RDL_NEWN(&w->arena, rdl_decode_input, w->range_count[at]);
-    rdl_file_range **taken = RDL_NEWN(&w->arena, rdl_file_range *, w->range_count[at]);
-    for (size_t i = 0; i < w->range_count[at]; i++) {
-        rdl_file_range *r = &w->ranges[at][i];
-        if (r->skipped || r->end == r->begin)
-            continue;
-        taken[n] = r;
-        inputs[n++] = (rdl_decode_input){
-            .path = r->path,
-            .shown = r->shown,
-            .compression = compression_of(f->table->source),
-            .partition = r->partition,
-            .begin = r->begin,
-            .end = r->whole ? 0 : r->end,
-            .first_record = r->first_record,
-        };
-    }
-    if (n > 0) {
-        RDL_TRY(decode(e, w, f, inputs, n, err));
-        for (size_t i = 0; i < n && w->decodes[at] != NULL; i++)
-            taken[i]->records = rdl_decode_input_records(w->decodes[at], i);
-        note_row_bytes(w, f, taken, n);
-        rdl_buf sql = {0};
-        rdl_buf_puts(&sql, "CREATE VIEW ");
-        rdl_put_relation(&sql, "e", "new:", f->table->full);
-        rdl_buf_puts(&sql, " AS SELECT * EXCLUDE (_record_at, _record_bytes) FROM ");
-        rdl_put_relation(&sql, "e", "decoded:", f->table->full);
-        rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
-        rdl_buf_fini(&sql);
-        RDL_TRY(rc);
+    size_t at = (size_t)(f - e->feeds);
+    rdl_source_inputs inputs = {0};
+    RDL_TRY(f->source->ops->inputs(f->source, &w->arena, w->ranges[at], w->range_count[at], &inputs,
+                                   err));
+    if (inputs.list.n > 0) {
+        RDL_TRY(decode(e, w, f, inputs.list.v, inputs.list.n, err));
+        RDL_TRY(new_view(e, f, err));
+        note_row_bytes(w, f, w->ranges[at], &inputs);
         w->changed[f->table->index] = true;
     }
+    RDL_TRY(count_records(w, at, &inputs, err));
     for (size_t i = 0; i < w->range_count[at]; i++)
         RDL_PUSH(&w->arena, &w->seal.ranges) =
             (rdl_sealed_range){f->table->full, w->ranges[at][i]};
@@ -431,27 +458,35 @@ static rdl_code land(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *er
     return rc;
 }
 
+/* The parts of a version (its files) have numbers as the partitions of a stream have. */
+static void number_parts(rdl_engine *e, rdl_work *w, const rdl_table *t, const rdl_version *v,
+                         rdl_source_inputs *inputs)
+{
+    int32_t *numbers = RDL_NEWN(&w->arena, int32_t, v->n + 1);
+    for (size_t i = 0; i < v->n; i++) {
+        const rdl_str name = rdl_str_of(v->names[i]);
+        numbers[i] = rdl_history_partition(&e->history, t->full, name);
+        if (numbers[i] >= 0)
+            continue;
+        numbers[i] = e->history.partition_next + (int32_t)w->seal.partitions.n;
+        RDL_PUSH(&w->arena, &w->seal.partitions) =
+            (rdl_sealed_partition){numbers[i], t->full, name};
+    }
+    for (size_t i = 0; i < inputs->list.n; i++)
+        inputs->list.v[i].partition = numbers[inputs->range.v[i]];
+}
+
 static rdl_code ingest_snapshot(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *err)
 {
     size_t at = (size_t)(f - e->feeds);
-    const rdl_snapshot_version *v = &w->snapshots[at];
+    const rdl_version *v = &w->snapshots[at];
     rdl_table *t = f->table;
     int64_t before = 0, gone = 0, now = 0, added = 0;
-    rdl_decode_input *inputs = RDL_NEWN(&w->arena, rdl_decode_input, v->n);
-    for (size_t i = 0; i < v->n; i++) {
-        int32_t number = rdl_history_partition(&e->history, t->full, rdl_str_of(v->paths[i]));
-        if (number < 0) {
-            number = e->history.partition_next + (int32_t)w->seal.partitions.n;
-            RDL_PUSH(&w->arena, &w->seal.partitions) =
-                (rdl_sealed_partition){number, t->full, rdl_str_of(v->paths[i])};
-        }
-        inputs[i] = (rdl_decode_input){.path = v->paths[i],
-                                       .shown = v->shown[i],
-                                       .compression = compression_of(t->source),
-                                       .partition = number};
-    }
+    rdl_source_inputs inputs = {0};
+    RDL_TRY(f->source->ops->version_inputs(f->source, &w->arena, v, &inputs, err));
+    number_parts(e, w, t, v, &inputs);
     RDL_TRY(rdl_cache_load(e, t, err));
-    RDL_TRY(decode(e, w, f, inputs, v->n, err));
+    RDL_TRY(decode(e, w, f, inputs.list.v, inputs.list.n, err));
     RDL_TRY(count_of(e, "c", "", t->full, &before, err));
     RDL_TRY(difference(e, t, "old:", false, err));
     RDL_TRY(difference(e, t, "new:", true, err));

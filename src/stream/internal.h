@@ -26,7 +26,7 @@
 #include "lang/plan.h"
 #include "sink/sink.h"
 #include "source/decode/decode.h"
-#include "source/files.h"
+#include "source/source.h"
 #include "stream/changes.h"
 #include "stream/cut.h"
 #include "stream/destination.h"
@@ -52,7 +52,7 @@ typedef struct rdl_job rdl_job; /* stream/schedule.h */
 /* A source of the pipeline and where it stands. */
 typedef struct rdl_feed {
     rdl_table *table;
-    rdl_files *files;
+    rdl_source *source;
     rdl_decode_spec spec;
     rdl_format format;
     bool wanted;            /* a selected table reads it */
@@ -104,9 +104,9 @@ typedef struct rdl_work {
     int64_t ts_us;
     rdl_arena arena;
     rdl_seal seal;
-    rdl_file_range **ranges; /* by feed */
+    rdl_range **ranges;      /* by feed */
     size_t *range_count;
-    rdl_snapshot_version *snapshots; /* by feed; n 0: no new version */
+    rdl_version *snapshots;  /* by feed; n 0: no new version */
     rdl_decode **decodes;    /* by feed */
     bool barrier;            /* snapshots, no stream rows */
     bool caught_up;          /* one of them did */
@@ -168,7 +168,9 @@ struct rdl_engine {
     double *late_behind, *late_seen; /* by table: rows behind the watermark, rows judged */
 };
 
-/* plan.c: false in *out_any when there is nothing to do. */
+/* plan.c: what one epoch may take at most of a source. */
+rdl_source_limits rdl_plan_limits(const rdl_engine *e, const rdl_feed *f);
+/* False in *out_any when there is nothing to do. */
 RDL_MUST rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl_err *err);
 bool rdl_lags(rdl_engine *e, const rdl_table *t);
 /* epoch.c */
@@ -179,6 +181,9 @@ rdl_sealed_table *rdl_work_seal_table(rdl_engine *e, rdl_work *w, const rdl_tabl
 /* ingest.c */
 RDL_MUST rdl_code rdl_feeds_open(rdl_engine *e, rdl_err *err);
 void rdl_feeds_close(rdl_engine *e);
+void rdl_feeds_rewind(rdl_engine *e); /* what was given and not sealed */
+/* Tell the sources what is sealed; settle: by a seal that was made just now. */
+void rdl_feeds_restore(rdl_engine *e, const rdl_sealed_range *ranges, size_t n, bool settle);
 RDL_MUST rdl_code rdl_ingest(rdl_engine *e, rdl_work *w, rdl_err *err);
 rdl_feed *rdl_feed_of(rdl_engine *e, const rdl_table *source);
 /* judge.c: runs the body of a streaming table and leaves e."new:<t>". */
@@ -259,9 +264,8 @@ RDL_MUST rdl_code rdl_applier_finish(rdl_applier *a, rdl_applied *out, rdl_err *
 RDL_MUST rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err);
 void rdl_run_begin(rdl_engine *e);
 void rdl_run_end(rdl_engine *e, rdl_run_report *out);
-/* loop.c: files and bytes that are there and not read; also for status. */
-RDL_MUST rdl_code rdl_engine_measure_lag(rdl_engine *e, uint64_t *out_files, uint64_t *out_bytes,
-                                         rdl_err *err);
+/* loop.c: what is there and not read; also for status. */
+RDL_MUST rdl_code rdl_engine_measure_lag(rdl_engine *e, rdl_source_lag *out, rdl_err *err);
 /* engine.c */
 void rdl_engine_note_step(rdl_engine *e, rdl_step step, int64_t began_us, uint64_t rows,
                           uint64_t bytes);

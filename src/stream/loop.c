@@ -25,93 +25,42 @@ typedef struct loop {
     rdl_applier *applier;
     rdl_applied applied;
     uint64_t pruned_for;     /* settled epoch of the last pruning */
-    uint64_t files, bytes;   /* that are there and not read */
+    rdl_source_lag lag;      /* what is there and not read */
 } loop;
-
-/* ---- folders to watch ---- */
-
-static void watch(rdl_engine *e, const char *dir)
-{
-    rdl_err ignored = {0};
-    (void)!rdl_watch_add(e->watch, dir, &ignored); /* looked at by every trigger anyway */
-}
-
-/* The url's folder; for a glob the one above the first wildcard. */
-static void watch_source(rdl_engine *e, rdl_arena *a, const rdl_table *source)
-{
-    rdl_str url = source->source->url;
-    rdl_err ignored = {0};
-    rdl_stat st;
-    char *path = rdl_arena_strndup(a, url.p, url.n);
-    if (rdl_str_starts(url, "file:"))
-        path += rdl_str_starts(url, "file://") ? 7 : 5;
-    char *glob = strpbrk(path, "*?[");
-    if (glob != NULL) {
-        *glob = '\0';
-        char *slash = strrchr(path, '/');
-        path = slash != NULL ? (*slash = '\0', path) : rdl_arena_strdup(a, ".");
-    }
-    path = rdl_path_join(a, e->pipeline->dir, path);
-    if (rdl_fs_stat(path, &st, &ignored) == RDL_OK)
-        watch(e, st.exists && st.is_dir ? path : rdl_path_dir(a, path));
-}
-
-static void watch_dirs_of(rdl_engine *e, rdl_arena *a, rdl_map *seen, const char *path)
-{
-    char *dir = rdl_path_dir(a, path);
-    if (rdl_map_has(seen, rdl_str_of(dir)))
-        return;
-    rdl_map_put(seen, rdl_str_of(dir), dir);
-    watch(e, dir);
-}
 
 static void watch_sources(rdl_engine *e)
 {
-    rdl_arena a;
-    rdl_map seen;
-    rdl_arena_init(&a, 0);
-    rdl_map_init(&seen, &a);
     for (size_t i = 0; i < e->feed_count; i++) {
-        if (e->feeds[i].wanted)
-            watch_source(e, &a, e->feeds[i].table);
+        rdl_source *s = e->feeds[i].source;
+        if (e->feeds[i].wanted && s->ops->watch != NULL)
+            s->ops->watch(s);
     }
-    for (size_t i = 0; i < e->history.ranges.n; i++)
-        watch_dirs_of(e, &a, &seen, e->history.ranges.v[i].range.path);
-    rdl_arena_fini(&a);
-}
-
-/* Folders below the url's show themselves by what was read from them. */
-static void watch_since(rdl_engine *e, size_t ranges_before)
-{
-    rdl_arena a;
-    rdl_map seen;
-    rdl_arena_init(&a, 0);
-    rdl_map_init(&seen, &a);
-    for (size_t i = ranges_before; i < e->history.ranges.n; i++)
-        watch_dirs_of(e, &a, &seen, e->history.ranges.v[i].range.path);
-    rdl_arena_fini(&a);
 }
 
 /* ---- lag ---- */
 
-rdl_code rdl_engine_measure_lag(rdl_engine *e, uint64_t *out_files, uint64_t *out_bytes,
-                                rdl_err *err)
+rdl_code rdl_engine_measure_lag(rdl_engine *e, rdl_source_lag *out, rdl_err *err)
 {
-    *out_files = *out_bytes = 0;
+    *out = (rdl_source_lag){0};
     for (size_t i = 0; i < e->feed_count; i++) {
-        uint64_t files = 0, bytes = 0;
-        if (e->feeds[i].table->kind != RDL_TABLE_SOURCE || !e->feeds[i].wanted)
+        rdl_feed *f = &e->feeds[i];
+        rdl_source_lag one = {0};
+        if (f->table->kind != RDL_TABLE_SOURCE || !f->wanted)
             continue;
-        rdl_code rc = rdl_files_lag(e->feeds[i].files, &files, &bytes, err);
+        const rdl_source_limits limits = rdl_plan_limits(e, f);
+        rdl_code rc = f->source->ops->lag(f->source, &limits, &one, err);
         if (rc != RDL_OK)
             return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
-                              e->feeds[i].table->full.p);
-        *out_files += files;
-        *out_bytes += bytes;
+                              f->table->full.p);
+        out->files += one.files;
+        out->bytes += one.bytes;
+        out->rows += one.rows;
+        out->ready |= one.ready;
     }
     rdl_mutex_lock(&e->status_lock);
-    e->status.files_behind = *out_files;
-    e->status.bytes_behind = *out_bytes;
+    e->status.files_behind = out->files;
+    e->status.bytes_behind = out->bytes;
+    e->status.rows_behind = out->rows;
     rdl_mutex_unlock(&e->status_lock);
     return RDL_OK;
 }
@@ -119,11 +68,15 @@ rdl_code rdl_engine_measure_lag(rdl_engine *e, uint64_t *out_files, uint64_t *ou
 /* Is at least as much waiting as one epoch takes? */
 static bool more_waits(const loop *l)
 {
-    const rdl_engine *e = l->e;
-    uint64_t by_rows = (uint64_t)((double)e->rows_max * e->row_bytes);
-    return (e->files_max > 0 && l->files >= e->files_max) ||
-           (e->bytes_max > 0 && l->bytes >= e->bytes_max) ||
-           (by_rows > 0 && l->bytes >= by_rows);
+    for (size_t i = 0; i < l->e->feed_count; i++) {
+        const rdl_feed *f = &l->e->feeds[i];
+        if (f->table->kind != RDL_TABLE_SOURCE || !f->wanted || f->source->ops->ready == NULL)
+            continue;
+        const rdl_source_limits limits = rdl_plan_limits(l->e, f);
+        if (f->source->ops->ready(f->source, &limits))
+            return true;
+    }
+    return l->lag.ready;
 }
 
 /* ---- turns ---- */
@@ -152,12 +105,11 @@ static rdl_code keep_up(loop *l, rdl_err *err)
 static rdl_code turn(loop *l, bool *did, rdl_err *err)
 {
     rdl_engine *e = l->e;
-    size_t ranges = e->history.ranges.n;
     RDL_TRY(rdl_run_epoch(e, false, did, err));
     if (*did) {
         rdl_applier_hand(l->applier);
-        watch_since(e, ranges);
-        RDL_TRY(rdl_engine_measure_lag(e, &l->files, &l->bytes, err));
+        watch_sources(e);
+        RDL_TRY(rdl_engine_measure_lag(e, &l->lag, err));
     }
     return keep_up(l, err);
 }
@@ -224,7 +176,7 @@ rdl_code rdl_engine_run(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     rdl_err at_end = {0};
     rdl_run_begin(e);
     watch_sources(e);
-    RDL_TRY(rdl_engine_measure_lag(e, &l.files, &l.bytes, err));
+    RDL_TRY(rdl_engine_measure_lag(e, &l.lag, err));
     RDL_TRY(rdl_applier_start(e, &l.applier, err));
     rdl_code rc = run_for_ever(&l, err);
     rdl_engine_progress_at(e, NULL, "stores");

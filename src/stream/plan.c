@@ -6,7 +6,7 @@
  *   1  views whose text is new, and scheduled ones that are due: built from what is there before rows
  *      move on
  *   2  new versions of snapshots: a barrier, before any stream row planned after them
- *   3  new ranges of files, within the limits
+ *   3  new ranges of files and topics, within the limits
  *   4  at the end of --once, and when lake_interval passed without: whole-table views that wait
  *
  * An unsealed plan may be thrown away: nothing of it was visible.
@@ -98,8 +98,8 @@ static rdl_code plan_snapshots(rdl_engine *e, rdl_work *w, bool *any, rdl_err *e
         rdl_feed *f = &e->feeds[i];
         if (f->table->kind != RDL_TABLE_SNAPSHOT || !f->wanted)
             continue;
-        rdl_snapshot_version v;
-        rdl_code rc = rdl_files_snapshot(f->files, &w->arena, &v, err);
+        rdl_version v = {0};
+        rdl_code rc = f->source->ops->version(f->source, &w->arena, &v, err);
         if (rc != RDL_OK)
             return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
                               f->table->full.p);
@@ -131,14 +131,14 @@ static bool snapshots_first(rdl_engine *e)
     return true;
 }
 
-static void number_ranges(rdl_engine *e, rdl_work *w, const rdl_feed *f, rdl_file_range *r, size_t n)
+static void number_ranges(rdl_engine *e, rdl_work *w, const rdl_feed *f, rdl_range *r, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (r[i].partition >= 0)
+        if (r[i].number >= 0)
             continue;
-        r[i].partition = e->history.partition_next + (int32_t)w->seal.partitions.n;
+        r[i].number = e->history.partition_next + (int32_t)w->seal.partitions.n;
         RDL_PUSH(&w->arena, &w->seal.partitions) =
-            (rdl_sealed_partition){r[i].partition, f->table->full, rdl_str_of(r[i].shown)};
+            (rdl_sealed_partition){r[i].number, f->table->full, rdl_str_of(r[i].name)};
     }
 }
 
@@ -168,27 +168,35 @@ static double row_bytes(const rdl_feed *f)
     return f->row_bytes > 0 ? f->row_bytes : ROW_BYTES_UNKNOWN;
 }
 
-static rdl_files_limits limits_of(const rdl_feed *f, const allowance *a, bool last)
+static rdl_source_limits limits_of(const rdl_feed *f, const allowance *a, bool last)
 {
-    double by_rows = a->rows * row_bytes(f);
-    uint64_t bytes = by_rows < (double)a->bytes ? (uint64_t)by_rows + 1 : a->bytes;
-    return (rdl_files_limits){
+    return (rdl_source_limits){
         .files_max = a->files == UINT64_MAX ? 0 : a->files,
-        .bytes_max = bytes == UINT64_MAX ? 0 : bytes,
+        .bytes_max = a->bytes == UINT64_MAX ? 0 : a->bytes,
+        .rows_max = a->rows >= (double)UINT64_MAX ? 0 : (uint64_t)a->rows + 1,
+        .row_bytes = row_bytes(f),
         .final = last,
     };
 }
 
-static void take(allowance *a, const rdl_feed *f, const rdl_file_range *r, size_t n)
+rdl_source_limits rdl_plan_limits(const rdl_engine *e, const rdl_feed *f)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < n; i++)
-        bytes += r[i].end - r[i].begin;
+    const allowance whole = whole_allowance(e);
+    return limits_of(f, &whole, false);
+}
+
+static void take(allowance *a, const rdl_feed *f, const rdl_range *r, size_t n)
+{
+    uint64_t bytes = 0, rows = 0;
+    for (size_t i = 0; i < n; i++) {
+        bytes += r[i].bytes;
+        rows += r[i].records; /* of files not known yet */
+    }
     if (a->files != UINT64_MAX)
         a->files -= n < a->files ? n : a->files;
     if (a->bytes != UINT64_MAX)
         a->bytes -= bytes < a->bytes ? bytes : a->bytes;
-    a->rows -= (double)bytes / row_bytes(f);
+    a->rows -= rows > 0 ? (double)rows : (double)bytes / row_bytes(f);
 }
 
 /* The sources share the epoch's limits and take turns in being first. */
@@ -203,9 +211,9 @@ static rdl_code plan_ranges(rdl_engine *e, rdl_work *w, bool last, bool *any, rd
             continue;
         if (*any && is_used_up(&left, &whole))
             break;
-        const rdl_files_limits limits = limits_of(f, &left, last);
-        rdl_code rc = rdl_files_next(f->files, &w->arena, &limits, &w->ranges[i],
-                                     &w->range_count[i], err);
+        const rdl_source_limits limits = limits_of(f, &left, last);
+        rdl_code rc = f->source->ops->next(f->source, &w->arena, &limits, &w->ranges[i],
+                                           &w->range_count[i], err);
         if (rc != RDL_OK)
             return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
                               f->table->full.p);
@@ -219,8 +227,8 @@ static rdl_code plan_ranges(rdl_engine *e, rdl_work *w, bool last, bool *any, rd
 /* What the sources gave to a plan that came to nothing is given back. */
 static rdl_code give_back(rdl_engine *e, rdl_code rc)
 {
-    for (size_t i = 0; rc != RDL_OK && i < e->feed_count; i++)
-        rdl_files_rewind(e->feeds[i].files);
+    if (rc != RDL_OK)
+        rdl_feeds_rewind(e);
     return rc;
 }
 

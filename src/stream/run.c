@@ -199,7 +199,7 @@ rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     for (size_t i = 0; i < e->feed_count; i++) {
         rdl_feed *f = &e->feeds[i];
         if (f->wanted && f->table->kind == RDL_TABLE_SOURCE)
-            RDL_TRY(rdl_err_area(rdl_files_freeze(f->files, err), err, RDL_AREA_SOURCE));
+            RDL_TRY(rdl_err_area(f->source->ops->freeze(f->source, err), err, RDL_AREA_SOURCE));
     }
     while (did && !e->stop) {
         RDL_TRY(rdl_run_epoch(e, true, &did, err));

@@ -74,24 +74,48 @@ static json_t *ledger_to_json(const rdl_ledger *l)
     return o;
 }
 
+static void file_to_json(const rdl_range *range, json_t *o)
+{
+    const rdl_file_range *r = &range->u.file;
+    json_object_set_new(o, "path", json_string(r->path));
+    json_object_set_new(o, "shown", json_string(r->shown));
+    put_int(o, "partition", (uint64_t)range->number);
+    put_int(o, "begin", r->begin);
+    put_int(o, "end", r->end);
+    put_int(o, "first_record", r->first_record);
+    put_int(o, "records", range->records);
+    put_int(o, "prefix_bytes", r->prefix_bytes);
+    put_int(o, "mtime_us", (uint64_t)r->mtime_us);
+    json_object_set_new(o, "hash", hex(r->prefix_hash));
+    if (r->whole)
+        json_object_set_new(o, "whole", json_true());
+    if (r->skipped)
+        json_object_set_new(o, "skipped", json_true());
+}
+
+static void kafka_to_json(const rdl_range *range, json_t *o)
+{
+    const rdl_kafka_range *r = &range->u.kafka;
+    json_object_set_new(o, "cluster", json_string(r->cluster));
+    json_object_set_new(o, "topic", json_string(r->topic));
+    put_int(o, "topic_partition", (uint64_t)r->partition);
+    put_int(o, "partition", (uint64_t)range->number);
+    put_int(o, "begin", r->begin);
+    put_int(o, "end", r->end);
+    put_int(o, "records", range->records);
+    put_int(o, "absent", r->absent);
+    if (r->lost != 0)
+        put_int(o, "lost", r->lost);
+}
+
 static json_t *range_to_json(const rdl_sealed_range *r)
 {
     json_t *o = json_object();
     json_object_set_new(o, "source", text(r->source));
-    json_object_set_new(o, "path", json_string(r->range.path));
-    json_object_set_new(o, "shown", json_string(r->range.shown));
-    put_int(o, "partition", (uint64_t)r->range.partition);
-    put_int(o, "begin", r->range.begin);
-    put_int(o, "end", r->range.end);
-    put_int(o, "first_record", r->range.first_record);
-    put_int(o, "records", r->range.records);
-    put_int(o, "prefix_bytes", r->range.prefix_bytes);
-    put_int(o, "mtime_us", (uint64_t)r->range.mtime_us);
-    json_object_set_new(o, "hash", hex(r->range.prefix_hash));
-    if (r->range.whole)
-        json_object_set_new(o, "whole", json_true());
-    if (r->range.skipped)
-        json_object_set_new(o, "skipped", json_true());
+    if (r->range.kind == RDL_RANGE_KAFKA)
+        kafka_to_json(&r->range, o);
+    else
+        file_to_json(&r->range, o);
     return o;
 }
 
@@ -217,10 +241,9 @@ static rdl_hash128 get_hex(const json_t *o, const char *name)
     return h;
 }
 
-static void get_range(rdl_arena *a, const json_t *e, rdl_sealed_range *out)
+static rdl_range get_file(rdl_arena *a, const json_t *e)
 {
-    out->source = get_text(a, e, "source");
-    out->range = (rdl_file_range){
+    rdl_range r = {.kind = RDL_RANGE_FILE, .u.file = {
         .path = get_text(a, e, "path").p,
         .shown = get_text(a, e, "shown").p,
         .partition = (int32_t)get_int(e, "partition"),
@@ -233,7 +256,35 @@ static void get_range(rdl_arena *a, const json_t *e, rdl_sealed_range *out)
         .prefix_hash = get_hex(e, "hash"),
         .whole = json_is_true(json_object_get(e, "whole")),
         .skipped = json_is_true(json_object_get(e, "skipped")),
-    };
+    }};
+    r.number = r.u.file.partition;
+    r.name = r.u.file.shown;
+    r.bytes = r.u.file.end - r.u.file.begin;
+    r.records = r.u.file.records;
+    return r;
+}
+
+static rdl_range get_kafka(rdl_arena *a, const json_t *e)
+{
+    rdl_range r = {.kind = RDL_RANGE_KAFKA, .u.kafka = {
+        .cluster = get_text(a, e, "cluster").p,
+        .topic = get_text(a, e, "topic").p,
+        .partition = (int32_t)get_int(e, "topic_partition"),
+        .begin = get_int(e, "begin"),
+        .end = get_int(e, "end"),
+        .absent = get_int(e, "absent"),
+        .lost = get_int(e, "lost"),
+    }};
+    r.number = (int32_t)get_int(e, "partition");
+    r.name = rdl_arena_printf(a, "%s/%" PRId32, r.u.kafka.topic, r.u.kafka.partition);
+    r.records = get_int(e, "records");
+    return r;
+}
+
+static void get_range(rdl_arena *a, const json_t *e, rdl_sealed_range *out)
+{
+    out->source = get_text(a, e, "source");
+    out->range = json_object_get(e, "topic") != NULL ? get_kafka(a, e) : get_file(a, e);
 }
 
 static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)

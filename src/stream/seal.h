@@ -10,10 +10,10 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
-#include "source/files.h"
+#include "source/source.h"
 #include "stream/engine.h"
 
-/* A number for a file (or, later, a topic's partition); given once, kept for ever. */
+/* A number for a file or a topic's partition; given once, kept for ever. */
 typedef struct rdl_sealed_partition {
     int32_t number;
     rdl_str source, name;
@@ -21,7 +21,7 @@ typedef struct rdl_sealed_partition {
 
 typedef struct rdl_sealed_range {
     rdl_str source;
-    rdl_file_range range;
+    rdl_range range;
 } rdl_sealed_range;
 
 typedef struct rdl_sealed_snapshot {
