@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "batch/relations.h"
 #include "lang/plan.h"
 #include "sink/sink.h"
 #include "stream/cut.h"
@@ -24,61 +25,6 @@ typedef struct check {
     const rdl_verify_options *options;
     RDL_VEC(rdl_verify_item) items;
 } check;
-
-/* ---- relations ---- */
-
-static void put_all_name(rdl_buf *sql, const rdl_table *t)
-{
-    rdl_buf name = {0};
-    rdl_buf_printf(&name, "all:%.*s", (int)t->full.n, t->full.p);
-    rdl_buf_puts(sql, "e.");
-    rdl_buf_put_sql_ident(sql, (rdl_str){name.p, name.n});
-    rdl_buf_fini(&name);
-}
-
-static rdl_code put_content(check *c, const rdl_table *t, rdl_buf *sql, rdl_err *err)
-{
-    if (t->kind != RDL_TABLE_SNAPSHOT)
-        return rdl_cut_select(&c->cut, t, t->kind == RDL_TABLE_STREAMING, sql, err);
-    const rdl_snapshot_history *h = rdl_history_snapshot(c->cut.history, t->full);
-    if (h == NULL) {
-        rdl_buf_puts(sql, "SELECT ");
-        for (size_t i = 0; i < t->columns.n; i++) {
-            rdl_buf_puts(sql, i == 0 ? "NULL::" : ", NULL::");
-            rdl_type_print(t->columns.v[i].type, sql);
-            rdl_buf_puts(sql, " AS ");
-            rdl_buf_put_sql_ident(sql, t->columns.v[i].name);
-        }
-        rdl_buf_puts(sql, " WHERE false");
-        return RDL_OK;
-    }
-    rdl_buf_puts(sql, "SELECT * FROM read_parquet(");
-    rdl_buf_put_sql_text(
-        sql, rdl_str_of(rdl_root_snapshot(c->a, c->cut.root, t->full, h->epoch)));
-    rdl_buf_puts(sql, ")");
-    return RDL_OK;
-}
-
-static rdl_code make_relations(check *c, rdl_err *err)
-{
-    const rdl_pipeline *p = c->cut.pipeline;
-    RDL_TRY(rdl_exec(c->conn, "CREATE SCHEMA IF NOT EXISTS e", err));
-    for (size_t i = 0; i < p->table_count; i++) {
-        const rdl_table *t = p->tables[i];
-        rdl_buf sql = {0};
-        if (t->kind == RDL_TABLE_SOURCE)
-            continue;
-        rdl_buf_puts(&sql, "CREATE OR REPLACE VIEW ");
-        put_all_name(&sql, t);
-        rdl_buf_puts(&sql, " AS ");
-        rdl_code rc = put_content(c, t, &sql, err);
-        if (rc == RDL_OK)
-            rc = rdl_exec(c->conn, rdl_buf_str(&sql), err);
-        rdl_buf_fini(&sql);
-        RDL_TRY(rc);
-    }
-    return RDL_OK;
-}
 
 /* ---- comparing v.want with v.have ---- */
 
@@ -481,7 +427,7 @@ rdl_code rdl_verify(rdl_reader *r, rdl_arena *a, const rdl_verify_options *optio
     check c = {.r = r, .a = a, .conn = rdl_reader_conn(r), .options = options};
     c.cut = *rdl_reader_cut(r);
     const rdl_pipeline *p = rdl_reader_pipeline(r);
-    RDL_TRY(make_relations(&c, err));
+    RDL_TRY(rdl_batch_relations(c.conn, &c.cut, err));
     RDL_TRY(rdl_exec(c.conn, "CREATE SCHEMA IF NOT EXISTS v", err));
     for (size_t i = 0; i < p->table_count; i++) {
         const rdl_table *t = p->tables[i];

@@ -128,6 +128,20 @@ const rdl_command rdl_commands[] = {
      .options = READER | BIT(ONLY) | BIT(SAMPLES) | BIT(NO_STORES),
      .has_dir = true,
      .run = rdl_cmd_verify},
+    {.name = "why",
+     .synopsis = "DIR TABLE COLUMN=VALUE ...",
+     .line = "Follow one row: where it came from, where it went, why it is not there",
+     .about =
+         "Names a row by values of its columns.  Says which record of which source it was,\n"
+         "what each table made of it (written, quarantined and why, duplicate of which row,\n"
+         "filtered, dropped) and which row of each view counts it.",
+     .examples = "raudal why shop bronze.sales sale_id=s4\n"
+                 "raudal why shop gold.sales_by_day product=tea sale_date=2025-08-01",
+     .options = READER | BIT(LIMIT),
+     .args_min = 2,
+     .args_max = ANY,
+     .has_dir = true,
+     .run = rdl_cmd_why},
     {.name = "refresh",
      .synopsis = "[DIR [TABLE ...]]",
      .line = "Compute views again from the lake, and what lies downstream",

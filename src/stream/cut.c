@@ -79,6 +79,17 @@ void rdl_put_key(rdl_buf *out, const char *prefix, const rdl_schema *s, const si
     }
 }
 
+void rdl_put_relation(rdl_buf *out, const char *schema, const char *role, rdl_str table)
+{
+    rdl_buf name = {0};
+    rdl_buf_puts(&name, role);
+    rdl_buf_put(&name, table.p, table.n);
+    rdl_buf_puts(out, schema);
+    rdl_buf_putc(out, '.');
+    rdl_buf_put_sql_ident(out, (rdl_str){name.p, name.n});
+    rdl_buf_fini(&name);
+}
+
 /* NULL::T AS "c", ... WHERE false: gives a union its columns, whatever its files have. */
 static void put_template(rdl_buf *out, const rdl_schema *s)
 {

@@ -63,4 +63,7 @@ void rdl_put_columns(rdl_buf *out, const char *prefix, const rdl_schema *s);
 void rdl_put_key(rdl_buf *out, const char *prefix, const rdl_schema *s, const size_t *key,
                  size_t n);
 
+/* A relation of an epoch, as e."new:bronze.events" (lang/plan.h); role may be empty. */
+void rdl_put_relation(rdl_buf *out, const char *schema, const char *role, rdl_str table);
+
 #endif

@@ -221,7 +221,6 @@ RDL_MUST rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err);
 /* Bring c."<t>" to the end of this epoch from e."new:<t>", e."old:<t>". */
 RDL_MUST rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, rdl_err *err);
 void rdl_caches_forget(rdl_engine *e, const rdl_work *w); /* those that an aborted epoch touched */
-void rdl_put_relation(rdl_buf *out, const char *schema, const char *role, rdl_str table);
 /* apply.c */
 RDL_MUST rdl_code rdl_destinations_open(rdl_engine *e, rdl_err *err);
 void rdl_destinations_close(rdl_engine *e);

@@ -10,17 +10,6 @@
 
 #include "stream/internal.h"
 
-void rdl_put_relation(rdl_buf *out, const char *schema, const char *role, rdl_str table)
-{
-    rdl_buf name = {0};
-    rdl_buf_puts(&name, role);
-    rdl_buf_put(&name, table.p, table.n);
-    rdl_buf_puts(out, schema);
-    rdl_buf_putc(out, '.');
-    rdl_buf_put_sql_ident(out, (rdl_str){name.p, name.n});
-    rdl_buf_fini(&name);
-}
-
 static rdl_code snapshot_select(rdl_engine *e, rdl_arena *a, const rdl_table *t, rdl_buf *out)
 {
     const rdl_snapshot_history *h = rdl_history_snapshot(&e->history, t->full);
