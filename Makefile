@@ -20,11 +20,16 @@ check: all ## the same under the sanitizers, and a kill at each fault point
 	@$(MAKE) --no-print-directory test PRESET=asan
 	@GENERATE=$(CURDIR)/build/examples/cloud_analytics/generate bash tests/crash/kill_everywhere.sh build/raudal
 
+test-services: all ## Kafka, PostgreSQL and Cassandra, real ones: tools/services starts them
+	@tools/run-services-tests $(DIR)
+
 test-crash: all ## dies at each fault point and 15 random instants, restarts, compares
+	@tools/deps --test --quiet
 	@tests/crash/kill_everywhere.sh build/raudal
 	@tests/crash/random_kills.sh build/raudal 1 15
 
 test-interop: all ## other readers on the lake; the real landing, where there is one
+	@tools/deps --test --quiet
 	@for t in run golden; do tests/interop/$$t.sh build/raudal || [ $$? = 77 ] || exit 1; done
 
 torture: all ## long: races, random kills, long fuzzing
@@ -56,6 +61,6 @@ clean: ## what was built; fetched libraries stay
 	@rm -rf build/debug build/asan build/tsan build/cov build/fuzz build/demo
 
 help:
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all deps test test-crash test-interop check torture fuzz demo bench lint format docs install clean help
+.PHONY: all deps test test-services test-crash test-interop check torture fuzz demo bench lint format docs install clean help
