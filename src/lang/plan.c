@@ -215,6 +215,11 @@ rdl_str rdl_plan_retarget(
 
 rdl_str rdl_plan_cast_columns(rdl_planner *pl, rdl_str sql)
 {
+    return rdl_plan_cast_columns_and(pl, sql, NULL);
+}
+
+rdl_str rdl_plan_cast_columns_and(rdl_planner *pl, rdl_str sql, const char *column)
+{
     rdl_buf out = {0};
     rdl_buf_puts(&out, "SELECT ");
     for (size_t i = 0; i < pl->table->columns.n; i++) {
@@ -226,6 +231,8 @@ rdl_str rdl_plan_cast_columns(rdl_planner *pl, rdl_str sql)
         rdl_buf_puts(&out, ") AS ");
         rdl_buf_put_sql_ident(&out, c->name);
     }
+    if (column != NULL)
+        rdl_buf_printf(&out, ", r.%s", column);
     rdl_buf_puts(&out, " FROM (");
     rdl_buf_put(&out, sql.p, sql.n);
     rdl_buf_puts(&out, ") AS r");

@@ -83,9 +83,11 @@ struct rdl_view_plan {
      * INCREMENTAL.  partial_new_sql and partial_old_sql give k0.., n BIGINT (rows), s0.. over
      * e."new:<driving>" and e."old:<driving>".  Merge: state[k] += new - old; n = 0 deletes the
      * group (unless key_count is 0: one group that always exists).  final_sql gives the visible
-     * columns from e."states:<v>" (k0.., n BIGINT, s0..); rows that HAVING rejects are absent.  partial_all_sql is partial_new_sql over e."all:<driving>", for a build.
+     * columns from e."states:<v>" (k0.., n BIGINT, s0.., _was BOOLEAN: the group had a state
+     * before); rows that HAVING rejects are absent.  marked_sql gives _was too.  partial_all_sql is
+     * partial_new_sql over e."all:<driving>", for a build.
      */
-    rdl_str partial_new_sql, partial_old_sql, partial_all_sql, final_sql;
+    rdl_str partial_new_sql, partial_old_sql, partial_all_sql, final_sql, marked_sql;
     const rdl_type **key_types;
     size_t key_count;
     rdl_slot *slots;

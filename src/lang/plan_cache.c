@@ -19,7 +19,7 @@ _Static_assert(sizeof(rdl_source_def) == 80, "a new field belongs into source()"
 _Static_assert(sizeof(rdl_constraint) == 88, "a new field belongs into constraint()");
 _Static_assert(sizeof(rdl_publication) == 128, "a new field belongs into publication()");
 _Static_assert(sizeof(rdl_stream_plan) == 40, "a new field belongs into stream_plan()");
-_Static_assert(sizeof(rdl_view_plan) == 288, "a new field belongs into view_plan()");
+_Static_assert(sizeof(rdl_view_plan) == 304, "a new field belongs into view_plan()");
 #endif
 
 static const char magic[] = "rdl-plan 1\n";
@@ -332,7 +332,7 @@ static void view_texts(archive *x, rdl_view_plan *v)
     rdl_str *const texts[] = {
         &v->batch_sql,       &v->unchecked_sql, &v->partial_new_sql, &v->partial_old_sql,
         &v->partial_all_sql, &v->final_sql,     &v->touched_sql,     &v->groups_sql,
-        &v->row_new_sql,     &v->row_old_sql,   &v->checked_sql,
+        &v->row_new_sql,     &v->row_old_sql,   &v->checked_sql,     &v->marked_sql,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         text(x, texts[i]);

@@ -221,6 +221,11 @@ static rdl_code plan_final(rdl_planner *pl,
     rdl_str text;
     RDL_TRY(rdl_tree_print(&pl->tree, query, &text, err));
     plan->final_sql = rdl_plan_cast_columns(pl, text);
+    json_t *was = rdl_tree_column(&pl->tree, NULL, "_was");
+    rdl_tree_alias(was, "_was");
+    json_array_append(list, was);
+    RDL_TRY(rdl_tree_print(&pl->tree, query, &text, err));
+    plan->marked_sql = rdl_plan_cast_columns_and(pl, text, "_was");
     return RDL_OK;
 }
 

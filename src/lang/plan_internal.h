@@ -70,6 +70,8 @@ rdl_str rdl_plan_retarget(
 const char *rdl_plan_ref_name(const json_t *ref);
 /* SELECT CAST(c AS its type) AS c, ... FROM (sql): exactly the visible columns. */
 rdl_str rdl_plan_cast_columns(rdl_planner *pl, rdl_str sql);
+/* The same, and another column of sql as it is. */
+rdl_str rdl_plan_cast_columns_and(rdl_planner *pl, rdl_str sql, const char *column);
 void rdl_plan_need(rdl_planner *pl, rdl_table ***list, size_t *n, rdl_table *t);
 /*
  * The types of expressions in the scope of select's FROM, as closed types where they are

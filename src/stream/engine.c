@@ -63,6 +63,20 @@ static void mark_old_needed(rdl_engine *e, const rdl_table *t)
         e->tables[t->inputs[i].table->index].old_needed = true;
 }
 
+/* A key that is not the table's own tells what is gone by old rows alone. */
+static void mark_published(rdl_engine *e, const rdl_publication *p)
+{
+    const rdl_table *t = p->table;
+    size_t shared = 0;
+    for (size_t i = 0; i < p->key_count; i++) {
+        for (size_t j = 0; j < t->primary_key_count; j++)
+            shared += p->key[i] == t->primary_key[j];
+    }
+    e->tables[t->index].published = true;
+    if (shared != p->key_count || shared != t->primary_key_count)
+        e->tables[t->index].old_needed = true;
+}
+
 static void mark_caches(rdl_engine *e, const rdl_table *t)
 {
     rdl_table **needs = t->kind == RDL_TABLE_STREAMING && t->stream_plan != NULL
@@ -148,6 +162,8 @@ static rdl_code prepare_tables(rdl_engine *e, rdl_err *err)
         if (t->kind == RDL_TABLE_VIEW)
             mark_old_needed(e, t);
     }
+    for (size_t i = 0; i < e->pipeline->publication_count; i++)
+        mark_published(e, e->pipeline->publications[i]);
     for (size_t i = 0; i < n; i++) {
         if (append_without_need(e->pipeline->tables[i]))
             e->tables[i].cache_needed = e->tables[i].old_needed;

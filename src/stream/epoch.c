@@ -274,6 +274,8 @@ static rdl_code write_segment(rdl_engine *e, rdl_work *w, const rdl_table *t, rd
     rdl_table_lake_schema(&w->arena, t, &schema);
     rdl_buf_puts(&sql, "COPY (SELECT ");
     rdl_put_columns(&sql, "", &schema);
+    if (kind == RDL_SEGMENT_NEW && rdl_work_seal_table(e, w, t)->marked)
+        rdl_buf_puts(&sql, ", _was");
     rdl_buf_puts(&sql, t->kind == RDL_TABLE_STREAMING ? ", _event_ts FROM " : " FROM ");
     rdl_put_relation(&sql, "e", kind == RDL_SEGMENT_NEW ? "new:" : "old:", t->full);
     rdl_buf_puts(&sql, ") TO ");

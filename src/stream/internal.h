@@ -70,6 +70,7 @@ typedef struct rdl_runtime {
     bool stream_fed;        /* rows of an append-only source reach it */
     bool reads_source;      /* streaming, straight from an append-only source */
     bool old_needed;        /* readers of changes need old rows, not deletions alone */
+    bool published;
     uint64_t space;         /* of keyed state */
     struct rdl_timetable *times; /* of a scheduled view; NULL: none */
     int64_t passed_us;      /* a scheduled run that found nothing to do; INT64_MIN: none */

@@ -356,6 +356,7 @@ static rdl_code expose_row(const rdl_touched *t, const touched_group *g, rdl_chu
     RDL_VECTOR_AT(&out->v[p->key_count], int64_t, row) = s.n;
     for (size_t i = 0; i < p->slot_count; i++)
         RDL_TRY(set_slot(&p->slots[i], s.v[i], &out->v[p->key_count + 1 + i], row, err));
+    RDL_VECTOR_AT(&out->v[p->key_count + 1 + p->slot_count], int8_t, row) = g->before.n > 0;
     return RDL_OK;
 }
 
@@ -384,9 +385,11 @@ rdl_code rdl_touched_expose(rdl_engine *e, rdl_touched *t, bool before, bool onl
 {
     static const rdl_scan_ops ops = {.next = next_states, .threads_max = 1};
     const rdl_view_plan *p = t->v->view_plan;
-    rdl_schema schema = {.n = p->key_count + 1 + p->slot_count};
+    size_t was = p->key_count + 1 + p->slot_count;
+    rdl_schema schema = {.n = was + 1};
     schema.v = RDL_NEWN(&t->arena, rdl_column, schema.n);
-    for (size_t i = 0; i < schema.n; i++) {
+    schema.v[was] = (rdl_column){RDL_STR("_was"), rdl_type_of(RDL_TYPE_BOOLEAN)};
+    for (size_t i = 0; i < was; i++) {
         bool is_key = i < p->key_count, is_n = i == p->key_count;
         size_t slot = i - p->key_count - 1;
         const char *name = is_key ? rdl_arena_printf(&t->arena, "k%zu", i)

@@ -95,13 +95,18 @@ rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, 
     if (reset) {
         rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE ");
         rdl_put_relation(&sql, "c", "", t->full);
-        rdl_buf_puts(&sql, " AS SELECT * FROM ");
+        rdl_buf_puts(&sql, " AS SELECT ");
     } else {
         put_delete(&sql, t);
         rdl_buf_puts(&sql, "; INSERT INTO ");
         rdl_put_relation(&sql, "c", "", t->full);
-        rdl_buf_puts(&sql, " BY NAME SELECT * FROM ");
+        rdl_buf_puts(&sql, " BY NAME SELECT ");
     }
+    if (t->kind == RDL_TABLE_VIEW) /* others have columns beside */
+        rdl_put_columns(&sql, "", &t->columns);
+    else
+        rdl_buf_putc(&sql, '*');
+    rdl_buf_puts(&sql, " FROM ");
     rdl_put_relation(&sql, "e", "new:", t->full);
     rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);

@@ -282,13 +282,23 @@ static rdl_code put_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const char *r
 static rdl_code states_to_rows(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_touched *touched, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
-    int64_t rows = 0;
-    RDL_TRY(rdl_touched_expose(e, touched, false, false, err));
-    RDL_TRY(put_rows(e, w, v, "new:", p->final_sql.p, true, err));
-    RDL_TRY(count_rows(e, "new:", v, "count(*)", &rows, err));
+    const rdl_runtime *r = &e->tables[v->index];
+    int64_t rows = 0, replaced = 0;
     /* With a key, a row that is replaced need not be named; one that is gone must be. */
-    bool only_gone = v->primary_key_count > 0 && !e->tables[v->index].old_needed &&
-                     (uint64_t)rows == rdl_touched_count(touched) - rdl_touched_gone(touched);
+    bool only_gone = v->primary_key_count > 0 && !r->old_needed;
+    bool marked = only_gone && r->published && v->constraint_count == 0;
+    RDL_TRY(rdl_touched_expose(e, touched, false, false, err));
+    RDL_TRY(put_rows(e, w, v, "new:", marked ? p->marked_sql.p : p->final_sql.p, true, err));
+    RDL_TRY(count_rows(e, "new:", v, "count(*)", &rows, err));
+    if (marked)
+        RDL_TRY(count_rows(e, "new:", v, "count(*) FILTER (_was)", &replaced, err));
+    only_gone = only_gone && (marked || !r->published) &&
+                (uint64_t)rows == rdl_touched_count(touched) - rdl_touched_gone(touched);
+    if (marked) {
+        rdl_sealed_table *s = rdl_work_seal_table(e, w, v);
+        s->marked = true;
+        s->rows_fresh = (uint64_t)(rows - replaced);
+    }
     if (only_gone && rdl_touched_gone(touched) == 0)
         return create_empty(e, "old:", v, err);
     RDL_TRY(rdl_touched_expose(e, touched, true, only_gone, err));
