@@ -44,7 +44,10 @@
     X(SINK_BEFORE_ROWS, "sink.before_rows")                                                \
     X(SINK_BEFORE_COMMIT, "sink.before_commit")                                            \
     X(SINK_AFTER_COMMIT, "sink.after_commit")                                              \
-    X(EPOCH_PRUNED, "epoch.pruned")
+    X(EPOCH_PRUNED, "epoch.pruned")                                                        \
+    X(LANDING_INTENDED, "landing.intended")                                                \
+    X(LANDING_TAKEN, "landing.taken")                                                      \
+    X(LANDING_SYNCED, "landing.synced")
 
 typedef enum rdl_fault {
 #define RDL_FAULT_ENUM(id, name) RDL_FAULT_##id,

@@ -5,6 +5,9 @@
  * passing with a SIGKILL there and a second run.  All tables, their ledgers and what verify says
  * must be the same.  With RAUDAL_SWEEP=sample in the environment a sweep takes every fifth point,
  * other ones in other lines, so that many sweeps together still take all.
+ *
+ * A pipeline that empties its landing folders (after_commit) gets its files again before each run,
+ * and what is left of them must be the same too.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +22,7 @@ typedef struct sweep {
     const rdl_record *at;
     rdl_script_engine engine;
     rdl_buf expected; /* digest of the undisturbed run */
+    const char *input; /* a copy of what was fed; NULL: runs leave it alone */
 } sweep;
 
 static bool fail_rc(sweep *s, const char *when, const rdl_err *err)
@@ -46,12 +50,47 @@ static bool ask(sweep *s, const rdl_request *q, const char *when, bool *killed)
     return reply.rc == RDL_OK || fail_rc(s, when, &reply.err);
 }
 
+/* All files of a folder, as they are. */
+static rdl_code copy_tree(const char *from, const char *to, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_names names = {0};
+    rdl_arena_init(&a, 0);
+    rdl_code rc = rdl_fs_walk(&a, from, &names, err);
+    for (size_t i = 0; rc == RDL_OK && i < names.n; i++) {
+        rdl_buf bytes = {0};
+        const char *path = rdl_path_join(&a, to, names.v[i]);
+        rc = rdl_fs_mkdirs(rdl_path_dir(&a, path), err);
+        if (rc == RDL_OK)
+            rc = rdl_fs_read(rdl_path_join(&a, from, names.v[i]), 0, &bytes, err);
+        if (rc == RDL_OK)
+            rc = rdl_fs_write_durable(path, rdl_buf_str(&bytes), bytes.n, err);
+        rdl_buf_fini(&bytes);
+    }
+    rdl_arena_fini(&a);
+    return rc;
+}
+
+static rdl_code list_input(const sweep *s, rdl_buf *out, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_names names = {0};
+    rdl_arena_init(&a, 0);
+    rdl_code rc = rdl_fs_walk(&a, s->runner->in_dir, &names, err);
+    for (size_t i = 0; rc == RDL_OK && i < names.n; i++)
+        rdl_buf_printf(out, "left in landing: %s\n", names.v[i]);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
 static rdl_code digest(sweep *s, rdl_buf *out, rdl_err *err)
 {
     rdl_reader *reader;
     rdl_root_status status;
     rdl_arena a;
     RDL_TRY(rdl_script_digest(&s->engine, out, err));
+    if (s->input != NULL)
+        RDL_TRY(list_input(s, out, err));
     RDL_TRY(rdl_script_reader(&s->engine, &reader, err));
     rdl_arena_init(&a, 0);
     rdl_code rc = rdl_reader_status(reader, &a, &status, err);
@@ -69,7 +108,10 @@ static bool fresh_root(sweep *s)
 {
     rdl_err err = {0};
     rdl_script_engine_close(&s->engine, false);
-    return rdl_fs_remove_tree(s->engine.root, &err) == RDL_OK || fail_rc(s, "sweep", &err);
+    rdl_code rc = rdl_fs_remove_tree(s->engine.root, &err);
+    if (rc == RDL_OK && s->input != NULL)
+        rc = copy_tree(s->input, s->runner->in_dir, &err);
+    return rc == RDL_OK || fail_rc(s, "sweep", &err);
 }
 
 static bool check_result(sweep *s, const char *when)
@@ -122,6 +164,12 @@ bool rdl_script_sweep(rdl_script_runner *r, const rdl_record *at)
     s.engine.root = rdl_path_join(&r->arena, r->temp, "sweep");
     const char *how = getenv("RAUDAL_SWEEP");
     bool sample = how != NULL && strcmp(how, "sample") == 0;
+    rdl_err err = {0};
+    if (strstr(s.engine.text, "after_commit") != NULL) {
+        s.input = rdl_path_join(&r->arena, r->temp, "sweep-in");
+        if (rdl_fs_mkdirs(s.input, &err) != RDL_OK || copy_tree(r->in_dir, s.input, &err) != RDL_OK)
+            return fail_rc(&s, "sweep", &err);
+    }
     bool fine = undisturbed(&s);
     for (int point = 0; fine && point < RDL_FAULT_COUNT; point++) {
         bool reached = point != RDL_FAULT_ALLOC;
@@ -132,6 +180,8 @@ bool rdl_script_sweep(rdl_script_runner *r, const rdl_record *at)
             any += reached;
         }
     }
+    if (fine && s.input != NULL && copy_tree(s.input, r->in_dir, &err) != RDL_OK)
+        fine = fail_rc(&s, "sweep", &err);
     rdl_script_engine_close(&s.engine, false);
     rdl_buf_fini(&s.expected);
     r->checked = true;

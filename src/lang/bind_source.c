@@ -139,7 +139,7 @@ static bool check_options(rdl_binder *b, const rdl_ast_source *ast)
 {
     static const char *const known[] = {
         "compression", "delimiter",        "quote",    "escape",       "header", "null",
-        "date_format", "timestamp_format", "quiet_ms", "allow_shrink",
+        "date_format", "timestamp_format", "quiet_ms", "allow_shrink", "after_commit",
     };
     enum { KNOWN = sizeof known / sizeof known[0] };
     bool ok = true;
@@ -155,11 +155,32 @@ static bool check_options(rdl_binder *b, const rdl_ast_source *ast)
                        nearest != NULL
                            ? rdl_arena_printf(b->arena, "Did you mean \"%s\"?", nearest)
                            : "Options of a source: compression, delimiter, quote, escape, header, "
-                             "null, date_format, timestamp_format, quiet_ms, allow_shrink.",
+                             "null, date_format, timestamp_format, quiet_ms, allow_shrink, after_commit.",
                        "unrecognized option \"%.*s\"", (int)o->name.n, o->name.p);
         ok = false;
     }
     return ok;
+}
+
+/* Files are taken away when their rows are safe: a snapshot's file is its state. */
+static bool check_after_commit(rdl_binder *b, const rdl_ast_source *ast)
+{
+    for (size_t i = 0; i < ast->option_count; i++) {
+        const rdl_option *o = &ast->options[i];
+        if (!rdl_str_eq_nocase(o->name, RDL_STR("after_commit")))
+            continue;
+        bool moves = rdl_str_starts(o->value, "move:") && o->value.n > 5;
+        if (!moves && !rdl_str_eq_nocase(o->value, RDL_STR("delete"))) {
+            rdl_bind_error(b, o->pos, "Write 'delete', or 'move:' and a folder.",
+                           "after_commit is '%.*s'", (int)o->value.n, o->value.p);
+            return false;
+        }
+        if (ast->snapshot) {
+            rdl_bind_error(b, o->pos, NULL, "the files of a snapshot are its content and stay");
+            return false;
+        }
+    }
+    return true;
 }
 
 bool rdl_bind_source(rdl_binder *b, rdl_symbol *s)
@@ -177,7 +198,7 @@ bool rdl_bind_source(rdl_binder *b, rdl_symbol *s)
         .on_repeat = ast->on_repeat,
     };
     bool ok = check_url(b, ast);
-    ok = check_options(b, ast) && ok;
+    ok = check_options(b, ast) && check_after_commit(b, ast) && ok;
     ok = bind_columns(b, ast, t) && ok;
     ok = ok && bind_computed(b, ast, t);
     ok = bind_watermark(b, ast, t) && ok;

@@ -42,7 +42,7 @@ typedef struct known {
     mark sealed, given;
     bool is_sealed, is_given; /* given: not sealed yet */
     int32_t partition;
-    bool whole, skipped, moved_away;
+    bool whole, skipped, moved_away, cleared;
     rdl_stat seen; /* under which the content was found unchanged */
     bool seen_valid;
     int64_t hint_mtime; /* from the journal */
@@ -158,6 +158,19 @@ void rdl_files_restore(rdl_files *f, const rdl_file_range *sealed)
     k->skipped = sealed->skipped;
     k->hint_mtime = sealed->mtime_us;
     remember_content(f, k, &m);
+}
+
+/* The old entry lives on behind its content. */
+void rdl_files_forget(rdl_files *f, const char *path)
+{
+    known *k = rdl_map_get(&f->by_path, rdl_str_of(path));
+    if (k == NULL || !k->is_sealed)
+        return;
+    known *fresh = RDL_NEW(&f->arena, known);
+    fresh->path = k->path;
+    fresh->partition = -1;
+    k->cleared = true;
+    rdl_map_put(&f->by_path, rdl_str_of(fresh->path), fresh);
 }
 
 void rdl_files_rewind(rdl_files *f)
@@ -528,7 +541,7 @@ static rdl_code plan_repeat(planner *p,
                             rdl_err *err)
 {
     const mark *m = last_mark(other);
-    bool gone = !rdl_fs_exists(other->path);
+    bool gone = !other->cleared && !rdl_fs_exists(other->path);
     if (gone && m != NULL && m->end == r.end && at->stat.size == r.end) {
         go_on_as(p, k, other, m);
         saw(k, &at->stat);

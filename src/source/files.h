@@ -57,6 +57,8 @@ RDL_MUST rdl_code rdl_files_new(const rdl_files_config *config, rdl_files **out,
 void rdl_files_free(rdl_files *f);
 /* A sealed range: what is read already. */
 void rdl_files_restore(rdl_files *f, const rdl_file_range *sealed);
+/* The file was taken away after its rows were safe: its path is new again, its content known. */
+void rdl_files_forget(rdl_files *f, const char *path);
 /*
  * The next ranges, files sorted by path, after everything restored or given before.  A given
  * range counts as taken until rdl_files_rewind.  None when there is nothing new.  A url without

@@ -93,6 +93,12 @@ static void files_restore(rdl_source *s, const rdl_range *sealed)
         rdl_files_restore(self(s)->files, &sealed->u.file);
 }
 
+static void files_forget(rdl_source *s, const rdl_range *cleared)
+{
+    if (cleared->kind == RDL_RANGE_FILE)
+        rdl_files_forget(self(s)->files, cleared->u.file.path);
+}
+
 /* Files are cut by bytes: how many rows these hold is an estimate. */
 static uint64_t bytes_max(const rdl_source_limits *l)
 {
@@ -243,6 +249,7 @@ const rdl_source_ops rdl_source_files = {
     .kind = "file",
     .open = files_open,
     .restore = files_restore,
+    .forget = files_forget,
     .next = files_next,
     .freeze = files_freeze,
     .inputs = files_inputs,

@@ -121,6 +121,9 @@ struct rdl_source_ops {
 
     /* ---- append-only; NULL when the kind has none ---- */
     void (*restore)(rdl_source *s, const rdl_range *sealed);
+    /* The input of a restored range was taken away (source/landing.h): what comes under its name is
+     * new, and its content again is a re-delivery.  NULL for kinds that have no such thing. */
+    void (*forget)(rdl_source *s, const rdl_range *cleared);
     /* The next ranges, in arrival order of their first records; none when there is nothing new. */
     rdl_code (*next)(rdl_source *s, rdl_arena *a, const rdl_source_limits *limits,
                      rdl_range **out, size_t *out_n, rdl_err *err);

@@ -203,7 +203,8 @@ static bool tell(rdl_applier *a)
             least = a->e->stores[i].applied;
     }
     bool wake = a->rc != RDL_OK || (a->engine_waits && least > a->applied.everywhere);
-    a->applied = (rdl_applied){.everywhere = least, .settled = a->settled};
+    a->applied = (rdl_applied){.everywhere = least, .settled = a->settled,
+                               .lake = a->lake.applied};
     return wake;
 }
 

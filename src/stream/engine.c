@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "stream/landing.h"
 #include "stream/schedule.h"
 
 /* ---- settings ---- */
@@ -237,6 +238,8 @@ static rdl_code visit_record(void *arg, uint32_t type, uint64_t sequence, rdl_st
     }
     if (type == RDL_RECORD_PRUNE)
         rdl_history_prune(&e->history, rdl_seal_parse_prune(payload));
+    if (type == RDL_RECORD_CLEAR)
+        return rdl_landing_visit(&e->history, payload, err);
     if (type == RDL_RECORD_JOB)
         return add_job(&e->history, payload, err);
     return RDL_OK;
@@ -394,6 +397,7 @@ rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags, rdl_
     RDL_TRY_OUT(make_templates(e, err));
     RDL_TRY_OUT(rdl_destinations_open(e, err));
     RDL_TRY_OUT(roll_forward(e, err));
+    RDL_TRY_OUT(rdl_landing_recover(e, err));
     e->report.tables = RDL_NEWN(&e->arena, rdl_table_report, e->pipeline->table_count + 1);
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         e->report.tables[i].table = e->pipeline->tables[i];

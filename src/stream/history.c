@@ -11,6 +11,7 @@ void rdl_history_init(rdl_history *h, rdl_arena *a)
     rdl_map_init(&h->watermarks, a);
     rdl_map_init(&h->snapshots, a);
     rdl_map_init(&h->jobs, a);
+    rdl_map_init(&h->range_of, a);
 }
 
 static rdl_str keep(rdl_arena *a, rdl_str s)
@@ -93,7 +94,30 @@ static void add_snapshot(rdl_history *h, uint64_t epoch, const rdl_sealed_snapsh
     v->epoch = epoch;
 }
 
-static void add_range(rdl_history *h, const rdl_sealed_range *s)
+/* A file that was cleared and came again begins anew. */
+static void chain(rdl_history *h, rdl_sealed_range *r)
+{
+    rdl_buf b = {0};
+    rdl_str key = pair(&b, r->source, rdl_str_of(r->range.u.file.path));
+    size_t before = (size_t)(uintptr_t)rdl_map_get(&h->range_of, key);
+    if (before > 0 && h->ranges.v[before - 1].cleared != RDL_CLEARED) {
+        r->before = before;
+        h->ranges.v[before - 1].grown = true;
+    }
+    rdl_map_put(&h->range_of, key, (void *)(uintptr_t)(h->ranges.n + 1));
+    rdl_buf_fini(&b);
+}
+
+void rdl_history_clear(rdl_history *h, rdl_str source, const char *path, rdl_clearing how)
+{
+    rdl_buf b = {0};
+    size_t at = (size_t)(uintptr_t)rdl_map_get(&h->range_of, pair(&b, source, rdl_str_of(path)));
+    rdl_buf_fini(&b);
+    for (; at > 0; at = h->ranges.v[at - 1].before)
+        h->ranges.v[at - 1].cleared = how;
+}
+
+static void add_range(rdl_history *h, uint64_t epoch, const rdl_sealed_range *s)
 {
     rdl_sealed_range r = *s;
     r.source = keep(h->arena, s->source);
@@ -104,7 +128,9 @@ static void add_range(rdl_history *h, const rdl_sealed_range *s)
     } else {
         r.range.u.file.path = rdl_arena_strdup(h->arena, s->range.u.file.path);
         r.range.u.file.shown = rdl_arena_strdup(h->arena, s->range.u.file.shown);
+        chain(h, &r);
     }
+    r.epoch = epoch;
     RDL_PUSH(h->arena, &h->ranges) = r;
 }
 
@@ -140,7 +166,7 @@ void rdl_history_add(rdl_history *h, const rdl_seal *seal)
             h->partition_next = p->number + 1;
     }
     for (size_t i = 0; i < seal->ranges.n; i++)
-        add_range(h, &seal->ranges.v[i]);
+        add_range(h, seal->epoch, &seal->ranges.v[i]);
     for (size_t i = 0; i < seal->snapshots.n; i++)
         add_snapshot(h, seal->epoch, &seal->snapshots.v[i]);
     for (size_t i = 0; i < seal->tables.n; i++)

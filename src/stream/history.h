@@ -56,6 +56,7 @@ typedef struct rdl_history {
     RDL_VEC(rdl_sealed_partition) partitions; /* by number */
     rdl_map partition_of;      /* "source\n name" -> rdl_sealed_partition * */
     RDL_VEC(rdl_sealed_range) ranges; /* newest per (source, name) is last */
+    rdl_map range_of;          /* "source\n path" -> index + 1 of its newest range */
     rdl_map tables;            /* name -> rdl_table_history * */
     rdl_map watermarks;        /* "table\n partition" -> rdl_watermark * */
     rdl_map snapshots;         /* source -> rdl_snapshot_history * */
@@ -71,6 +72,8 @@ void rdl_history_prune(rdl_history *h, uint64_t epoch);     /* a PRUNE record */
  * thread: later changes of `from` are not seen.  Names are shared; from's arena must live on.
  */
 void rdl_history_copy_tables(const rdl_history *from, rdl_arena *a, rdl_history *out);
+/* What became of a file that was read. */
+void rdl_history_clear(rdl_history *h, rdl_str source, const char *path, rdl_clearing how);
 void rdl_history_add_job(rdl_history *h, const rdl_sealed_job *job);
 const rdl_sealed_job *rdl_history_job(const rdl_history *h, rdl_str name); /* NULL: never ran */
 /* Never NULL: a table that no seal names has exists false. */

@@ -100,7 +100,10 @@ static rdl_code open_feed(rdl_engine *e, rdl_feed *f, rdl_err *err)
         .stop = &e->stop,
         .watch = e->watch,
     };
-    rdl_code rc = rdl_source_open(&config, &f->source, err);
+    rdl_code rc = rdl_landing_read(&e->arena, option(s, "after_commit", ""), config.base_dir,
+                                   config.url, &f->landing, err);
+    if (rc == RDL_OK)
+        rc = rdl_source_open(&config, &f->source, err);
     return rdl_err_in(rc, err, "source %s", f->table->full.p);
 }
 
@@ -135,6 +138,8 @@ void rdl_feeds_restore(rdl_engine *e, const rdl_sealed_range *ranges, size_t n, 
         rdl_feed *f = t != NULL ? rdl_feed_of(e, t) : NULL;
         if (f != NULL && f->source->ops->restore != NULL)
             f->source->ops->restore(f->source, &ranges[i].range);
+        if (f != NULL && ranges[i].cleared == RDL_CLEARED && f->source->ops->forget != NULL)
+            f->source->ops->forget(f->source, &ranges[i].range);
     }
     for (size_t i = 0; settle && i < e->feed_count; i++) {
         rdl_source *s = e->feeds[i].source;
@@ -362,7 +367,7 @@ static rdl_code ingest_ranges(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *
     RDL_TRY(count_records(w, at, &inputs, err));
     for (size_t i = 0; i < w->range_count[at]; i++)
         RDL_PUSH(&w->arena, &w->seal.ranges) =
-            (rdl_sealed_range){f->table->full, w->ranges[at][i]};
+            (rdl_sealed_range){.source = f->table->full, .range = w->ranges[at][i]};
     return RDL_OK;
 }
 

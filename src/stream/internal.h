@@ -25,6 +25,7 @@
 #include "duck/codec.h"
 #include "lang/plan.h"
 #include "sink/sink.h"
+#include "source/landing.h"
 #include "source/decode/decode.h"
 #include "source/source.h"
 #include "stream/changes.h"
@@ -58,6 +59,8 @@ typedef struct rdl_feed {
     bool wanted;            /* a selected table reads it */
     bool every_reader_deduplicates;
     double row_bytes;       /* of the url's bytes per record, lately; 0: not known */
+    rdl_landing landing;    /* what happens to read files */
+    size_t landing_from;    /* sealed ranges before this index need no look */
 } rdl_feed;
 
 /* What one table needs between epochs. */
@@ -251,6 +254,7 @@ typedef struct rdl_applier rdl_applier;
 typedef struct rdl_applied {
     uint64_t everywhere;    /* the lake and every store have all up to this epoch */
     uint64_t settled;       /* no destination needs segments up to this one */
+    uint64_t lake;          /* the lake has all up to this one */
 } rdl_applied;
 RDL_MUST rdl_code rdl_applier_start(rdl_engine *e, rdl_applier **out, rdl_err *err);
 void rdl_applier_hand(rdl_applier *a); /* after a seal */

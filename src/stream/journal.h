@@ -33,6 +33,7 @@ typedef enum rdl_record_type {
     RDL_RECORD_SEAL = 1,       /* an epoch: JSON (stream/seal.h) */
     RDL_RECORD_CHECKPOINT = 2, /* state runs and what they cover: JSON */
     RDL_RECORD_PRUNE = 3,      /* epochs whose segments are gone: JSON */
+    RDL_RECORD_CLEAR = 5,      /* files of a landing folder are taken away: JSON (landing.c) */
     RDL_RECORD_JOB = 4,        /* a scheduled job ran: JSON (stream/seal.h) */
 } rdl_record_type;
 

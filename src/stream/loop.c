@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "stream/landing.h"
 #include "stream/schedule.h"
 
 enum {
@@ -25,6 +26,7 @@ typedef struct loop {
     rdl_applier *applier;
     rdl_applied applied;
     uint64_t pruned_for;     /* settled epoch of the last pruning */
+    uint64_t cleared_for;    /* lake's epoch when landing folders were last emptied */
     rdl_source_lag lag;      /* what is there and not read */
 } loop;
 
@@ -87,6 +89,10 @@ static rdl_code keep_up(loop *l, rdl_err *err)
     rdl_engine *e = l->e;
     RDL_TRY(rdl_applier_progress(l->applier, &l->applied, err));
     bool full = e->history.epoch - e->history.pruned >= e->pending_max;
+    if (l->applied.lake > l->cleared_for) {
+        l->cleared_for = l->applied.lake;
+        RDL_TRY(rdl_landing_clear(e, l->applied.lake, err));
+    }
     if (l->applied.settled > l->pruned_for) {
         l->pruned_for = l->applied.settled;
         RDL_TRY(rdl_prune_to(e, l->applied.settled, full, err));
@@ -186,6 +192,7 @@ rdl_code rdl_engine_run(rdl_engine *e, rdl_run_report *out, rdl_err *err)
         *err = at_end;
         return unapplied(e, &l.applied, end, err);
     }
+    RDL_TRY(rdl_landing_clear(e, l.applied.lake, err));
     RDL_TRY(rdl_prune_to(e, l.applied.settled, false, err));
     rdl_mutex_lock(&e->status_lock);
     e->status.applied = l.applied.everywhere;

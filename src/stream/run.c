@@ -8,7 +8,7 @@
 #include <signal.h>
 
 #include "base/log.h"
-#include "stream/internal.h"
+#include "stream/landing.h"
 
 /* ---- reporting ---- */
 
@@ -147,6 +147,7 @@ rdl_code rdl_engine_step(rdl_engine *e, bool *out_did, rdl_err *err)
 rdl_code rdl_engine_flush(rdl_engine *e, rdl_err *err)
 {
     RDL_TRY(rdl_apply_lake(e, err));
+    RDL_TRY(rdl_landing_clear(e, e->history.epoch, err));
     RDL_TRY(rdl_apply_sinks(e, err));
     return rdl_prune(e, false, err);
 }
@@ -187,6 +188,7 @@ static rdl_code flush_when_many(rdl_engine *e, uint64_t *flushed, rdl_err *err)
         return RDL_OK;
     *flushed = e->history.epoch;
     RDL_TRY(rdl_apply_lake(e, err));
+    RDL_TRY(rdl_landing_clear(e, e->history.epoch, err));
     RDL_TRY(rdl_apply_sinks(e, err));
     return rdl_prune(e, true, err);
 }
@@ -207,6 +209,7 @@ rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
             RDL_TRY(flush_when_many(e, &flushed, err));
     }
     RDL_TRY(rdl_apply_lake(e, err));
+    RDL_TRY(rdl_landing_clear(e, e->history.epoch, err));
     RDL_TRY(rdl_apply_sinks(e, err));
     /* What a killed run left unpruned is tidied up by the next one, though it has nothing to read. */
     RDL_TRY(rdl_prune(e, e->report.epochs > 0 || pending_epochs(e) > 0, err));

@@ -335,7 +335,7 @@ rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err)
         RDL_PUSH(a, &out->partitions) = (rdl_sealed_partition){
             (int32_t)get_int(e, "number"), get_text(a, e, "source"), get_text(a, e, "name")};
     json_array_foreach(json_object_get(o, "ranges"), i, e) {
-        rdl_sealed_range r;
+        rdl_sealed_range r = {0};
         get_range(a, e, &r);
         RDL_PUSH(a, &out->ranges) = r;
     }

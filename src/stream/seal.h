@@ -19,9 +19,20 @@ typedef struct rdl_sealed_partition {
     rdl_str source, name;
 } rdl_sealed_partition;
 
+typedef enum rdl_clearing {
+    RDL_NOT_CLEARED,
+    RDL_CLEARING, /* the journal says that the file is going to be taken away */
+    RDL_CLEARED,  /* it was: what comes under its path is another delivery */
+} rdl_clearing;
+
 typedef struct rdl_sealed_range {
     rdl_str source;
     rdl_range range;
+    /* Known to the history alone: */
+    uint64_t epoch;
+    size_t before;        /* index + 1 of the range of the same file before it; 0: none */
+    bool grown;           /* a later range of the same file follows */
+    rdl_clearing cleared; /* stream/landing.c */
 } rdl_sealed_range;
 
 typedef struct rdl_sealed_snapshot {
