@@ -229,6 +229,30 @@ static rdl_code check_content(check *c, const rdl_table *t, const rdl_table_hist
     return RDL_OK;
 }
 
+/* Every row that the ledger sent to quarantine lies there. */
+static rdl_code check_rejected(check *c, const rdl_table *t, const rdl_table_history *h,
+                               rdl_verify_item *item, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    uint64_t there = 0;
+    if (h->last_quarantined == 0)
+        return RDL_OK;
+    rdl_buf_puts(&sql, "SELECT count(*) FROM (");
+    rdl_code rc = rdl_cut_select_rejected(&c->cut, t, &sql, err);
+    rdl_buf_putc(&sql, ')');
+    if (rc == RDL_OK)
+        rc = count(c, rdl_buf_str(&sql), &there, err);
+    rdl_buf_fini(&sql);
+    if (rc != RDL_OK || there == h->quarantined_total)
+        return rc;
+    item->differences += there > h->quarantined_total ? there - h->quarantined_total
+                                                      : h->quarantined_total - there;
+    snprintf(item->problem, sizeof item->problem,
+             "the ledger sent %" PRIu64 " rows to quarantine, and %" PRIu64 " lie there",
+             h->quarantined_total, there);
+    return RDL_OK;
+}
+
 static rdl_code check_stream(check *c, const rdl_table *t, rdl_verify_item *item, rdl_err *err)
 {
     const rdl_table_history *h = rdl_history_table(c->cut.history, t->full);
@@ -265,6 +289,8 @@ static rdl_code check_stream(check *c, const rdl_table *t, rdl_verify_item *item
     }
     if (rc == RDL_OK && item->problem[0] == '\0')
         rc = check_content(c, t, h, item, err);
+    if (rc == RDL_OK && item->problem[0] == '\0')
+        rc = check_rejected(c, t, h, item, err);
     if (rc == RDL_OK && !rdl_ledger_balances(&h->ledger)) {
         item->differences++;
         snprintf(item->problem, sizeof item->problem, "the ledger does not balance");

@@ -259,6 +259,22 @@ const rdl_command rdl_commands[] = {
      .args_max = 1,
      .has_dir = true,
      .run = rdl_cmd_quarantine_show},
+    {.name = "quarantine replay",
+     .synopsis = "DIR TABLE",
+     .line = "Judge rejected rows again, by today's text",
+     .about =
+         "For rows that a mended constraint, body or type would now let through.  They keep\n"
+         "their identity, are never late, and may turn out to be duplicates; those that are\n"
+         "rejected again stay.  What is written flows on to views and stores in the same\n"
+         "epoch.  The root's lock is taken: stop a run first.",
+     .examples = "raudal quarantine replay shop bronze.sales\n"
+                 "raudal quarantine replay shop bronze.sales --where \"list_contains(reasons, "
+                 "'sold_some')\"",
+     .options = ENGINE | BIT(ADOPT) | BIT(WHERE),
+     .args_min = 1,
+     .args_max = 1,
+     .has_dir = true,
+     .run = rdl_cmd_quarantine_replay},
     {.name = "docs",
      .synopsis = "[DIR]",
      .line = "Print the data dictionary, made from the SQL and its comments",

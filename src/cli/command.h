@@ -33,6 +33,8 @@
     X(STORE, "store", "URL", "The store to ask, when tables are published to several.")    \
     X(SAMPLES, "samples", "N", "How many differing keys to print per table (default 10).") \
     X(NO_STORES, "no-stores", NULL, "Check the lake alone, not the published tables.")     \
+    X(WHERE, "where", "CONDITION",                                                         \
+      "only rows of the quarantine that this SQL holds of")                                 \
     X(RETENTION, "retention", "INTERVAL",                                                  \
       "Keep files that the last versions used, as in '7 days' (the default).")             \
     X(DRY_RUN, "dry-run", NULL, "Say what would be done, and do nothing.")                 \
@@ -98,6 +100,7 @@ RDL_CLI_COMMAND(lake_compact);
 RDL_CLI_COMMAND(lake_vacuum);
 RDL_CLI_COMMAND(quarantine_list);
 RDL_CLI_COMMAND(quarantine_show);
+RDL_CLI_COMMAND(quarantine_replay);
 RDL_CLI_COMMAND(docs);
 RDL_CLI_COMMAND(test);
 RDL_CLI_COMMAND(doctor);

@@ -354,7 +354,7 @@ rdl_code rdl_cut_select(rdl_cut *c, const rdl_table *t, bool identity, rdl_buf *
                          rdl_history_table(c->history, t->full), RDL_SEGMENT_NEW, out, err);
 }
 
-rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err)
+rdl_code rdl_cut_select_rejected(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err)
 {
     const rdl_lake_snapshot *lake;
     rdl_schema schema;
@@ -363,6 +363,23 @@ rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,
     return select_append(c, &schema, lake, rdl_root_quarantine(c->arena, c->root, t),
                          rdl_history_table(c->history, t->full), RDL_SEGMENT_QUARANTINE, out,
                          err);
+}
+
+rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err)
+{
+    if (rdl_history_table(c->history, t->full)->ledger.replayed == 0)
+        return rdl_cut_select_rejected(c, t, out, err);
+    rdl_buf all = {0};
+    rdl_code rc = rdl_cut_select_rejected(c, t, &all, err);
+    if (rc == RDL_OK)
+        rdl_buf_printf(out,
+                       "WITH q AS (%s) SELECT * FROM q WHERE replayed_epoch IS NOT NULL OR "
+                       "(_epoch, _source_partition, _source_offset, _ordinal) NOT IN (SELECT "
+                       "(_epoch, _source_partition, _source_offset, _ordinal) FROM q WHERE "
+                       "replayed_epoch IS NOT NULL)",
+                       rdl_buf_str(&all));
+    rdl_buf_fini(&all);
+    return rc;
 }
 
 rdl_code rdl_cut_written_after(rdl_cut *c, const rdl_table *t, uint64_t epoch, rdl_buf *out,

@@ -44,6 +44,10 @@ RDL_MUST rdl_code rdl_cut_quarantine_lake(rdl_cut *c, const rdl_table *t,
 /* Append SELECT of the visible columns (identity: and the identity columns of a streaming table). */
 RDL_MUST rdl_code rdl_cut_select(rdl_cut *c, const rdl_table *t, bool identity, rdl_buf *out,
                                  rdl_err *err);
+/* The rows of a quarantine as they lie; and one row for each that was rejected: of one that was
+ * replayed, the row that says so. */
+RDL_MUST rdl_code rdl_cut_select_rejected(rdl_cut *c, const rdl_table *t, rdl_buf *out,
+                                          rdl_err *err);
 RDL_MUST rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,
                                             rdl_err *err);
 /*

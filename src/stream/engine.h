@@ -109,6 +109,13 @@ RDL_MUST rdl_code rdl_engine_refresh(rdl_engine *e, const rdl_table *const *tabl
 RDL_MUST rdl_code rdl_engine_refresh_range(rdl_engine *e, const rdl_table *t, const char *from,
                                            const char *to, const char **out_column,
                                            uint64_t *out_changed_rows, rdl_err *err);
+/*
+ * Judge rejected rows of a streaming table again, as an epoch: where is SQL over the quarantine's
+ * columns, NULL: all.  out says what became of them: replayed = written + duplicate + quarantined
+ * (again) + ...; rows whose records were not kept are not among them.
+ */
+RDL_MUST rdl_code rdl_engine_replay(rdl_engine *e, const rdl_table *table, const char *where,
+                                    rdl_ledger *out, rdl_err *err);
 /* Fill stores whole from the lake (publications of these tables; all when n is 0). */
 RDL_MUST rdl_code rdl_engine_republish(rdl_engine *e, const rdl_table *const *tables, size_t n,
                                        rdl_err *err);

@@ -77,7 +77,7 @@ static bool stream_input_changed(const rdl_work *w, const rdl_table *t)
 }
 
 /* A source without a good row this epoch still gives its readers an empty relation. */
-static rdl_code make_missing_inputs(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
+rdl_code rdl_missing_inputs(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
 {
     for (size_t i = 0; i < t->input_count; i++) {
         const rdl_table *in = t->inputs[i].table;
@@ -212,7 +212,7 @@ static rdl_code catch_up(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
     if (w->caught_up || !rdl_lags(e, t))
         return RDL_OK;
     RDL_TRY(expose_missed(e, w, t, err));
-    RDL_TRY(make_missing_inputs(e, w, t, err));
+    RDL_TRY(rdl_missing_inputs(e, w, t, err));
     rdl_code rc = rdl_judge(e, w, t, err);
     for (size_t i = 0; i < t->input_count && rc == RDL_OK; i++) {
         const rdl_table *in = t->inputs[i].table;
@@ -237,13 +237,15 @@ static rdl_code run_table(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err
         return rdl_view_maintain(e, w, t, err);
     if (t->kind != RDL_TABLE_STREAMING)
         return RDL_OK;
+    if (w->replay != NULL && w->replay->table == t)
+        return rdl_replay_table(e, w, t, err);
     if (t->cdc_snapshot != NULL)
         return feed_cdc(e, w, t, err);
     if (w->catch_up && !stream_input_changed(w, t))
         return catch_up(e, w, t, err);
     if (!stream_input_changed(w, t))
         return RDL_OK;
-    RDL_TRY(make_missing_inputs(e, w, t, err));
+    RDL_TRY(rdl_missing_inputs(e, w, t, err));
     return rdl_judge(e, w, t, err);
 }
 
@@ -356,7 +358,7 @@ static rdl_code work(rdl_engine *e, rdl_work *w, rdl_err *err)
     RDL_TRY(rdl_fs_mkdirs(dir, err));
     RDL_TRY(make_schema(e, err));
     rdl_engine_progress_at(e, w, "decode");
-    RDL_TRY(rdl_ingest(e, w, err));
+    RDL_TRY(w->replay != NULL ? rdl_replay_select(e, w, err) : rdl_ingest(e, w, err));
     if (e->config.rebuild_state)
         RDL_TRY(rdl_reindex_all(e, w, err));
     rdl_engine_progress_at(e, w, "work");

@@ -56,6 +56,8 @@ static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_s
         t->last_quarantined = epoch;
     t->rows_total += s->rows_new;
     t->quarantined_total += s->rows_quarantined;
+    if (s->ledger.replayed > 0)
+        t->replayed_total += s->rows_quarantined;
     rdl_ledger_add(&t->ledger, &s->ledger);
     if (s->rows_new != 0 || s->rows_old != 0 || s->rows_quarantined != 0 || s->reset)
         RDL_PUSH(h->arena, &t->segments) = (rdl_segment_ref){

@@ -32,6 +32,7 @@ typedef struct rdl_table_history {
     uint64_t pruned_changed;   /* newest epoch with new or old rows whose segment is gone */
     uint64_t pruned_quarantined; /* the same, of rejected rows */
     uint64_t rows_total, quarantined_total; /* streaming: written so far */
+    uint64_t replayed_total;   /* part of quarantined_total: rows that say so of an earlier one */
     rdl_ledger ledger;
     RDL_VEC(rdl_segment_ref) segments; /* ascending epochs; those with any rows; pruned ones go */
 } rdl_table_history;

@@ -304,6 +304,12 @@ static rdl_code decode(rdl_engine *e, rdl_work *w, rdl_feed *f, const rdl_decode
     return rc;
 }
 
+rdl_code rdl_ingest_records(rdl_engine *e, rdl_work *w, rdl_feed *f,
+                            const rdl_decode_input *inputs, size_t n, rdl_err *err)
+{
+    return decode(e, w, f, inputs, n, err);
+}
+
 /* ---- append-only sources ---- */
 
 /* How much a row takes where it lies: plan.c cuts epochs by it. */

@@ -9,6 +9,7 @@
  *   judge.c      each row's one fate; reindex.c when its keys are new
  *   quarantine.c rejected rows with their bytes and reasons
  *   view.c       pairs of old and new rows of a view; merge.c merges keyed state
+ *   replay.c     rows of a quarantine judged again
  *   relation.c   e."all:.." and what is kept of tables in memory between epochs
  *   apply.c      sealed epochs into lake and stores, and what all have is removed
  *   applier.c    that, beside the epochs; loop.c for ever
@@ -102,6 +103,12 @@ typedef struct rdl_refresh_range {
     const char *from, *to;
 } rdl_refresh_range;
 
+/* Rows of a quarantine that an epoch judges again (replay.c). */
+typedef struct rdl_replay_request {
+    rdl_table *table;
+    const char *where;       /* SQL over the quarantine's columns; NULL: all */
+} rdl_replay_request;
+
 /* One epoch while it is made. */
 typedef struct rdl_work {
     uint64_t epoch;
@@ -119,6 +126,7 @@ typedef struct rdl_work {
     bool continuous;         /* schedules count */
     bool *refresh;           /* by table: recompute whatever its inputs did; NULL: none */
     const rdl_refresh_range *range; /* of the refreshed tables' rows; NULL: all */
+    const rdl_replay_request *replay; /* NULL: none; else nothing else is read */
     /* By table: */
     bool *due;               /* scheduled views that this epoch may touch */
     bool *changed;           /* e."new:" or e."old:" has rows */
@@ -181,6 +189,8 @@ bool rdl_lags(rdl_engine *e, const rdl_table *t);
 void rdl_work_init(rdl_engine *e, rdl_work *w);
 void rdl_work_fini(rdl_engine *e, rdl_work *w);
 RDL_MUST rdl_code rdl_epoch_run(rdl_engine *e, rdl_work *w, rdl_err *err);
+/* An empty e."new:.." for each stream that t reads and that brought nothing. */
+RDL_MUST rdl_code rdl_missing_inputs(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
 rdl_sealed_table *rdl_work_seal_table(rdl_engine *e, rdl_work *w, const rdl_table *t);
 /* ingest.c */
 RDL_MUST rdl_code rdl_feeds_open(rdl_engine *e, rdl_err *err);
@@ -189,6 +199,9 @@ void rdl_feeds_rewind(rdl_engine *e); /* what was given and not sealed */
 /* Tell the sources what is sealed; settle: by a seal that was made just now. */
 void rdl_feeds_restore(rdl_engine *e, const rdl_sealed_range *ranges, size_t n, bool settle);
 RDL_MUST rdl_code rdl_ingest(rdl_engine *e, rdl_work *w, rdl_err *err);
+/* e."decoded:<s>" from these records, which no range names. */
+RDL_MUST rdl_code rdl_ingest_records(rdl_engine *e, rdl_work *w, rdl_feed *f,
+                                     const rdl_decode_input *inputs, size_t n, rdl_err *err);
 rdl_feed *rdl_feed_of(rdl_engine *e, const rdl_table *source);
 /* judge.c: runs the body of a streaming table and leaves e."new:<t>". */
 RDL_MUST rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
@@ -205,6 +218,16 @@ RDL_MUST rdl_code rdl_quarantine_rows(rdl_engine *e, rdl_work *w, rdl_table *t, 
                                       uint64_t *out_rows, rdl_err *err);
 /* refresh.c: the column that a range is taken of; -1: the view has none. */
 int rdl_refresh_column(const rdl_table *v);
+/* The segment, from e."quarantine:<t>". */
+RDL_MUST rdl_code rdl_quarantine_write(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
+/* replay.c: the rows asked for, as e."replay:<t>"; then the table over them, by itself. */
+RDL_MUST rdl_code rdl_replay_select(rdl_engine *e, rdl_work *w, rdl_err *err);
+RDL_MUST rdl_code rdl_replay_table(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
+/* For judge.c: leave in e."judge:<t>" what lay in quarantine; mark what left it. */
+RDL_MUST rdl_code rdl_replay_narrow(rdl_engine *e, rdl_work *w, const rdl_table *t,
+                                    uint64_t *out_rows, rdl_err *err);
+RDL_MUST rdl_code rdl_replay_mark(rdl_engine *e, rdl_work *w, const rdl_table *t,
+                                  bool some_rejected, uint64_t *out_rows, rdl_err *err);
 /* view.c: leaves e."new:<v>" and e."old:<v>". */
 RDL_MUST rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err);
 /* merge.c: see there. */

@@ -604,7 +604,8 @@ static rdl_code sit(court *c, rdl_ledger *l, rdl_table_report *report, rdl_err *
     RDL_TRY(read_rows(c, err));
     RDL_TRY(judge_constraints(c, err));
     RDL_TRY(judge_unique(c, err));
-    judge_late(c);
+    if (c->w->replay == NULL) /* rows come from where they waited: not late */
+        judge_late(c);
     RDL_TRY(judge_duplicates(c, err));
     RDL_TRY(collect_verdicts(c, l, report, err));
     return c->verdict_count > 0 ? expose_verdicts(c, err) : RDL_OK;
@@ -631,18 +632,23 @@ rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
     court c = {.e = e, .w = w, .t = t};
     int64_t rows_in = 0;
     uint64_t rows_out = 0;
-    bool skip = false;
+    bool skip = false, again = w->replay != NULL && w->replay->table == t;
     rdl_code rc = RDL_OK;
     rdl_mutex_init(&c.verdict_lock);
     RDL_TRY_OUT(rdl_reindex(e, w, t, err));
     RDL_TRY_OUT(run_body(e, w, t, &rows_out, err));
+    if (again)
+        RDL_TRY_OUT(rdl_replay_narrow(e, w, t, &rows_out, err));
     RDL_TRY_OUT(count_input(e, w, t, "count(*)", &rows_in, err));
     RDL_TRY_OUT(account_for_body(e, w, t, (uint64_t)rows_in, rows_out, l, err));
     RDL_TRY_OUT(sit(&c, l, report, err));
     l->malformed = malformed_of_inputs(e, w, t, &skip);
-    l->read = (uint64_t)rows_in + l->malformed;
+    l->read = again ? 0 : (uint64_t)rows_in + l->malformed;
+    l->replayed = again ? (uint64_t)rows_in : 0;
     uint64_t rejected = 0;
-    if (l->quarantined + l->late_diverted > 0 || (l->malformed > 0 && !skip))
+    if (again)
+        RDL_TRY_OUT(rdl_replay_mark(e, w, t, l->quarantined > 0, &rejected, err));
+    else if (l->quarantined + l->late_diverted > 0 || (l->malformed > 0 && !skip))
         RDL_TRY_OUT(rdl_quarantine_rows(e, w, t, l->quarantined + l->late_diverted > 0,
                                         &rejected, err));
     if (skip)
@@ -658,7 +664,8 @@ rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
     s->keys = t->dedup_count > 0 ? rdl_key_identity("dedup", t, t->dedup, t->dedup_count)
                                  : (rdl_hash128){0, 0};
     w->changed[t->index] = l->written > 0;
-    if (!rdl_ledger_balances(l) || rejected != l->quarantined + l->late_diverted)
+    if (!rdl_ledger_balances(l) ||
+        (!again && rejected != l->quarantined + l->late_diverted))
         rc = rdl_err_set(err, RDL_EBUG, 0,
                          "the ledger of \"%.*s\" does not balance: %" PRIu64 " read, %" PRIu64
                          " fanned out, %" PRIu64 " written, %" PRIu64 " duplicate, %" PRIu64

@@ -245,17 +245,17 @@ static rdl_code put_malformed_of(writer *q, const rdl_table *source, rdl_err *er
                : RDL_OK;
 }
 
-static rdl_code write_segment(writer *q, rdl_err *err)
+rdl_code rdl_quarantine_write(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
 {
     rdl_buf sql = {0};
     rdl_buf_puts(&sql, "COPY (SELECT * FROM ");
-    rdl_put_relation(&sql, "e", "quarantine:", q->t->full);
+    rdl_put_relation(&sql, "e", "quarantine:", t->full);
     rdl_buf_puts(&sql, " ORDER BY " RDL_IDENTITY_COLUMNS ") TO ");
-    rdl_buf_put_sql_text(&sql, rdl_str_of(rdl_root_segment(&q->w->arena, &q->e->root,
-                                                           q->w->epoch, q->t->full,
+    rdl_buf_put_sql_text(&sql, rdl_str_of(rdl_root_segment(&w->arena, &e->root,
+                                                           w->epoch, t->full,
                                                            RDL_SEGMENT_QUARANTINE)));
     rdl_buf_puts(&sql, " (FORMAT parquet)");
-    rdl_code rc = rdl_exec(q->e->conn, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -288,7 +288,7 @@ out:
         rc = rc == RDL_OK ? closed : rc;
     }
     if (rc == RDL_OK && q.rows > 0)
-        rc = write_segment(&q, err);
+        rc = rdl_quarantine_write(e, w, t, err);
     *out_rows = q.rows;
     rdl_buf_fini(&q.raw);
     rdl_buf_fini(&q.detail);

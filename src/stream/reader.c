@@ -334,7 +334,7 @@ static rdl_code table_status(rdl_reader *r, const rdl_table *t, rdl_table_status
 {
     const rdl_table_history *h = rdl_history_table(&r->history, t->full);
     *out = (rdl_table_status){.table = t,
-                              .quarantined = h->quarantined_total,
+                              .quarantined = h->quarantined_total - 2 * h->replayed_total,
                               .last_epoch = h->last_changed,
                               .lake_version = -1,
                               .watermark_us = INT64_MIN,

@@ -44,7 +44,7 @@ RDL_MUST rdl_code rdl_reader_query(rdl_reader *r, const char *sql, rdl_result **
 typedef struct rdl_table_status {
     const rdl_table *table;
     uint64_t rows;             /* now, lake and segments */
-    uint64_t quarantined;
+    uint64_t quarantined;      /* waiting there */
     uint64_t last_epoch;       /* that changed it; 0: none */
     int64_t lake_version;      /* -1: none */
     uint64_t lake_epoch;       /* shown by the lake */
