@@ -122,10 +122,12 @@ const rdl_command rdl_commands[] = {
               "compared key by\n"
               "key, every streaming table is compared with its ledger, every published "
               "table with\n"
-              "the lake.  Prints the keys that differ and exits 1 when there is any.",
+              "the lake.  Prints the keys that differ and exits 1 when there is any.\n"
+              "--repair then computes views again and fills stores again, and verifies once more.",
      .examples = "raudal verify shop\n"
+                 "raudal verify shop --repair\n"
                  "raudal verify shop --only 'gold.*' --json",
-     .options = READER | BIT(ONLY) | BIT(SAMPLES) | BIT(NO_STORES),
+     .options = READER | BIT(ONLY) | BIT(SAMPLES) | BIT(NO_STORES) | BIT(REPAIR) | BIT(ADOPT),
      .has_dir = true,
      .run = rdl_cmd_verify},
     {.name = "why",

@@ -33,6 +33,7 @@
     X(STORE, "store", "URL", "The store to ask, when tables are published to several.")    \
     X(SAMPLES, "samples", "N", "How many differing keys to print per table (default 10).") \
     X(NO_STORES, "no-stores", NULL, "Check the lake alone, not the published tables.")     \
+    X(REPAIR, "repair", NULL, "Compute again the views that differ, fill again the stores.") \
     X(WHERE, "where", "CONDITION",                                                         \
       "only rows of the quarantine that this SQL holds of")                                 \
     X(RETENTION, "retention", "INTERVAL",                                                  \

@@ -1,5 +1,5 @@
 /*
- * cli/verify.c - `raudal verify`: do stream, batch and stores agree?
+ * cli/verify.c - `raudal verify`: do stream, batch and stores agree?  With --repair: make them.
  */
 #include "batch/verify.h"
 
@@ -146,12 +146,72 @@ static void put_text(rdl_buf *b, const rdl_verify_item *items, size_t n, size_t 
                        n == 1 ? "" : "s", differences, differences == 1 ? "" : "s");
 }
 
-static rdl_code verify(rdl_cli *cli, rdl_reader *r, rdl_err *err)
+/* ---- repair ---- */
+
+/* Names of what differs; the tables themselves go with the reader. */
+typedef struct broken {
+    RDL_VEC(rdl_str) views, published;
+    rdl_str stream; /* a streaming table: nothing here can make it again */
+} broken;
+
+static void note_broken(rdl_arena *a, broken *b, const rdl_verify_item *i)
+{
+    rdl_str name = {rdl_arena_strndup(a, i->table->full.p, i->table->full.n), i->table->full.n};
+    if (i->publication != NULL)
+        RDL_PUSH(a, &b->published) = name;
+    else if (i->table->kind == RDL_TABLE_VIEW)
+        RDL_PUSH(a, &b->views) = name;
+    else
+        b->stream = name;
+}
+
+static const rdl_table **find_all(rdl_arena *a, const rdl_pipeline *p, const rdl_str *names,
+                                  size_t n)
+{
+    const rdl_table **tables = RDL_NEWN(a, const rdl_table *, n + 1);
+    for (size_t i = 0; i < n; i++)
+        tables[i] = rdl_pipeline_find(p, names[i]);
+    return tables;
+}
+
+static rdl_code repair(rdl_cli *cli, const broken *b, rdl_err *err)
+{
+    rdl_engine *e;
+    rdl_engine_config config = {0};
+    uint64_t changed;
+    if (b->stream.n > 0) {
+        rdl_err_set(err, RDL_EDATA, 0, "cannot repair \"%.*s\": a streaming table is not computed "
+                    "from the lake", (int)b->stream.n, b->stream.p);
+        (void)rdl_err_hint(err, "Restore its folder from a backup, or read the sources again with "
+                                "raudal backfill; then verify --repair mends what lies downstream.");
+        return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
+    }
+    RDL_TRY(rdl_cli_open_engine(cli, &config, &e, err));
+    const rdl_pipeline *p = rdl_engine_pipeline(e);
+    rdl_code rc = RDL_OK;
+    if (b->views.n > 0)
+        rc = rdl_engine_refresh(e, find_all(&cli->arena, p, b->views.v, b->views.n), b->views.n,
+                                &changed, err);
+    if (rc == RDL_OK && b->published.n > 0)
+        rc = rdl_engine_republish(e, find_all(&cli->arena, p, b->published.v, b->published.n),
+                                  b->published.n, err);
+    rdl_engine_close(e);
+    if (rc == RDL_OK)
+        rdl_cli_note("repaired: %zu view%s computed again, %zu published table%s filled again",
+                     b->views.n, b->views.n == 1 ? "" : "s", b->published.n,
+                     b->published.n == 1 ? "" : "s");
+    return rc;
+}
+
+/* ---- the command ---- */
+
+static rdl_code verify(rdl_cli *cli, rdl_reader *r, broken *out, rdl_err *err)
 {
     rdl_verify_item *items;
     rdl_output_format format;
     rdl_buf b = {0};
     size_t n, bad = 0;
+    *out = (broken){0};
     uint64_t samples = SAMPLES_DEFAULT;
     RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
     RDL_TRY(rdl_cli_count(cli, RDL_CLI_SAMPLES, 1000000, &samples, err));
@@ -163,8 +223,11 @@ static rdl_code verify(rdl_cli *cli, rdl_reader *r, rdl_err *err)
         rdl_err_set(err, RDL_EUSAGE, 0, "no table matches --only \"%s\"", options.only);
         return rdl_err_hint(err, "`raudal explain` lists the tables.");
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         bad += agrees(&items[i]) ? 0 : 1;
+        if (!agrees(&items[i]))
+            note_broken(&cli->arena, out, &items[i]);
+    }
     if (format == RDL_OUTPUT_TABLE)
         put_text(&b, items, n, bad);
     else
@@ -175,11 +238,21 @@ static rdl_code verify(rdl_cli *cli, rdl_reader *r, rdl_err *err)
     return rc;
 }
 
-rdl_code rdl_cmd_verify(rdl_cli *cli, rdl_err *err)
+static rdl_code open_and_verify(rdl_cli *cli, broken *out, rdl_err *err)
 {
     rdl_reader *r;
     RDL_TRY(rdl_cli_open_reader(cli, &r, err));
-    rdl_code rc = verify(cli, r, err);
+    rdl_code rc = verify(cli, r, out, err);
     rdl_reader_close(r);
     return rc;
+}
+
+rdl_code rdl_cmd_verify(rdl_cli *cli, rdl_err *err)
+{
+    broken found;
+    RDL_TRY(open_and_verify(cli, &found, err));
+    if (cli->exit_code == 0 || !rdl_cli_has(cli, RDL_CLI_REPAIR))
+        return RDL_OK;
+    RDL_TRY(repair(cli, &found, err));
+    return open_and_verify(cli, &found, err);
 }
