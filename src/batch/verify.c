@@ -4,7 +4,7 @@
  * Everything is compared as multisets of whole rows in DuckDB; rows that differ are then paired by
  * the table's key, so that a wrong value is told from a missing or an extra row.
  */
-#include "batch/verify.h"
+#include "batch/verify_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,18 +17,10 @@
 #include "stream/damage.h"
 #include "stream/destination.h"
 
-typedef struct check {
-    rdl_reader *r;
-    rdl_arena *a;
-    rdl_conn *conn;
-    rdl_cut cut;
-    const rdl_verify_options *options;
-    RDL_VEC(rdl_verify_item) items;
-} check;
 
 /* ---- comparing v.want with v.have ---- */
 
-static rdl_code count(check *c, const char *sql, uint64_t *out, rdl_err *err)
+rdl_code rdl_verify_count(rdl_verifying *c, const char *sql, uint64_t *out, rdl_err *err)
 {
     int64_t n = 0;
     RDL_TRY(rdl_query_i64(c->conn, sql, &n, err));
@@ -42,7 +34,7 @@ static const size_t *key_of(const rdl_table *t, const rdl_publication *p, size_t
     return p != NULL ? p->key : t->primary_key;
 }
 
-static char *row_text(check *c, const rdl_chunk *k, size_t row, size_t from, size_t n,
+static char *row_text(rdl_verifying *c, const rdl_chunk *k, size_t row, size_t from, size_t n,
                       const rdl_schema *s, const size_t *columns)
 {
     rdl_buf b = {0};
@@ -73,7 +65,7 @@ static void put_sides(rdl_buf *sql, const rdl_table *t)
 }
 
 /* Rows of either side that the other lacks, paired by key where there is one. */
-static rdl_code sample(check *c, const rdl_table *t, const rdl_publication *p,
+static rdl_code sample(rdl_verifying *c, const rdl_table *t, const rdl_publication *p,
                        rdl_verify_item *item, rdl_err *err)
 {
     size_t key_count;
@@ -118,7 +110,7 @@ static rdl_code sample(check *c, const rdl_table *t, const rdl_publication *p,
     return rc;
 }
 
-static rdl_code compare(check *c, const rdl_table *t, const rdl_publication *p,
+rdl_code rdl_verify_compare(rdl_verifying *c, const rdl_table *t, const rdl_publication *p,
                         rdl_verify_item *item, rdl_err *err)
 {
     rdl_buf columns = {0}, sql = {0};
@@ -131,7 +123,7 @@ static rdl_code compare(check *c, const rdl_table *t, const rdl_publication *p,
                    list, list, list, list);
     rdl_code rc = rdl_exec(c->conn, rdl_buf_str(&sql), err);
     if (rc == RDL_OK)
-        rc = count(c, "SELECT count(*) FROM v.have", &item->rows, err);
+        rc = rdl_verify_count(c, "SELECT count(*) FROM v.have", &item->rows, err);
     rdl_buf_clear(&sql);
     rdl_buf_printf(&sql, "SELECT format('{:032x}', coalesce(bit_xor(md5_number(rdl_key(%s))), 0)) "
                          "FROM v.have",
@@ -148,17 +140,17 @@ static rdl_code compare(check *c, const rdl_table *t, const rdl_publication *p,
     return rc;
 }
 
-static rdl_code fill(check *c, const char *name, const char *select, rdl_err *err)
+rdl_code rdl_verify_fill(rdl_verifying *c, const char *name, const char *select, rdl_err *err)
 {
     return rdl_execf(c->conn, err, "CREATE OR REPLACE TABLE v.%s AS %s", name, select);
 }
 
-static rdl_code fill_content(check *c, const rdl_table *t, const char *name, rdl_err *err)
+rdl_code rdl_verify_fill_content(rdl_verifying *c, const rdl_table *t, const char *name, rdl_err *err)
 {
     rdl_buf sql = {0};
     rdl_code rc = rdl_cut_select(&c->cut, t, false, &sql, err);
     if (rc == RDL_OK)
-        rc = fill(c, name, rdl_buf_str(&sql), err);
+        rc = rdl_verify_fill(c, name, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -186,7 +178,7 @@ static bool may_wait(const rdl_table *t)
  * A view that is brought up on a schedule (or at the end of --once) is not behind its definition
  * while it waits: it shows an epoch of its own, which no longer can be asked for here.
  */
-static bool waits(check *c, const rdl_table *t)
+static bool waits(rdl_verifying *c, const rdl_table *t)
 {
     if (!may_wait(t))
         return false;
@@ -199,25 +191,26 @@ static bool waits(check *c, const rdl_table *t)
     return false;
 }
 
-static rdl_code check_view(check *c, const rdl_table *t, rdl_verify_item *item, rdl_err *err)
+static rdl_code check_view(rdl_verifying *c, const rdl_table *t, rdl_verify_item *item, rdl_err *err)
 {
     item->against = "batch definition";
     if (waits(c, t)) {
         const rdl_table_history *h = rdl_history_table(c->cut.history, t->full);
         item->against = rdl_arena_printf(
             c->a, "nothing: it waits, and shows epoch %" PRIu64, h->last_evaluated);
-        RDL_TRY(fill_content(c, t, "have", err));
-        return count(c, "SELECT count(*) FROM v.have", &item->rows, err);
+        RDL_TRY(rdl_verify_fill_content(c, t, "have", err));
+        return rdl_verify_count(c, "SELECT count(*) FROM v.have", &item->rows, err);
     }
-    RDL_TRY(fill(c, "want", t->view_plan->batch_sql.p, err));
-    RDL_TRY(fill_content(c, t, "have", err));
-    return compare(c, t, NULL, item, err);
+    RDL_TRY(rdl_verify_fill(c, "want", t->view_plan->batch_sql.p, err));
+    RDL_TRY(rdl_verify_fill_content(c, t, "have", err));
+    return rdl_verify_compare(c, t, NULL, item, err);
 }
 
 /* Every cell as it was sealed: the sum of row hashes does not depend on order or files. */
-static rdl_code check_content(check *c, const rdl_table *t, const rdl_table_history *h,
-                              rdl_verify_item *item, rdl_err *err)
+rdl_code rdl_verify_content(rdl_verifying *c, const rdl_table *t, rdl_verify_item *item,
+                            rdl_err *err)
 {
+    const rdl_table_history *h = rdl_history_table(c->cut.history, t->full);
     rdl_str now = {0};
     RDL_TRY(rdl_content_sum(c->conn, c->a, t, "v.have", &now, err));
     if (rdl_content_matches(&h->content, now, item->rows))
@@ -230,7 +223,7 @@ static rdl_code check_content(check *c, const rdl_table *t, const rdl_table_hist
 }
 
 /* Every row that the ledger sent to quarantine lies there. */
-static rdl_code check_rejected(check *c, const rdl_table *t, const rdl_table_history *h,
+static rdl_code check_rejected(rdl_verifying *c, const rdl_table *t, const rdl_table_history *h,
                                rdl_verify_item *item, rdl_err *err)
 {
     rdl_buf sql = {0};
@@ -241,7 +234,7 @@ static rdl_code check_rejected(check *c, const rdl_table *t, const rdl_table_his
     rdl_code rc = rdl_cut_select_rejected(&c->cut, t, &sql, err);
     rdl_buf_putc(&sql, ')');
     if (rc == RDL_OK)
-        rc = count(c, rdl_buf_str(&sql), &there, err);
+        rc = rdl_verify_count(c, rdl_buf_str(&sql), &there, err);
     rdl_buf_fini(&sql);
     if (rc != RDL_OK || there == h->quarantined_total)
         return rc;
@@ -253,7 +246,7 @@ static rdl_code check_rejected(check *c, const rdl_table *t, const rdl_table_his
     return RDL_OK;
 }
 
-static rdl_code check_stream(check *c, const rdl_table *t, rdl_verify_item *item, rdl_err *err)
+static rdl_code check_stream(rdl_verifying *c, const rdl_table *t, rdl_verify_item *item, rdl_err *err)
 {
     const rdl_table_history *h = rdl_history_table(c->cut.history, t->full);
     rdl_buf sql = {0}, dedup = {0};
@@ -264,9 +257,9 @@ static rdl_code check_stream(check *c, const rdl_table *t, rdl_verify_item *item
     if (rc == RDL_OK)
         rc = rdl_exec(c->conn, rdl_buf_str(&sql), err);
     if (rc == RDL_OK)
-        rc = count(c, "SELECT count(*) FROM v.have", &item->rows, err);
+        rc = rdl_verify_count(c, "SELECT count(*) FROM v.have", &item->rows, err);
     if (rc == RDL_OK)
-        rc = count(c, "SELECT count(DISTINCT (_epoch, _source_partition, _source_offset, "
+        rc = rdl_verify_count(c, "SELECT count(DISTINCT (_epoch, _source_partition, _source_offset, "
                       "_ordinal)) FROM v.have",
                    &distinct, err);
     keys = item->rows;
@@ -274,7 +267,7 @@ static rdl_code check_stream(check *c, const rdl_table *t, rdl_verify_item *item
         rdl_buf_puts(&dedup, "SELECT count(DISTINCT rdl_key(");
         rdl_put_key(&dedup, "", &t->columns, t->dedup, t->dedup_count);
         rdl_buf_puts(&dedup, ")) FROM v.have");
-        rc = count(c, rdl_buf_str(&dedup), &keys, err);
+        rc = rdl_verify_count(c, rdl_buf_str(&dedup), &keys, err);
     }
     uint64_t written = h->ledger.written;
     if (rc == RDL_OK && (written != item->rows || distinct != item->rows || keys != item->rows)) {
@@ -288,7 +281,7 @@ static rdl_code check_stream(check *c, const rdl_table *t, rdl_verify_item *item
                  written, item->rows, distinct, keys);
     }
     if (rc == RDL_OK && item->problem[0] == '\0')
-        rc = check_content(c, t, h, item, err);
+        rc = rdl_verify_content(c, t, item, err);
     if (rc == RDL_OK && item->problem[0] == '\0')
         rc = check_rejected(c, t, h, item, err);
     if (rc == RDL_OK && !rdl_ledger_balances(&h->ledger)) {
@@ -383,7 +376,7 @@ static rdl_code take_served(void *arg, const rdl_chunk *rows, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code fetch_served(check *c, const rdl_publication *p, int64_t *out_epoch, rdl_err *err)
+static rdl_code fetch_served(rdl_verifying *c, const rdl_publication *p, int64_t *out_epoch, rdl_err *err)
 {
     const rdl_sink_ops *ops;
     rdl_sink *s = NULL;
@@ -410,22 +403,22 @@ static rdl_code fetch_served(check *c, const rdl_publication *p, int64_t *out_ep
     return rc;
 }
 
-static rdl_code check_publication(check *c, const rdl_publication *p, rdl_verify_item *item,
+static rdl_code check_publication(rdl_verifying *c, const rdl_publication *p, rdl_verify_item *item,
                                   rdl_err *err)
 {
     int64_t epoch = -1;
     const rdl_table *t = p->table;
     item->against = "lake";
-    RDL_TRY(fill_content(c, t, "want", err));
+    RDL_TRY(rdl_verify_fill_content(c, t, "want", err));
     RDL_TRY(rdl_exec(c->conn, "CREATE OR REPLACE TABLE v.have AS SELECT * FROM v.want LIMIT 0",
                      err));
     RDL_TRY(fetch_served(c, p, &epoch, err));
-    return compare(c, t, p, item, err);
+    return rdl_verify_compare(c, t, p, item, err);
 }
 
 /* ---- all ---- */
 
-static rdl_code run_check(check *c, const rdl_table *t, const rdl_publication *p, rdl_err *err)
+static rdl_code run_check(rdl_verifying *c, const rdl_table *t, const rdl_publication *p, rdl_err *err)
 {
     rdl_verify_item item = {.table = t, .publication = p, .against = ""};
     int64_t began = rdl_monotonic_us();
@@ -433,6 +426,7 @@ static rdl_code run_check(check *c, const rdl_table *t, const rdl_publication *p
     if (c->options->only != NULL && !rdl_name_matches(c->options->only, t->full.p))
         return RDL_OK;
     rdl_code rc = p != NULL                       ? check_publication(c, p, &item, &own)
+                  : t->decision                   ? rdl_verify_decision(c, t, &item, &own)
                   : t->kind == RDL_TABLE_VIEW     ? check_view(c, t, &item, &own)
                                                   : check_stream(c, t, &item, &own);
     if (rc != RDL_OK) {
@@ -450,7 +444,7 @@ static rdl_code run_check(check *c, const rdl_table *t, const rdl_publication *p
 rdl_code rdl_verify(rdl_reader *r, rdl_arena *a, const rdl_verify_options *options,
                     rdl_verify_item **out, size_t *out_n, rdl_err *err)
 {
-    check c = {.r = r, .a = a, .conn = rdl_reader_conn(r), .options = options};
+    rdl_verifying c = {.r = r, .a = a, .conn = rdl_reader_conn(r), .options = options};
     c.cut = *rdl_reader_cut(r);
     const rdl_pipeline *p = rdl_reader_pipeline(r);
     RDL_TRY(rdl_batch_relations(c.conn, &c.cut, err));

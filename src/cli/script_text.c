@@ -59,13 +59,14 @@ static char *find_key(splitter *s, size_t i, size_t end, bool *source, char **na
     i++;
     if (i < end && is(s, i, "OR"))
         i += 2;
-    while (i < end && (is(s, i, "STREAMING") || is(s, i, "MATERIALIZED")))
+    while (i < end && (is(s, i, "STREAMING") || is(s, i, "MATERIALIZED") || is(s, i, "DECISION")))
         i++;
     if (i + 1 >= end)
         return NULL;
     *source = is(s, i, "SOURCE");
     const char *kind = *source ? "source" : is(s, i, "FUNCTION") ? "function"
                                         : is(s, i, "FLOW")       ? "flow"
+                                        : is(s, i, "REPORT")     ? "report"
                                                                  : "table";
     i++;
     if (i + 2 < end && is(s, i, "IF"))

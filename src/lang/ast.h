@@ -75,7 +75,14 @@ typedef struct rdl_ast_body {
     size_t stream_count;
 } rdl_ast_body;
 
+typedef struct rdl_ast_argument {
+    rdl_ident name;
+    rdl_sql type;
+} rdl_ast_argument;
+
 typedef struct rdl_ast_table {
+    rdl_ast_argument *declared; /* DECISION: columns, given when the body reads its own past */
+    size_t declared_count;
     rdl_ast_constraint *constraints;
     size_t constraint_count;
     rdl_idents partition_by, dedup, primary_key;
@@ -86,11 +93,6 @@ typedef struct rdl_ast_table {
     rdl_schedule schedule;
     rdl_ast_body body;
 } rdl_ast_table;
-
-typedef struct rdl_ast_argument {
-    rdl_ident name;
-    rdl_sql type;
-} rdl_ast_argument;
 
 typedef struct rdl_ast_function {
     rdl_ast_argument *arguments;
@@ -127,6 +129,45 @@ typedef struct rdl_ast_publish {
     size_t option_count;
 } rdl_ast_publish;
 
+typedef struct rdl_ast_parameter {
+    rdl_ident name;
+    rdl_sql type;
+    rdl_sql fallback; /* DEFAULT expression; n = 0: must be given */
+} rdl_ast_parameter;
+
+/* HEADER, TEMPLATE, FOOTER: 'text' or FILE 'path'. */
+typedef struct rdl_ast_template {
+    bool given, file;
+    rdl_str text;
+    rdl_pos pos;
+} rdl_ast_template;
+
+/* PIVOT from ON on [ORDER BY on_order] USING value GROUP BY group [ORDER BY order] */
+typedef struct rdl_ast_pivot {
+    rdl_sql from; /* a table's name, or (SELECT ..) */
+    rdl_ident on;
+    rdl_sql on_order, value, order;
+    rdl_idents group;
+} rdl_ast_pivot;
+
+typedef struct rdl_ast_report {
+    bool has_format;
+    rdl_report_format format;
+    rdl_str path;
+    rdl_pos path_pos;
+    rdl_idents each;
+    rdl_ast_parameter *parameters;
+    size_t parameter_count;
+    rdl_schedule schedule;
+    rdl_option *options;
+    size_t option_count;
+    rdl_ast_template header, row, footer;
+    rdl_str comment;
+    bool pivots;
+    rdl_ast_pivot pivot;
+    rdl_ast_body body;
+} rdl_ast_report;
+
 typedef enum rdl_stmt_kind {
     RDL_STMT_SOURCE,
     RDL_STMT_STREAMING,
@@ -135,6 +176,8 @@ typedef enum rdl_stmt_kind {
     RDL_STMT_FUNCTION,
     RDL_STMT_FLOW,
     RDL_STMT_PUBLISH,
+    RDL_STMT_DECISION,
+    RDL_STMT_REPORT,
 } rdl_stmt_kind;
 
 typedef struct rdl_stmt {
@@ -144,11 +187,12 @@ typedef struct rdl_stmt {
     uint32_t end;    /* byte after the statement, in name.pos.file */
     union {
         rdl_ast_source source;
-        rdl_ast_table table; /* STREAMING, VIEW */
+        rdl_ast_table table; /* STREAMING, VIEW, DECISION */
         rdl_ast_body body;   /* PLAIN_VIEW */
         rdl_ast_function function;
         rdl_ast_flow flow;
         rdl_ast_publish publish;
+        rdl_ast_report report;
     } u;
 } rdl_stmt;
 

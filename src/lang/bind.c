@@ -97,7 +97,8 @@ static bool bind_kind(rdl_binder *b, rdl_symbol *s)
     case RDL_SYMBOL_SOURCE:
         return rdl_bind_source(b, s);
     case RDL_SYMBOL_TABLE:
-        return rdl_bind_table(b, s);
+        return s->stmt->kind == RDL_STMT_DECISION ? rdl_bind_decision(b, s)
+                                                  : rdl_bind_table(b, s);
     case RDL_SYMBOL_VIEW:
         return rdl_bind_view(b, s);
     case RDL_SYMBOL_FUNCTION:
@@ -266,9 +267,9 @@ static void declare(rdl_binder *b, const rdl_stmt *stmt)
     static const rdl_symbol_kind kinds[] = {
         [RDL_STMT_SOURCE] = RDL_SYMBOL_SOURCE,     [RDL_STMT_STREAMING] = RDL_SYMBOL_TABLE,
         [RDL_STMT_VIEW] = RDL_SYMBOL_TABLE,        [RDL_STMT_PLAIN_VIEW] = RDL_SYMBOL_VIEW,
-        [RDL_STMT_FUNCTION] = RDL_SYMBOL_FUNCTION,
+        [RDL_STMT_FUNCTION] = RDL_SYMBOL_FUNCTION, [RDL_STMT_DECISION] = RDL_SYMBOL_TABLE,
     };
-    if (stmt->kind == RDL_STMT_PUBLISH)
+    if (stmt->kind == RDL_STMT_PUBLISH || stmt->kind == RDL_STMT_REPORT)
         return;
     if (stmt->kind != RDL_STMT_FLOW) {
         add_symbol(b, kinds[stmt->kind], stmt, stmt->name);
@@ -331,6 +332,10 @@ static void bind_all(rdl_binder *b, const rdl_script *script)
     for (size_t i = 0; i < script->list.n; i++)
         if (script->list.v[i]->kind == RDL_STMT_PUBLISH)
             rdl_bind_publish(b, script->list.v[i]);
+    p->reports = RDL_NEWN(b->arena, rdl_report *, script->list.n + 1);
+    for (size_t i = 0; i < script->list.n; i++)
+        if (script->list.v[i]->kind == RDL_STMT_REPORT)
+            rdl_bind_report(b, script->list.v[i]);
 }
 
 static void fingerprint_all(rdl_pipeline *p)

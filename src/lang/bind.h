@@ -45,6 +45,7 @@ struct rdl_symbol {
     json_t *query;      /* VIEW */
     rdl_inputs inputs;  /* VIEW */
     json_t *expr;       /* FUNCTION: arguments are columns "$1", .. */
+    rdl_table *past;    /* DECISION while it is bound, its columns declared: itself */
     rdl_symbol *changes; /* HISTORY */
 };
 
@@ -61,6 +62,7 @@ typedef struct rdl_binder {
 typedef enum rdl_body_kind {
     RDL_BODY_STREAMING,
     RDL_BODY_VIEW,
+    RDL_BODY_DECISION, /* as a view; now() is the time of the decision */
     RDL_BODY_PLAIN_VIEW,
     RDL_BODY_EXPR, /* an expression over one table */
 } rdl_body_kind;
@@ -80,6 +82,7 @@ typedef struct rdl_body {
     unsigned lambdas; /* that we are inside of: their names are not ours */
     rdl_str text;     /* SQL of the query, once described */
     bool wrap;        /* base tables become subqueries without hidden columns */
+    bool reads_clock, reads_itself; /* DECISION */
 } rdl_body;
 
 /* A table in a FROM clause that has hidden columns. */
@@ -130,10 +133,13 @@ bool rdl_bind_scratch(rdl_binder *b, const rdl_table *t);
 /* bind_source.c, bind_table.c, bind_flow.c */
 bool rdl_bind_source(rdl_binder *b, rdl_symbol *s);
 bool rdl_bind_table(rdl_binder *b, rdl_symbol *s);
+bool rdl_bind_decision(rdl_binder *b, rdl_symbol *s); /* bind_decision.c */
 bool rdl_bind_view(rdl_binder *b, rdl_symbol *s);
 bool rdl_bind_function(rdl_binder *b, rdl_symbol *s);
 bool rdl_bind_changes(rdl_binder *b, rdl_symbol *s);
 bool rdl_bind_history(rdl_binder *b, rdl_symbol *s);
+/* The -- comments of columns, here or where they come from. */
+void rdl_bind_comments(rdl_binder *b, rdl_table *t);
 bool rdl_bind_columns(rdl_binder *b, const rdl_table *t, const rdl_idents *names,
                       const char *clause, size_t **out, size_t *out_n);
 bool rdl_bind_schedule(rdl_binder *b, const rdl_schedule *s, rdl_str of); /* parse_schedule.c */
@@ -141,6 +147,7 @@ rdl_table *rdl_bind_new_table(rdl_binder *b, const rdl_symbol *s, rdl_table_kind
 /* Plan, fingerprint and number a table whose body and columns are set. */
 bool rdl_bind_finish(rdl_binder *b, rdl_table *t);
 void rdl_bind_publish(rdl_binder *b, const rdl_stmt *stmt);
+void rdl_bind_report(rdl_binder *b, const rdl_stmt *stmt); /* bind_report.c */
 void rdl_bind_unknown_column(rdl_binder *b, rdl_pos pos, rdl_str name, const rdl_table *t);
 
 #endif

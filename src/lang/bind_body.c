@@ -141,7 +141,8 @@ static void check_reading(rdl_body *body, const json_t *node, const rdl_table *t
         body_error(body, node, "Drop the word STREAM: its rows can change or go.",
                    "STREAM needs rows that are only added, and \"%.*s\" is %s", (int)t->full.n,
                    t->full.p, kind_words(t->kind));
-    else if (body->kind == RDL_BODY_VIEW && t->kind == RDL_TABLE_SOURCE)
+    else if ((body->kind == RDL_BODY_VIEW || body->kind == RDL_BODY_DECISION) &&
+             t->kind == RDL_TABLE_SOURCE)
         body_error(body, node,
                    "Land it in a streaming table first: CREATE STREAMING TABLE bronze.x AS "
                    "SELECT * FROM STREAM x.",
@@ -214,7 +215,8 @@ static void resolve_table(rdl_body *body, rdl_scope *scope, json_t *node)
     }
     rdl_pos pos = rdl_body_pos(body, node);
     rdl_symbol *s = rdl_bind_find(b, rdl_str_of(schema), rdl_str_of(name), pos, true);
-    if (s == NULL || !rdl_bind_symbol(b, s, pos)) {
+    bool itself = s != NULL && s == body->owner && s->past != NULL;
+    if (s == NULL || (!itself && !rdl_bind_symbol(b, s, pos))) {
         body->failed = true;
         return;
     }
@@ -226,10 +228,12 @@ static void resolve_table(rdl_body *body, rdl_scope *scope, json_t *node)
         inline_view(body, node, s, stream, alias[0] != '\0' ? alias : name);
         return;
     }
-    rdl_table *t = s->table;
-    if (body->kind != RDL_BODY_PLAIN_VIEW && !(body->synthetic && !stream))
+    rdl_table *t = itself ? s->past : s->table;
+    if (body->kind != RDL_BODY_PLAIN_VIEW && !(body->synthetic && !stream && t->source == NULL))
         check_reading(body, node, t, stream);
-    add_input(body, node, t, stream, pos);
+    body->reads_itself |= itself;
+    if (!itself)
+        add_input(body, node, t, stream, pos);
     if (alias[0] == '\0')
         json_object_set_new(node, "alias",
                             json_string(default_alias(body, scope, name, t)));
@@ -338,11 +342,36 @@ static bool clock_name(const char *name, bool *out_date)
     return *out_date;
 }
 
+/* now() of a decision: the time at which it is made. */
+static void decision_clock(rdl_body *body, json_t *node, const char *name, bool date)
+{
+    const char *text = date ? "CAST(CAST(getvariable('decided_at') AS TIMESTAMPTZ) AS DATE)"
+                            : "CAST(getvariable('decided_at') AS TIMESTAMPTZ)";
+    json_t *expr = NULL;
+    rdl_err err = {0};
+    if (rdl_tree_exprs(&body->b->tree, &text, 1, &expr, &err) != RDL_OK) {
+        body_error(body, node, err.hint, "%s", err.msg);
+        return;
+    }
+    const char *alias = rdl_arena_strdup(body->b->arena, rdl_tree_text(node, "alias"));
+    json_t *place = json_incref(json_object_get(node, "query_location"));
+    body->reads_clock = true;
+    json_object_clear(node);
+    json_object_update(node, expr);
+    rdl_body_relocate(node, place);
+    json_decref(place);
+    rdl_tree_alias(node, alias[0] != '\0' ? alias : name);
+}
+
 /* now() of a streaming table: the time at which the driving source's row came in. */
 static void replace_clock(rdl_body *body, rdl_scope *scope, json_t *node, const char *name,
                           bool date)
 {
     rdl_binder *b = body->b;
+    if (body->kind == RDL_BODY_DECISION) {
+        decision_clock(body, node, name, date);
+        return;
+    }
     if (body->kind != RDL_BODY_STREAMING && body->kind != RDL_BODY_PLAIN_VIEW) {
         body_error(body, node, "Use a time that the rows carry, such as an ingest_ts column.",
                    "%s would give another answer at each refresh", name);

@@ -206,7 +206,7 @@ static rdl_str item_comment(rdl_str body, rdl_str column)
 }
 
 /* Said here, or where a column of the same name comes from. */
-static void find_comments(rdl_binder *b, rdl_table *t)
+void rdl_bind_comments(rdl_binder *b, rdl_table *t)
 {
     t->column_comments = RDL_NEWN(b->arena, rdl_str, t->columns.n + 1);
     for (size_t i = 0; i < t->columns.n; i++) {
@@ -271,7 +271,7 @@ bool rdl_bind_table(rdl_binder *b, rdl_symbol *s)
     t->body = body.text;
     if ((streaming && !check_reserved(b, t)) || !rdl_bind_scratch(b, t))
         return false;
-    find_comments(b, t);
+    rdl_bind_comments(b, t);
     bool ok = bind_clauses(b, t, ast);
     return bind_constraints(b, t, ast) && ok && rdl_bind_finish(b, t);
 }

@@ -16,6 +16,27 @@ rdl_table *rdl_pipeline_find(const rdl_pipeline *p, rdl_str full_name)
     return NULL;
 }
 
+const rdl_report *rdl_pipeline_report(const rdl_pipeline *p, rdl_str name)
+{
+    for (size_t i = 0; i < p->report_count; i++)
+        if (rdl_str_eq_nocase(p->reports[i]->name, name))
+            return p->reports[i];
+    return NULL;
+}
+
+rdl_hash128 rdl_table_lineage(const rdl_table *t)
+{
+    rdl_buf all = {0};
+    rdl_buf_put(&all, &t->fingerprint, sizeof t->fingerprint);
+    for (size_t i = 0; i < t->input_count; i++) {
+        rdl_hash128 below = rdl_table_lineage(t->inputs[i].table);
+        rdl_buf_put(&all, &below, sizeof below);
+    }
+    rdl_hash128 h = rdl_hash128_of(all.p, all.n);
+    rdl_buf_fini(&all);
+    return h;
+}
+
 static const rdl_variable *find_variable(const rdl_pipeline *p, rdl_str name)
 {
     for (size_t i = 0; i < p->variable_count; i++)

@@ -127,6 +127,14 @@ struct rdl_table {
     rdl_pos pos;           /* of the name */
     size_t index;          /* in pipeline->tables; inputs have smaller ones */
     bool internal;         /* made by us (a flow's change history); shown on request only */
+    /*
+     * VIEW: CREATE DECISION TABLE.  Rows are only added: a key that was decided is never decided
+     * again (stream/decide.c).  The last three columns are _decided_at, _decided_epoch and
+     * _decided_by (rdl_table_lineage as text).  The body may read the table itself, as it was
+     * before the epoch: e."all:<t>", which is no input; its now() is
+     * getvariable('decided_at').
+     */
+    bool decision, reads_itself, reads_clock;
 
     rdl_schema columns;    /* visible ones, in order */
     rdl_str *column_comments; /* by column; may hold empty strings */
@@ -189,6 +197,59 @@ typedef struct rdl_publication {
     size_t index;
 } rdl_publication;
 
+typedef enum rdl_report_format {
+    RDL_REPORT_CSV,
+    RDL_REPORT_JSON,
+    RDL_REPORT_TEXT,
+    RDL_REPORT_HTML,
+} rdl_report_format;
+
+typedef struct rdl_parameter_def {
+    rdl_str name;
+    const rdl_type *type;
+    rdl_str fallback; /* SQL; p NULL: must be given */
+} rdl_parameter_def;
+
+/* Text with {column} places. */
+typedef struct rdl_template {
+    bool given, file; /* file: text is a path below the pipeline's folder */
+    rdl_str text;
+    rdl_pos pos;
+} rdl_template;
+
+/*
+ * Files for people (lang/bind_report.c).  sql reads e."all:<t>" and, for each parameter,
+ * getvariable('report_<name>').  Its columns are the visible ones, then those that order needs
+ * besides; order is a total one over them, FOR EACH columns first.
+ *
+ * A pivot's sql is long, one row per group and value of ON: the columns each.., group.., then
+ * "__on" TEXT, "__value", "__first" (what ON orders by), so on_at is visible - 3.
+ */
+typedef struct rdl_report {
+    rdl_str name, comment;
+    rdl_pos pos;
+    rdl_report_format format;
+    rdl_str path;      /* with {name} places; may be empty: on demand only */
+    rdl_pos path_pos;
+    size_t *each;      /* FOR EACH: indexes in columns */
+    size_t each_count;
+    rdl_parameter_def *parameters;
+    size_t parameter_count;
+    rdl_schedule schedule;
+    rdl_option *options;
+    size_t option_count;
+    rdl_template header, row, footer;
+    bool pivots;
+    rdl_schema columns; /* of sql */
+    size_t visible;     /* of them */
+    rdl_str sql, order;
+    rdl_str body_text;  /* as the user wrote it */
+    rdl_pos body_pos;
+    rdl_input *inputs;
+    size_t input_count;
+    rdl_hash128 fingerprint; /* of all that decides the bytes */
+} rdl_report;
+
 typedef struct rdl_query_file {
     rdl_str name;    /* "daily_costs" for queries/daily_costs.sql */
     rdl_str path, text;
@@ -208,6 +269,8 @@ struct rdl_pipeline {
     size_t table_count;
     rdl_publication **publications;
     size_t publication_count;
+    rdl_report **reports;
+    size_t report_count;
     rdl_query_file *queries;
     size_t query_count;
     rdl_variable *variables; /* every one that was replaced, and every line of raudal.env */
@@ -243,6 +306,9 @@ RDL_MUST rdl_code rdl_pipeline_load_text(rdl_arena *a, rdl_conn *conn, const cha
                                          rdl_diags *diags, rdl_pipeline **out, rdl_err *err);
 /* Write the plan down for the next load of the same text by this program, if it is new. */
 RDL_MUST rdl_code rdl_pipeline_keep(rdl_pipeline *p, const char *path, rdl_err *err);
+/* Of the table's text and, all the way down, of what it reads. */
+rdl_hash128 rdl_table_lineage(const rdl_table *t);
+const rdl_report *rdl_pipeline_report(const rdl_pipeline *p, rdl_str name); /* NULL; without case */
 rdl_table *rdl_pipeline_find(const rdl_pipeline *p, rdl_str full_name); /* without case */
 /* A setting: --set, environment, raudal.env, else fallback.  Names as RAUDAL_MAX_FILES_PER_EPOCH
  * in the environment and max_files_per_epoch in raudal.env and --set. */

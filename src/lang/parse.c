@@ -440,7 +440,8 @@ static void find_streams(rdl_parser *p, size_t first, size_t end, rdl_ast_body *
 static bool starts_statement(const rdl_parser *p)
 {
     static const char *const kinds[] = {"OR",   "SOURCE",   "STREAMING", "MATERIALIZED",
-                                        "VIEW", "FUNCTION", "FLOW"};
+                                        "VIEW", "FUNCTION", "FLOW",      "DECISION",
+                                        "REPORT"};
     const rdl_token *t = rdl_parse_token(p);
     rdl_str text = p->tokens.file->text;
     bool publish = rdl_token_is(&p->tokens, t, "PUBLISH") &&
@@ -551,11 +552,14 @@ static bool create_kind(rdl_parser *p, rdl_stmt_kind *out)
         {"VIEW", NULL, RDL_STMT_PLAIN_VIEW},
         {"FUNCTION", NULL, RDL_STMT_FUNCTION},
         {"FLOW", NULL, RDL_STMT_FLOW},
+        {"DECISION", "TABLE", RDL_STMT_DECISION},
+        {"REPORT", NULL, RDL_STMT_REPORT},
     };
     static const char *const later[][2] = {
-        {"MODEL", "TABLE"}, {"DECISION", "TABLE"}, {"REPORT", NULL}, {"ALERT", NULL}};
+        {"MODEL", "TABLE"}, {"ALERT", NULL}};
     static const char *const names[] = {"SOURCE", "STREAMING TABLE", "MATERIALIZED VIEW",
-                                        "VIEW",   "FUNCTION",        "FLOW"};
+                                        "VIEW",   "FUNCTION",        "FLOW",
+                                        "DECISION TABLE", "REPORT"};
     if (rdl_parse_accept(p, "OR")) {
         if (!rdl_parse_accept(p, "REFRESH") && !rdl_parse_accept(p, "REPLACE"))
             return rdl_parse_wrong(p, "REFRESH or REPLACE", NULL);
@@ -599,6 +603,10 @@ static bool parse_create(rdl_parser *p, rdl_stmt *out)
         return rdl_parse_expect(p, "AS") && rdl_parse_body(p, &out->u.body);
     case RDL_STMT_FUNCTION:
         return parse_function(p, &out->u.function);
+    case RDL_STMT_DECISION:
+        return rdl_parse_decision(p, &out->u.table);
+    case RDL_STMT_REPORT:
+        return rdl_parse_report(p, &out->u.report);
     default:
         return rdl_parse_flow(p, out);
     }

@@ -63,6 +63,8 @@ bool rdl_parse_body(rdl_parser *p, rdl_ast_body *out); /* behind AS, to the stat
 
 bool rdl_parse_source(rdl_parser *p, rdl_ast_source *out);
 bool rdl_parse_table(rdl_parser *p, rdl_stmt_kind kind, rdl_ast_table *out);
+bool rdl_parse_decision(rdl_parser *p, rdl_ast_table *out);
+bool rdl_parse_report(rdl_parser *p, rdl_ast_report *out);
 bool rdl_parse_flow(rdl_parser *p, rdl_stmt *out);
 bool rdl_parse_publish(rdl_parser *p, rdl_stmt *out);
 

@@ -461,3 +461,43 @@ rdl_code rdl_plan_table(rdl_arena *a,
     rdl_tree_fini(&pl.tree);
     return rdl_err_in(rc, err, "planning %.*s", (int)t->full.n, t->full.p);
 }
+
+static rdl_code plan_report(rdl_planner *pl, rdl_report *r, rdl_err *err)
+{
+    const char *text = rdl_arena_strndup(pl->arena, pl->table->body.p, pl->table->body.n);
+    rdl_str sql;
+    RDL_TRY(rdl_tree_parse(&pl->tree, text, &pl->body, err));
+    rdl_tree_walk(pl->body, shorten_column, pl);
+    pl->flat = rdl_tree_clone(&pl->tree, pl->body);
+    rdl_tree_walk(pl->flat, inline_ctes, pl);
+    json_t *query = rdl_tree_clone(&pl->tree, pl->flat);
+    RDL_TRY(rdl_plan_exact(pl, query, NULL, NULL, 0, err));
+    rdl_plan_read_all(pl, query);
+    RDL_TRY(rdl_tree_print(&pl->tree, query, &sql, err));
+    r->sql = rdl_plan_cast_columns(pl, sql);
+    return RDL_OK;
+}
+
+rdl_code rdl_plan_report(rdl_arena *a,
+                         rdl_conn *conn,
+                         const rdl_pipeline *p,
+                         rdl_report *r,
+                         rdl_str body,
+                         rdl_diags *diags,
+                         rdl_err *err)
+{
+    rdl_table as_view = {.kind = RDL_TABLE_VIEW,
+                         .full = r->name,
+                         .body = body,
+                         .body_text = r->body_text,
+                         .body_pos = r->body_pos,
+                         .pos = r->pos,
+                         .columns = r->columns,
+                         .inputs = r->inputs,
+                         .input_count = r->input_count};
+    rdl_planner pl = {.arena = a, .conn = conn, .pipeline = p, .table = &as_view, .diags = diags};
+    rdl_tree_init(&pl.tree, a, conn);
+    rdl_code rc = plan_report(&pl, r, err);
+    rdl_tree_fini(&pl.tree);
+    return rdl_err_in(rc, err, "planning report %.*s", (int)r->name.n, r->name.p);
+}

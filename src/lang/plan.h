@@ -121,4 +121,8 @@ struct rdl_view_plan {
 RDL_MUST rdl_code rdl_plan_table(rdl_arena *a, rdl_conn *conn, const rdl_pipeline *p,
                                  rdl_table *t, rdl_diags *diags, rdl_err *err);
 
+/* The text of a bound report's body over e."all:..", into r->sql. */
+RDL_MUST rdl_code rdl_plan_report(rdl_arena *a, rdl_conn *conn, const rdl_pipeline *p,
+                                  rdl_report *r, rdl_str body, rdl_diags *diags, rdl_err *err);
+
 #endif

@@ -18,6 +18,7 @@ _Static_assert(sizeof(rdl_table) == 416, "a new field of rdl_table belongs into 
 _Static_assert(sizeof(rdl_source_def) == 80, "a new field belongs into source()");
 _Static_assert(sizeof(rdl_constraint) == 88, "a new field belongs into constraint()");
 _Static_assert(sizeof(rdl_publication) == 128, "a new field belongs into publication()");
+_Static_assert(sizeof(rdl_report) == 448, "a new field belongs into report()");
 _Static_assert(sizeof(rdl_stream_plan) == 40, "a new field belongs into stream_plan()");
 _Static_assert(sizeof(rdl_view_plan) == 304, "a new field belongs into view_plan()");
 #endif
@@ -385,6 +386,9 @@ static void table_names(archive *x, rdl_table *t)
     text(x, &t->comment);
     place(x, &t->pos);
     FLAG(x, t->internal);
+    FLAG(x, t->decision);
+    FLAG(x, t->reads_itself);
+    FLAG(x, t->reads_clock);
     columns(x, &t->columns);
     if (present(x, t->column_comments != NULL)) {
         if (x->reading)
@@ -469,6 +473,53 @@ static void publication(archive *x, rdl_publication *pub, size_t index)
     options(x, &pub->options, &pub->option_count);
 }
 
+static void template(archive *x, rdl_template *t)
+{
+    FLAG(x, t->given);
+    FLAG(x, t->file);
+    text(x, &t->text);
+    place(x, &t->pos);
+}
+
+static void report(archive *x, rdl_report *r)
+{
+    uint64_t visible = r->visible;
+    text(x, &r->name);
+    text(x, &r->comment);
+    place(x, &r->pos);
+    SMALL(x, r->format, RDL_REPORT_HTML + 1);
+    text(x, &r->path);
+    place(x, &r->path_pos);
+    columns(x, &r->columns);
+    bounded(x, &visible, r->columns.n + 1);
+    r->visible = (size_t)visible;
+    indexes(x, &r->each, &r->each_count, r->columns.n);
+    ARRAY(x, r->parameters, r->parameter_count, rdl_parameter_def);
+    for (size_t i = 0; i < r->parameter_count; i++) {
+        text(x, &r->parameters[i].name);
+        type(x, &r->parameters[i].type, 0);
+        text(x, &r->parameters[i].fallback);
+        x->bad = x->bad || r->parameters[i].type == NULL;
+    }
+    schedule(x, &r->schedule);
+    options(x, &r->options, &r->option_count);
+    template(x, &r->header);
+    template(x, &r->row);
+    template(x, &r->footer);
+    FLAG(x, r->pivots);
+    text(x, &r->sql);
+    text(x, &r->order);
+    text(x, &r->body_text);
+    place(x, &r->body_pos);
+    ARRAY(x, r->inputs, r->input_count, rdl_input);
+    for (size_t i = 0; i < r->input_count && !x->bad; i++) {
+        reference(x, &r->inputs[i].table, x->p->table_count);
+        FLAG(x, r->inputs[i].stream);
+        place(x, &r->inputs[i].pos);
+    }
+    hash(x, &r->fingerprint);
+}
+
 static void pipeline(archive *x)
 {
     rdl_pipeline *p = x->p;
@@ -483,6 +534,12 @@ static void pipeline(archive *x)
         if (x->reading)
             p->publications[i] = RDL_NEW(p->arena, rdl_publication);
         publication(x, p->publications[i], i);
+    }
+    ARRAY(x, p->reports, p->report_count, rdl_report *);
+    for (size_t i = 0; i < p->report_count && !x->bad; i++) {
+        if (x->reading)
+            p->reports[i] = RDL_NEW(p->arena, rdl_report);
+        report(x, p->reports[i]);
     }
     hash(x, &p->fingerprint);
 }

@@ -325,6 +325,11 @@ static void plan_whole(viewing *v)
 static rdl_code choose_mode(viewing *v, rdl_err *err)
 {
     rdl_planner *pl = v->pl;
+    if (pl->table->decision) {
+        rdl_plan_refuse(pl, "SELECT", NULL, "a decision looks at the whole of its inputs");
+        plan_whole(v);
+        return RDL_OK;
+    }
     v->plan->driving = choose_driving(pl);
     if (v->plan->driving != NULL && pl->refusal.why == NULL)
         RDL_TRY(look_at_chain(v, err));

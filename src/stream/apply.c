@@ -160,12 +160,17 @@ static rdl_code append_stream(const rdl_apply *p, rdl_cut *cut, const rdl_table 
                               const rdl_lake_table *lake, const rdl_lake_commit_info *info,
                               rdl_lake_result *out, bool quarantine, rdl_err *err)
 {
-    rdl_buf select = {0};
+    rdl_buf select = {0}, order = {0};
     rdl_code rc = quarantine ? rdl_cut_segments_quarantine(cut, t, &select, err)
                              : rdl_cut_segments(cut, t, &select, err);
+    if (t->decision && !quarantine)
+        rdl_put_key(&order, "", &t->columns, t->primary_key, t->primary_key_count);
+    else
+        rdl_buf_puts(&order, RDL_IDENTITY_COLUMNS);
     if (rc == RDL_OK)
-        rc = rdl_lake_append(p->conn, lake, rdl_buf_str(&select), RDL_IDENTITY_COLUMNS, info, out,
+        rc = rdl_lake_append(p->conn, lake, rdl_buf_str(&select), rdl_buf_str(&order), info, out,
                              err);
+    rdl_buf_fini(&order);
     rdl_buf_fini(&select);
     return rc;
 }
@@ -188,7 +193,8 @@ static rdl_code finish_lake(const rdl_apply *p, const rdl_lake_table *lake, rdl_
 /* What was sealed under another text waits for the rebuild that replaces it. */
 static bool is_stale(const rdl_table *t, const rdl_table_history *h)
 {
-    return t->kind == RDL_TABLE_VIEW && !rdl_hash128_eq(h->fingerprint, t->fingerprint);
+    return t->kind == RDL_TABLE_VIEW && !t->decision &&
+           !rdl_hash128_eq(h->fingerprint, t->fingerprint);
 }
 
 /* A streaming table keeps its rows when its text changes, so the new columns must fit them. */
@@ -200,7 +206,7 @@ rdl_code rdl_apply_check_schemas(rdl_engine *e, rdl_err *err)
     for (size_t i = 0; i < e->pipeline->table_count && rc == RDL_OK; i++) {
         const rdl_table *t = e->pipeline->tables[i];
         const rdl_table_history *h = rdl_history_table(&e->history, t->full);
-        if (t->kind != RDL_TABLE_STREAMING || !h->exists ||
+        if ((t->kind != RDL_TABLE_STREAMING && !t->decision) || !h->exists ||
             rdl_hash128_eq(h->fingerprint, t->fingerprint))
             continue;
         rdl_lake_table lake = {.dir = rdl_root_lake_table(&a, &e->root, t),
@@ -234,7 +240,7 @@ static rdl_code apply_table(const rdl_apply *p, rdl_cut *cut, const rdl_table *t
                            .description = t->comment.p};
     rdl_table_lake_schema(cut->arena, t, &lake.schema);
     partition_names(cut->arena, t, &lake);
-    RDL_TRY(t->kind == RDL_TABLE_VIEW
+    RDL_TRY(t->kind == RDL_TABLE_VIEW && !t->decision
                 ? replace_view(p, cut, t, &lake, now, info, &result, err)
                 : append_stream(p, cut, t, &lake, info, &result, false, err));
     return finish_lake(p, &lake, err);
@@ -576,7 +582,24 @@ static rdl_code remove_epochs(rdl_engine *e, uint64_t upto, rdl_err *err)
     return rc;
 }
 
-/* Versions of snapshots but the newest. */
+/* Is it an input of a decision, directly or through views?  verify goes back to its versions. */
+static bool decides(const rdl_table *t, rdl_str snapshot)
+{
+    bool found = t->kind == RDL_TABLE_SNAPSHOT && rdl_str_eq(t->full, snapshot);
+    for (size_t i = 0; t->kind == RDL_TABLE_VIEW && i < t->input_count && !found; i++)
+        found = decides(t->inputs[i].table, snapshot);
+    return found;
+}
+
+static bool keeps_versions(const rdl_engine *e, rdl_str snapshot)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++)
+        if (e->pipeline->tables[i]->decision && decides(e->pipeline->tables[i], snapshot))
+            return true;
+    return false;
+}
+
+/* Versions of snapshots but the newest, and but those that decisions were made from. */
 static rdl_code remove_snapshots(rdl_engine *e, rdl_err *err)
 {
     rdl_arena a;
@@ -586,10 +609,12 @@ static rdl_code remove_snapshots(rdl_engine *e, rdl_err *err)
         const rdl_snapshot_history *s = e->history.snapshots.entries[i].value;
         const char *keep = rdl_root_snapshot(&a, &e->root, s->source, s->epoch);
         const char *dir = rdl_path_dir(&a, keep);
+        bool all = keeps_versions(e, s->source);
         rdl_names names;
         rc = rdl_fs_list(&a, dir, &names, err);
         for (size_t j = 0; rc == RDL_OK && j < names.n; j++) {
-            if (strcmp(names.v[j], rdl_path_base(keep)) != 0)
+            int order = strcmp(names.v[j], rdl_path_base(keep));
+            if (all ? order > 0 : order != 0)
                 rc = rdl_fs_unlink(rdl_path_join(&a, dir, names.v[j]), err);
         }
     }

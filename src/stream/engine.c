@@ -156,6 +156,7 @@ static rdl_code prepare_tables(rdl_engine *e, rdl_err *err)
                    t->view_plan->mode == RDL_MAINTAIN_FULL;
         for (size_t j = 0; j < t->input_count; j++)
             r->waits |= e->tables[t->inputs[j].table->index].waits;
+        r->waits |= t->decision;
     }
     for (size_t i = 0; i < n; i++) {
         rdl_table *t = e->pipeline->tables[i];

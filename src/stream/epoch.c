@@ -31,6 +31,7 @@ void rdl_work_init(rdl_engine *e, rdl_work *w)
     w->snapshots = RDL_NEWN(&w->arena, rdl_version, e->feed_count + 1);
     w->decodes = RDL_NEWN(&w->arena, rdl_decode *, e->feed_count + 1);
     w->due = RDL_NEWN(&w->arena, bool, n + 1);
+    w->decides = RDL_NEWN(&w->arena, bool, n + 1);
     w->changed = RDL_NEWN(&w->arena, bool, n + 1);
     w->all_made = RDL_NEWN(&w->arena, bool, n + 1);
     w->cache_touched = RDL_NEWN(&w->arena, bool, n + 1);
@@ -294,7 +295,7 @@ static rdl_code note_content(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl
                              rdl_err *err)
 {
     rdl_buf from = {0};
-    if (t->kind != RDL_TABLE_STREAMING)
+    if (t->kind != RDL_TABLE_STREAMING && !t->decision)
         return RDL_OK;
     rdl_put_relation(&from, "e", "new:", t->full);
     rdl_code rc = rdl_content_sum(e->conn, &w->arena, t, rdl_buf_str(&from), &s->content, err);

@@ -10,6 +10,7 @@
  *   quarantine.c rejected rows with their bytes and reasons
  *   view.c       pairs of old and new rows of a view; merge.c merges keyed state
  *   replay.c     rows of a quarantine judged again
+ *   decide.c     decision tables: rows that are added once
  *   relation.c   e."all:.." and what is kept of tables in memory between epochs
  *   apply.c      sealed epochs into lake and stores, and what all have is removed
  *   applier.c    that, beside the epochs; loop.c for ever
@@ -129,6 +130,7 @@ typedef struct rdl_work {
     const rdl_replay_request *replay; /* NULL: none; else nothing else is read */
     /* By table: */
     bool *due;               /* scheduled views that this epoch may touch */
+    bool *decides;           /* a decision that is due reads them: they are brought up first */
     bool *changed;           /* e."new:" or e."old:" has rows */
     bool *all_made;          /* e."all:" exists */
     bool *cache_touched;     /* an abort must forget the cache */
@@ -174,6 +176,7 @@ struct rdl_engine {
     rdl_watch *watch;
     rdl_run_report report;
     uint64_t rows_read;      /* in this run */
+    int64_t run_us;          /* when this run (or step) began, by the clock */
     int64_t began_us;        /* monotonic */
     rdl_mutex status_lock;
     rdl_engine_status status; /* under status_lock */
@@ -230,6 +233,16 @@ RDL_MUST rdl_code rdl_replay_mark(rdl_engine *e, rdl_work *w, const rdl_table *t
                                   bool some_rejected, uint64_t *out_rows, rdl_err *err);
 /* view.c: leaves e."new:<v>" and e."old:<v>". */
 RDL_MUST rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err);
+/* e."<role><v>" as the rows of select; and without rows. */
+RDL_MUST rdl_code rdl_view_create(rdl_engine *e, const char *role, const rdl_table *v,
+                                  const char *select, rdl_err *err);
+RDL_MUST rdl_code rdl_view_create_empty(rdl_engine *e, const char *role, const rdl_table *v,
+                                        rdl_err *err);
+/* decide.c: leaves e."new:<t>" and an empty e."old:<t>". */
+enum { RDL_DECISION_COLUMNS = 3 }; /* _decided_at, _decided_epoch, _decided_by */
+RDL_MUST rdl_code rdl_decide(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
+/* In --once: does the clock ask for another look, though no input moved? */
+bool rdl_decision_is_due(rdl_engine *e, const rdl_table *t);
 /* merge.c: see there. */
 typedef struct rdl_touched rdl_touched;
 RDL_MUST rdl_code rdl_merge_partials(rdl_engine *e, rdl_work *w, const rdl_table *v,

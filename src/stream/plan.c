@@ -86,7 +86,8 @@ static bool plan_deferred(rdl_engine *e, const rdl_work *w)
         if (t->kind != RDL_TABLE_VIEW || !e->tables[i].selected || !waits(e, t) ||
             rdl_schedule_holds(e, w, t))
             continue;
-        if (text_changed(e, t) || (e->history.epoch > 0 && behind(e, t)))
+        bool other_text = text_changed(e, t) && !t->decision;
+        if (other_text || (e->history.epoch > 0 && behind(e, t)) || rdl_decision_is_due(e, t))
             return true;
     }
     return false;

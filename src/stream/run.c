@@ -141,6 +141,7 @@ rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
 
 rdl_code rdl_engine_step(rdl_engine *e, bool *out_did, rdl_err *err)
 {
+    e->run_us = rdl_now_us(e->clock);
     return rdl_run_epoch(e, true, out_did, err);
 }
 
@@ -164,6 +165,7 @@ void rdl_run_begin(rdl_engine *e)
     }
     e->report = (rdl_run_report){.tables = tables, .last_epoch = e->history.epoch};
     e->rows_read = 0;
+    e->run_us = rdl_now_us(e->clock);
     e->began_us = rdl_monotonic_us();
 }
 

@@ -49,7 +49,7 @@ static int64_t due_at(rdl_engine *e, const rdl_table *t)
 static bool has_work(rdl_engine *e, const rdl_table *t, const bool *moves)
 {
     const rdl_table_history *h = rdl_history_table(&e->history, t->full);
-    if (h->exists && text_is_new(h, t))
+    if ((h->exists && text_is_new(h, t)) || t->reads_clock)
         return true;
     for (size_t i = 0; i < t->input_count; i++) {
         const rdl_table *in = t->inputs[i].table;
@@ -80,6 +80,11 @@ bool rdl_schedules_mark(rdl_engine *e, rdl_work *w, int64_t now_us)
         bool passes = t->schedule.kind != RDL_SCHEDULE_ON_UPDATE;
         if (!w->due[i] && passes && rdl_history_table(&e->history, t->full)->last_evaluated > 0)
             e->tables[i].passed_us = now_us;
+    }
+    for (size_t i = e->pipeline->table_count; any && i-- > 0;) {
+        const rdl_table *t = e->pipeline->tables[i];
+        for (size_t j = 0; w->due[i] && (t->decision || w->decides[i]) && j < t->input_count; j++)
+            w->due[t->inputs[j].table->index] = w->decides[t->inputs[j].table->index] = true;
     }
     return any;
 }

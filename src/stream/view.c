@@ -6,6 +6,7 @@
  *                what reads one, is brought up on a schedule and at the end of --once, not by
  *                every epoch; or its schedule holds it (schedule.h)
  *   maintain     by its plan's mode, from the changes of its driving input
+ *   decide       a decision table: undecided keys are added (decide.c)
  *   build        its text is new, another input than the driving one changed, or it missed epochs:
  *                computed whole.  Same text: compared with what is there, so that readers see pairs;
  *                other text: `reset`, the new rows are the whole content.
@@ -23,6 +24,7 @@ typedef enum action {
     ACTION_MAINTAIN,
     ACTION_BUILD,
     ACTION_RESET,
+    ACTION_DECIDE,
 } action;
 
 static bool any_changed(const rdl_work *w, const rdl_table *v, const rdl_table *but)
@@ -67,6 +69,13 @@ static action choose(rdl_engine *e, rdl_work *w, const rdl_table *v)
     bool missed = missed_epochs(e, v, h);
     bool changed = any_changed(w, v, NULL);
     bool asked = w->refresh != NULL && w->refresh[v->index];
+    if (v->decision) {
+        bool look = w->due[v->index] || missed || changed || rdl_decision_is_due(e, v);
+        return w->refresh_deferred && w->refresh == NULL && look &&
+                       !rdl_schedule_holds(e, w, v)
+                   ? ACTION_DECIDE
+                   : ACTION_NONE;
+    }
     if (!asked && rdl_schedule_holds(e, w, v))
         return ACTION_NONE;
     if (e->tables[v->index].waits && !w->refresh_deferred && !asked)
@@ -85,8 +94,8 @@ static action choose(rdl_engine *e, rdl_work *w, const rdl_table *v)
 
 /* ---- small SQL steps ---- */
 
-static rdl_code create(rdl_engine *e, const char *role, const rdl_table *v, const char *select,
-                       rdl_err *err)
+rdl_code rdl_view_create(rdl_engine *e, const char *role, const rdl_table *v, const char *select,
+                         rdl_err *err)
 {
     rdl_buf sql = {0};
     rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE ");
@@ -98,7 +107,7 @@ static rdl_code create(rdl_engine *e, const char *role, const rdl_table *v, cons
     return rc;
 }
 
-static rdl_code create_empty(rdl_engine *e, const char *role, const rdl_table *v, rdl_err *err)
+rdl_code rdl_view_create_empty(rdl_engine *e, const char *role, const rdl_table *v, rdl_err *err)
 {
     rdl_buf sql = {0};
     rdl_buf_puts(&sql, "SELECT ");
@@ -109,7 +118,7 @@ static rdl_code create_empty(rdl_engine *e, const char *role, const rdl_table *v
         rdl_buf_put_sql_ident(&sql, v->columns.v[i].name);
     }
     rdl_buf_puts(&sql, " WHERE false");
-    rdl_code rc = create(e, role, v, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_view_create(e, role, v, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -219,7 +228,7 @@ static rdl_code quarantine_view_rows(rdl_engine *e, rdl_work *w, const rdl_table
     rdl_put_relation(&sql, "e", "checked:", v->full);
     rdl_buf_puts(&sql, " WHERE ");
     put_quarantined(&sql, v);
-    rdl_code rc = create(e, "quarantine:", v, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_view_create(e, "quarantine:", v, rdl_buf_str(&sql), err);
     if (rc == RDL_OK)
         rc = count_rows(e, "quarantine:", v, "count(*)", &n, err);
     *out_rows = (uint64_t)n;
@@ -244,12 +253,12 @@ static rdl_code put_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const char *r
 {
     const rdl_view_plan *p = v->view_plan;
     if (v->constraint_count == 0 || p->checked_sql.n == 0)
-        return create(e, role, v, select, err);
+        return rdl_view_create(e, role, v, select, err);
     rdl_buf sql = {0};
     rdl_ledger *l = &w->reports[v->index].ledger;
-    rdl_code rc = create(e, "unchecked:", v, select, err);
+    rdl_code rc = rdl_view_create(e, "unchecked:", v, select, err);
     if (rc == RDL_OK)
-        rc = create(e, "checked:", v, p->checked_sql.p, err);
+        rc = rdl_view_create(e, "checked:", v, p->checked_sql.p, err);
     if (rc == RDL_OK && counted)
         rc = count_constraints(e, w, v, err);
     rdl_buf_puts(&sql, "SELECT ");
@@ -259,7 +268,7 @@ static rdl_code put_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const char *r
     rdl_buf_puts(&sql, " WHERE NOT ");
     put_rejected(&sql, v);
     if (rc == RDL_OK)
-        rc = create(e, role, v, rdl_buf_str(&sql), err);
+        rc = rdl_view_create(e, role, v, rdl_buf_str(&sql), err);
     int64_t in = 0, out = 0;
     if (rc == RDL_OK && counted) {
         rc = count_rows(e, "checked:", v, "count(*)", &in, err);
@@ -300,7 +309,7 @@ static rdl_code states_to_rows(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_tou
         s->rows_fresh = (uint64_t)(rows - replaced);
     }
     if (only_gone && rdl_touched_gone(touched) == 0)
-        return create_empty(e, "old:", v, err);
+        return rdl_view_create_empty(e, "old:", v, err);
     RDL_TRY(rdl_touched_expose(e, touched, true, only_gone, err));
     return put_rows(e, w, v, "old:", p->final_sql.p, false, err);
 }
@@ -353,7 +362,7 @@ static rdl_code subtract(rdl_engine *e, const rdl_table *v, const char *role, co
     rdl_put_columns(&sql, "", &v->columns);
     rdl_buf_puts(&sql, " FROM ");
     rdl_put_relation(&sql, b_schema, b_role, v->full);
-    rdl_code rc = create(e, role, v, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_view_create(e, role, v, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -363,10 +372,10 @@ static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_er
     const rdl_view_plan *p = v->view_plan;
     rdl_buf sql = {0};
     if (!w->changed[p->driving->index]) { /* the first look, and nothing has come yet */
-        RDL_TRY(create_empty(e, "new:", v, err));
-        return create_empty(e, "old:", v, err);
+        RDL_TRY(rdl_view_create_empty(e, "new:", v, err));
+        return rdl_view_create_empty(e, "old:", v, err);
     }
-    RDL_TRY(create(e, "touched:", v, p->touched_sql.p, err));
+    RDL_TRY(rdl_view_create(e, "touched:", v, p->touched_sql.p, err));
     RDL_TRY(rdl_relation_all(e, w, p->driving, err));
     RDL_TRY(put_rows(e, w, v, "now:", p->groups_sql.p, true, err));
     rdl_buf_puts(&sql, "SELECT ");
@@ -381,7 +390,7 @@ static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_er
     rdl_buf_puts(&sql, ") FROM ");
     rdl_put_relation(&sql, "e", "touched:", v->full);
     rdl_buf_puts(&sql, ")");
-    rdl_code rc = create(e, "was:", v, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_view_create(e, "was:", v, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
     RDL_TRY(rc);
     RDL_TRY(subtract(e, v, "new:", "e", "now:", "e", "was:", err));
@@ -392,11 +401,11 @@ static rdl_code maintain_append(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_er
 {
     const rdl_view_plan *p = v->view_plan;
     if (!w->changed[p->driving->index])
-        RDL_TRY(create_empty(e, "new:", v, err));
+        RDL_TRY(rdl_view_create_empty(e, "new:", v, err));
     else
         RDL_TRY(put_rows(e, w, v, "new:", p->row_new_sql.p, true, err));
     if (!has_old(p->driving) || !w->changed[p->driving->index])
-        return create_empty(e, "old:", v, err);
+        return rdl_view_create_empty(e, "old:", v, err);
     return put_rows(e, w, v, "old:", p->row_old_sql.p, false, err);
 }
 
@@ -427,7 +436,7 @@ static rdl_code build(rdl_engine *e, rdl_work *w, rdl_table *v, bool reset, rdl_
     else
         RDL_TRY(put_rows(e, w, v, role, p->unchecked_sql.p, true, err));
     if (reset)
-        return create_empty(e, "old:", v, err);
+        return rdl_view_create_empty(e, "old:", v, err);
     RDL_TRY(rdl_cache_load(e, v, err));
     RDL_TRY(subtract(e, v, "new:", "e", "now:", "c", "", err));
     return subtract(e, v, "old:", "c", "", "e", "now:", err);
@@ -473,7 +482,7 @@ static rdl_code build_range(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *e
     rdl_put_relation(&sql, "c", "", v->full);
     put_range(&sql, w, v);
     if (rc == RDL_OK)
-        rc = create(e, "was:", v, rdl_buf_str(&sql), err);
+        rc = rdl_view_create(e, "was:", v, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
     if (rc == RDL_OK)
         rc = subtract(e, v, "new:", "e", "now:", "e", "was:", err);
@@ -579,6 +588,8 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
     bool complete = !range || !missed_epochs(e, v, rdl_history_table(&e->history, v->full));
     if (range)
         rc = build_range(e, w, v, err);
+    else if (what == ACTION_DECIDE)
+        rc = rdl_decide(e, w, v, err);
     else
         rc = what == ACTION_MAINTAIN ? maintain(e, w, v, err)
                                      : build(e, w, v, what == ACTION_RESET, err);

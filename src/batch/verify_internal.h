@@ -1,0 +1,36 @@
+/*
+ * batch/verify_internal.h - what the files of verify share.  Not for other folders.
+ */
+#ifndef RDL_BATCH_VERIFY_INTERNAL_H
+#define RDL_BATCH_VERIFY_INTERNAL_H
+
+#include "batch/verify.h"
+#include "stream/cut.h"
+
+typedef struct rdl_verifying {
+    rdl_reader *r;
+    rdl_arena *a;
+    rdl_conn *conn;
+    rdl_cut cut;
+    const rdl_verify_options *options;
+    RDL_VEC(rdl_verify_item) items;
+} rdl_verifying;
+
+RDL_MUST rdl_code rdl_verify_count(rdl_verifying *c, const char *sql, uint64_t *out, rdl_err *err);
+/* v.<name> as the rows of select; as the table's content. */
+RDL_MUST rdl_code rdl_verify_fill(rdl_verifying *c, const char *name, const char *select,
+                                  rdl_err *err);
+RDL_MUST rdl_code rdl_verify_fill_content(rdl_verifying *c, const rdl_table *t, const char *name,
+                                          rdl_err *err);
+/* v.want with v.have. */
+RDL_MUST rdl_code rdl_verify_compare(rdl_verifying *c, const rdl_table *t,
+                                     const rdl_publication *p, rdl_verify_item *item,
+                                     rdl_err *err);
+/* Is v.have, cell by cell, what the seals added? */
+RDL_MUST rdl_code rdl_verify_content(rdl_verifying *c, const rdl_table *t, rdl_verify_item *item,
+                                     rdl_err *err);
+/* verify_decision.c */
+RDL_MUST rdl_code rdl_verify_decision(rdl_verifying *c, const rdl_table *t, rdl_verify_item *item,
+                                      rdl_err *err);
+
+#endif
