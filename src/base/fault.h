@@ -44,6 +44,8 @@
     X(SINK_BEFORE_ROWS, "sink.before_rows")                                                \
     X(SINK_BEFORE_COMMIT, "sink.before_commit")                                            \
     X(SINK_AFTER_COMMIT, "sink.after_commit")                                              \
+    X(CASSANDRA_ROWS, "cassandra.rows")                                                    \
+    X(CASSANDRA_OLD_ROWS, "cassandra.old_rows")                                            \
     X(EPOCH_PRUNED, "epoch.pruned")                                                        \
     X(LANDING_INTENDED, "landing.intended")                                                \
     X(LANDING_TAKEN, "landing.taken")                                                      \

@@ -376,6 +376,37 @@ static rdl_code take_served(void *arg, const rdl_chunk *rows, rdl_err *err)
     return RDL_OK;
 }
 
+/* v.want as the store can give it back; rows that may have expired count when they are there. */
+static rdl_code expect_served(rdl_verifying *c, const rdl_sink_ops *ops, rdl_sink *s,
+                              const rdl_sink_table *table, const rdl_publication *p, rdl_err *err)
+{
+    const rdl_schema *columns = &p->table->columns;
+    rdl_buf sql = {0}, name = {0};
+    rdl_code rc = RDL_OK;
+    bool expires = false;
+    if (ops->served == NULL)
+        return RDL_OK;
+    rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE v.want AS SELECT ");
+    for (size_t i = 0; i < columns->n && rc == RDL_OK; i++) {
+        rdl_buf_clear(&name);
+        rdl_buf_put_sql_ident(&name, columns->v[i].name);
+        rdl_buf_puts(&sql, i > 0 ? ", " : "");
+        rc = ops->served(s, table, i, rdl_buf_str(&name), &sql, &expires, err);
+        rdl_buf_printf(&sql, " AS %s", rdl_buf_str(&name));
+    }
+    rdl_buf_puts(&sql, " FROM v.want");
+    if (expires) {
+        rdl_buf_puts(&sql, " SEMI JOIN v.have USING (");
+        rdl_put_key(&sql, "", columns, p->key, p->key_count);
+        rdl_buf_puts(&sql, ")");
+    }
+    if (rc == RDL_OK)
+        rc = rdl_exec(c->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    rdl_buf_fini(&name);
+    return rc;
+}
+
 static rdl_code fetch_served(rdl_verifying *c, const rdl_publication *p, int64_t *out_epoch, rdl_err *err)
 {
     const rdl_sink_ops *ops;
@@ -399,6 +430,8 @@ static rdl_code fetch_served(rdl_verifying *c, const rdl_publication *p, int64_t
         rdl_code closed = rdl_appender_close(copy.to, rc == RDL_OK ? err : &late);
         rc = rc == RDL_OK ? closed : rc;
     }
+    if (rc == RDL_OK)
+        rc = expect_served(c, ops, s, &table, p, err);
     ops->close(s);
     return rc;
 }

@@ -94,6 +94,13 @@ typedef struct rdl_sink_ops {
                      rdl_code (*visit)(void *arg, const rdl_chunk *rows, rdl_err *err), void *arg,
                      rdl_err *err);
     /*
+     * For verify, after prepare: SQL of what the store gives back for value, itself SQL, of a
+     * column, where it cannot hold each value as it is (a set has no order, a time has
+     * milliseconds).  expires: rows may be gone by themselves.  NULL: all comes back as it went in.
+     */
+    rdl_code (*served)(rdl_sink *s, const rdl_sink_table *table, size_t column,
+                       const char *value, rdl_buf *sql, bool *out_expires, rdl_err *err);
+    /*
      * A user's query with named parameters ($name, :name or @name), for `raudal query`: calls
      * columns once, then row for each row with texts (p NULL is null).  Every parameter of the
      * text must be among names (a value NULL binds null) and the other way round, else RDL_EUSAGE
@@ -114,6 +121,7 @@ struct rdl_sink {
 };
 
 extern const rdl_sink_ops rdl_sink_sqlite;
+extern const rdl_sink_ops rdl_sink_cassandra;
 /* By the URL's scheme; RDL_EUSAGE names the schemes there are. */
 RDL_MUST rdl_code rdl_sink_find(rdl_str url, const rdl_sink_ops **out, rdl_err *err);
 

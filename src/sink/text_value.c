@@ -68,7 +68,7 @@ void rdl_text_slot_finish(rdl_vector *v, const rdl_text_slot *s)
         rdl_text_slot_finish(&v->children[i], &s->children[i]);
 }
 
-static bool grow(rdl_vector *v, rdl_text_slot *s)
+bool rdl_text_slot_grow(rdl_vector *v, rdl_text_slot *s)
 {
     if (s->used < s->room)
         return true;
@@ -365,7 +365,7 @@ static bool read_list(reader *r, rdl_vector *v, size_t row, rdl_text_slot *s)
         return false;
     bool more = !take(r, ']');
     while (more) {
-        if (!grow(v, s) || !read_value(r, &v->children[0], s->used++, &s->children[0]))
+        if (!rdl_text_slot_grow(v, s) || !read_value(r, &v->children[0], s->used++, &s->children[0]))
             return false;
         more = take(r, ',');
         if (!more && !take(r, ']'))
@@ -393,7 +393,7 @@ static bool read_map(reader *r, rdl_vector *v, size_t row, rdl_text_slot *s)
         return false;
     bool more = !take(r, '}');
     while (more) {
-        if (!grow(v, s) || !read_entry(r, v, s->used++, s))
+        if (!rdl_text_slot_grow(v, s) || !read_entry(r, v, s->used++, s))
             return false;
         more = take(r, ',');
         if (!more && !take(r, '}'))

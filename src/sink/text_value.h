@@ -22,6 +22,8 @@ struct rdl_text_slot {
 void rdl_text_slot_init(rdl_arena *a, const rdl_type *t, rdl_text_slot *out);
 /* After the chunk was reset: its lists are empty again. */
 void rdl_text_slot_reset(const rdl_type *t, rdl_text_slot *s);
+/* Room for one more element of a LIST or MAP; false: out of memory. */
+bool rdl_text_slot_grow(rdl_vector *v, rdl_text_slot *s);
 /* Before the chunk is given away: tell its lists how long they are. */
 void rdl_text_slot_finish(rdl_vector *v, const rdl_text_slot *s);
 /* False when the text is not a value of v's type.  NULL is the caller's business. */
