@@ -157,18 +157,10 @@ rdl_code rdl_verify_fill_content(rdl_verifying *c, const rdl_table *t, const cha
 
 /* ---- the three checks ---- */
 
-static bool stream_fed(const rdl_table *t)
-{
-    bool fed = t->kind == RDL_TABLE_SOURCE;
-    for (size_t i = 0; i < t->input_count; i++)
-        fed |= stream_fed(t->inputs[i].table);
-    return fed;
-}
-
 static bool may_wait(const rdl_table *t)
 {
-    bool may = t->schedule.kind == RDL_SCHEDULE_CRON || t->schedule.kind == RDL_SCHEDULE_EVERY;
-    may |= t->kind == RDL_TABLE_VIEW && t->view_plan->mode == RDL_MAINTAIN_FULL && stream_fed(t);
+    bool may = t->waits || t->schedule.kind == RDL_SCHEDULE_CRON ||
+               t->schedule.kind == RDL_SCHEDULE_EVERY;
     for (size_t i = 0; i < t->input_count; i++)
         may |= may_wait(t->inputs[i].table);
     return may && t->kind == RDL_TABLE_VIEW;

@@ -6,7 +6,23 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "lang/plan.h"
 #include "lang/settings.h"
+
+void rdl_pipeline_relate(rdl_pipeline *p)
+{
+    for (size_t i = 0; i < p->table_count; i++) {
+        rdl_table *t = p->tables[i];
+        t->stream_fed = t->kind == RDL_TABLE_SOURCE;
+        for (size_t j = 0; j < t->input_count; j++)
+            t->stream_fed |= t->inputs[j].table->stream_fed;
+        t->waits = t->decision || (t->kind == RDL_TABLE_VIEW && t->stream_fed &&
+                                   t->view_plan->mode == RDL_MAINTAIN_FULL);
+        /* What reads a view that waits would be computed twice: it waits with it. */
+        for (size_t j = 0; j < t->input_count; j++)
+            t->waits |= t->inputs[j].table->waits;
+    }
+}
 
 rdl_table *rdl_pipeline_find(const rdl_pipeline *p, rdl_str full_name)
 {

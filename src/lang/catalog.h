@@ -126,6 +126,10 @@ struct rdl_table {
     rdl_str comment;       /* the -- lines above the statement, joined by newlines */
     rdl_pos pos;           /* of the name */
     size_t index;          /* in pipeline->tables; inputs have smaller ones */
+    bool stream_fed;       /* rows of an append-only source reach it */
+    /* A view that is computed whole over a stream, or reads one: not by every epoch, but on its
+     * schedule, each lake_interval, and at the end of --once. */
+    bool waits;
     bool internal;         /* made by us (a flow's change history); shown on request only */
     /*
      * VIEW: CREATE DECISION TABLE.  Rows are only added: a key that was decided is never decided
@@ -309,6 +313,8 @@ RDL_MUST rdl_code rdl_pipeline_keep(rdl_pipeline *p, const char *path, rdl_err *
 /* Of the table's text and, all the way down, of what it reads. */
 rdl_hash128 rdl_table_lineage(const rdl_table *t);
 const rdl_report *rdl_pipeline_report(const rdl_pipeline *p, rdl_str name); /* NULL; without case */
+/* Works out stream_fed and waits, once tables are planned. */
+void rdl_pipeline_relate(rdl_pipeline *p);
 rdl_table *rdl_pipeline_find(const rdl_pipeline *p, rdl_str full_name); /* without case */
 /* A setting: --set, environment, raudal.env, else fallback.  Names as RAUDAL_MAX_FILES_PER_EPOCH
  * in the environment and max_files_per_epoch in raudal.env and --set. */

@@ -233,6 +233,8 @@ static rdl_code finish(loader *l, rdl_conn *conn, const rdl_load_options *option
 {
     RDL_TRY(check_set(l, options, err));
     RDL_TRY(plan_texts(l, conn, cache, err));
+    if (l->diags->errors == 0)
+        rdl_pipeline_relate(l->pipeline);
     keep_variables(l, options);
     size_t n = l->diags->errors;
     if (n > 0) {

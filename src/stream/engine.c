@@ -144,19 +144,10 @@ static rdl_code prepare_tables(rdl_engine *e, rdl_err *err)
                                        : t->fingerprint);
         r->selected = e->config.only == NULL || rdl_name_matches(e->config.only, t->full.p) ||
                       t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_SNAPSHOT;
-        r->stream_fed = t->kind == RDL_TABLE_SOURCE;
-        for (size_t j = 0; j < t->input_count; j++)
-            r->stream_fed |= e->tables[t->inputs[j].table->index].stream_fed;
         for (size_t j = 0; j < t->input_count; j++)
             r->reads_source |= t->kind == RDL_TABLE_STREAMING &&
                                t->inputs[j].table->kind == RDL_TABLE_SOURCE;
         r->cache_needed |= t->kind == RDL_TABLE_SNAPSHOT;
-        /* What reads a view that waits would be computed twice: it waits with it. */
-        r->waits = t->kind == RDL_TABLE_VIEW && r->stream_fed &&
-                   t->view_plan->mode == RDL_MAINTAIN_FULL;
-        for (size_t j = 0; j < t->input_count; j++)
-            r->waits |= e->tables[t->inputs[j].table->index].waits;
-        r->waits |= t->decision;
     }
     for (size_t i = 0; i < n; i++) {
         rdl_table *t = e->pipeline->tables[i];

@@ -71,8 +71,6 @@ typedef struct rdl_runtime {
     bool selected;          /* by --only */
     bool cached;            /* c."<t>" holds the whole content */
     bool cache_needed;      /* some plan reads e."all:<t>", or old rows are looked up */
-    bool waits;             /* recomputed on a schedule and at the end of --once, not by epochs */
-    bool stream_fed;        /* rows of an append-only source reach it */
     bool reads_source;      /* streaming, straight from an append-only source */
     bool old_needed;        /* readers of changes need old rows, not deletions alone */
     bool published;

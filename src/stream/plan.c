@@ -37,11 +37,6 @@ static bool behind(rdl_engine *e, const rdl_table *v)
     return false;
 }
 
-static bool waits(rdl_engine *e, const rdl_table *v)
-{
-    return e->tables[v->index].waits;
-}
-
 /* Does a streaming table lack rows that were sealed without it (--only, or it is new)? */
 bool rdl_lags(rdl_engine *e, const rdl_table *t)
 {
@@ -70,7 +65,7 @@ static bool plan_builds(rdl_engine *e, const rdl_work *w)
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
-        if (t->kind != RDL_TABLE_VIEW || !e->tables[i].selected || waits(e, t) ||
+        if (t->kind != RDL_TABLE_VIEW || !e->tables[i].selected || t->waits ||
             rdl_schedule_holds(e, w, t))
             continue;
         if (text_changed(e, t) || (e->history.epoch > 0 && behind(e, t)))
@@ -83,7 +78,7 @@ static bool plan_deferred(rdl_engine *e, const rdl_work *w)
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
-        if (t->kind != RDL_TABLE_VIEW || !e->tables[i].selected || !waits(e, t) ||
+        if (t->kind != RDL_TABLE_VIEW || !e->tables[i].selected || !t->waits ||
             rdl_schedule_holds(e, w, t))
             continue;
         bool other_text = text_changed(e, t) && !t->decision;
@@ -250,7 +245,7 @@ rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl
     w->last = last;
     any = rdl_schedules_mark(e, w, now);
     for (size_t i = 0; any && i < e->pipeline->table_count; i++)
-        w->refresh_deferred |= w->due[i] && waits(e, e->pipeline->tables[i]);
+        w->refresh_deferred |= w->due[i] && e->pipeline->tables[i]->waits;
     if (e->history.epoch > 0 && plan_catch_up(e)) {
         if (snapshots_first(e))
             RDL_TRY(plan_snapshots(e, w, &w->barrier, err));

@@ -78,7 +78,7 @@ static action choose(rdl_engine *e, rdl_work *w, const rdl_table *v)
     }
     if (!asked && rdl_schedule_holds(e, w, v))
         return ACTION_NONE;
-    if (e->tables[v->index].waits && !w->refresh_deferred && !asked)
+    if (v->waits && !w->refresh_deferred && !asked)
         return ACTION_NONE;
     if (!same_text && (h->exists || missed || p->mode == RDL_MAINTAIN_FULL))
         return ACTION_RESET;
