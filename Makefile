@@ -41,6 +41,9 @@ fuzz: ## libFuzzer on each target, FUZZ_SECONDS each (600)
 demo: ## from nothing to five answers: deps, build, generate, run, report
 	@tools/demo
 
+demo-antennas: all ## two hours of device traffic: generate, run, prove, ask
+	@tools/demo-antennas
+
 bench: all ## ratios against DuckDB and Spark, into docs/benchmarks.md
 	@bench/cloud_analytics/run.sh
 
@@ -58,9 +61,9 @@ install: all ## into PREFIX (and DESTDIR)
 
 clean: ## what was built; fetched libraries stay
 	@test ! -f build/build.ninja || cmake --build build --target clean
-	@rm -rf build/debug build/asan build/tsan build/cov build/fuzz build/demo
+	@rm -rf build/debug build/asan build/tsan build/cov build/fuzz build/demo build/demo-antennas
 
 help:
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all deps test test-services test-crash test-interop check torture fuzz demo bench lint format docs install clean help
+.PHONY: all deps test test-services test-crash test-interop check torture fuzz demo demo-antennas bench lint format docs install clean help

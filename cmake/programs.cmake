@@ -9,6 +9,16 @@ foreach(file ${generators})
   target_link_libraries(generate_${example} PRIVATE m)
 endforeach()
 
+file(GLOB producers CONFIGURE_DEPENDS examples/*/producer.c)
+foreach(file ${producers})
+  get_filename_component(dir ${file} DIRECTORY)
+  get_filename_component(example ${dir} NAME)
+  add_executable(producer_${example} ${file})
+  set_target_properties(producer_${example} PROPERTIES OUTPUT_NAME producer
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/examples/${example})
+  target_link_libraries(producer_${example} PRIVATE m PkgConfig::rdkafka)
+endforeach()
+
 file(GLOB benches CONFIGURE_DEPENDS bench/*/*.c)
 foreach(file ${benches})
   get_filename_component(name ${file} NAME_WE)
