@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "duck/functions.h"
+#include "duck/kept.h"
 
 enum { SMALL_MEMORY_BYTES = 512 << 20 };
 
@@ -89,6 +90,7 @@ static rdl_code prepare_database(rdl_duck *d, rdl_err *err)
     RDL_TRY_OUT(rdl_exec(c, "SET GLOBAL TimeZone = 'UTC'", err));
     RDL_TRY_OUT(rdl_functions_register(c, err));
     RDL_TRY_OUT(rdl_scan_function_register(d, c->handle, err));
+    RDL_TRY_OUT(rdl_held_function_register(d, c->handle, err));
     RDL_TRY_OUT(rdl_exec(c, "SET GLOBAL lock_configuration = true", err));
 out:
     rdl_conn_close(c);
@@ -118,6 +120,7 @@ void rdl_duck_close(rdl_duck *d)
         return;
     duckdb_close(&d->db);
     rdl_scans_free(d);
+    rdl_helds_free(d);
     rdl_mutex_fini(&d->lock);
     free(d); /* allow: long-lived */
 }
@@ -161,6 +164,7 @@ void rdl_conn_close(rdl_conn *c)
         at = &(*at)->next;
     *at = c->next;
     rdl_mutex_unlock(&c->duck->lock);
+    rdl_kept_free(c);
     duckdb_disconnect(&c->handle);
     free(c); /* allow: long-lived */
 }

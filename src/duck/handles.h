@@ -28,12 +28,16 @@ struct rdl_widen {
 };
 
 typedef struct rdl_scan_entry rdl_scan_entry;
+typedef struct rdl_held rdl_held;
+typedef struct rdl_kept rdl_kept;
 
 struct rdl_duck {
     duckdb_database db;
     rdl_mutex lock;
     rdl_scan_entry *scans; /* under lock */
     rdl_conn *conns;       /* under lock: to find who runs a failing scan */
+    rdl_held *helds;       /* under lock */
+    uint64_t generation;   /* of the shapes of held rows: kept plans of another are stale */
 };
 
 struct rdl_conn {
@@ -42,6 +46,7 @@ struct rdl_conn {
     uint64_t id; /* DuckDB's number of the connection */
     uint64_t changed;
     rdl_conn *next;
+    rdl_kept *kept; /* NULL: none yet */
     bool scan_failed; /* under duck->lock */
     rdl_err scan_err; /* under duck->lock */
 };
@@ -81,5 +86,11 @@ RDL_MUST rdl_code rdl_scan_function_register(rdl_duck *d,
                                              duckdb_connection c,
                                              rdl_err *err);
 void rdl_scans_free(rdl_duck *d);
+RDL_MUST rdl_code rdl_held_function_register(rdl_duck *d,
+                                             duckdb_connection c,
+                                             rdl_err *err);
+void rdl_helds_free(rdl_duck *d);
+/* The chunk's own handle; the rest of it is freed. */
+duckdb_data_chunk rdl_chunk_take(rdl_chunk *taken);
 
 #endif

@@ -6,7 +6,7 @@
  * fit (HUGEINT beyond 38 digits) all chunks are checked before rdl_query returns, since
  * rdl_result_next has no way to fail.
  */
-#include "duck/handles.h"
+#include "duck/kept.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,17 +124,19 @@ static rdl_code check_values(rdl_result *r, rdl_err *err)
     return err->code;
 }
 
-rdl_code rdl_query(rdl_conn *c, const char *sql, rdl_result **out, rdl_err *err)
+rdl_code rdl_result_take(rdl_conn *c, duckdb_state state, duckdb_result *handle, rdl_result **out,
+                         rdl_err *err)
 {
     rdl_code rc = RDL_OK;
     rdl_result *r = calloc(1, sizeof *r); /* allow: freed by rdl_result_free */
-    if (r == NULL)
+    if (r == NULL) {
+        duckdb_destroy_result(handle);
         return rdl_err_nomem(err);
+    }
+    r->handle = *handle;
     rdl_arena_init(&r->arena, 0);
     rdl_arena_init(&r->values, 0);
-    rdl_conn_begin_statement(c);
-    c->changed = 0;
-    if (rdl_duck_run(c->handle, sql, &r->handle) != DuckDBSuccess) {
+    if (state != DuckDBSuccess) {
         rc = rdl_conn_error(c, err, duckdb_result_error(&r->handle),
                             duckdb_result_error_type(&r->handle));
         goto fail;
@@ -151,6 +153,15 @@ out:
 fail:
     rdl_result_free(r);
     return rc;
+}
+
+rdl_code rdl_query(rdl_conn *c, const char *sql, rdl_result **out, rdl_err *err)
+{
+    duckdb_result handle;
+    rdl_conn_begin_statement(c);
+    c->changed = 0;
+    duckdb_state state = rdl_duck_run(c->handle, sql, &handle);
+    return rdl_result_take(c, state, &handle, out, err);
 }
 
 const rdl_schema *rdl_result_schema(const rdl_result *r)

@@ -9,7 +9,7 @@
  * text and positions are those of the whole text.
  */
 #include "base/clock.h"
-#include "duck/handles.h"
+#include "duck/kept.h"
 
 enum {
     PATIENCE = 16,    /* looks for a task before the first sleep: most statements are short */
@@ -39,7 +39,7 @@ static void work_off(duckdb_pending_result p)
     }
 }
 
-static duckdb_state run_prepared(duckdb_prepared_statement s, duckdb_result *out)
+duckdb_state rdl_duck_run_prepared(duckdb_prepared_statement s, duckdb_result *out)
 {
     duckdb_pending_result p = NULL;
     duckdb_state state = duckdb_pending_prepared(s, &p);
@@ -51,16 +51,24 @@ static duckdb_state run_prepared(duckdb_prepared_statement s, duckdb_result *out
     return state;
 }
 
-duckdb_state rdl_duck_run(duckdb_connection c, const char *sql, duckdb_result *out)
+duckdb_prepared_statement rdl_duck_prepare_one(duckdb_connection c, const char *sql)
 {
     duckdb_extracted_statements all = NULL;
     duckdb_prepared_statement s = NULL;
-    duckdb_state state = DuckDBError;
     bool one = duckdb_extract_statements(c, sql, &all) == 1 &&
                duckdb_prepare_extracted_statement(c, all, 0, &s) == DuckDBSuccess;
-    if (one)
-        state = run_prepared(s, out);
-    duckdb_destroy_prepare(&s);
+    if (!one)
+        duckdb_destroy_prepare(&s);
     duckdb_destroy_extracted(&all);
-    return one ? state : duckdb_query(c, sql, out);
+    return s;
+}
+
+duckdb_state rdl_duck_run(duckdb_connection c, const char *sql, duckdb_result *out)
+{
+    duckdb_prepared_statement s = rdl_duck_prepare_one(c, sql);
+    if (s == NULL)
+        return duckdb_query(c, sql, out);
+    duckdb_state state = rdl_duck_run_prepared(s, out);
+    duckdb_destroy_prepare(&s);
+    return state;
 }

@@ -311,6 +311,15 @@ void rdl_chunk_reset(rdl_chunk *c)
     bind_chunk(c);
 }
 
+duckdb_data_chunk rdl_chunk_take(rdl_chunk *taken)
+{
+    owned_chunk *o = (owned_chunk *)(void *)taken;
+    duckdb_data_chunk handle = o->handle;
+    rdl_arena_fini(&o->arena);
+    free(o); /* allow: heap chunk of rdl_chunk_new */
+    return handle;
+}
+
 void rdl_chunk_free(rdl_chunk *c)
 {
     if (c == NULL)

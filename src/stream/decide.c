@@ -26,13 +26,11 @@ static rdl_code expose_past(rdl_engine *e, const rdl_table *t, bool there, rdl_e
     rdl_buf sql = {0};
     if (!t->reads_itself)
         return RDL_OK;
-    rdl_buf_puts(&sql, there ? "CREATE OR REPLACE VIEW " : "DROP VIEW ");
-    rdl_put_relation(&sql, "e", "all:", t->full);
-    if (there) {
-        rdl_buf_puts(&sql, " AS SELECT * FROM ");
-        rdl_put_relation(&sql, "c", "", t->full);
-    }
-    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    if (!there)
+        return rdl_relation_drop(e, "all:", t->full, err);
+    rdl_buf_puts(&sql, "SELECT * FROM ");
+    rdl_put_relation(&sql, "c", "", t->full);
+    rdl_code rc = rdl_relation_view(e, "all:", t->full, rdl_buf_str(&sql), true, err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -65,7 +63,7 @@ static void put_undecided(rdl_buf *sql, const rdl_work *w, const rdl_table *t)
     rdl_buf_putc(sql, ')');
 }
 
-rdl_code rdl_decide(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
+rdl_code rdl_decide(rdl_engine *e, rdl_work *w, rdl_table *t, uint64_t *out_rows, rdl_err *err)
 {
     rdl_buf sql = {0};
     rdl_code rc;
@@ -77,9 +75,9 @@ rdl_code rdl_decide(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
                           "SET VARIABLE decided_at = CAST(make_timestamp(%" PRId64
                           "::BIGINT) AS TIMESTAMPTZ)",
                           w->ts_us));
-    RDL_TRY_OUT(rdl_view_create(e, "now:", t, t->view_plan->unchecked_sql.p, err));
+    RDL_TRY_OUT(rdl_view_create(e, w, "now:", t, t->view_plan->unchecked_sql.p, NULL, err));
     put_undecided(&sql, w, t);
-    RDL_TRY_OUT(rdl_view_create(e, "new:", t, rdl_buf_str(&sql), err));
+    RDL_TRY_OUT(rdl_view_create(e, w, "new:", t, rdl_buf_str(&sql), out_rows, err));
     RDL_TRY_OUT(rdl_view_create_empty(e, "old:", t, err));
     RDL_TRY_OUT(expose_past(e, t, false, err));
 out:

@@ -169,7 +169,7 @@ static rdl_code make_templates(rdl_engine *e, rdl_err *err)
 {
     rdl_buf sql = {0};
     rdl_code rc = RDL_OK;
-    rdl_buf_puts(&sql, "CREATE SCHEMA IF NOT EXISTS c; ");
+    rdl_buf_puts(&sql, "CREATE SCHEMA IF NOT EXISTS c; CREATE SCHEMA IF NOT EXISTS e; ");
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
         bool source = t->source != NULL;
@@ -375,6 +375,7 @@ rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags, rdl_
     rdl_arena_init(&e->history_arena, 0);
     rdl_mutex_init(&e->status_lock);
     rdl_history_init(&e->history, &e->history_arena);
+    rdl_map_init(&e->relations, &e->arena);
     RDL_TRY_OUT(rdl_watch_new(&e->watch, err));
     name_root(e);
     RDL_TRY_OUT(open_database(e, err));

@@ -35,6 +35,8 @@ void rdl_work_init(rdl_engine *e, rdl_work *w)
     w->changed = RDL_NEWN(&w->arena, bool, n + 1);
     w->all_made = RDL_NEWN(&w->arena, bool, n + 1);
     w->cache_touched = RDL_NEWN(&w->arena, bool, n + 1);
+    w->rows_new = RDL_NEWN(&w->arena, uint64_t, n + 1);
+    w->replaces = RDL_NEWN(&w->arena, bool, n + 1);
     w->reports = RDL_NEWN(&w->arena, rdl_table_report, n + 1);
     for (size_t i = 0; i < n; i++) {
         w->reports[i].table = e->pipeline->tables[i];
@@ -84,12 +86,13 @@ rdl_code rdl_missing_inputs(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_
         const rdl_table *in = t->inputs[i].table;
         if (!t->inputs[i].stream || w->changed[in->index])
             continue;
+        if (rdl_relation_exists(e, "new:", in->full))
+            continue;
         rdl_buf sql = {0};
-        rdl_buf_puts(&sql, "CREATE TABLE IF NOT EXISTS ");
-        rdl_put_relation(&sql, "e", "new:", in->full);
-        rdl_buf_puts(&sql, " AS SELECT * FROM ");
+        uint64_t none = 0;
+        rdl_buf_puts(&sql, "SELECT * FROM ");
         rdl_put_relation(&sql, "c", "empty:", in->full);
-        rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+        rdl_code rc = rdl_relation_make(e, w, "new:", in->full, rdl_buf_str(&sql), 0, &none, err);
         rdl_buf_fini(&sql);
         RDL_TRY(rc);
     }
@@ -147,13 +150,10 @@ static rdl_code feed_cdc(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
 {
     rdl_table *s = t->cdc_snapshot;
     rdl_buf sql = {0}, keys = {0};
-    int64_t n = 0;
+    uint64_t n = 0;
     if (!w->changed[s->index])
         return RDL_OK;
     rdl_put_key(&keys, "", &s->columns, t->cdc_keys, t->cdc_key_count);
-    rdl_buf_puts(&sql, "CREATE TABLE ");
-    rdl_put_relation(&sql, "e", "new:", t->full);
-    rdl_buf_puts(&sql, " AS ");
     put_changes(&sql, w, t, false);
     rdl_buf_puts(&sql, " UNION ALL BY NAME ");
     put_changes(&sql, w, t, true);
@@ -163,18 +163,14 @@ static rdl_code feed_cdc(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
     rdl_buf_puts(&sql, ")");
     rdl_code rc = rdl_cache_load(e, s, err);
     if (rc == RDL_OK)
-        rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
-    rdl_buf_clear(&sql);
-    rdl_buf_puts(&sql, "SELECT count(*) FROM ");
-    rdl_put_relation(&sql, "e", "new:", t->full);
-    if (rc == RDL_OK)
-        rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), &n, err);
+        rc = rdl_relation_make(e, w, "new:", t->full, rdl_buf_str(&sql), w->rows, &n, err);
     rdl_buf_fini(&sql);
     rdl_buf_fini(&keys);
     RDL_TRY(rc);
     rdl_sealed_table *sealed = rdl_work_seal_table(e, w, t);
-    sealed->rows_new = (uint64_t)n;
-    sealed->ledger.read = sealed->ledger.written = (uint64_t)n;
+    sealed->rows_new = n;
+    sealed->ledger.read = sealed->ledger.written = n;
+    w->rows_new[t->index] = n;
     sealed->evaluated = true;
     w->changed[t->index] = n > 0;
     return RDL_OK;
@@ -191,12 +187,10 @@ static rdl_code expose_missed(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err 
         rdl_buf sql = {0};
         if (!t->inputs[i].stream || in->kind != RDL_TABLE_STREAMING)
             continue;
-        rdl_buf_puts(&sql, "CREATE OR REPLACE VIEW ");
-        rdl_put_relation(&sql, "e", "new:", in->full);
-        rdl_buf_puts(&sql, " AS ");
         rdl_code rc = rdl_cut_written_after(&cut, in, h->last_evaluated, &sql, err);
         if (rc == RDL_OK)
-            rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+            rc = rdl_relation_view(e, "new:", in->full, rdl_buf_str(&sql), true, err);
+        w->rows_new[in->index] = UINT64_MAX;
         rdl_buf_fini(&sql);
         RDL_TRY(rc);
         w->changed[in->index] = true;
@@ -217,14 +211,10 @@ static rdl_code catch_up(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
     rdl_code rc = rdl_judge(e, w, t, err);
     for (size_t i = 0; i < t->input_count && rc == RDL_OK; i++) {
         const rdl_table *in = t->inputs[i].table;
-        rdl_buf sql = {0};
         if (!t->inputs[i].stream || in->kind != RDL_TABLE_STREAMING)
             continue;
         w->changed[in->index] = false;
-        rdl_buf_puts(&sql, "DROP VIEW ");
-        rdl_put_relation(&sql, "e", "new:", in->full);
-        rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
-        rdl_buf_fini(&sql);
+        rc = rdl_relation_drop(e, "new:", in->full, err);
     }
     w->caught_up = true;
     return rc;
@@ -347,17 +337,11 @@ static rdl_code sync_all(rdl_engine *e, rdl_work *w, rdl_err *err)
 
 /* ---- the whole ---- */
 
-static rdl_code make_schema(rdl_engine *e, rdl_err *err)
-{
-    return rdl_exec(e->conn, "DROP SCHEMA IF EXISTS e CASCADE; CREATE SCHEMA e", err);
-}
-
 static rdl_code work(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     const char *dir = rdl_root_epoch_dir(&w->arena, &e->root, w->epoch);
     RDL_TRY(rdl_fs_remove_tree(dir, err));
     RDL_TRY(rdl_fs_mkdirs(dir, err));
-    RDL_TRY(make_schema(e, err));
     rdl_engine_progress_at(e, w, "decode");
     RDL_TRY(w->replay != NULL ? rdl_replay_select(e, w, err) : rdl_ingest(e, w, err));
     if (e->config.rebuild_state)
@@ -401,7 +385,7 @@ static void undo(rdl_engine *e, rdl_work *w)
     rdl_state_abort(e->state);
     rdl_caches_forget(e, w);
     rdl_feeds_rewind(e);
-    (void)!make_schema(e, &ignored);
+    (void)!rdl_relations_reset(e, &ignored);
 }
 
 rdl_code rdl_epoch_run(rdl_engine *e, rdl_work *w, rdl_err *err)
@@ -418,6 +402,6 @@ rdl_code rdl_epoch_run(rdl_engine *e, rdl_work *w, rdl_err *err)
     if (rc == RDL_OK)
         rc = move_on(e, w, err);
     if (rc == RDL_OK)
-        rc = make_schema(e, err);
+        rc = rdl_relations_end(e, err);
     return rdl_err_in(rc, err, "epoch %" PRIu64, w->epoch);
 }

@@ -13,6 +13,11 @@
 
 #include "stream/internal.h"
 
+enum {
+    RECORD_BYTES = 150, /* of a usual record, when nothing is known of the source */
+    PACKED_MAX = 4,     /* a whole file may be compressed */
+};
+
 rdl_feed *rdl_feed_of(rdl_engine *e, const rdl_table *source)
 {
     for (size_t i = 0; i < e->feed_count; i++) {
@@ -197,36 +202,50 @@ static void put_system(rdl_buf *sql, const rdl_work *w, const rdl_source_def *s)
     rdl_buf_puts(sql, "::TIMESTAMPTZ AS _event_ts, _record_at, _record_bytes FROM ");
 }
 
+/* Is what these inputs hold worth a table?  A record is rarely shorter than RECORD_BYTES. */
+static uint64_t expected_rows(const rdl_decode_input *inputs, size_t n)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        rdl_stat st = {0};
+        rdl_err ignored;
+        if (inputs[i].end > 0)
+            bytes += inputs[i].end - inputs[i].begin;
+        else if (rdl_fs_stat(inputs[i].path, &st, &ignored) == RDL_OK)
+            bytes += st.size * PACKED_MAX;
+    }
+    return bytes / RECORD_BYTES;
+}
+
 static rdl_code decode_lines(rdl_engine *e, rdl_work *w, rdl_feed *f,
                              const rdl_decode_input *inputs, size_t n, rdl_err *err)
 {
     size_t at = (size_t)(f - e->feeds);
     rdl_buf sql = {0};
+    uint64_t rows = 0;
     char *name = rdl_arena_printf(&w->arena, "decode:%s", f->table->full.p);
     rdl_code rc = rdl_decode_register(e->duck, name, &f->spec, inputs, n, &w->decodes[at], err);
     if (rc == RDL_OK) {
-        rdl_buf_puts(&sql, "CREATE TABLE ");
-        rdl_put_relation(&sql, "e", "decoded:", f->table->full);
-        rdl_buf_puts(&sql, " AS SELECT ");
+        rdl_buf_puts(&sql, "SELECT ");
         put_declared(&sql, f->table->source);
         put_system(&sql, w, f->table->source);
         rdl_buf_puts(&sql, "rdl_scan(");
         rdl_buf_put_sql_text(&sql, rdl_str_of(name));
         rdl_buf_puts(&sql, ")");
-        rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+        rc = rdl_relation_make(e, w, "decoded:", f->table->full, rdl_buf_str(&sql),
+                               expected_rows(inputs, n), &rows, err);
     }
     rdl_buf_fini(&sql);
     return rc;
 }
 
 static rdl_code decode_parquet(rdl_engine *e, rdl_work *w, rdl_feed *f,
-                               const rdl_decode_input *inputs, size_t n, rdl_err *err)
+                               const rdl_decode_input *inputs, size_t n, uint64_t *out_rows,
+                               rdl_err *err)
 {
     const rdl_source_def *s = f->table->source;
     rdl_buf sql = {0};
-    rdl_buf_puts(&sql, "CREATE TABLE ");
-    rdl_put_relation(&sql, "e", "decoded:", f->table->full);
-    rdl_buf_puts(&sql, " AS SELECT ");
+    rdl_buf_puts(&sql, "SELECT ");
     put_declared(&sql, s);
     put_system(&sql, w, s);
     rdl_buf_puts(&sql, "(");
@@ -252,20 +271,9 @@ static rdl_code decode_parquet(rdl_engine *e, rdl_work *w, rdl_feed *f,
         rdl_buf_puts(&sql, ", file_row_number = true)");
     }
     rdl_buf_puts(&sql, ")");
-    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_relation_make(e, w, "decoded:", f->table->full, rdl_buf_str(&sql),
+                                    UINT64_MAX, out_rows, err);
     rdl_buf_fini(&sql);
-    return rc;
-}
-
-static rdl_code count_decoded(rdl_engine *e, const rdl_feed *f, uint64_t *out, rdl_err *err)
-{
-    rdl_buf sql = {0};
-    int64_t n = 0;
-    rdl_buf_puts(&sql, "SELECT count(*) FROM ");
-    rdl_put_relation(&sql, "e", "decoded:", f->table->full);
-    rdl_code rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), &n, err);
-    rdl_buf_fini(&sql);
-    *out = (uint64_t)n;
     return rc;
 }
 
@@ -286,13 +294,14 @@ static rdl_code decode(rdl_engine *e, rdl_work *w, rdl_feed *f, const rdl_decode
     rdl_ledger *l = &w->reports[f->table->index].ledger;
     rdl_code rc;
     if (f->format == RDL_FORMAT_PARQUET) {
-        RDL_TRY(decode_parquet(e, w, f, inputs, n, err));
-        rc = count_decoded(e, f, &l->read, err);
+        rc = decode_parquet(e, w, f, inputs, n, &l->read, err);
+        w->rows_new[f->table->index] = l->read;
     } else {
         RDL_TRY(decode_lines(e, w, f, inputs, n, err));
         rdl_decode_counts counts;
         rdl_decode_result(w->decodes[at], &counts);
         l->read = counts.rows + counts.malformed;
+        w->rows_new[f->table->index] = counts.rows;
         l->malformed = counts.malformed;
         l->rescued = counts.rescued;
         w->bytes += counts.bytes;
@@ -328,11 +337,9 @@ static void note_row_bytes(const rdl_work *w, rdl_feed *f, const rdl_range *rang
 static rdl_code new_view(rdl_engine *e, const rdl_feed *f, rdl_err *err)
 {
     rdl_buf sql = {0};
-    rdl_buf_puts(&sql, "CREATE VIEW ");
-    rdl_put_relation(&sql, "e", "new:", f->table->full);
-    rdl_buf_puts(&sql, " AS SELECT * EXCLUDE (_record_at, _record_bytes) FROM ");
+    rdl_buf_puts(&sql, "SELECT * EXCLUDE (_record_at, _record_bytes) FROM ");
     rdl_put_relation(&sql, "e", "decoded:", f->table->full);
-    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_relation_view(e, "new:", f->table->full, rdl_buf_str(&sql), false, err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -390,19 +397,17 @@ static void put_numbered(rdl_buf *sql, const rdl_table *t, const char *schema, c
     rdl_buf_puts(sql, ")");
 }
 
-static rdl_code difference(rdl_engine *e, const rdl_table *t, const char *role, bool of_new,
-                           rdl_err *err)
+static rdl_code difference(rdl_engine *e, const rdl_work *w, const rdl_table *t, const char *role,
+                           bool of_new, uint64_t *out_rows, rdl_err *err)
 {
     rdl_buf sql = {0};
-    rdl_buf_puts(&sql, "CREATE TABLE ");
-    rdl_put_relation(&sql, "e", role, t->full);
-    rdl_buf_puts(&sql, of_new ? " AS SELECT l.* EXCLUDE (_k, _n, _record_at, _record_bytes) FROM "
-                              : " AS SELECT l.* EXCLUDE (_k, _n) FROM ");
+    rdl_buf_puts(&sql, of_new ? "SELECT l.* EXCLUDE (_k, _n, _record_at, _record_bytes) FROM "
+                              : "SELECT l.* EXCLUDE (_k, _n) FROM ");
     put_numbered(&sql, t, of_new ? "e" : "c", of_new ? "decoded:" : "");
     rdl_buf_puts(&sql, " l ANTI JOIN ");
     put_numbered(&sql, t, of_new ? "c" : "e", of_new ? "" : "decoded:");
     rdl_buf_puts(&sql, " r ON l._k = r._k AND l._n = r._n");
-    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_relation_make(e, w, role, t->full, rdl_buf_str(&sql), w->rows, out_rows, err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -492,30 +497,32 @@ static rdl_code ingest_snapshot(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err
     size_t at = (size_t)(f - e->feeds);
     const rdl_version *v = &w->snapshots[at];
     rdl_table *t = f->table;
-    int64_t before = 0, gone = 0, now = 0, added = 0;
+    int64_t before = 0;
+    uint64_t gone = 0, now = 0, added = 0;
     rdl_source_inputs inputs = {0};
     RDL_TRY(f->source->ops->version_inputs(f->source, &w->arena, v, &inputs, err));
     number_parts(e, w, t, v, &inputs);
     RDL_TRY(rdl_cache_load(e, t, err));
     RDL_TRY(decode(e, w, f, inputs.list.v, inputs.list.n, err));
     RDL_TRY(count_of(e, "c", "", t->full, &before, err));
-    RDL_TRY(difference(e, t, "old:", false, err));
-    RDL_TRY(difference(e, t, "new:", true, err));
-    RDL_TRY(count_of(e, "e", "old:", t->full, &gone, err));
-    RDL_TRY(count_of(e, "e", "new:", t->full, &added, err));
-    RDL_TRY(count_of(e, "e", "decoded:", t->full, &now, err));
-    RDL_TRY(refuse_shrinking(e, f, before, gone - (added < gone ? added : gone), now, err));
-    RDL_TRY(refuse_unreadable(f, w->reports[t->index].ledger.malformed, gone, added, err));
+    now = w->rows_new[t->index];
+    RDL_TRY(difference(e, w, t, "old:", false, &gone, err));
+    RDL_TRY(difference(e, w, t, "new:", true, &added, err));
+    RDL_TRY(refuse_shrinking(e, f, before, (int64_t)(gone - (added < gone ? added : gone)),
+                             (int64_t)now, err));
+    RDL_TRY(refuse_unreadable(f, w->reports[t->index].ledger.malformed, (int64_t)gone,
+                              (int64_t)added, err));
     w->changed[t->index] = gone != 0 || added != 0;
+    w->rows_new[t->index] = added;
     RDL_TRY(rdl_cache_update(e, w, t, false, err));
     RDL_TRY(land(e, w, t, err));
     RDL_PUSH(&w->arena, &w->seal.snapshots) =
-        (rdl_sealed_snapshot){t->full, v->hash, (uint64_t)now};
+        (rdl_sealed_snapshot){t->full, v->hash, now};
     rdl_sealed_table *s = rdl_work_seal_table(e, w, t);
     s->ledger = w->reports[t->index].ledger;
-    s->ledger.written = (uint64_t)now;
-    s->rows_new = (uint64_t)added;
-    s->rows_old = (uint64_t)gone;
+    s->ledger.written = now;
+    s->rows_new = added;
+    s->rows_old = gone;
     if (w->reports[t->index].ledger.malformed == 0)
         return RDL_OK;
     if (t->source->on_malformed == RDL_MALFORMED_SKIP) {

@@ -24,7 +24,9 @@
 #include "base/cron.h"
 #include "base/fs.h"
 #include "base/thread.h"
+#include "base/map.h"
 #include "duck/codec.h"
+#include "duck/held.h"
 #include "lang/plan.h"
 #include "sink/sink.h"
 #include "source/landing.h"
@@ -132,6 +134,9 @@ typedef struct rdl_work {
     bool *changed;           /* e."new:" or e."old:" has rows */
     bool *all_made;          /* e."all:" exists */
     bool *cache_touched;     /* an abort must forget the cache */
+    uint64_t *rows_new;      /* in e."new:"; UINT64_MAX: not counted */
+    bool *replaces;          /* its new rows may have keys that were there before */
+    bool building;           /* a view whole */
     rdl_table_report *reports;
     uint64_t rows, bytes;
     bool last;               /* of a --once run: unfinished lines are read */
@@ -157,6 +162,8 @@ struct rdl_engine {
     rdl_feed *feeds;
     size_t feed_count;
     rdl_runtime *tables;     /* by table->index */
+    rdl_map relations;       /* of schema e (relation.c) */
+    size_t relation_tables;  /* of them, tables of DuckDB's */
     rdl_destination *destinations;
     size_t destination_count;
     rdl_store *stores;
@@ -232,13 +239,15 @@ RDL_MUST rdl_code rdl_replay_mark(rdl_engine *e, rdl_work *w, const rdl_table *t
 /* view.c: leaves e."new:<v>" and e."old:<v>". */
 RDL_MUST rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err);
 /* e."<role><v>" as the rows of select; and without rows. */
-RDL_MUST rdl_code rdl_view_create(rdl_engine *e, const char *role, const rdl_table *v,
-                                  const char *select, rdl_err *err);
+RDL_MUST rdl_code rdl_view_create(rdl_engine *e, const rdl_work *w, const char *role,
+                                  const rdl_table *v, const char *select, uint64_t *out_rows,
+                                  rdl_err *err);
 RDL_MUST rdl_code rdl_view_create_empty(rdl_engine *e, const char *role, const rdl_table *v,
                                         rdl_err *err);
 /* decide.c: leaves e."new:<t>" and an empty e."old:<t>". */
 enum { RDL_DECISION_COLUMNS = 3 }; /* _decided_at, _decided_epoch, _decided_by */
-RDL_MUST rdl_code rdl_decide(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
+RDL_MUST rdl_code rdl_decide(rdl_engine *e, rdl_work *w, rdl_table *t, uint64_t *out_rows,
+                             rdl_err *err);
 /* In --once: does the clock ask for another look, though no input moved? */
 bool rdl_decision_is_due(rdl_engine *e, const rdl_table *t);
 /* merge.c: see there. */
@@ -246,13 +255,37 @@ typedef struct rdl_touched rdl_touched;
 RDL_MUST rdl_code rdl_merge_partials(rdl_engine *e, rdl_work *w, const rdl_table *v,
                                      const char *partial_new, const char *partial_old,
                                      rdl_touched **out, rdl_err *err);
-/* Registers e."states:<v>" over the groups' state before (or after) the merge. */
+/* Fills e."states:<v>" with the groups' state before (or after) the merge. */
 RDL_MUST rdl_code rdl_touched_expose(rdl_engine *e, rdl_touched *t, bool before, bool only_gone,
                                      rdl_err *err);
 size_t rdl_touched_count(const rdl_touched *t);
 size_t rdl_touched_gone(const rdl_touched *t);
-void rdl_touched_free(rdl_engine *e, rdl_touched *t);
-/* relation.c */
+size_t rdl_touched_known(const rdl_touched *t); /* that were there before */
+void rdl_touched_free(rdl_touched *t);
+/*
+ * relation.c: the relations of schema e.  make runs the select and holds its rows, or makes a table
+ * when more rows are expected (or come) than may be held; UINT64_MAX asks for a table.
+ */
+RDL_MUST rdl_code rdl_relation_make(rdl_engine *e, const rdl_work *w, const char *role,
+                                    rdl_str table, const char *select, uint64_t expected,
+                                    uint64_t *out_rows, rdl_err *err);
+/* Empty, to be filled by rdl_held_push. */
+RDL_MUST rdl_code rdl_relation_hold(rdl_engine *e, const char *role, rdl_str table,
+                                    const rdl_schema *schema, rdl_held **out, rdl_err *err);
+rdl_held *rdl_relation_held(rdl_engine *e, const char *role, rdl_str table); /* NULL: a table */
+/* passing: it reads what goes with the epoch, so it goes too. */
+RDL_MUST rdl_code rdl_relation_view(rdl_engine *e, const char *role, rdl_str table,
+                                    const char *select, bool passing, rdl_err *err);
+RDL_MUST rdl_code rdl_relation_drop(rdl_engine *e, const char *role, rdl_str table, rdl_err *err);
+bool rdl_relation_exists(rdl_engine *e, const char *role, rdl_str table);
+uint64_t rdl_held_rows_max(const rdl_engine *e);
+/* As rdl_query and its like; the plan is kept where that is safe. */
+RDL_MUST rdl_code rdl_relation_query(rdl_engine *e, const char *sql, rdl_result **out, rdl_err *err);
+RDL_MUST rdl_code rdl_relation_i64(rdl_engine *e, const char *sql, int64_t *out, rdl_err *err);
+RDL_MUST rdl_code rdl_relation_text(rdl_engine *e, rdl_arena *a, const char *sql, char **out,
+                                    rdl_err *err);
+RDL_MUST rdl_code rdl_relations_end(rdl_engine *e, rdl_err *err);   /* of an epoch: C2 */
+RDL_MUST rdl_code rdl_relations_reset(rdl_engine *e, rdl_err *err); /* of one that failed */
 RDL_MUST rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
 /* The content before this epoch as c."<t>"; loads it from the lake and segments when needed. */
 RDL_MUST rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err);

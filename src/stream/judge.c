@@ -56,8 +56,6 @@ typedef struct court {
     rdl_buf key_bytes;
     verdict *verdicts;     /* rows that are not written */
     size_t verdict_count;
-    size_t verdict_next;
-    rdl_mutex verdict_lock;
 } court;
 
 /* ---- reading the rows ---- */
@@ -178,7 +176,7 @@ static rdl_code read_rows(court *c, rdl_err *err)
     rdl_result *r = NULL;
     const rdl_chunk *k;
     put_rows_query(&sql, c->t);
-    rdl_code rc = rdl_query(c->e->conn, rdl_buf_str(&sql), &r, err);
+    rdl_code rc = rdl_relation_query(c->e, rdl_buf_str(&sql), &r, err);
     while (rc == RDL_OK && rdl_result_next(r, &k)) {
         rc = make_room(c, k->rows, err);
         for (size_t i = 0; rc == RDL_OK && i < k->rows; i++)
@@ -382,46 +380,27 @@ static rdl_code judge_duplicates(court *c, rdl_err *err)
 
 /* ---- the verdicts back into DuckDB ---- */
 
-static rdl_code next_verdicts(void *scan, void *local, const bool *wanted, rdl_chunk *out,
-                              rdl_err *err)
-{
-    court *c = scan;
-    (void)local;
-    (void)wanted;
-    (void)err;
-    rdl_mutex_lock(&c->verdict_lock);
-    size_t from = c->verdict_next;
-    size_t n = c->verdict_count - from < RDL_VECTOR_ROWS ? c->verdict_count - from
-                                                         : RDL_VECTOR_ROWS;
-    c->verdict_next += n;
-    rdl_mutex_unlock(&c->verdict_lock);
-    for (size_t i = 0; i < n; i++) {
-        RDL_VECTOR_AT(&out->v[0], int64_t, i) = c->verdicts[from + i].rowid;
-        RDL_VECTOR_AT(&out->v[1], int32_t, i) = c->verdicts[from + i].fate;
-        RDL_VECTOR_AT(&out->v[2], int64_t, i) = c->verdicts[from + i].violated;
-    }
-    out->rows = n;
-    return RDL_OK;
-}
-
 static rdl_code expose_verdicts(court *c, rdl_err *err)
 {
-    static const rdl_scan_ops ops = {.next = next_verdicts, .threads_max = 1};
     rdl_column columns[] = {{RDL_STR("rid"), rdl_type_of(RDL_TYPE_BIGINT)},
                             {RDL_STR("fate"), rdl_type_of(RDL_TYPE_INTEGER)},
                             {RDL_STR("violated"), rdl_type_of(RDL_TYPE_BIGINT)}};
     const rdl_schema schema = {columns, 3};
-    rdl_buf sql = {0};
-    rdl_code rc = rdl_scan_register(c->e->duck, "verdicts", &schema, &ops, c, err);
-    if (rc == RDL_OK) {
-        rdl_buf_puts(&sql, "CREATE TABLE ");
-        rdl_put_relation(&sql, "e", "fates:", c->t->full);
-        rdl_buf_puts(&sql, " AS SELECT * FROM rdl_scan('verdicts')");
-        rc = rdl_exec(c->e->conn, rdl_buf_str(&sql), err);
-        rdl_scan_drop(c->e->duck, "verdicts");
+    rdl_held *h = NULL;
+    RDL_TRY(rdl_relation_hold(c->e, "fates:", c->t->full, &schema, &h, err));
+    for (size_t from = 0; from < c->verdict_count; from += RDL_VECTOR_ROWS) {
+        rdl_chunk *k;
+        RDL_TRY(rdl_chunk_new(&schema, &k, err));
+        while (k->rows < RDL_VECTOR_ROWS && from + k->rows < c->verdict_count) {
+            const verdict *v = &c->verdicts[from + k->rows];
+            RDL_VECTOR_AT(&k->v[0], int64_t, k->rows) = v->rowid;
+            RDL_VECTOR_AT(&k->v[1], int32_t, k->rows) = v->fate;
+            RDL_VECTOR_AT(&k->v[2], int64_t, k->rows) = v->violated;
+            k->rows++;
+        }
+        RDL_TRY(rdl_held_push(h, k, err));
     }
-    rdl_buf_fini(&sql);
-    return rc;
+    return RDL_OK;
 }
 
 static rdl_code collect_verdicts(court *c, rdl_ledger *l, rdl_table_report *report, rdl_err *err)
@@ -466,6 +445,29 @@ static rdl_code collect_verdicts(court *c, rdl_ledger *l, rdl_table_report *repo
 
 /* ---- what the body did: filtered, fanned out ---- */
 
+/* Is this input read as a stream, for the first time, with rows? */
+static bool counts(const rdl_work *w, const rdl_table *t, size_t i)
+{
+    bool seen = !t->inputs[i].stream || !w->changed[t->inputs[i].table->index];
+    for (size_t j = 0; j < i && !seen; j++)
+        seen = t->inputs[j].table == t->inputs[i].table && t->inputs[j].stream;
+    return !seen;
+}
+
+/* What every input's maker counted; false: one was not counted. */
+static bool rows_of_inputs(const rdl_work *w, const rdl_table *t, uint64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < t->input_count; i++) {
+        if (!counts(w, t, i))
+            continue;
+        if (w->rows_new[t->inputs[i].table->index] == UINT64_MAX)
+            return false;
+        *out += w->rows_new[t->inputs[i].table->index];
+    }
+    return true;
+}
+
 static rdl_code count_input(rdl_engine *e, rdl_work *w, const rdl_table *t, const char *what,
                             int64_t *out, rdl_err *err)
 {
@@ -473,16 +475,13 @@ static rdl_code count_input(rdl_engine *e, rdl_work *w, const rdl_table *t, cons
     rdl_buf_printf(&sql, "SELECT sum(n)::BIGINT FROM (SELECT 0::BIGINT AS n");
     for (size_t i = 0; i < t->input_count; i++) {
         const rdl_table *in = t->inputs[i].table;
-        bool seen = !t->inputs[i].stream || !w->changed[in->index];
-        for (size_t j = 0; j < i && !seen; j++)
-            seen = t->inputs[j].table == in && t->inputs[j].stream;
-        if (seen)
+        if (!counts(w, t, i))
             continue;
         rdl_buf_printf(&sql, " UNION ALL SELECT %s FROM ", what);
         rdl_put_relation(&sql, "e", "new:", in->full);
     }
     rdl_buf_puts(&sql, ")");
-    rdl_code rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), out, err);
+    rdl_code rc = rdl_relation_i64(e, rdl_buf_str(&sql), out, err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -493,7 +492,7 @@ static rdl_code count_body(rdl_engine *e, const rdl_table *t, const char *what, 
     rdl_buf sql = {0};
     rdl_buf_printf(&sql, "SELECT %s FROM ", what);
     rdl_put_relation(&sql, "e", "judge:", t->full);
-    rdl_code rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), out, err);
+    rdl_code rc = rdl_relation_i64(e, rdl_buf_str(&sql), out, err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -558,41 +557,46 @@ static rdl_code account_for_body(rdl_engine *e, rdl_work *w, rdl_table *t, uint6
 static rdl_code run_body(rdl_engine *e, rdl_work *w, rdl_table *t, uint64_t *out_rows, rdl_err *err)
 {
     const rdl_stream_plan *p = t->stream_plan;
-    rdl_buf sql = {0};
-    rdl_code rc = RDL_OK;
     for (size_t i = 0; i < p->needs_all_count; i++)
         RDL_TRY(rdl_relation_all(e, w, p->needs_all[i], err));
-    rdl_buf_puts(&sql, "CREATE TABLE ");
-    rdl_put_relation(&sql, "e", "judge:", t->full);
-    rdl_buf_puts(&sql, " AS ");
-    rdl_buf_put(&sql, p->body_sql.p, p->body_sql.n);
-    rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    return rdl_relation_make(e, w, "judge:", t->full, p->body_sql.p,
+                             w->catch_up ? UINT64_MAX : w->rows, out_rows, err);
+}
+
+static rdl_code remove_rejected(court *c, rdl_err *err)
+{
+    rdl_held *h = rdl_relation_held(c->e, "judge:", c->t->full);
+    rdl_buf sql = {0};
+    if (h != NULL) {
+        bool *gone = rdl_arena_alloc(&c->w->arena, rdl_held_rows(h) + 1);
+        if (gone == NULL)
+            return rdl_err_nomem(err);
+        for (size_t i = 0; i < c->verdict_count; i++)
+            gone[c->verdicts[i].rowid] = true;
+        return rdl_held_filter(h, gone, err);
+    }
+    rdl_buf_puts(&sql, "DELETE FROM ");
+    rdl_put_relation(&sql, "e", "judge:", c->t->full);
+    rdl_buf_puts(&sql, " WHERE rowid IN (SELECT rid FROM ");
+    rdl_put_relation(&sql, "e", "fates:", c->t->full);
+    rdl_buf_puts(&sql, ")");
+    rdl_code rc = rdl_exec(c->e->conn, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
-    int64_t n = 0;
-    if (rc == RDL_OK)
-        rc = count_body(e, t, "count(*)", &n, err);
-    *out_rows = (uint64_t)n;
     return rc;
 }
 
 /* e."new:<t>" over the rows that stay. */
-static rdl_code expose_written(rdl_engine *e, rdl_table *t, bool all_written, rdl_err *err)
+static rdl_code expose_written(court *c, rdl_err *err)
 {
+    const rdl_table *t = c->t;
     rdl_buf sql = {0};
-    if (!all_written) {
-        rdl_buf_puts(&sql, "DELETE FROM ");
-        rdl_put_relation(&sql, "e", "judge:", t->full);
-        rdl_buf_puts(&sql, " WHERE rowid IN (SELECT rid FROM ");
-        rdl_put_relation(&sql, "e", "fates:", t->full);
-        rdl_buf_puts(&sql, "); ");
-    }
-    rdl_buf_puts(&sql, "CREATE VIEW ");
-    rdl_put_relation(&sql, "e", "new:", t->full);
-    rdl_buf_puts(&sql, " AS SELECT ");
+    if (c->verdict_count > 0)
+        RDL_TRY(remove_rejected(c, err));
+    rdl_buf_puts(&sql, "SELECT ");
     rdl_put_columns(&sql, "", &t->columns);
     rdl_buf_puts(&sql, ", " RDL_IDENTITY_COLUMNS ", _event_ts FROM ");
     rdl_put_relation(&sql, "e", "judge:", t->full);
-    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_relation_view(c->e, "new:", t->full, rdl_buf_str(&sql), false, err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -630,21 +634,23 @@ rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
     rdl_table_report *report = &w->reports[t->index];
     rdl_ledger *l = &report->ledger;
     court c = {.e = e, .w = w, .t = t};
-    int64_t rows_in = 0;
-    uint64_t rows_out = 0;
+    uint64_t rows_in = 0, rows_out = 0;
     bool skip = false, again = w->replay != NULL && w->replay->table == t;
     rdl_code rc = RDL_OK;
-    rdl_mutex_init(&c.verdict_lock);
     RDL_TRY_OUT(rdl_reindex(e, w, t, err));
     RDL_TRY_OUT(run_body(e, w, t, &rows_out, err));
     if (again)
         RDL_TRY_OUT(rdl_replay_narrow(e, w, t, &rows_out, err));
-    RDL_TRY_OUT(count_input(e, w, t, "count(*)", &rows_in, err));
-    RDL_TRY_OUT(account_for_body(e, w, t, (uint64_t)rows_in, rows_out, l, err));
+    if (again || !rows_of_inputs(w, t, &rows_in)) {
+        int64_t counted = 0;
+        RDL_TRY_OUT(count_input(e, w, t, "count(*)", &counted, err));
+        rows_in = (uint64_t)counted;
+    }
+    RDL_TRY_OUT(account_for_body(e, w, t, rows_in, rows_out, l, err));
     RDL_TRY_OUT(sit(&c, l, report, err));
     l->malformed = malformed_of_inputs(e, w, t, &skip);
-    l->read = again ? 0 : (uint64_t)rows_in + l->malformed;
-    l->replayed = again ? (uint64_t)rows_in : 0;
+    l->read = again ? 0 : rows_in + l->malformed;
+    l->replayed = again ? rows_in : 0;
     uint64_t rejected = 0;
     if (again)
         RDL_TRY_OUT(rdl_replay_mark(e, w, t, l->quarantined > 0, &rejected, err));
@@ -655,9 +661,10 @@ rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
         l->dropped += l->malformed;
     else
         l->quarantined += l->malformed;
-    RDL_TRY_OUT(expose_written(e, t, c.verdict_count == 0, err));
+    RDL_TRY_OUT(expose_written(&c, err));
     rdl_sealed_table *s = rdl_work_seal_table(e, w, t);
     s->rows_new = l->written;
+    w->rows_new[t->index] = l->written;
     s->rows_quarantined = rejected;
     s->ledger = *l;
     s->evaluated = true;
@@ -673,7 +680,6 @@ rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
                          (int)t->full.n, t->full.p, l->read, l->fanout, l->written, l->duplicate,
                          l->quarantined, rejected, l->filtered);
 out:
-    rdl_mutex_fini(&c.verdict_lock);
     rdl_buf_fini(&c.key_bytes);
     free(c.rows); /* allow: an epoch's rows */
     free(c.keys); /* allow: as above */

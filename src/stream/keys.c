@@ -50,7 +50,7 @@ static rdl_code find(rdl_engine *e, const rdl_publication *p, const rdl_buf *sql
     rdl_arena a;
     char *found = NULL;
     rdl_arena_init(&a, 0);
-    rdl_code rc = rdl_query_text(e->conn, &a, rdl_buf_str(sql), &found, err);
+    rdl_code rc = rdl_relation_text(e, &a, rdl_buf_str(sql), &found, err);
     if (rc == RDL_OK && found != NULL)
         rc = refuse(p, what, found, err);
     rdl_arena_fini(&a);

@@ -28,11 +28,7 @@ struct rdl_touched {
     RDL_VEC(touched_group) groups;
     rdl_map index;          /* key -> index + 1; only when a key may come twice */
     bool indexed;
-    size_t gone;
-    /* of the scan */
-    bool before, only_gone;
-    size_t next;
-    rdl_mutex lock;
+    size_t gone, known;
 };
 
 enum { STATE_HEAD = 8 };
@@ -198,6 +194,7 @@ static touched_group *group_of(rdl_engine *e, rdl_touched *t, rdl_str key, rdl_e
     if (rdl_state_get(e->state, space, key, &found, &value, err) != RDL_OK)
         return NULL;
     touched_group g = {.key = {rdl_arena_strndup(&t->arena, key.p, key.n), key.n}};
+    t->known += found;
     if (found)
         g.before = (rdl_str){rdl_arena_strndup(&t->arena, value.p, value.n), value.n};
     g.after = g.before;
@@ -238,7 +235,7 @@ static rdl_code merge_query(rdl_engine *e, rdl_touched *t, const char *sql, int 
     rdl_result *r = NULL;
     const rdl_chunk *k;
     rdl_buf key = {0}, scratch = {0};
-    rdl_code rc = rdl_query(e->conn, sql, &r, err);
+    rdl_code rc = rdl_relation_query(e, sql, &r, err);
     while (rc == RDL_OK && rdl_result_next(r, &k)) {
         for (size_t i = 0; rc == RDL_OK && i < k->rows; i++)
             rc = merge_row(e, t, k, i, sign, &key, &scratch, err);
@@ -282,7 +279,6 @@ rdl_code rdl_merge_partials(rdl_engine *e, rdl_work *w, const rdl_table *v, cons
         return rdl_err_nomem(err);
     t->v = v;
     rdl_arena_init(&t->arena, 0);
-    rdl_mutex_init(&t->lock);
     rdl_map_init(&t->index, &t->arena);
     t->indexed = partial_old != NULL;
     *out = t;
@@ -306,12 +302,15 @@ size_t rdl_touched_gone(const rdl_touched *t)
     return t->gone;
 }
 
-void rdl_touched_free(rdl_engine *e, rdl_touched *t)
+size_t rdl_touched_known(const rdl_touched *t)
+{
+    return t->known;
+}
+
+void rdl_touched_free(rdl_touched *t)
 {
     if (t == NULL)
         return;
-    rdl_scan_drop(e->duck, "states");
-    rdl_mutex_fini(&t->lock);
     rdl_arena_fini(&t->arena);
     free(t); /* allow: as its calloc */
 }
@@ -342,13 +341,13 @@ static rdl_code set_slot(const rdl_slot *slot, rdl_str bytes, rdl_vector *v, siz
     return rdl_codec_get(bytes, &at, v, row, err);
 }
 
-static rdl_code expose_row(const rdl_touched *t, const touched_group *g, rdl_chunk *out, size_t row,
-                           rdl_err *err)
+static rdl_code expose_row(const rdl_touched *t, const touched_group *g, rdl_str state,
+                           rdl_chunk *out, size_t row, rdl_err *err)
 {
     const rdl_view_plan *p = t->v->view_plan;
     slot_bytes s;
     size_t at = 0;
-    if (!split(p, t->before ? g->before : g->after, &s))
+    if (!split(p, state, &s))
         return rdl_err_set(err, RDL_EDATA, 0, "the state of a group of \"%.*s\" is damaged",
                            (int)t->v->full.n, t->v->full.p);
     for (size_t i = 0; i < p->key_count; i++)
@@ -360,30 +359,8 @@ static rdl_code expose_row(const rdl_touched *t, const touched_group *g, rdl_chu
     return RDL_OK;
 }
 
-static rdl_code next_states(void *scan, void *local, const bool *wanted, rdl_chunk *out,
-                            rdl_err *err)
-{
-    rdl_touched *t = scan;
-    rdl_code rc = RDL_OK;
-    (void)local;
-    (void)wanted;
-    rdl_mutex_lock(&t->lock);
-    while (rc == RDL_OK && out->rows < RDL_VECTOR_ROWS && t->next < t->groups.n) {
-        const touched_group *g = &t->groups.v[t->next++];
-        bool there = t->before ? g->before.n > 0 && (!t->only_gone || g->after.n == 0)
-                               : g->after.n > 0;
-        if (!there)
-            continue;
-        rc = expose_row(t, g, out, out->rows, err);
-        out->rows++;
-    }
-    rdl_mutex_unlock(&t->lock);
-    return rc;
-}
-
 rdl_code rdl_touched_expose(rdl_engine *e, rdl_touched *t, bool before, bool only_gone, rdl_err *err)
 {
-    static const rdl_scan_ops ops = {.next = next_states, .threads_max = 1};
     const rdl_view_plan *p = t->v->view_plan;
     size_t was = p->key_count + 1 + p->slot_count;
     rdl_schema schema = {.n = was + 1};
@@ -400,17 +377,26 @@ rdl_code rdl_touched_expose(rdl_engine *e, rdl_touched *t, bool before, bool onl
                                    : is_n ? rdl_type_of(RDL_TYPE_BIGINT)
                                           : p->slots[slot].type};
     }
-    t->before = before;
-    t->only_gone = only_gone;
-    t->next = 0;
-    rdl_scan_drop(e->duck, "states");
-    RDL_TRY(rdl_scan_register(e->duck, "states", &schema, &ops, t, err));
-    rdl_buf sql = {0};
-    /* A table, so that every column of every row is asked for once and in turn. */
-    rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE ");
-    rdl_put_relation(&sql, "e", "states:", t->v->full);
-    rdl_buf_puts(&sql, " AS SELECT * FROM rdl_scan('states')");
-    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
-    rdl_buf_fini(&sql);
+    rdl_held *h = NULL;
+    rdl_chunk *k = NULL;
+    RDL_TRY(rdl_relation_hold(e, "states:", t->v->full, &schema, &h, err));
+    rdl_code rc = RDL_OK;
+    for (size_t i = 0; i < t->groups.n && rc == RDL_OK; i++) {
+        const touched_group *g = &t->groups.v[i];
+        rdl_str state = before ? g->before : g->after;
+        if (state.n == 0 || (before && only_gone && g->after.n > 0))
+            continue;
+        if (k == NULL)
+            rc = rdl_chunk_new(&schema, &k, err);
+        if (rc == RDL_OK)
+            rc = expose_row(t, g, state, k, k->rows, err);
+        if (rc == RDL_OK && ++k->rows == RDL_VECTOR_ROWS) {
+            rc = rdl_held_push(h, k, err);
+            k = NULL;
+        }
+    }
+    if (rc == RDL_OK && k != NULL)
+        return rdl_held_push(h, k, err);
+    rdl_chunk_free(k);
     return rc;
 }

@@ -30,7 +30,9 @@ typedef struct writer {
     rdl_engine *e;
     rdl_work *w;
     rdl_table *t;
-    rdl_appender *to;
+    rdl_schema schema;
+    rdl_held *to;
+    rdl_chunk *chunk;       /* being filled; NULL: none */
     char pipeline[33];
     rdl_buf raw, detail;
     uint64_t rows;
@@ -79,9 +81,18 @@ typedef struct rejected {
     rdl_str record;
 } rejected;
 
+static rdl_code push(writer *q, rdl_err *err)
+{
+    rdl_chunk *full = q->chunk;
+    q->chunk = NULL;
+    return full != NULL ? rdl_held_push(q->to, full, err) : RDL_OK;
+}
+
 static rdl_code put(writer *q, const rejected *r, rdl_err *err)
 {
-    rdl_chunk *c = rdl_appender_chunk(q->to);
+    if (q->chunk == NULL)
+        RDL_TRY(rdl_chunk_new(&q->schema, &q->chunk, err));
+    rdl_chunk *c = q->chunk;
     size_t row = c->rows;
     const rdl_sealed_partition *p = partition_of(q, r->partition);
     RDL_VECTOR_AT(&c->v[COLUMN_EPOCH], int64_t, row) = r->epoch;
@@ -106,7 +117,7 @@ static rdl_code put(writer *q, const rejected *r, rdl_err *err)
     rdl_vector_set_null(&c->v[COLUMN_REPLAYED], row);
     c->rows = row + 1;
     q->rows++;
-    return c->rows == RDL_VECTOR_ROWS ? rdl_appender_flush(q->to, err) : RDL_OK;
+    return c->rows == RDL_VECTOR_ROWS ? push(q, err) : RDL_OK;
 }
 
 /* ---- rows of the body ---- */
@@ -198,7 +209,7 @@ static rdl_code put_all_judged(writer *q, rdl_err *err)
     put_places(&sql, q->e, q->w, q->t);
     rdl_buf_puts(&sql, " d ON d.p = j._source_partition AND d.o = j._source_offset "
                        "WHERE f.fate IN (2, 3)");
-    rdl_code rc = rdl_query(q->e->conn, rdl_buf_str(&sql), &result, err);
+    rdl_code rc = rdl_relation_query(q->e, rdl_buf_str(&sql), &result, err);
     while (rc == RDL_OK && rdl_result_next(result, &k)) {
         for (size_t i = 0; rc == RDL_OK && i < k->rows; i++)
             rc = put_judged(q, k, i, err);
@@ -264,15 +275,10 @@ rdl_code rdl_quarantine_rows(rdl_engine *e, rdl_work *w, rdl_table *t, bool judg
                              uint64_t *out_rows, rdl_err *err)
 {
     writer q = {.e = e, .w = w, .t = t};
-    rdl_buf sql = {0};
     rdl_code rc = RDL_OK;
     rdl_hash128_hex(e->pipeline->fingerprint, q.pipeline);
-    rdl_buf_puts(&sql, "CREATE TABLE ");
-    rdl_put_relation(&sql, "e", "quarantine:", t->full);
-    rdl_buf_puts(&sql, " (" RDL_QUARANTINE_DDL ")");
-    RDL_TRY_OUT(rdl_exec(e->conn, rdl_buf_str(&sql), err));
-    char *name = rdl_arena_printf(&w->arena, "quarantine:%s", t->full.p);
-    RDL_TRY_OUT(rdl_appender_open(e->conn, "e", name, &q.to, err));
+    rdl_quarantine_schema(&w->arena, &q.schema);
+    RDL_TRY_OUT(rdl_relation_hold(e, "quarantine:", t->full, &q.schema, &q.to, err));
     if (judged)
         RDL_TRY_OUT(put_all_judged(&q, err));
     if (t->kind == RDL_TABLE_SNAPSHOT)
@@ -281,17 +287,13 @@ rdl_code rdl_quarantine_rows(rdl_engine *e, rdl_work *w, rdl_table *t, bool judg
         if (t->inputs[i].table->kind == RDL_TABLE_SOURCE)
             RDL_TRY_OUT(put_malformed_of(&q, t->inputs[i].table, err));
     }
-out:
-    if (q.to != NULL) {
-        rdl_err late;
-        rdl_code closed = rdl_appender_close(q.to, rc == RDL_OK ? err : &late);
-        rc = rc == RDL_OK ? closed : rc;
-    }
-    if (rc == RDL_OK && q.rows > 0)
+    RDL_TRY_OUT(push(&q, err));
+    if (q.rows > 0)
         rc = rdl_quarantine_write(e, w, t, err);
+out:
     *out_rows = q.rows;
+    rdl_chunk_free(q.chunk);
     rdl_buf_fini(&q.raw);
     rdl_buf_fini(&q.detail);
-    rdl_buf_fini(&sql);
     return rdl_err_in(rc, err, "quarantine");
 }

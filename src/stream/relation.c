@@ -1,14 +1,271 @@
 /*
  * stream/relation.c - the relations that plans read, and tables kept in memory.
  *
- * Names: schema e holds one epoch's relations and is dropped with it; schema c holds whole
- * contents of views and snapshots that plans read, kept from epoch to epoch (C1: c."<t>" equals
- * the content of t at the last sealed epoch, or is being brought to the open one; an aborted epoch
- * forgets what it touched, and it is loaded again from what is sealed).
+ * Names: schema e holds one epoch's relations; schema c holds whole contents of views and
+ * snapshots that plans read, kept from epoch to epoch (C1: c."<t>" equals the content of t at the
+ * last sealed epoch, or is being brought to the open one; an aborted epoch forgets what it touched,
+ * and it is loaded again from what is sealed).
+ *
+ * A relation of e is, by the size of its epoch,
+ *   held    rows held beside DuckDB (duck/held.h) under a view that stays from epoch to epoch: no
+ *           statement makes or drops it, and plans over held rows are kept
+ *   table   a table of DuckDB's, which spills; dropped at the end of the epoch
+ *   view    a text over other relations; it stays while what it reads stays
+ * C2: between epochs every held relation is empty and there is no table.  An epoch that failed
+ * leaves none of them: the schema is made anew.
  */
 #include <inttypes.h>
 
 #include "stream/internal.h"
+
+enum {
+    HELD_ROWS_MAX = 65536,
+    HELD_ROW_MEMORY = 16384, /* of the budget for each row that may be held */
+    BIG_EPOCHS = 32,         /* what was too much to hold is a table for so many epochs */
+};
+
+typedef enum relation_kind {
+    RELATION_NONE,
+    RELATION_HELD,
+    RELATION_TABLE,
+    RELATION_VIEW,
+} relation_kind;
+
+typedef struct relation {
+    rdl_str name;       /* without the schema */
+    relation_kind kind;
+    bool passing;       /* a view over what goes with the epoch */
+    uint64_t big_until; /* epoch */
+    rdl_hash128 text;   /* of a view */
+} relation;
+
+static relation *relation_of(rdl_engine *e, const char *role, rdl_str table)
+{
+    rdl_buf name = {0};
+    rdl_buf_puts(&name, role);
+    rdl_buf_put(&name, table.p, table.n);
+    rdl_str key = {rdl_buf_str(&name), name.n};
+    relation *r = rdl_map_get(&e->relations, key);
+    if (r == NULL) {
+        r = RDL_NEW(&e->arena, relation);
+        r->name = (rdl_str){rdl_arena_strndup(&e->arena, key.p, key.n), key.n};
+        rdl_map_put(&e->relations, r->name, r);
+    }
+    rdl_buf_fini(&name);
+    return r;
+}
+
+bool rdl_relation_exists(rdl_engine *e, const char *role, rdl_str table)
+{
+    return relation_of(e, role, table)->kind != RELATION_NONE;
+}
+
+uint64_t rdl_held_rows_max(const rdl_engine *e)
+{
+    uint64_t by_memory = e->memory_bytes / HELD_ROW_MEMORY;
+    return by_memory < HELD_ROWS_MAX ? by_memory : HELD_ROWS_MAX;
+}
+
+/* Does the text read tables of DuckDB's, or files, or scans that are registered for one time? */
+static bool reads_tables(const char *sql)
+{
+    static const char *const marks[] = {"e.\"all:", "read_parquet", "rdl_scan", "rdl_segment"};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        if (strstr(sql, marks[i]) != NULL)
+            return true;
+    }
+    for (const char *p = strstr(sql, "c.\""); p != NULL; p = strstr(p + 1, "c.\"")) {
+        if (p == sql || strchr(" ,(", p[-1]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* A plan that reads nothing but held rows is kept for the next epoch. */
+static bool may_keep(const rdl_engine *e, const char *sql)
+{
+    return e->relation_tables == 0 && !reads_tables(sql);
+}
+
+rdl_code rdl_relation_query(rdl_engine *e, const char *sql, rdl_result **out, rdl_err *err)
+{
+    return may_keep(e, sql) ? rdl_query_kept(e->conn, sql, out, err)
+                            : rdl_query(e->conn, sql, out, err);
+}
+
+rdl_code rdl_relation_i64(rdl_engine *e, const char *sql, int64_t *out, rdl_err *err)
+{
+    rdl_result *r = NULL;
+    const rdl_chunk *k;
+    RDL_TRY(rdl_relation_query(e, sql, &r, err));
+    if (rdl_result_next(r, &k) && rdl_vector_valid(&k->v[0], 0))
+        *out = RDL_VECTOR_AT(&k->v[0], int64_t, 0);
+    rdl_result_free(r);
+    return RDL_OK;
+}
+
+rdl_code rdl_relation_text(rdl_engine *e, rdl_arena *a, const char *sql, char **out, rdl_err *err)
+{
+    rdl_result *r = NULL;
+    const rdl_chunk *k;
+    RDL_TRY(rdl_relation_query(e, sql, &r, err));
+    if (rdl_result_next(r, &k) && rdl_vector_valid(&k->v[0], 0)) {
+        rdl_str text = rdl_vector_str(&k->v[0], 0);
+        *out = rdl_arena_strndup(a, text.p, text.n);
+    }
+    rdl_result_free(r);
+    return RDL_OK;
+}
+
+static void put_name(rdl_buf *sql, const relation *r)
+{
+    rdl_buf_puts(sql, "e.");
+    rdl_buf_put_sql_ident(sql, r->name);
+}
+
+static rdl_code drop(rdl_engine *e, relation *r, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    if (r->kind == RELATION_NONE)
+        return RDL_OK;
+    rdl_buf_puts(&sql, r->kind == RELATION_TABLE ? "DROP TABLE " : "DROP VIEW ");
+    put_name(&sql, r);
+    e->relation_tables -= r->kind == RELATION_TABLE;
+    if (r->kind == RELATION_HELD)
+        rdl_held_clear(rdl_held_find(e->duck, r->name.p));
+    r->kind = RELATION_NONE;
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code make_table(rdl_engine *e, relation *r, const char *select, uint64_t *out_rows,
+                           rdl_err *err)
+{
+    rdl_buf sql = {0};
+    if (r->kind != RELATION_TABLE)
+        RDL_TRY(drop(e, r, err));
+    rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE ");
+    put_name(&sql, r);
+    rdl_buf_puts(&sql, " AS ");
+    rdl_buf_puts(&sql, select);
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    *out_rows = rdl_conn_changed(e->conn);
+    if (rc == RDL_OK && r->kind != RELATION_TABLE) {
+        r->kind = RELATION_TABLE;
+        e->relation_tables++;
+    }
+    return rc;
+}
+
+/* The view over held rows: the columns without the row's number, but where that is asked for. */
+static rdl_code define_held(rdl_engine *e, relation *r, bool numbered, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    RDL_TRY(drop(e, r, err));
+    rdl_buf_puts(&sql, "CREATE VIEW ");
+    put_name(&sql, r);
+    rdl_buf_puts(&sql, numbered ? " AS SELECT * FROM rdl_held("
+                                : " AS SELECT * EXCLUDE (rowid) FROM rdl_held(");
+    rdl_buf_put_sql_text(&sql, r->name);
+    rdl_buf_puts(&sql, ")");
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    if (rc == RDL_OK)
+        r->kind = RELATION_HELD;
+    return rc;
+}
+
+rdl_code rdl_relation_make(rdl_engine *e, const rdl_work *w, const char *role, rdl_str table,
+                           const char *select, uint64_t expected, uint64_t *out_rows, rdl_err *err)
+{
+    relation *r = relation_of(e, role, table);
+    uint64_t max = rdl_held_rows_max(e);
+    rdl_held *h = NULL;
+    bool new_shape = false;
+    bool job = w->replay != NULL || w->catch_up || w->refresh != NULL; /* of any size */
+    if (job || expected > max || w->epoch < r->big_until)
+        return make_table(e, r, select, out_rows, err);
+    RDL_TRY(rdl_held_query(e->conn, r->name.p, select, may_keep(e, select), max, &h, &new_shape,
+                           err));
+    if (h == NULL) {
+        r->big_until = w->epoch + BIG_EPOCHS;
+        return make_table(e, r, select, out_rows, err);
+    }
+    *out_rows = rdl_held_rows(h);
+    return new_shape || r->kind != RELATION_HELD
+               ? define_held(e, r, strcmp(role, "judge:") == 0, err)
+               : RDL_OK;
+}
+
+rdl_code rdl_relation_hold(rdl_engine *e, const char *role, rdl_str table, const rdl_schema *schema,
+                           rdl_held **out, rdl_err *err)
+{
+    relation *r = relation_of(e, role, table);
+    bool new_shape = false;
+    RDL_TRY(rdl_held_open(e->duck, r->name.p, schema, out, &new_shape, err));
+    return new_shape || r->kind != RELATION_HELD ? define_held(e, r, false, err) : RDL_OK;
+}
+
+rdl_held *rdl_relation_held(rdl_engine *e, const char *role, rdl_str table)
+{
+    relation *r = relation_of(e, role, table);
+    return r->kind == RELATION_HELD ? rdl_held_find(e->duck, r->name.p) : NULL;
+}
+
+rdl_code rdl_relation_view(rdl_engine *e, const char *role, rdl_str table, const char *select,
+                           bool passing, rdl_err *err)
+{
+    relation *r = relation_of(e, role, table);
+    rdl_hash128 text = rdl_hash128_of(select, strlen(select));
+    r->passing = passing;
+    if (r->kind == RELATION_VIEW && rdl_hash128_eq(r->text, text))
+        return RDL_OK;
+    rdl_buf sql = {0};
+    if (r->kind != RELATION_VIEW)
+        RDL_TRY(drop(e, r, err));
+    rdl_buf_puts(&sql, "CREATE OR REPLACE VIEW ");
+    put_name(&sql, r);
+    rdl_buf_puts(&sql, " AS ");
+    rdl_buf_puts(&sql, select);
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    r->kind = rc == RDL_OK ? RELATION_VIEW : r->kind;
+    r->text = text;
+    return rc;
+}
+
+rdl_code rdl_relation_drop(rdl_engine *e, const char *role, rdl_str table, rdl_err *err)
+{
+    return drop(e, relation_of(e, role, table), err);
+}
+
+rdl_code rdl_relations_end(rdl_engine *e, rdl_err *err)
+{
+    bool tables = e->relation_tables > 0;
+    for (size_t i = 0; i < e->relations.n; i++) {
+        relation *r = e->relations.entries[i].value;
+        if (r->kind == RELATION_HELD)
+            rdl_held_clear(rdl_held_find(e->duck, r->name.p));
+        else if (r->kind == RELATION_TABLE ||
+                 (r->kind == RELATION_VIEW && (r->passing || tables)))
+            RDL_TRY(drop(e, r, err));
+    }
+    return RDL_OK;
+}
+
+rdl_code rdl_relations_reset(rdl_engine *e, rdl_err *err)
+{
+    for (size_t i = 0; i < e->relations.n; i++) {
+        relation *r = e->relations.entries[i].value;
+        if (r->kind == RELATION_HELD)
+            rdl_held_clear(rdl_held_find(e->duck, r->name.p));
+        r->kind = RELATION_NONE;
+    }
+    e->relation_tables = 0;
+    return rdl_exec(e->conn, "DROP SCHEMA IF EXISTS e CASCADE; CREATE SCHEMA e", err);
+}
 
 static rdl_code snapshot_select(rdl_engine *e, rdl_arena *a, const rdl_table *t, rdl_buf *out)
 {
@@ -97,8 +354,11 @@ rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, 
         rdl_put_relation(&sql, "c", "", t->full);
         rdl_buf_puts(&sql, " AS SELECT ");
     } else {
-        put_delete(&sql, t);
-        rdl_buf_puts(&sql, "; INSERT INTO ");
+        if (t->kind != RDL_TABLE_VIEW || w->replaces[t->index]) {
+            put_delete(&sql, t);
+            rdl_buf_puts(&sql, "; ");
+        }
+        rdl_buf_puts(&sql, "INSERT INTO ");
         rdl_put_relation(&sql, "c", "", t->full);
         rdl_buf_puts(&sql, " BY NAME SELECT ");
     }
@@ -152,9 +412,6 @@ rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err
         return RDL_OK;
     rdl_buf sql = {0};
     rdl_code rc = RDL_OK;
-    rdl_buf_puts(&sql, "CREATE VIEW ");
-    rdl_put_relation(&sql, "e", "all:", t->full);
-    rdl_buf_puts(&sql, " AS ");
     if (t->kind == RDL_TABLE_STREAMING) {
         rc = put_stream_all(e, w, t, &sql, err);
     } else {
@@ -163,7 +420,7 @@ rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err
         rdl_put_relation(&sql, "c", "", t->full);
     }
     if (rc == RDL_OK)
-        rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+        rc = rdl_relation_view(e, "all:", t->full, rdl_buf_str(&sql), false, err);
     w->all_made[t->index] = rc == RDL_OK;
     rdl_buf_fini(&sql);
     return rdl_err_in(rc, err, "content of %.*s", (int)t->full.n, t->full.p);

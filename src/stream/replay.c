@@ -75,12 +75,11 @@ static rdl_code count_waiting(rdl_engine *e, const rdl_replay_request *r, int64_
 rdl_code rdl_replay_select(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     rdl_buf sql = {0};
-    rdl_buf_puts(&sql, "CREATE TABLE ");
-    rdl_put_relation(&sql, "e", "replay:", w->replay->table->full);
-    rdl_buf_puts(&sql, " AS ");
+    uint64_t rows = 0;
     rdl_code rc = put_waiting(e, &w->arena, w->replay, &sql, err);
     if (rc == RDL_OK)
-        rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+        rc = rdl_relation_make(e, w, "replay:", w->replay->table->full, rdl_buf_str(&sql), 0, &rows,
+                               err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -135,16 +134,15 @@ static rdl_code read_records(rdl_engine *e, rdl_work *w, const rdl_feed *f,
 static rdl_code restore_identity(rdl_engine *e, rdl_work *w, const rdl_table *source, rdl_err *err)
 {
     rdl_buf sql = {0};
-    rdl_buf_puts(&sql, "CREATE TABLE ");
-    rdl_put_relation(&sql, "e", "new:", source->full);
-    rdl_buf_puts(&sql, " AS SELECT d.* EXCLUDE (_record_at, _record_bytes) REPLACE (q._epoch AS "
+    uint64_t rows = 0;
+    rdl_buf_puts(&sql, "SELECT d.* EXCLUDE (_record_at, _record_bytes) REPLACE (q._epoch AS "
                        "_epoch, q.ingest_ts AS _ingest_ts) FROM ");
     rdl_put_relation(&sql, "e", "decoded:", source->full);
     rdl_buf_puts(&sql, " d JOIN (SELECT DISTINCT ON (_source_partition, _source_offset) * FROM ");
     rdl_put_relation(&sql, "e", "replay:", w->replay->table->full);
     rdl_buf_puts(&sql, ") q ON d._source_partition = q._source_partition AND d._source_offset = "
                        "q._source_offset");
-    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_relation_make(e, w, "new:", source->full, rdl_buf_str(&sql), 0, &rows, err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -175,15 +173,14 @@ static rdl_code offer_records(rdl_engine *e, rdl_work *w, const rdl_table *sourc
 static rdl_code offer_rows(rdl_engine *e, rdl_work *w, rdl_table *in, rdl_err *err)
 {
     rdl_buf sql = {0};
+    uint64_t rows = 0;
     RDL_TRY(rdl_relation_all(e, w, in, err));
-    rdl_buf_puts(&sql, "CREATE TABLE ");
-    rdl_put_relation(&sql, "e", "new:", in->full);
-    rdl_buf_puts(&sql, " AS SELECT *, NULL::TIMESTAMPTZ AS _event_ts FROM ");
+    rdl_buf_puts(&sql, "SELECT *, NULL::TIMESTAMPTZ AS _event_ts FROM ");
     rdl_put_relation(&sql, "e", "all:", in->full);
     rdl_buf_puts(&sql, " WHERE (" IDENTITY_OF_RECORD ") IN (SELECT (" IDENTITY_OF_RECORD ") FROM ");
     rdl_put_relation(&sql, "e", "replay:", w->replay->table->full);
     rdl_buf_puts(&sql, " WHERE raw IS NULL)");
-    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_relation_make(e, w, "new:", in->full, rdl_buf_str(&sql), 0, &rows, err);
     rdl_buf_fini(&sql);
     w->changed[in->index] = rc == RDL_OK;
     return rc;
@@ -196,15 +193,10 @@ static rdl_code withdraw(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err
 {
     for (size_t i = 0; i < t->input_count; i++) {
         const rdl_table *in = t->inputs[i].table;
-        rdl_buf sql = {0};
         if (!t->inputs[i].stream || !w->changed[in->index])
             continue;
         w->changed[in->index] = false;
-        rdl_buf_puts(&sql, "DROP TABLE ");
-        rdl_put_relation(&sql, "e", "new:", in->full);
-        rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
-        rdl_buf_fini(&sql);
-        RDL_TRY(rc);
+        RDL_TRY(rdl_relation_drop(e, "new:", in->full, err));
     }
     return RDL_OK;
 }
@@ -271,9 +263,7 @@ rdl_code rdl_replay_mark(rdl_engine *e, rdl_work *w, const rdl_table *t, bool so
                          uint64_t *out_rows, rdl_err *err)
 {
     rdl_buf sql = {0};
-    rdl_buf_puts(&sql, "CREATE TABLE ");
-    rdl_put_relation(&sql, "e", "quarantine:", t->full);
-    rdl_buf_printf(&sql, " AS SELECT * REPLACE (%" PRIu64 "::BIGINT AS replayed_epoch) FROM ",
+    rdl_buf_printf(&sql, "SELECT * REPLACE (%" PRIu64 "::BIGINT AS replayed_epoch) FROM ",
                    w->epoch);
     rdl_put_relation(&sql, "e", "replay:", t->full);
     rdl_buf_puts(&sql, " WHERE (" IDENTITY_OF_RECORD ") IN (SELECT (" IDENTITY_OF_RECORD ") FROM ");
@@ -287,8 +277,7 @@ rdl_code rdl_replay_mark(rdl_engine *e, rdl_work *w, const rdl_table *t, bool so
         rdl_put_relation(&sql, "e", "fates:", t->full);
         rdl_buf_puts(&sql, " f ON j.rowid = f.rid WHERE f.fate IN (2, 3))");
     }
-    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
-    *out_rows = rdl_conn_changed(e->conn);
+    rdl_code rc = rdl_relation_make(e, w, "quarantine:", t->full, rdl_buf_str(&sql), 0, out_rows, err);
     rdl_buf_fini(&sql);
     return rc == RDL_OK && *out_rows > 0 ? rdl_quarantine_write(e, w, t, err) : rc;
 }

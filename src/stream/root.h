@@ -23,12 +23,6 @@
 #include "base/str.h"
 #include "lang/catalog.h"
 
-/* The columns of a quarantine table, as DDL and as names. */
-#define RDL_QUARANTINE_DDL                                                                 \
-    "_epoch BIGINT, _source_partition INTEGER, _source_offset BIGINT, _ordinal BIGINT, "   \
-    "source TEXT, source_file TEXT, reasons TEXT[], detail TEXT, raw BLOB, record JSON, "  \
-    "ingest_ts TIMESTAMPTZ, pipeline TEXT, replayed_epoch BIGINT"
-
 typedef struct rdl_root {
     const char *dir;   /* absolute */
     const char *state, *lake, *epochs, *snapshots, *tmp;

@@ -94,33 +94,22 @@ static action choose(rdl_engine *e, rdl_work *w, const rdl_table *v)
 
 /* ---- small SQL steps ---- */
 
-rdl_code rdl_view_create(rdl_engine *e, const char *role, const rdl_table *v, const char *select,
-                         rdl_err *err)
+/* e."<role><v>"; what a build makes may be as large as the view, so that is a table. */
+rdl_code rdl_view_create(rdl_engine *e, const rdl_work *w, const char *role, const rdl_table *v,
+                         const char *select, uint64_t *out_rows, rdl_err *err)
 {
-    rdl_buf sql = {0};
-    rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE ");
-    rdl_put_relation(&sql, "e", role, v->full);
-    rdl_buf_puts(&sql, " AS ");
-    rdl_buf_puts(&sql, select);
-    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
-    rdl_buf_fini(&sql);
+    uint64_t rows = 0;
+    rdl_code rc = rdl_relation_make(e, w, role, v->full, select,
+                                    w->building ? UINT64_MAX : w->rows, &rows, err);
+    if (out_rows != NULL)
+        *out_rows = rows;
     return rc;
 }
 
 rdl_code rdl_view_create_empty(rdl_engine *e, const char *role, const rdl_table *v, rdl_err *err)
 {
-    rdl_buf sql = {0};
-    rdl_buf_puts(&sql, "SELECT ");
-    for (size_t i = 0; i < v->columns.n; i++) {
-        rdl_buf_puts(&sql, i == 0 ? "NULL::" : ", NULL::");
-        rdl_type_print(v->columns.v[i].type, &sql);
-        rdl_buf_puts(&sql, " AS ");
-        rdl_buf_put_sql_ident(&sql, v->columns.v[i].name);
-    }
-    rdl_buf_puts(&sql, " WHERE false");
-    rdl_code rc = rdl_view_create(e, role, v, rdl_buf_str(&sql), err);
-    rdl_buf_fini(&sql);
-    return rc;
+    rdl_held *none;
+    return rdl_relation_hold(e, role, v->full, &v->columns, &none, err);
 }
 
 static rdl_code count_rows(rdl_engine *e, const char *role, const rdl_table *v, const char *what,
@@ -129,7 +118,7 @@ static rdl_code count_rows(rdl_engine *e, const char *role, const rdl_table *v, 
     rdl_buf sql = {0};
     rdl_buf_printf(&sql, "SELECT %s FROM ", what);
     rdl_put_relation(&sql, "e", role, v->full);
-    rdl_code rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), out, err);
+    rdl_code rc = rdl_relation_i64(e, rdl_buf_str(&sql), out, err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -199,7 +188,6 @@ static rdl_code quarantine_view_rows(rdl_engine *e, rdl_work *w, const rdl_table
 {
     rdl_buf sql = {0};
     char pipeline[33];
-    int64_t n = 0;
     rdl_hash128_hex(e->pipeline->fingerprint, pipeline);
     rdl_buf_printf(&sql, "SELECT %" PRIu64 "::BIGINT AS _epoch, -1::INTEGER AS _source_partition, "
                          "row_number() OVER (ORDER BY rdl_key(",
@@ -228,11 +216,8 @@ static rdl_code quarantine_view_rows(rdl_engine *e, rdl_work *w, const rdl_table
     rdl_put_relation(&sql, "e", "checked:", v->full);
     rdl_buf_puts(&sql, " WHERE ");
     put_quarantined(&sql, v);
-    rdl_code rc = rdl_view_create(e, "quarantine:", v, rdl_buf_str(&sql), err);
-    if (rc == RDL_OK)
-        rc = count_rows(e, "quarantine:", v, "count(*)", &n, err);
-    *out_rows = (uint64_t)n;
-    if (rc == RDL_OK && n > 0) {
+    rdl_code rc = rdl_view_create(e, w, "quarantine:", v, rdl_buf_str(&sql), out_rows, err);
+    if (rc == RDL_OK && *out_rows > 0) {
         rdl_buf_clear(&sql);
         rdl_buf_puts(&sql, "COPY ");
         rdl_put_relation(&sql, "e", "quarantine:", v->full);
@@ -249,16 +234,17 @@ static rdl_code quarantine_view_rows(rdl_engine *e, rdl_work *w, const rdl_table
 
 /* Rows of `select` into e."<role><v>", constraints applied; counted when they are the new rows. */
 static rdl_code put_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const char *role,
-                         const char *select, bool counted, rdl_err *err)
+                         const char *select, bool counted, uint64_t *out_rows, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
     if (v->constraint_count == 0 || p->checked_sql.n == 0)
-        return rdl_view_create(e, role, v, select, err);
+        return rdl_view_create(e, w, role, v, select, out_rows, err);
     rdl_buf sql = {0};
     rdl_ledger *l = &w->reports[v->index].ledger;
-    rdl_code rc = rdl_view_create(e, "unchecked:", v, select, err);
+    uint64_t in = 0, out = 0, quarantined = 0;
+    rdl_code rc = rdl_view_create(e, w, "unchecked:", v, select, NULL, err);
     if (rc == RDL_OK)
-        rc = rdl_view_create(e, "checked:", v, p->checked_sql.p, err);
+        rc = rdl_view_create(e, w, "checked:", v, p->checked_sql.p, &in, err);
     if (rc == RDL_OK && counted)
         rc = count_constraints(e, w, v, err);
     rdl_buf_puts(&sql, "SELECT ");
@@ -268,50 +254,55 @@ static rdl_code put_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const char *r
     rdl_buf_puts(&sql, " WHERE NOT ");
     put_rejected(&sql, v);
     if (rc == RDL_OK)
-        rc = rdl_view_create(e, role, v, rdl_buf_str(&sql), err);
-    int64_t in = 0, out = 0;
-    if (rc == RDL_OK && counted) {
-        rc = count_rows(e, "checked:", v, "count(*)", &in, err);
-        if (rc == RDL_OK)
-            rc = count_rows(e, role, v, "count(*)", &out, err);
-        uint64_t quarantined = 0;
-        if (rc == RDL_OK && in > out)
-            rc = quarantine_view_rows(e, w, v, &quarantined, err);
-        l->read = (uint64_t)in;
-        l->written = (uint64_t)out;
-        l->quarantined = quarantined;
-        l->dropped = (uint64_t)(in - out) - quarantined;
-    }
+        rc = rdl_view_create(e, w, role, v, rdl_buf_str(&sql), &out, err);
     rdl_buf_fini(&sql);
+    if (rc == RDL_OK && counted) {
+        if (in > out)
+            rc = quarantine_view_rows(e, w, v, &quarantined, err);
+        l->read = in;
+        l->written = out;
+        l->quarantined = quarantined;
+        l->dropped = in - out - quarantined;
+    }
+    if (out_rows != NULL)
+        *out_rows = out;
     return rc;
 }
 
 /* ---- the modes ---- */
 
-static rdl_code states_to_rows(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_touched *touched, rdl_err *err)
+/* What a step gave: how many rows are new and old, and whether any may replace one that was there. */
+typedef struct given {
+    uint64_t rows_new, rows_old;
+    bool replaces;
+} given;
+
+static rdl_code states_to_rows(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_touched *touched,
+                               given *g, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
     const rdl_runtime *r = &e->tables[v->index];
-    int64_t rows = 0, replaced = 0;
+    int64_t replaced = 0;
+    g->replaces = rdl_touched_known(touched) > 0;
     /* With a key, a row that is replaced need not be named; one that is gone must be. */
     bool only_gone = v->primary_key_count > 0 && !r->old_needed;
     bool marked = only_gone && r->published && v->constraint_count == 0;
     RDL_TRY(rdl_touched_expose(e, touched, false, false, err));
-    RDL_TRY(put_rows(e, w, v, "new:", marked ? p->marked_sql.p : p->final_sql.p, true, err));
-    RDL_TRY(count_rows(e, "new:", v, "count(*)", &rows, err));
-    if (marked)
+    RDL_TRY(put_rows(e, w, v, "new:", marked ? p->marked_sql.p : p->final_sql.p, true, &g->rows_new,
+                     err));
+    if (marked && g->replaces)
         RDL_TRY(count_rows(e, "new:", v, "count(*) FILTER (_was)", &replaced, err));
     only_gone = only_gone && (marked || !r->published) &&
-                (uint64_t)rows == rdl_touched_count(touched) - rdl_touched_gone(touched);
+                g->rows_new == rdl_touched_count(touched) - rdl_touched_gone(touched);
     if (marked) {
         rdl_sealed_table *s = rdl_work_seal_table(e, w, v);
         s->marked = true;
-        s->rows_fresh = (uint64_t)(rows - replaced);
+        s->rows_fresh = g->rows_new - (uint64_t)replaced;
     }
-    if (only_gone && rdl_touched_gone(touched) == 0)
+    if (!g->replaces || (only_gone && rdl_touched_gone(touched) == 0))
         return rdl_view_create_empty(e, "old:", v, err);
     RDL_TRY(rdl_touched_expose(e, touched, true, only_gone, err));
-    return put_rows(e, w, v, "old:", p->final_sql.p, false, err);
+    return put_rows(e, w, v, "old:", p->final_sql.p, false, &g->rows_old, err);
 }
 
 static bool has_old(const rdl_table *t)
@@ -319,7 +310,8 @@ static bool has_old(const rdl_table *t)
     return t->kind == RDL_TABLE_VIEW || t->kind == RDL_TABLE_SNAPSHOT;
 }
 
-static rdl_code maintain_incremental(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+static rdl_code maintain_incremental(rdl_engine *e, rdl_work *w, rdl_table *v, given *g,
+                                     rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
     rdl_touched *touched = NULL;
@@ -328,13 +320,13 @@ static rdl_code maintain_incremental(rdl_engine *e, rdl_work *w, rdl_table *v, r
     rdl_code rc = rdl_merge_partials(e, w, v, changed ? p->partial_new_sql.p : NULL,
                                      retract ? p->partial_old_sql.p : NULL, &touched, err);
     if (rc == RDL_OK)
-        rc = states_to_rows(e, w, v, touched, err);
-    rdl_touched_free(e, touched);
+        rc = states_to_rows(e, w, v, touched, g, err);
+    rdl_touched_free(touched);
     return rc;
 }
 
 static rdl_code build_incremental(rdl_engine *e, rdl_work *w, rdl_table *v, const char *role,
-                                  rdl_err *err)
+                                  uint64_t *out_rows, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
     rdl_touched *touched = NULL;
@@ -344,14 +336,15 @@ static rdl_code build_incremental(rdl_engine *e, rdl_work *w, rdl_table *v, cons
     if (rc == RDL_OK)
         rc = rdl_touched_expose(e, touched, false, false, err);
     if (rc == RDL_OK)
-        rc = put_rows(e, w, v, role, p->final_sql.p, true, err);
-    rdl_touched_free(e, touched);
+        rc = put_rows(e, w, v, role, p->final_sql.p, true, out_rows, err);
+    rdl_touched_free(touched);
     return rc;
 }
 
 /* a EXCEPT ALL b, as multisets of whole rows; DuckDB compares NULLs as equal here. */
-static rdl_code subtract(rdl_engine *e, const rdl_table *v, const char *role, const char *a_schema,
-                         const char *a_role, const char *b_schema, const char *b_role, rdl_err *err)
+static rdl_code subtract(rdl_engine *e, const rdl_work *w, const rdl_table *v, const char *role,
+                         const char *a_schema, const char *a_role, const char *b_schema,
+                         const char *b_role, uint64_t *out_rows, rdl_err *err)
 {
     rdl_buf sql = {0};
     rdl_buf_puts(&sql, "SELECT ");
@@ -362,12 +355,12 @@ static rdl_code subtract(rdl_engine *e, const rdl_table *v, const char *role, co
     rdl_put_columns(&sql, "", &v->columns);
     rdl_buf_puts(&sql, " FROM ");
     rdl_put_relation(&sql, b_schema, b_role, v->full);
-    rdl_code rc = rdl_view_create(e, role, v, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_view_create(e, w, role, v, rdl_buf_str(&sql), out_rows, err);
     rdl_buf_fini(&sql);
     return rc;
 }
 
-static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, given *g, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
     rdl_buf sql = {0};
@@ -375,9 +368,9 @@ static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_er
         RDL_TRY(rdl_view_create_empty(e, "new:", v, err));
         return rdl_view_create_empty(e, "old:", v, err);
     }
-    RDL_TRY(rdl_view_create(e, "touched:", v, p->touched_sql.p, err));
+    RDL_TRY(rdl_view_create(e, w, "touched:", v, p->touched_sql.p, NULL, err));
     RDL_TRY(rdl_relation_all(e, w, p->driving, err));
-    RDL_TRY(put_rows(e, w, v, "now:", p->groups_sql.p, true, err));
+    RDL_TRY(put_rows(e, w, v, "now:", p->groups_sql.p, true, NULL, err));
     rdl_buf_puts(&sql, "SELECT ");
     rdl_put_columns(&sql, "", &v->columns);
     rdl_buf_puts(&sql, " FROM ");
@@ -390,34 +383,37 @@ static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_er
     rdl_buf_puts(&sql, ") FROM ");
     rdl_put_relation(&sql, "e", "touched:", v->full);
     rdl_buf_puts(&sql, ")");
-    rdl_code rc = rdl_view_create(e, "was:", v, rdl_buf_str(&sql), err);
+    rdl_code rc = rdl_view_create(e, w, "was:", v, rdl_buf_str(&sql), NULL, err);
     rdl_buf_fini(&sql);
     RDL_TRY(rc);
-    RDL_TRY(subtract(e, v, "new:", "e", "now:", "e", "was:", err));
-    return subtract(e, v, "old:", "e", "was:", "e", "now:", err);
+    g->replaces = true;
+    RDL_TRY(subtract(e, w, v, "new:", "e", "now:", "e", "was:", &g->rows_new, err));
+    return subtract(e, w, v, "old:", "e", "was:", "e", "now:", &g->rows_old, err);
 }
 
-static rdl_code maintain_append(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+static rdl_code maintain_append(rdl_engine *e, rdl_work *w, rdl_table *v, given *g, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
     if (!w->changed[p->driving->index])
         RDL_TRY(rdl_view_create_empty(e, "new:", v, err));
     else
-        RDL_TRY(put_rows(e, w, v, "new:", p->row_new_sql.p, true, err));
+        RDL_TRY(put_rows(e, w, v, "new:", p->row_new_sql.p, true, &g->rows_new, err));
+    g->replaces = v->primary_key_count > 0; /* a repeated key is an error, found later */
     if (!has_old(p->driving) || !w->changed[p->driving->index])
         return rdl_view_create_empty(e, "old:", v, err);
-    return put_rows(e, w, v, "old:", p->row_old_sql.p, false, err);
+    g->replaces = true;
+    return put_rows(e, w, v, "old:", p->row_old_sql.p, false, &g->rows_old, err);
 }
 
-static rdl_code maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+static rdl_code maintain(rdl_engine *e, rdl_work *w, rdl_table *v, given *g, rdl_err *err)
 {
     switch (v->view_plan->mode) {
     case RDL_MAINTAIN_INCREMENTAL:
-        return maintain_incremental(e, w, v, err);
+        return maintain_incremental(e, w, v, g, err);
     case RDL_MAINTAIN_GROUPS:
-        return maintain_groups(e, w, v, err);
+        return maintain_groups(e, w, v, g, err);
     case RDL_MAINTAIN_APPEND:
-        return maintain_append(e, w, v, err);
+        return maintain_append(e, w, v, g, err);
     case RDL_MAINTAIN_FULL:
         break;
     }
@@ -425,21 +421,24 @@ static rdl_code maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
                        (int)v->full.n, v->full.p);
 }
 
-static rdl_code build(rdl_engine *e, rdl_work *w, rdl_table *v, bool reset, rdl_err *err)
+static rdl_code build(rdl_engine *e, rdl_work *w, rdl_table *v, bool reset, given *g, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
     const char *role = reset ? "new:" : "now:";
+    uint64_t rows = 0;
     for (size_t i = 0; i < v->input_count; i++)
         RDL_TRY(rdl_relation_all(e, w, v->inputs[i].table, err));
     if (p->mode == RDL_MAINTAIN_INCREMENTAL)
-        RDL_TRY(build_incremental(e, w, v, role, err));
+        RDL_TRY(build_incremental(e, w, v, role, &rows, err));
     else
-        RDL_TRY(put_rows(e, w, v, role, p->unchecked_sql.p, true, err));
+        RDL_TRY(put_rows(e, w, v, role, p->unchecked_sql.p, true, &rows, err));
+    g->replaces = true;
+    g->rows_new = rows;
     if (reset)
         return rdl_view_create_empty(e, "old:", v, err);
     RDL_TRY(rdl_cache_load(e, v, err));
-    RDL_TRY(subtract(e, v, "new:", "e", "now:", "c", "", err));
-    return subtract(e, v, "old:", "c", "", "e", "now:", err);
+    RDL_TRY(subtract(e, w, v, "new:", "e", "now:", "c", "", &g->rows_new, err));
+    return subtract(e, w, v, "old:", "c", "", "e", "now:", &g->rows_old, err);
 }
 
 /* ---- a range ---- */
@@ -466,7 +465,7 @@ static void put_range(rdl_buf *sql, const rdl_work *w, const rdl_table *v)
  * The rows of a range computed again, keyed state left alone: it answers for the driving input's
  * changes, which this does not touch.
  */
-static rdl_code build_range(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+static rdl_code build_range(rdl_engine *e, rdl_work *w, rdl_table *v, given *g, rdl_err *err)
 {
     rdl_buf sql = {0};
     for (size_t i = 0; i < v->input_count; i++)
@@ -474,7 +473,7 @@ static rdl_code build_range(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *e
     RDL_TRY(rdl_cache_load(e, v, err));
     rdl_buf_printf(&sql, "SELECT * FROM (%s)", v->view_plan->unchecked_sql.p);
     put_range(&sql, w, v);
-    rdl_code rc = put_rows(e, w, v, "now:", rdl_buf_str(&sql), true, err);
+    rdl_code rc = put_rows(e, w, v, "now:", rdl_buf_str(&sql), true, NULL, err);
     rdl_buf_clear(&sql);
     rdl_buf_puts(&sql, "SELECT ");
     rdl_put_columns(&sql, "", &v->columns);
@@ -482,11 +481,14 @@ static rdl_code build_range(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *e
     rdl_put_relation(&sql, "c", "", v->full);
     put_range(&sql, w, v);
     if (rc == RDL_OK)
-        rc = rdl_view_create(e, "was:", v, rdl_buf_str(&sql), err);
+        rc = rdl_view_create(e, w, "was:", v, rdl_buf_str(&sql), NULL, err);
     rdl_buf_fini(&sql);
+    g->replaces = true;
     if (rc == RDL_OK)
-        rc = subtract(e, v, "new:", "e", "now:", "e", "was:", err);
-    return rc == RDL_OK ? subtract(e, v, "old:", "e", "was:", "e", "now:", err) : rc;
+        rc = subtract(e, w, v, "new:", "e", "now:", "e", "was:", &g->rows_new, err);
+    return rc == RDL_OK
+               ? subtract(e, w, v, "old:", "e", "was:", "e", "now:", &g->rows_old, err)
+               : rc;
 }
 
 /* ---- keys ---- */
@@ -525,7 +527,7 @@ static rdl_code check_key(rdl_engine *e, const rdl_table *v, bool against_conten
         rdl_buf_puts(&sql, ")");
     }
     rdl_buf_printf(&sql, ") GROUP BY %s HAVING count(*) > 1 LIMIT 1", rdl_buf_str(&key));
-    rdl_code rc = rdl_query_text(e->conn, &a, rdl_buf_str(&sql), &found, err);
+    rdl_code rc = rdl_relation_text(e, &a, rdl_buf_str(&sql), &found, err);
     if (rc == RDL_OK && found != NULL)
         rc = duplicate_key(v, found, err);
     rdl_buf_fini(&sql);
@@ -571,7 +573,7 @@ static bool readable(rdl_engine *e, rdl_table *v)
 rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
 {
     action what = choose(e, w, v);
-    int64_t rows_new = 0, rows_old = 0;
+    given g = {0};
     rdl_code rc;
     if (what == ACTION_NONE)
         return RDL_OK;
@@ -586,32 +588,32 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
     /* What a range leaves out may be behind still: the view is, then. */
     bool range = w->range != NULL && w->refresh[v->index];
     bool complete = !range || !missed_epochs(e, v, rdl_history_table(&e->history, v->full));
+    w->building = range || what != ACTION_MAINTAIN;
     if (range)
-        rc = build_range(e, w, v, err);
+        rc = build_range(e, w, v, &g, err);
     else if (what == ACTION_DECIDE)
-        rc = rdl_decide(e, w, v, err);
+        rc = rdl_decide(e, w, v, &g.rows_new, err);
     else
-        rc = what == ACTION_MAINTAIN ? maintain(e, w, v, err)
-                                     : build(e, w, v, what == ACTION_RESET, err);
+        rc = what == ACTION_MAINTAIN ? maintain(e, w, v, &g, err)
+                                     : build(e, w, v, what == ACTION_RESET, &g, err);
+    w->building = false;
     if (rc == RDL_OK && v->primary_key_count > 0 && !proved)
         rc = check_key(e, v, e->tables[v->index].cached && what != ACTION_RESET, err);
-    if (rc == RDL_OK)
-        rc = count_rows(e, "new:", v, "count(*)", &rows_new, err);
-    if (rc == RDL_OK)
-        rc = count_rows(e, "old:", v, "count(*)", &rows_old, err);
-    if (rc == RDL_OK)
+    w->rows_new[v->index] = g.rows_new;
+    w->replaces[v->index] = g.replaces;
+    if (rc == RDL_OK && (what == ACTION_RESET || g.rows_new + g.rows_old > 0))
         rc = rdl_cache_update(e, w, v, what == ACTION_RESET, err);
     if (rc != RDL_OK)
         return rdl_err_in(rc, err, "view %s", v->full.p);
     rdl_sealed_table *s = rdl_work_seal_table(e, w, v);
-    s->rows_new = (uint64_t)rows_new;
-    s->rows_old = (uint64_t)rows_old;
+    s->rows_new = g.rows_new;
+    s->rows_old = g.rows_old;
     s->reset = what == ACTION_RESET;
     s->evaluated = complete;
     s->ledger = w->reports[v->index].ledger;
     s->rows_quarantined = s->ledger.quarantined;
     w->reports[v->index].rows_new = s->rows_new;
     w->reports[v->index].rows_old = s->rows_old;
-    w->changed[v->index] = rows_new > 0 || rows_old > 0 || s->reset;
+    w->changed[v->index] = g.rows_new > 0 || g.rows_old > 0 || s->reset;
     return rdl_err_in(check_unique(e, w, v, err), err, "view %s", v->full.p);
 }
