@@ -20,6 +20,8 @@
     X(FS_WRITE, "fs.write")                                                                \
     X(FS_SYNC, "fs.sync")                                                                  \
     X(FS_RENAME, "fs.rename")                                                              \
+    X(KAFKA_GIVEN, "kafka.given")                                                          \
+    X(KAFKA_BEFORE_COMMIT, "kafka.before_commit")                                          \
     X(PLAN_DONE, "epoch.planned")                                                          \
     X(DECODE_DONE, "epoch.decoded")                                                        \
     X(JUDGE_DONE, "epoch.judged")                                                          \

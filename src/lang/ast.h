@@ -36,6 +36,8 @@ typedef struct rdl_ast_column {
     rdl_str field;  /* empty: the name */
     rdl_sql computed;
     rdl_str comment;
+    rdl_column_from from;
+    rdl_pos from_pos;
 } rdl_ast_column;
 
 typedef struct rdl_ast_source {
@@ -51,6 +53,7 @@ typedef struct rdl_ast_source {
     int64_t watermark_delay_us;
     rdl_on_malformed on_malformed;
     rdl_on_repeat on_repeat;
+    bool loss_continues;
 } rdl_ast_source;
 
 typedef struct rdl_ast_impute {

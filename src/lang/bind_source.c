@@ -29,7 +29,7 @@ static bool check_name(rdl_binder *b, const rdl_ast_source *ast, size_t i)
 
 static bool check_url(rdl_binder *b, const rdl_ast_source *ast)
 {
-    static const char *const later[] = {"kafka", "postgres", "postgresql", "s3", "gs"};
+    static const char *const later[] = {"postgres", "postgresql", "s3", "gs"};
     const char *scheme = NULL;
     for (size_t i = 0; i + 2 < ast->url.n && scheme == NULL; i++)
         if (memcmp(ast->url.p + i, "://", 3) == 0)
@@ -43,10 +43,71 @@ static bool check_url(rdl_binder *b, const rdl_ast_source *ast)
         rdl_bind_error(b, ast->url_pos, NULL, "the path is empty");
         return false;
     }
-    if (scheme == NULL || strcmp(scheme, "file") == 0)
+    if (scheme == NULL || strcmp(scheme, "file") == 0 || strcmp(scheme, "kafka") == 0)
         return true;
     rdl_bind_error(b, ast->url_pos, "Use a path: a file, a folder or a glob.",
                    "sources of the kind \"%s:\" are not supported in this version", scheme);
+    return false;
+}
+
+static bool is_kafka(const rdl_ast_source *ast)
+{
+    return rdl_str_starts(ast->url, "kafka:");
+}
+
+/* What each part of a message may be declared as. */
+static bool check_from(rdl_binder *b, const rdl_ast_source *ast, const rdl_ast_column *c,
+                       const rdl_type *type)
+{
+    static const struct {
+        const char *name, *types;
+        uint32_t kinds;
+    } parts[RDL_COLUMN_FROM_COUNT] = {
+        [RDL_COLUMN_TIMESTAMP] = {"TIMESTAMP", "TIMESTAMPTZ", 1u << RDL_TYPE_TIMESTAMPTZ},
+        [RDL_COLUMN_HEADERS] = {"HEADERS", "JSON, MAP(TEXT, TEXT) or STRUCT(key TEXT, value TEXT)[]",
+                                1u << RDL_TYPE_JSON | 1u << RDL_TYPE_MAP | 1u << RDL_TYPE_LIST},
+        [RDL_COLUMN_TOPIC] = {"TOPIC", "TEXT", 1u << RDL_TYPE_TEXT},
+        [RDL_COLUMN_PARTITION] = {"PARTITION", "INTEGER",
+                                  1u << RDL_TYPE_INTEGER | 1u << RDL_TYPE_BIGINT},
+        [RDL_COLUMN_OFFSET] = {"OFFSET", "BIGINT", 1u << RDL_TYPE_BIGINT},
+        [RDL_COLUMN_TOMBSTONE] = {"TOMBSTONE", "BOOLEAN", 1u << RDL_TYPE_BOOLEAN},
+    };
+    if (c->from == RDL_COLUMN_FIELD || type == NULL)
+        return true;
+    if (!is_kafka(ast)) {
+        rdl_bind_error(b, c->from_pos, "Only messages of a kafka: source have such parts.",
+                       "a record of a file has no key, headers or timestamp of its own");
+        return false;
+    }
+    if (parts[c->from].kinds == 0 || (parts[c->from].kinds >> type->kind & 1) != 0)
+        return true;
+    rdl_bind_error(b, c->from_pos, NULL, "a column FROM %s is declared as %s", parts[c->from].name,
+                   parts[c->from].types);
+    return false;
+}
+
+/* TEXT (or RAW) has one column for the payload, whatever its type. */
+static bool check_format(rdl_binder *b, const rdl_ast_source *ast, const rdl_table *t)
+{
+    size_t fields = 0;
+    if (is_kafka(ast) && ast->format == RDL_FORMAT_PARQUET) {
+        rdl_bind_error(b, ast->url_pos, "Messages are JSON, CSV, TEXT or RAW.",
+                       "a topic has no Parquet files");
+        return false;
+    }
+    for (size_t i = 0; i < ast->column_count; i++)
+        fields += ast->columns[i].from == RDL_COLUMN_FIELD && ast->columns[i].computed.text.n == 0;
+    if (ast->format != RDL_FORMAT_TEXT)
+        return true;
+    if (!is_kafka(ast)) {
+        rdl_bind_error(b, ast->url_pos, "Files are JSON, CSV or PARQUET.",
+                       "FORMAT TEXT and RAW are for messages of a kafka: source");
+        return false;
+    }
+    if (fields == 1)
+        return true;
+    rdl_bind_error(b, t->pos, "Declare one column without FROM, as in: value TEXT.",
+                   "FORMAT TEXT puts the payload into one column, and there are %zu", fields);
     return false;
 }
 
@@ -66,6 +127,8 @@ static bool bind_columns(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t)
         ok = rdl_bind_type(b, &c->type, &out->column.type) && ok;
         out->column.name = c->name.text;
         out->field = c->field.n > 0 ? c->field : c->name.text;
+        out->from = c->from;
+        ok = check_from(b, ast, c, out->column.type) && ok;
         t->columns.v[i] = out->column;
         t->column_comments[i] = c->comment;
     }
@@ -140,12 +203,15 @@ static bool check_options(rdl_binder *b, const rdl_ast_source *ast)
     static const char *const known[] = {
         "compression", "delimiter",        "quote",    "escape",       "header", "null",
         "date_format", "timestamp_format", "quiet_ms", "allow_shrink", "after_commit",
+        /* of topics */
+        "start", "fetch_bytes", "discover_interval", "connect_timeout",
     };
     enum { KNOWN = sizeof known / sizeof known[0] };
     bool ok = true;
     for (size_t i = 0; i < ast->option_count; i++) {
         const rdl_option *o = &ast->options[i];
-        bool found = false;
+        /* librdkafka's own properties are judged by librdkafka. */
+        bool found = is_kafka(ast) && memchr(o->name.p, '.', o->name.n) != NULL;
         for (size_t j = 0; j < KNOWN; j++)
             found |= rdl_str_eq_nocase(o->name, rdl_str_of(known[j]));
         if (found)
@@ -196,9 +262,11 @@ bool rdl_bind_source(rdl_binder *b, rdl_symbol *s)
         .option_count = ast->option_count,
         .on_malformed = ast->on_malformed,
         .on_repeat = ast->on_repeat,
+        .loss_continues = ast->loss_continues,
     };
     bool ok = check_url(b, ast);
     ok = check_options(b, ast) && check_after_commit(b, ast) && ok;
+    ok = check_format(b, ast, t) && ok;
     ok = bind_columns(b, ast, t) && ok;
     ok = ok && bind_computed(b, ast, t);
     ok = bind_watermark(b, ast, t) && ok;

@@ -69,7 +69,22 @@ typedef enum rdl_format {
     RDL_FORMAT_JSON,
     RDL_FORMAT_CSV,
     RDL_FORMAT_PARQUET,
+    RDL_FORMAT_TEXT, /* a message's payload as one column; also written RAW */
+    RDL_FORMAT_COUNT,
 } rdl_format;
+
+/* What of a record a column of a source holds; all but the first are of messages (kafka:). */
+typedef enum rdl_column_from {
+    RDL_COLUMN_FIELD,
+    RDL_COLUMN_KEY,
+    RDL_COLUMN_TIMESTAMP,
+    RDL_COLUMN_HEADERS,
+    RDL_COLUMN_TOPIC,
+    RDL_COLUMN_PARTITION,
+    RDL_COLUMN_OFFSET,
+    RDL_COLUMN_TOMBSTONE,
+    RDL_COLUMN_FROM_COUNT,
+} rdl_column_from;
 
 typedef struct rdl_option {
     rdl_str name, value; /* names in lower case */
@@ -81,6 +96,7 @@ typedef struct rdl_source_column {
     rdl_column column;
     rdl_str field;    /* name in the data; equals column.name unless FIELD says */
     rdl_str computed; /* SQL over the declared columns; empty: decoded */
+    rdl_column_from from;
 } rdl_source_column;
 
 typedef struct rdl_source_def {
@@ -92,6 +108,7 @@ typedef struct rdl_source_def {
     size_t column_count;
     rdl_on_malformed on_malformed;
     rdl_on_repeat on_repeat;
+    bool loss_continues;    /* ON DATA LOSS CONTINUE */
     int watermark_column;   /* index in columns; -1: none */
     int64_t watermark_delay_us;
 } rdl_source_def;

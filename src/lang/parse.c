@@ -249,6 +249,26 @@ static bool parse_option_value(rdl_parser *p, rdl_str *out)
     return true;
 }
 
+/* A word, words with dots between (sasl.password), or either in quotes. */
+static bool parse_option_name(rdl_parser *p, rdl_ident *out)
+{
+    const rdl_token *t = rdl_parse_token(p);
+    if (t->kind == RDL_TOKEN_STRING)
+        return rdl_parse_string(p, "the name of an option", &out->text, &out->pos);
+    size_t first = p->at;
+    rdl_ident part;
+    if (!rdl_parse_ident(p, "the name of an option", out))
+        return false;
+    while (rdl_parse_accept_symbol(p, '.')) {
+        if (!rdl_parse_ident(p, "a name behind the dot", &part))
+            return false;
+        out->text = rdl_str_of(rdl_arena_printf(p->arena, "%.*s.%.*s", (int)out->text.n, out->text.p,
+                                                (int)part.text.n, part.text.p));
+    }
+    out->pos = rdl_parse_span(p, first, p->at - 1);
+    return true;
+}
+
 bool rdl_parse_options(rdl_parser *p, rdl_option **out, size_t *out_n)
 {
     RDL_VEC(rdl_option) list = {0};
@@ -256,8 +276,7 @@ bool rdl_parse_options(rdl_parser *p, rdl_option **out, size_t *out_n)
         return false;
     do {
         rdl_ident name;
-        if (!rdl_parse_ident(p, "the name of an option", &name) ||
-            !rdl_parse_expect_symbol(p, '='))
+        if (!parse_option_name(p, &name) || !rdl_parse_expect_symbol(p, '='))
             return false;
         size_t sign = p->at;
         rdl_str value = {0};

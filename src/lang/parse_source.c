@@ -4,7 +4,7 @@
 #include "lang/parse.h"
 
 typedef struct source_seen {
-    bool from, format, options, watermark, malformed, repeat, snapshot;
+    bool from, format, options, watermark, malformed, repeat, loss, snapshot;
 } source_seen;
 
 /* The comment behind a column on its line, or above it on lines of their own. */
@@ -29,6 +29,23 @@ static rdl_str column_comment(const rdl_parser *p, uint32_t from, uint32_t to)
     return (rdl_str){"", 0};
 }
 
+/* FROM KEY and the like: what of a message beside its payload. */
+static bool parse_from(rdl_parser *p, rdl_ast_column *out)
+{
+    static const char *const names[] = {"KEY",   "TIMESTAMP", "HEADERS",  "TOPIC",
+                                        "PARTITION", "OFFSET",    "TOMBSTONE"};
+    if (!rdl_parse_twice(p, out->from != RDL_COLUMN_FIELD, "FROM"))
+        return false;
+    out->from_pos = rdl_parse_pos(p, rdl_parse_token(p));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (rdl_parse_accept(p, names[i])) {
+            out->from = (rdl_column_from)(i + 1);
+            return true;
+        }
+    }
+    return rdl_parse_clause_wrong(p, names, sizeof names / sizeof names[0]);
+}
+
 static bool parse_column(rdl_parser *p, rdl_ast_column *out)
 {
     uint32_t from = rdl_parse_token(p)->at;
@@ -40,6 +57,9 @@ static bool parse_column(rdl_parser *p, rdl_ast_column *out)
         if (rdl_parse_accept(p, "FIELD")) {
             if (!rdl_parse_twice(p, out->field.n > 0, "FIELD") ||
                 !rdl_parse_string(p, "the name of the field", &out->field, NULL))
+                return false;
+        } else if (rdl_parse_accept(p, "FROM")) {
+            if (!parse_from(p, out))
                 return false;
         } else if (rdl_parse_accept(p, "AS")) {
             if (!rdl_parse_twice(p, out->computed.text.n > 0, "AS") ||
@@ -56,6 +76,9 @@ static bool parse_column(rdl_parser *p, rdl_ast_column *out)
     if (out->computed.text.n > 0 && out->field.n > 0)
         return rdl_parse_fail(p, out->name.pos, "Drop FIELD, or drop AS (..).",
                               "a computed column has no field in the data");
+    if (out->from != RDL_COLUMN_FIELD && (out->field.n > 0 || out->computed.text.n > 0))
+        return rdl_parse_fail(p, out->from_pos, "Drop FROM, or drop FIELD and AS (..).",
+                              "a column FROM the message is no field of its payload");
     const rdl_token *last = &p->tokens.list.v[p->at - 1];
     if (!commented)
         out->comment = column_comment(p, from, last->at + last->len);
@@ -64,7 +87,7 @@ static bool parse_column(rdl_parser *p, rdl_ast_column *out)
 
 static bool parse_columns(rdl_parser *p, rdl_ast_source *out)
 {
-    static const char *const next[] = {",", ")", "FIELD", "AS", "COMMENT"};
+    static const char *const next[] = {",", ")", "FIELD", "FROM", "AS", "COMMENT"};
     RDL_VEC(rdl_ast_column) list = {0};
     if (!rdl_parse_expect_symbol(p, '('))
         return false;
@@ -76,20 +99,21 @@ static bool parse_columns(rdl_parser *p, rdl_ast_source *out)
     } while (rdl_parse_accept_symbol(p, ','));
     out->columns = list.v;
     out->column_count = list.n;
-    return rdl_parse_accept_symbol(p, ')') || rdl_parse_clause_wrong(p, next, 5);
+    return rdl_parse_accept_symbol(p, ')') || rdl_parse_clause_wrong(p, next, 6);
 }
 
 static bool parse_format(rdl_parser *p, rdl_ast_source *out)
 {
-    static const char *const names[] = {"JSON", "CSV", "PARQUET"};
+    static const char *const names[] = {"JSON", "CSV", "PARQUET", "TEXT", "RAW"};
+    enum { NAMES = sizeof names / sizeof names[0] };
     out->has_format = true;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < NAMES; i++) {
         if (rdl_parse_accept(p, names[i])) {
-            out->format = (rdl_format)i;
+            out->format = i < NAMES - 1 ? (rdl_format)i : RDL_FORMAT_TEXT;
             return true;
         }
     }
-    return rdl_parse_clause_wrong(p, names, 3);
+    return rdl_parse_clause_wrong(p, names, NAMES);
 }
 
 static bool parse_watermark(rdl_parser *p, rdl_ast_source *out)
@@ -130,10 +154,21 @@ static bool parse_repeat(rdl_parser *p, rdl_ast_source *out)
     return true;
 }
 
+static bool parse_loss(rdl_parser *p, rdl_ast_source *out)
+{
+    static const char *const names[] = {"FAIL", "CONTINUE"};
+    int choice = 0;
+    if (!rdl_parse_expect(p, "LOSS") || !parse_choice(p, names, 2, &choice))
+        return false;
+    out->loss_continues = choice == 1;
+    return true;
+}
+
 static bool parse_clause(rdl_parser *p, source_seen *seen, rdl_ast_source *out)
 {
     static const char *const clauses[] = {"FROM",         "FORMAT",    "OPTIONS", "WATERMARK",
-                                          "ON MALFORMED", "ON REPEAT", "SNAPSHOT"};
+                                          "ON MALFORMED", "ON REPEAT", "ON DATA LOSS",
+                                          "SNAPSHOT"};
     bool *flag = NULL;
     const char *name = NULL;
     bool (*read)(rdl_parser *, rdl_ast_source *) = NULL;
@@ -161,6 +196,8 @@ static bool parse_clause(rdl_parser *p, source_seen *seen, rdl_ast_source *out)
         flag = &seen->malformed, name = "ON MALFORMED", read = parse_malformed;
     else if (rdl_parse_accept2(p, "ON", "REPEAT"))
         flag = &seen->repeat, name = "ON REPEAT", read = parse_repeat;
+    else if (rdl_parse_accept2(p, "ON", "DATA"))
+        flag = &seen->loss, name = "ON DATA LOSS", read = parse_loss;
     else
         return rdl_parse_clause_wrong(p, clauses, sizeof clauses / sizeof clauses[0]);
     if (!rdl_parse_twice(p, *flag, name))

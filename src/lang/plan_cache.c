@@ -281,7 +281,7 @@ static void source(archive *x, rdl_source_def *d)
 {
     int64_t watermark = d->watermark_column;
     text(x, &d->url);
-    SMALL(x, d->format, RDL_FORMAT_PARQUET + 1);
+    SMALL(x, d->format, RDL_FORMAT_COUNT);
     options(x, &d->options, &d->option_count);
     ARRAY(x, d->columns, d->column_count, rdl_source_column);
     for (size_t i = 0; i < d->column_count; i++) {
@@ -290,10 +290,12 @@ static void source(archive *x, rdl_source_def *d)
         type(x, &c->column.type, 0);
         text(x, &c->field);
         text(x, &c->computed);
+        SMALL(x, c->from, RDL_COLUMN_FROM_COUNT);
         x->bad = x->bad || c->column.type == NULL;
     }
     SMALL(x, d->on_malformed, RDL_MALFORMED_FAIL + 1);
     SMALL(x, d->on_repeat, RDL_REPEAT_READ + 1);
+    FLAG(x, d->loss_continues);
     whole(x, &watermark);
     if (watermark < -1 || watermark >= (int64_t)d->column_count) {
         x->bad = true;

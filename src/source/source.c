@@ -3,7 +3,7 @@
  */
 #include "source/source.h"
 
-static const rdl_source_ops *const kinds[] = {&rdl_source_files};
+static const rdl_source_ops *const kinds[] = {&rdl_source_files, &rdl_source_kafka};
 
 enum {
     KIND_COUNT = sizeof kinds / sizeof kinds[0]

@@ -42,17 +42,24 @@ static bool truth(rdl_str s)
            rdl_str_eq_nocase(s, RDL_STR("yes")) || rdl_str_eq_nocase(s, RDL_STR("on"));
 }
 
+_Static_assert((int)RDL_COLUMN_FROM_COUNT == (int)RDL_FROM_COUNT, "the same list in two layers");
+_Static_assert((int)RDL_COLUMN_TOMBSTONE == (int)RDL_FROM_TOMBSTONE, "in the same order");
+
 static void make_spec(rdl_engine *e, rdl_feed *f)
 {
     const rdl_source_def *s = f->table->source;
+    const bool messages = rdl_str_starts(s->url, "kafka:");
     rdl_decode_spec_init(&f->spec);
-    f->spec.format = s->format == RDL_FORMAT_CSV ? RDL_DECODE_CSV : RDL_DECODE_JSON;
+    f->spec.format = s->format == RDL_FORMAT_CSV    ? RDL_DECODE_CSV
+                     : s->format == RDL_FORMAT_TEXT ? RDL_DECODE_TEXT
+                                                    : RDL_DECODE_JSON;
     rdl_decode_column *columns = RDL_NEWN(&e->arena, rdl_decode_column, s->column_count);
     size_t n = 0;
     for (size_t i = 0; i < s->column_count; i++) {
         const rdl_source_column *c = &s->columns[i];
         if (c->computed.n == 0)
-            columns[n++] = (rdl_decode_column){c->column.name, c->field, c->column.type};
+            columns[n++] = (rdl_decode_column){c->column.name, c->field, c->column.type,
+                                                 (rdl_decode_from)c->from};
     }
     f->spec.columns = columns;
     f->spec.column_count = n;
@@ -63,7 +70,7 @@ static void make_spec(rdl_engine *e, rdl_feed *f)
                                                               : ',';
     f->spec.quote = quote.n > 0 ? quote.p[0] : '"';
     f->spec.escape = escape.n > 0 ? escape.p[0] : f->spec.quote;
-    f->spec.header = truth(option(s, "header", "true"));
+    f->spec.header = truth(option(s, "header", messages ? "false" : "true"));
     f->spec.null_text = option(s, "null", "");
     f->spec.date_format = option(s, "date_format", "");
     f->spec.timestamp_format = option(s, "timestamp_format", "");
@@ -101,6 +108,7 @@ static rdl_code open_feed(rdl_engine *e, rdl_feed *f, rdl_err *err)
         .spec = &f->spec,
         .repeat = (int)s->on_repeat,
         .may_repeat = f->every_reader_deduplicates,
+        .loss_continues = s->loss_continues,
         .clock = e->clock,
         .stop = &e->stop,
         .watch = e->watch,

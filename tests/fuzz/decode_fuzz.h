@@ -80,7 +80,7 @@ static inline int decode_fuzz(rdl_decode_format format, const uint8_t *data, siz
     enum {
         COLUMNS = sizeof columns / sizeof *columns
     };
-    rdl_decode_column c[COLUMNS];
+    rdl_decode_column c[COLUMNS] = {0};
     rdl_decode_spec spec;
     rdl_arena a;
     rdl_err err = {0};

@@ -548,8 +548,8 @@ static void what_this_version_lacks_is_said(void **state)
          "CREATE MODEL TABLE is not"},
         {"CREATE ALERT a WHEN (SELECT 1) NOTIFY 'x';", "CREATE ALERT is not"},
         {"GRANT SELECT ON a.* TO ROLE r;", "GRANT is not"},
-        {"CREATE SOURCE k (a TEXT) FROM 'kafka://b/t' FORMAT JSON;",
-         "sources of the kind \"kafka:\" are not"},
+        {"CREATE SOURCE k (a TEXT) FROM 's3://b/t' FORMAT JSON;",
+         "sources of the kind \"s3:\" are not"},
     };
     open_fixture(&f);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -561,6 +561,47 @@ static void what_this_version_lacks_is_said(void **state)
     assert_int_equal(load(&f, CLICKS BRONZE "PUBLISH b.clicks TO 'mongo://h/k' "
                                             "PRIMARY KEY (page);", NULL), RDL_EUSAGE);
     assert_non_null(strstr(rdl_buf_str(&f.said), "destinations of the kind \"mongo:\""));
+    close_fixture(&f);
+}
+
+static void columns_of_messages_are_for_topics_and_typed(void **state)
+{
+    (void)state;
+    fixture f;
+    static const char *const texts[][2] = {
+        {"CREATE SOURCE k (a TEXT FROM KEY) FROM 'in/' FORMAT JSON;", "a record of a file has no key"},
+        {"CREATE SOURCE k (a TEXT FROM OFFSET) FROM 'kafka://b/t' FORMAT JSON;",
+         "a column FROM OFFSET is declared as BIGINT"},
+        {"CREATE SOURCE k (a TEXT FROM HEADERS) FROM 'kafka://b/t' FORMAT JSON;", "MAP(TEXT, TEXT)"},
+        {"CREATE SOURCE k (a TEXT FROM VALUE) FROM 'kafka://b/t' FORMAT JSON;", "expected KEY"},
+        {"CREATE SOURCE k (a TEXT FROM KEY FIELD 'x') FROM 'kafka://b/t' FORMAT JSON;",
+         "is no field of its payload"},
+        {"CREATE SOURCE k (a TEXT, b TEXT) FROM 'kafka://b/t' FORMAT RAW;", "there are 2"},
+        {"CREATE SOURCE k (a TEXT) FROM 'in/' FORMAT TEXT;", "are for messages"},
+        {"CREATE SOURCE k (a TEXT) FROM 'kafka://b/t' FORMAT PARQUET;", "has no Parquet files"},
+        {"CREATE SOURCE k (a TEXT) FROM 'kafka://b/t' FORMAT JSON OPTIONS (strat = 'latest');",
+         "Did you mean \"start\""},
+        {"CREATE SOURCE k (a TEXT) FROM 'kafka://b/t' FORMAT JSON ON DATA LOSS MAYBE;",
+         "expected FAIL or CONTINUE"},
+    };
+    open_fixture(&f);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_int_equal(load(&f, texts[i][0], NULL), RDL_EUSAGE);
+        assert_non_null(strstr(rdl_buf_str(&f.said), texts[i][1]));
+    }
+    assert_int_equal(
+        load(&f, "CREATE SOURCE k (key TEXT FROM KEY, at TIMESTAMPTZ FROM TIMESTAMP, "
+                 "h MAP(TEXT, TEXT) FROM HEADERS, t TEXT FROM TOPIC, p INT FROM PARTITION, "
+                 "o BIGINT FROM OFFSET, gone BOOLEAN FROM TOMBSTONE, v BLOB) "
+                 "FROM 'kafka://b:9092/t,u' FORMAT RAW ON DATA LOSS CONTINUE "
+                 "OPTIONS (sasl.username = 'u', 'sasl.password' = 'p', start = 'latest');", NULL),
+        RDL_OK);
+    const rdl_source_def *s = f.p->tables[0]->source;
+    assert_true(s->loss_continues);
+    assert_int_equal(s->format, RDL_FORMAT_TEXT);
+    assert_int_equal(s->columns[0].from, RDL_COLUMN_KEY);
+    assert_int_equal(s->columns[6].from, RDL_COLUMN_TOMBSTONE);
+    assert_string_equal(s->options[0].name.p, "sasl.username");
     close_fixture(&f);
 }
 
@@ -627,7 +668,7 @@ static void a_variable_that_nobody_set_is_an_error_at_its_place(void **state)
         "    |                                                 ^^^^^^^^^^^^^^^\n"
         "hint: Set it with --set NAME=value, in the environment or in raudal.env, or write "
         "${NAME:-default}.\n"
-        "pipeline.sql:1:73: error: expected JSON, CSV or PARQUET, found \"JSN\"\n"
+        "pipeline.sql:1:73: error: expected JSON, CSV, PARQUET, TEXT or RAW, found \"JSN\"\n"
         "  1 | CREATE SOURCE a (x TEXT) FROM '${LANG_TEST_LONG}${LANG_TEST_NO}' FORMAT JSN;\n"
         "    |                                                                         ^^^\n"
         "hint: Did you mean JSON?\n");
@@ -888,6 +929,7 @@ int main(void)
         cmocka_unit_test(what_may_be_read_how_is_checked),
         cmocka_unit_test(cycles_duplicates_and_reserved_names_are_refused),
         cmocka_unit_test(what_this_version_lacks_is_said),
+        cmocka_unit_test(columns_of_messages_are_for_topics_and_typed),
         cmocka_unit_test(variables_come_from_the_file_the_environment_and_set),
         cmocka_unit_test(a_variable_that_nobody_set_is_an_error_at_its_place),
         cmocka_unit_test(the_connection_is_left_as_it_was),

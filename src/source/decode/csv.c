@@ -181,6 +181,8 @@ static rdl_code map_columns(rdl_worker *w, rdl_err *err)
     for (size_t i = 0; i < w->csv_names.n; i++)
         RDL_PUSH(&w->csv_arena, &w->csv_columns) = -1;
     for (size_t c = 0; c < j->field_count; c++) {
+        if (j->fields[c].from != RDL_FROM_FIELD)
+            continue;
         int at = find_name(w->csv_names.v, w->csv_names.n, j->fields[c].name);
         if (at < 0)
             return missing_column(w, j->fields[c].name, err);
@@ -194,10 +196,11 @@ static rdl_code map_columns(rdl_worker *w, rdl_err *err)
 static rdl_code by_position(rdl_worker *w, rdl_err *err)
 {
     w->csv_names.n = 0;
-    for (size_t c = 0; c < w->job->field_count; c++)
-        RDL_PUSH(&w->csv_arena, &w->csv_names) = w->job->fields[c].name;
     w->csv_columns.n = 0;
     for (size_t c = 0; c < w->job->field_count; c++) {
+        if (w->job->fields[c].from != RDL_FROM_FIELD)
+            continue;
+        RDL_PUSH(&w->csv_arena, &w->csv_names) = w->job->fields[c].name;
         RDL_PUSH(&w->csv_arena, &w->csv_columns) = (int32_t)c;
         w->csv_extra[c] = -1;
     }
@@ -421,4 +424,20 @@ rdl_code rdl_csv_rows(rdl_worker *w, rdl_err *err)
         count_newlines(w, p, next);
         w->p = next;
     }
+}
+
+rdl_put rdl_csv_message(rdl_worker *w, const char *p, size_t bytes)
+{
+    rdl_err ignored;
+    const char *next;
+    if (!w->header_read)
+        (void)!by_position(w, &ignored);
+    w->eof = true;
+    w->stop = p + bytes;
+    rdl_put did = split_record(w, p, &next);
+    if (did == RDL_PUT_OK && next < w->stop)
+        did = bad(w, next, "more follows the record's line");
+    size_t line = without_newline(p, w->stop);
+    w->stop = NULL;
+    return did == RDL_PUT_OK ? put_record(w, p, line) : RDL_PUT_BAD;
 }

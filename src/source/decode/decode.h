@@ -34,6 +34,11 @@
  * and also rescued whole.  A CSV record whose quotes are out of order is malformed up to the end
  * of its first line.  Compressed inputs are always read whole (begin and end do not count).
  *
+ * MESSAGES.  An input may be a list of records that were cut already (a topic's): one payload is one
+ * record, _source_offset its offset, _record_at too.  A JSON payload is one object, a CSV payload one
+ * line without a header, a TEXT payload goes whole into the only column.  A record without a payload
+ * (a tombstone) is a row of nulls when some column is FROM KEY or FROM TOMBSTONE, else malformed.
+ *
  * Thread: a job is run by DuckDB's threads; the rest is the caller's thread.
  */
 #ifndef RDL_SOURCE_DECODE_H
@@ -44,7 +49,21 @@
 typedef enum rdl_decode_format {
     RDL_DECODE_JSON, /* lines, or one array of objects: told by the first byte */
     RDL_DECODE_CSV,
+    RDL_DECODE_TEXT, /* messages alone: the payload as it is */
 } rdl_decode_format;
+
+/* What of a message a column holds. */
+typedef enum rdl_decode_from {
+    RDL_FROM_FIELD, /* of the payload */
+    RDL_FROM_KEY,
+    RDL_FROM_TIMESTAMP,
+    RDL_FROM_HEADERS, /* a list of {key, value}, or a map; by the column's type */
+    RDL_FROM_TOPIC,
+    RDL_FROM_PARTITION,
+    RDL_FROM_OFFSET,
+    RDL_FROM_TOMBSTONE, /* BOOLEAN: the message has no payload */
+    RDL_FROM_COUNT,
+} rdl_decode_from;
 
 typedef enum rdl_compression {
     RDL_COMPRESSION_AUTO, /* by the first bytes: gzip, zstd or none */
@@ -56,6 +75,7 @@ typedef enum rdl_compression {
 typedef struct rdl_decode_column {
     rdl_str name, field;
     const rdl_type *type;
+    rdl_decode_from from;
 } rdl_decode_column;
 
 typedef struct rdl_decode_spec {
@@ -69,6 +89,27 @@ typedef struct rdl_decode_spec {
     uint64_t record_bytes_max;     /* default 16 MiB */
 } rdl_decode_spec;
 
+/* A message.  Key, payload and headers lie in its block's bytes in this order. */
+typedef struct rdl_record {
+    int64_t offset;
+    int64_t timestamp_us;  /* INT64_MIN: none */
+    uint32_t at;           /* of the payload */
+    int32_t bytes;         /* of it; -1: none */
+    int32_t key_bytes;     /* of the key, which ends where the payload begins; -1: none */
+    uint32_t header_bytes; /* JSON text behind the NUL that ends the payload */
+} rdl_record;
+
+/* Each payload ends in a NUL, and RDL_RECORDS_PAD bytes may be read behind the last. */
+typedef struct rdl_records {
+    const char *bytes;
+    const rdl_record *v;   /* ascending offsets */
+    const char *topic;
+    int32_t partition;     /* the broker's number */
+} rdl_records;
+enum {
+    RDL_RECORDS_PAD = 64
+};
+
 /* A range of one file.  Line formats may start and end inside the file, at record starts. */
 typedef struct rdl_decode_input {
     const char *path;      /* opened when its turn comes; or: */
@@ -78,6 +119,8 @@ typedef struct rdl_decode_input {
     int32_t partition;     /* _source_partition */
     uint64_t begin, end;   /* bytes of the unpacked content; half open; end 0: to the end */
     uint64_t first_record; /* number of the record at begin */
+    const rdl_records *records; /* messages instead of bytes; borrowed until rdl_decode_free */
+    size_t first, count;   /* of them */
 } rdl_decode_input;
 
 typedef struct rdl_malformed {

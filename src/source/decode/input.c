@@ -94,6 +94,8 @@ static rdl_code open_input(rdl_decode *j, rdl_dinput *in, rdl_err *err)
 {
     char head[8];
     size_t n = 0;
+    if (in->in.records != NULL)
+        return RDL_OK;
     RDL_TRY(peek(in, head, sizeof head, &n, err));
     in->compression = in->in.compression;
     if (in->compression == RDL_COMPRESSION_AUTO)
@@ -114,7 +116,7 @@ static rdl_code open_input(rdl_decode *j, rdl_dinput *in, rdl_err *err)
 /* Pieces for an open input; none when it is small or must be read from the front. */
 static rdl_code make_split(rdl_decode *j, rdl_dinput *in, rdl_err *err)
 {
-    if (j->spec.format != RDL_DECODE_JSON || in->array ||
+    if (j->spec.format != RDL_DECODE_JSON || in->array || in->in.records != NULL ||
         in->compression != RDL_COMPRESSION_NONE ||
         in->end - in->in.begin <= j->piece_bytes + j->piece_bytes / 2)
         return RDL_OK;

@@ -55,6 +55,7 @@ typedef struct rdl_field {
     int32_t same;                    /* next column that reads the same field; -1: none */
     rdl_str name;
     const rdl_type *type;
+    rdl_decode_from from;
 } rdl_field;
 
 /* A vector of the chunk being filled, with the room that its children have. */
@@ -100,6 +101,8 @@ struct rdl_decode {
     rdl_schema schema;
     rdl_field *fields;
     size_t field_count;
+    size_t value_count; /* fields of the payload */
+    bool of_messages, tombstones; /* inputs are messages; a missing payload makes a row */
     uint32_t *slots; /* field index + 1 by hash of the key; 0 is free */
     uint32_t slot_mask;
     bool nested; /* some column is a list, map or struct */
@@ -170,6 +173,7 @@ typedef struct rdl_worker {
     uint64_t read_at;     /* next byte to read */
     bool eof;             /* the window ends where the input ends */
     const char *p, *stop; /* records that are complete */
+    size_t message;       /* of in->in.records: the next one */
     bool first;           /* nothing of the stream or piece is read yet */
     bool header_read;     /* CSV: csv_columns is set */
     bool hungry;          /* the bytes from p on are an incomplete record */
@@ -272,9 +276,15 @@ void rdl_worker_refuse(rdl_worker *w, const char *p, size_t bytes, const char *u
 
 /* csv.c */
 RDL_MUST rdl_code rdl_csv_rows(rdl_worker *w, rdl_err *err);
+/* One record at p, whole; RDL_PUT_BAD: why says. */
+rdl_put rdl_csv_message(rdl_worker *w, const char *p, size_t bytes);
+
+/* messages.c: as many messages as the chunk takes. */
+void rdl_message_rows(rdl_worker *w);
 
 /* value.c: text into node[row], as CAST would read it. */
 rdl_put rdl_put_text(rdl_worker *w, rdl_node *node, size_t row, rdl_str text);
+void rdl_put_string(rdl_vector *v, size_t row, rdl_str s); /* not copied */
 void rdl_put_null(rdl_node *node, size_t row);
 void rdl_put_valid(rdl_vector *v, size_t row);
 char *rdl_worker_take(rdl_worker *w, size_t n); /* from the chunk's heap */

@@ -65,11 +65,13 @@ static rdl_code copy_fields(rdl_decode *j, const rdl_decode_spec *spec, rdl_err 
         const rdl_decode_column *c = &spec->columns[i];
         rdl_str name = copy_str(&j->arena, c->field.n > 0 ? c->field : c->name);
         rdl_field *f = &j->fields[i];
-        *f = (rdl_field){.name = name, .same = -1};
+        *f = (rdl_field){.name = name, .same = -1, .from = c->from};
+        j->value_count += c->from == RDL_FROM_FIELD;
+        j->tombstones |= c->from == RDL_FROM_KEY || c->from == RDL_FROM_TOMBSTONE;
         RDL_TRY(copy_type(j, c->type, &f->type, err));
-        columns[i] = (rdl_decode_column){copy_str(&j->arena, c->name), name, f->type};
+        columns[i] = (rdl_decode_column){copy_str(&j->arena, c->name), name, f->type, c->from};
         j->nested |= !rdl_type_is_scalar(c->type);
-        bool plain = name.n + 2 <= sizeof f->key;
+        bool plain = name.n + 2 <= sizeof f->key && c->from == RDL_FROM_FIELD;
         for (size_t k = 0; k < name.n; k++)
             plain &=
                 name.p[k] != '"' && name.p[k] != '\\' && (unsigned char)name.p[k] >= 0x20;
@@ -103,7 +105,8 @@ copy_inputs(rdl_decode *j, const rdl_decode_input *inputs, size_t n, rdl_err *er
         *in = inputs[i];
         in->path = rdl_arena_strdup(&j->arena, in->path);
         in->shown = rdl_arena_strdup(&j->arena, in->shown != NULL ? in->shown : in->path);
-        if (in->path == NULL)
+        j->of_messages |= in->records != NULL;
+        if (in->path == NULL && in->records == NULL)
             in->bytes = copy_str(&j->arena, in->bytes);
         if (in->shown == NULL)
             in->shown = "(memory)";
@@ -148,16 +151,17 @@ rdl_code rdl_decode_new(const rdl_decode_spec *spec,
     return RDL_OK;
 }
 
-static uint64_t planned_bytes(const rdl_decode *j)
+static uint64_t rows_estimate(const rdl_decode *j)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, messages = 0;
     for (size_t i = 0; i < j->input_count; i++) {
         const rdl_decode_input *in = &j->inputs[i].in;
+        messages += in->count;
         bytes += in->path == NULL      ? in->bytes.n
                  : in->end > in->begin ? in->end - in->begin
                                        : 0;
     }
-    return bytes;
+    return messages + bytes / 200;
 }
 
 rdl_code rdl_decode_register(rdl_duck *d,
@@ -175,7 +179,7 @@ rdl_code rdl_decode_register(rdl_duck *d,
                             .next = rdl_worker_next,
                             .close_local = rdl_worker_close,
                             .threads_max = rdl_cpu_count(),
-                            .rows_estimate = planned_bytes(j) / 200};
+                            .rows_estimate = rows_estimate(j)};
     rdl_code rc = rdl_scan_register(d, name, &j->schema, &j->ops, j, err);
     if (rc != RDL_OK) {
         rdl_decode_free(j);

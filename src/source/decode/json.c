@@ -753,6 +753,8 @@ void rdl_fields_index(rdl_decode *j)
     j->slot_mask = size - 1;
     for (size_t i = 0; i < j->field_count; i++) {
         rdl_field *f = &j->fields[i];
+        if (f->from != RDL_FROM_FIELD)
+            continue;
         uint32_t at = key_hash(f->name.p, f->name.n) & j->slot_mask;
         while (j->slots[at] != 0 && !rdl_str_eq(j->fields[j->slots[at] - 1].name, f->name))
             at = (at + 1) & j->slot_mask;
@@ -899,7 +901,7 @@ const char *rdl_json_object(rdl_worker *w, const char *p)
         more = *p == ',';
         p = more ? space(w, p + 1) : p;
     }
-    if (got < w->job->field_count)
+    if (got < w->job->value_count)
         missing_to_null(w);
     return p + 1;
 }

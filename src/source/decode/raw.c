@@ -102,6 +102,30 @@ raw_plain(const rdl_dinput *in, uint64_t at, uint64_t bytes, rdl_buf *out, rdl_e
     return RDL_OK;
 }
 
+/* The payload of a message, by its offset. */
+static bool raw_message(const rdl_decode *j, int32_t partition, int64_t offset, rdl_buf *out)
+{
+    for (size_t i = 0; i < j->input_count; i++) {
+        const rdl_decode_input *in = &j->inputs[i].in;
+        if (in->partition != partition || in->records == NULL || in->count == 0)
+            continue;
+        const rdl_record *v = in->records->v + in->first;
+        if (offset < v[0].offset || offset > v[in->count - 1].offset)
+            continue;
+        size_t low = 0, high = in->count;
+        while (high - low > 1) {
+            size_t middle = low + (high - low) / 2;
+            *(v[middle].offset <= offset ? &low : &high) = middle;
+        }
+        if (v[low].offset != offset)
+            return false;
+        if (v[low].bytes > 0)
+            rdl_buf_put(out, in->records->bytes + v[low].at, (size_t)v[low].bytes);
+        return true;
+    }
+    return false;
+}
+
 rdl_code rdl_decode_raw(rdl_decode *j,
                         int32_t partition,
                         uint64_t record_at,
@@ -109,7 +133,9 @@ rdl_code rdl_decode_raw(rdl_decode *j,
                         rdl_buf *out,
                         rdl_err *err)
 {
-    size_t i = input_of(j, partition, record_at);
+    if (j->of_messages && raw_message(j, partition, (int64_t)record_at, out))
+        return RDL_OK;
+    size_t i = j->of_messages ? j->input_count : input_of(j, partition, record_at);
     if (i == j->input_count)
         return rdl_err_set(err, RDL_EBUG, 0,
                            "could not find a record's input: partition %d was not read",

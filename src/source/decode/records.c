@@ -51,12 +51,12 @@ static void undo_row(rdl_worker *w)
 void rdl_worker_refuse(rdl_worker *w, const char *p, size_t bytes, const char *unit)
 {
     char reason[160], place[40];
-    uint64_t number = unit[0] == 'l' ? w->line : w->record;
+    uint64_t number = unit[0] == 'l' ? w->line + 1 : w->record + (unit[0] == 'e');
     int64_t byte = w->why_at - p;
     undo_row(w);
     if (byte < 0 || (uint64_t)byte > bytes)
         byte = 0;
-    snprintf(place, sizeof place, "%s %llu, ", unit, (unsigned long long)number + 1);
+    snprintf(place, sizeof place, "%s %llu, ", unit, (unsigned long long)number);
     /* A range that starts inside the file does not know the file's lines. */
     bool counted = unit[0] != 'l' || w->in->in.begin == 0;
     snprintf(reason, sizeof reason, "%.40sbyte %lld: %.90s", counted ? place : "",

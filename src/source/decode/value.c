@@ -147,7 +147,7 @@ static int hex_digit(char c)
     return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 
-static void put_string(rdl_vector *v, size_t row, rdl_str s)
+void rdl_put_string(rdl_vector *v, size_t row, rdl_str s)
 {
     rdl_duck_string *to = &RDL_VECTOR_AT(v, rdl_duck_string, row);
     *to = (rdl_duck_string){{.n = (uint32_t)s.n}};
@@ -179,7 +179,7 @@ static rdl_put put_blob(rdl_worker *w, rdl_vector *v, size_t row, rdl_str s)
         to[n++] = (char)(high * 16 + low);
         i += 3;
     }
-    put_string(v, row, (rdl_str){to, n});
+    rdl_put_string(v, row, (rdl_str){to, n});
     return RDL_PUT_OK;
 }
 
@@ -197,7 +197,7 @@ static rdl_put put_inner_json(rdl_worker *w, rdl_node *node, size_t row, rdl_str
     const char *p = rdl_json_skip(w, from);
     bool sound = p != NULL && rdl_json_space(w, p) == text + s.n;
     if (sound && node->type->kind == RDL_TYPE_JSON)
-        put_string(node->v, row, (rdl_str){from, (size_t)(p - from)});
+        rdl_put_string(node->v, row, (rdl_str){from, (size_t)(p - from)});
     else if (sound)
         sound = rdl_json_put(w, node, row, from) != NULL;
     w->multiline = before;
@@ -213,7 +213,7 @@ rdl_put rdl_put_text(rdl_worker *w, rdl_node *node, size_t row, rdl_str text)
     rdl_i128 wide;
     rdl_put did;
     if (type->kind == RDL_TYPE_TEXT) {
-        put_string(v, row, text);
+        rdl_put_string(v, row, text);
         return RDL_PUT_OK;
     }
     if (type->kind == RDL_TYPE_BLOB)

@@ -27,7 +27,9 @@ void rdl_window_chunk(rdl_worker *w)
 void rdl_window_finish(rdl_worker *w)
 {
     if (!w->piece && w->in != NULL) {
-        atomic_store(&w->in->records, w->record - w->in->in.first_record);
+        bool messages = w->in->in.records != NULL;
+        atomic_store(&w->in->records,
+                     messages ? w->message : w->record - w->in->in.first_record);
         rdl_input_close(w->in);
     }
     rdl_inflate_free(w->inflate);
@@ -171,6 +173,17 @@ static void skip_bom(rdl_worker *w)
 {
     if (w->base_at == 0 && w->n >= 3 && memcmp(w->base, "\xef\xbb\xbf", 3) == 0)
         w->p += 3;
+}
+
+/* Messages are parsed where they lie: no window, and the chunk may point to them. */
+static void start_messages(rdl_worker *w)
+{
+    w->message = 0;
+    w->eof = true;
+    w->hungry = false;
+    w->multiline = true;
+    w->p = w->stop = NULL;
+    w->n = 0;
 }
 
 static rdl_code start_stream(rdl_worker *w, rdl_err *err)
@@ -375,7 +388,7 @@ rdl_code rdl_window_next(rdl_worker *w, rdl_fill *out, rdl_err *err)
         carry(w);
         return fill_stream(w, err);
     }
-    if (w->row > 0 && w->cap < w->tail + w->job->piece_bytes + 2 * SLACK) {
+    if (w->row > 0 && !w->job->of_messages && w->cap < w->tail + w->job->piece_bytes + 2 * SLACK) {
         *out = RDL_FILL_FLUSH;
         return RDL_OK;
     }
@@ -386,6 +399,10 @@ rdl_code rdl_window_next(rdl_worker *w, rdl_fill *out, rdl_err *err)
         return RDL_OK;
     }
     w->first = true;
+    if (w->in->in.records != NULL) {
+        start_messages(w);
+        return RDL_OK;
+    }
     if (w->piece)
         return fill_piece(w, err);
     RDL_TRY(start_stream(w, err));

@@ -168,15 +168,26 @@ static void stamp_run(rdl_worker *w)
 
 static rdl_code parse(rdl_worker *w, rdl_err *err)
 {
+    if (w->in->in.records != NULL) {
+        rdl_message_rows(w);
+        return RDL_OK;
+    }
     if (w->job->spec.format == RDL_DECODE_CSV)
         return rdl_csv_rows(w, err);
     return w->in->array ? rdl_json_array(w, err) : rdl_json_lines(w, err);
 }
 
+static bool is_read(const rdl_worker *w)
+{
+    if (w->in != NULL && w->in->in.records != NULL)
+        return w->message == w->in->in.count;
+    return w->in == NULL || w->p >= w->stop || w->hungry;
+}
+
 static rdl_code fill(rdl_worker *w, rdl_err *err)
 {
     while (w->row < RDL_VECTOR_ROWS) {
-        if (w->in == NULL || w->p >= w->stop || w->hungry) {
+        if (is_read(w)) {
             rdl_fill did;
             stamp_run(w);
             RDL_TRY(rdl_window_next(w, &did, err));
