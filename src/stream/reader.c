@@ -64,7 +64,10 @@ static rdl_code visit(void *arg, uint32_t type, uint64_t sequence, rdl_str paylo
 static rdl_code read_journal(rdl_reader *r, rdl_err *err)
 {
     const char *journal = rdl_path_join(&r->arena, r->root.state, "journal");
-    if (!rdl_fs_exists(journal)) {
+    rdl_stat st;
+    if (rdl_fs_stat(journal, &st, err) != RDL_OK)
+        return rdl_err_area(err->code, err, RDL_AREA_STORE);
+    if (!st.exists) {
         rdl_err_set(err, RDL_EIO, 0, "there is no root at \"%s\"", r->root.dir);
         rdl_err_hint(err, "Make it with raudal run --once, or name another with --root.");
         return rdl_err_area(RDL_EIO, err, RDL_AREA_CONFIG);
