@@ -213,25 +213,29 @@ static void put_system(rdl_buf *sql, const rdl_work *w, const rdl_source_def *s)
 /* Is what these inputs hold worth a table?  A record is rarely shorter than RECORD_BYTES. */
 static uint64_t expected_rows(const rdl_decode_input *inputs, size_t n)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, messages = 0;
     for (size_t i = 0; i < n; i++) {
         rdl_stat st = {0};
         rdl_err ignored;
-        if (inputs[i].end > 0)
+        if (inputs[i].records != NULL)
+            messages += inputs[i].count;
+        else if (inputs[i].end > 0)
             bytes += inputs[i].end - inputs[i].begin;
         else if (rdl_fs_stat(inputs[i].path, &st, &ignored) == RDL_OK)
             bytes += st.size * PACKED_MAX;
     }
-    return bytes / RECORD_BYTES;
+    return messages + bytes / RECORD_BYTES;
 }
 
-static rdl_code decode_lines(rdl_engine *e, rdl_work *w, rdl_feed *f,
-                             const rdl_decode_input *inputs, size_t n, rdl_err *err)
+/* One reading of the inputs into e."decoded:<s>"; out_rows: those that are there. */
+static rdl_code read_once(rdl_engine *e, rdl_work *w, rdl_feed *f, const rdl_decode_input *inputs,
+                          size_t n, uint64_t expected, uint64_t *out_rows, rdl_err *err)
 {
     size_t at = (size_t)(f - e->feeds);
     rdl_buf sql = {0};
-    uint64_t rows = 0;
     char *name = rdl_arena_printf(&w->arena, "decode:%s", f->table->full.p);
+    rdl_decode_free(w->decodes[at]);
+    w->decodes[at] = NULL;
     rdl_code rc = rdl_decode_register(e->duck, name, &f->spec, inputs, n, &w->decodes[at], err);
     if (rc == RDL_OK) {
         rdl_buf_puts(&sql, "SELECT ");
@@ -240,11 +244,33 @@ static rdl_code decode_lines(rdl_engine *e, rdl_work *w, rdl_feed *f,
         rdl_buf_puts(&sql, "rdl_scan(");
         rdl_buf_put_sql_text(&sql, rdl_str_of(name));
         rdl_buf_puts(&sql, ")");
-        rc = rdl_relation_make(e, w, "decoded:", f->table->full, rdl_buf_str(&sql),
-                               expected_rows(inputs, n), &rows, err);
+        rc = rdl_relation_make(e, w, "decoded:", f->table->full, rdl_buf_str(&sql), expected,
+                               out_rows, err);
     }
     rdl_buf_fini(&sql);
     return rc;
+}
+
+/* A scan is read once.  If more came than was expected, rows that were to be held beside DuckDB went
+ * over their bound, and the table that took their place has only what came after them: read again,
+ * into a table from the start. */
+static rdl_code decode_lines(rdl_engine *e, rdl_work *w, rdl_feed *f,
+                             const rdl_decode_input *inputs, size_t n, rdl_err *err)
+{
+    size_t at = (size_t)(f - e->feeds);
+    rdl_decode_counts counts;
+    uint64_t rows = 0;
+    RDL_TRY(read_once(e, w, f, inputs, n, expected_rows(inputs, n), &rows, err));
+    rdl_decode_result(w->decodes[at], &counts);
+    if (rows == counts.rows)
+        return RDL_OK;
+    RDL_TRY(read_once(e, w, f, inputs, n, UINT64_MAX, &rows, err));
+    rdl_decode_result(w->decodes[at], &counts);
+    if (rows == counts.rows)
+        return RDL_OK;
+    return rdl_err_set(err, RDL_EBUG, 0,
+                       "%" PRIu64 " records of \"%s\" were decoded and %" PRIu64 " kept",
+                       counts.rows, f->table->full.p, rows);
 }
 
 static rdl_code decode_parquet(rdl_engine *e, rdl_work *w, rdl_feed *f,
