@@ -48,6 +48,10 @@
     X(SINK_AFTER_COMMIT, "sink.after_commit")                                              \
     X(CASSANDRA_ROWS, "cassandra.rows")                                                    \
     X(CASSANDRA_OLD_ROWS, "cassandra.old_rows")                                            \
+    X(REPORT_PLANNED, "report.planned")                                                    \
+    X(REPORT_WRITTEN, "report.written")                                                    \
+    X(REPORT_RENAMED, "report.renamed")                                                    \
+    X(REPORT_REMOVED, "report.removed")                                                    \
     X(EPOCH_PRUNED, "epoch.pruned")                                                        \
     X(LANDING_INTENDED, "landing.intended")                                                \
     X(LANDING_TAKEN, "landing.taken")                                                      \

@@ -96,6 +96,23 @@ const rdl_command rdl_commands[] = {
      .args_max = ANY,
      .has_dir = true,
      .run = rdl_cmd_query},
+    {.name = "report",
+     .synopsis = "[DIR [NAME [PARAMETER=VALUE ...]]]",
+     .line = "Print a report, or write its files; without a name list them",
+     .about =
+         "A report is a CREATE REPORT of the pipeline's text.  It is read from the last sealed\n"
+         "epoch, beside a run that is going on, and only from the lake files that its WHERE\n"
+         "can need; how many these were is said on stderr.  Parameters without a default must\n"
+         "be given.  --format csv, json, text or html prints another form than the declared.\n"
+         "--write writes the files that TO names, as a run does at its end.",
+     .examples = "raudal report shop\n"
+                 "raudal report shop sales_of product=tea\n"
+                 "raudal report shop sales_of product=tea --format html --out tea.html\n"
+                 "raudal report shop monthly --write",
+     .options = ROOTED | FORMATS | BIT(MEMORY) | BIT(THREADS) | BIT(WRITE) | BIT(OUT),
+     .args_max = ANY,
+     .has_dir = true,
+     .run = rdl_cmd_report},
     {.name = "sql",
      .synopsis = "[DIR [\"SELECT ...\"]]",
      .line = "Any SQL over the lake, read-only; interactive without a text",

@@ -39,6 +39,8 @@
     X(RETENTION, "retention", "INTERVAL",                                                  \
       "Keep files that the last versions used, as in '7 days' (the default).")             \
     X(DRY_RUN, "dry-run", NULL, "Say what would be done, and do nothing.")                 \
+    X(WRITE, "write", NULL, "Write the report's files instead of printing it.")            \
+    X(OUT, "out", "PATH", "Write the report to this path.")                                \
     X(LIMIT, "limit", "N", "Print at most so many rows (default 100).")                    \
     X(ACCEPT, "accept", NULL, "Write what came out into the scripts as what is expected.") \
     X(FAULTS, "faults", NULL, "List the fault points that tests can arm with RDL_FAULT.")  \
@@ -88,6 +90,7 @@ RDL_CLI_COMMAND(explain);
 RDL_CLI_COMMAND(run);
 RDL_CLI_COMMAND(status);
 RDL_CLI_COMMAND(query);
+RDL_CLI_COMMAND(report);
 RDL_CLI_COMMAND(sql);
 RDL_CLI_COMMAND(why);
 RDL_CLI_COMMAND(refresh);

@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "cli/reporting.h"
 #include "cli/signal.h"
 #include "ops/catalog.h"
 #include "ops/metrics.h"
@@ -19,6 +20,7 @@ typedef struct running {
     rdl_catalog *catalog; /* NULL: it could not be written; the run goes on */
     rdl_catalog_run record;
     rdl_progress progress;
+    bool stopped; /* by a signal */
 } running;
 
 /* The catalog is for people; a run does not stop for it. */
@@ -83,9 +85,14 @@ static rdl_code work(running *r, bool once, const char *kind, rdl_err *err)
     rdl_signals_stop_engine(r->engine);
     rdl_code rc =
         address != NULL ? rdl_metrics_start(address, r->engine, &r->metrics, err) : RDL_OK;
+    rdl_reporter *reporter = NULL;
+    if (rc == RDL_OK && !once)
+        rc = rdl_reporter_start(r->cli, r->engine, &reporter, err);
     if (rc == RDL_OK)
         rc = once ? rdl_engine_run_once(r->engine, &report, err)
                   : rdl_engine_run(r->engine, &report, err);
+    rdl_reporter_stop(reporter);
+    r->stopped = report.stopped;
     rdl_signals_restore();
     rdl_metrics_stop(r->metrics);
     rdl_progress_clear(&r->progress);
@@ -110,8 +117,10 @@ static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err
     if (rc == RDL_OK)
         rc = work(&r, once, kind, err);
     rdl_progress_clear(&r.progress);
+    bool reports = rc == RDL_OK && once && config.only == NULL && !r.stopped &&
+                   rdl_engine_pipeline(r.engine)->report_count > 0;
     rdl_engine_close(r.engine);
-    return rc;
+    return reports ? rdl_reporting_once(cli, format == RDL_OUTPUT_TABLE, err) : rc;
 }
 
 rdl_code rdl_cmd_run(rdl_cli *cli, rdl_err *err)

@@ -53,6 +53,12 @@ uint64_t rdl_conn_changed(const rdl_conn *c);
 RDL_MUST rdl_code rdl_query(rdl_conn *c, const char *sql, rdl_result **out, rdl_err *err);
 RDL_MUST rdl_code rdl_queryf(rdl_conn *c, rdl_result **out, rdl_err *err, const char *fmt, ...)
     RDL_PRINTF(4, 5);
+/*
+ * The same, computed while it is read, so that a result may be larger than memory.  Until it is
+ * freed the connection runs nothing else.  A failure on the way ends the chunks: ask rdl_result_end.
+ */
+RDL_MUST rdl_code rdl_query_stream(rdl_conn *c, const char *sql, rdl_result **out, rdl_err *err);
+RDL_MUST rdl_code rdl_result_end(const rdl_result *r, rdl_err *err);
 const rdl_schema *rdl_result_schema(const rdl_result *r); /* lives as long as the result */
 /* The next chunk, valid until the next call; false at the end. */
 bool rdl_result_next(rdl_result *r, const rdl_chunk **out);

@@ -81,6 +81,8 @@ void rdl_conn_scan_failed(rdl_duck *d, uint64_t conn_id, const rdl_err *err);
 
 /* duckdb_query, without spinning while other threads work (run.c). */
 duckdb_state rdl_duck_run(duckdb_connection c, const char *sql, duckdb_result *out);
+/* The same; the result is computed while its chunks are fetched. */
+duckdb_state rdl_duck_stream(duckdb_connection c, const char *sql, duckdb_result *out);
 
 RDL_MUST rdl_code rdl_scan_function_register(rdl_duck *d,
                                              duckdb_connection c,

@@ -13,6 +13,7 @@
 
 struct rdl_result {
     duckdb_result handle;
+    rdl_conn *conn;
     rdl_arena arena;  /* schema and views */
     rdl_arena values; /* widened values of the current chunk */
     rdl_schema schema;
@@ -136,6 +137,7 @@ rdl_code rdl_result_take(rdl_conn *c, duckdb_state state, duckdb_result *handle,
     r->handle = *handle;
     rdl_arena_init(&r->arena, 0);
     rdl_arena_init(&r->values, 0);
+    r->conn = c;
     if (state != DuckDBSuccess) {
         rc = rdl_conn_error(c, err, duckdb_result_error(&r->handle),
                             duckdb_result_error_type(&r->handle));
@@ -162,6 +164,24 @@ rdl_code rdl_query(rdl_conn *c, const char *sql, rdl_result **out, rdl_err *err)
     c->changed = 0;
     duckdb_state state = rdl_duck_run(c->handle, sql, &handle);
     return rdl_result_take(c, state, &handle, out, err);
+}
+
+rdl_code rdl_query_stream(rdl_conn *c, const char *sql, rdl_result **out, rdl_err *err)
+{
+    duckdb_result handle;
+    rdl_conn_begin_statement(c);
+    c->changed = 0;
+    duckdb_state state = rdl_duck_stream(c->handle, sql, &handle);
+    return rdl_result_take(c, state, &handle, out, err);
+}
+
+rdl_code rdl_result_end(const rdl_result *r, rdl_err *err)
+{
+    duckdb_result copy = r->handle;
+    const char *failed = duckdb_result_error(&copy);
+    return failed == NULL || failed[0] == '\0'
+               ? RDL_OK
+               : rdl_conn_error(r->conn, err, failed, duckdb_result_error_type(&copy));
 }
 
 const rdl_schema *rdl_result_schema(const rdl_result *r)

@@ -39,16 +39,22 @@ static void work_off(duckdb_pending_result p)
     }
 }
 
-duckdb_state rdl_duck_run_prepared(duckdb_prepared_statement s, duckdb_result *out)
+static duckdb_state run_prepared(duckdb_prepared_statement s, bool stream, duckdb_result *out)
 {
     duckdb_pending_result p = NULL;
-    duckdb_state state = duckdb_pending_prepared(s, &p);
+    duckdb_state state =
+        stream ? duckdb_pending_prepared_streaming(s, &p) : duckdb_pending_prepared(s, &p);
     if (state == DuckDBSuccess)
         work_off(p);
     /* A pending result that failed hands its error on into the result. */
     state = duckdb_execute_pending(p, out);
     duckdb_destroy_pending(&p);
     return state;
+}
+
+duckdb_state rdl_duck_run_prepared(duckdb_prepared_statement s, duckdb_result *out)
+{
+    return run_prepared(s, false, out);
 }
 
 duckdb_prepared_statement rdl_duck_prepare_one(duckdb_connection c, const char *sql)
@@ -69,6 +75,16 @@ duckdb_state rdl_duck_run(duckdb_connection c, const char *sql, duckdb_result *o
     if (s == NULL)
         return duckdb_query(c, sql, out);
     duckdb_state state = rdl_duck_run_prepared(s, out);
+    duckdb_destroy_prepare(&s);
+    return state;
+}
+
+duckdb_state rdl_duck_stream(duckdb_connection c, const char *sql, duckdb_result *out)
+{
+    duckdb_prepared_statement s = rdl_duck_prepare_one(c, sql);
+    if (s == NULL)
+        return duckdb_query(c, sql, out);
+    duckdb_state state = run_prepared(s, true, out);
     duckdb_destroy_prepare(&s);
     return state;
 }

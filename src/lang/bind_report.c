@@ -196,7 +196,9 @@ static bool lift_term(binding *x, json_t *order, bool may_hide)
         return true; /* ORDER BY ALL: every column stands behind anyway */
     if (name[0] == '\0') {
         if (!may_hide) {
-            rdl_bind_error(x->b, x->body.pos, "Order by columns of the select list.",
+            rdl_bind_error(x->b, x->body.pos,
+                           x->r->pivots ? "Order a pivot by its GROUP BY columns."
+                                        : "Order by columns of the select list.",
                            "this report cannot be ordered by an expression");
             return false;
         }
@@ -236,7 +238,7 @@ static bool lift_order(binding *x)
     json_t *orders = json_object_get(modifier, "orders");
     bool limited = is_limited(x->query);
     bool may_hide = rdl_tree_is(x->query, "SELECT_NODE") &&
-                    find_modifier(x->query, "DISTINCT_MODIFIER") == NULL;
+                    find_modifier(x->query, "DISTINCT_MODIFIER") == NULL && !x->r->pivots;
     size_t columns = json_array_size(naming_list(x->query));
     for (size_t i = 0; i < json_array_size(orders); i++)
         if (!lift_term(x, json_array_get(orders, i), may_hide))

@@ -231,6 +231,18 @@ typedef struct rdl_parameter_def {
     rdl_str fallback; /* SQL; p NULL: must be given */
 } rdl_parameter_def;
 
+/* Rows that the body can use have this of an input's column: files without any are left out. */
+typedef enum rdl_bound_op {
+    RDL_BOUND_EQUAL,
+    RDL_BOUND_LEAST, /* the value or more */
+    RDL_BOUND_MOST,
+} rdl_bound_op;
+typedef struct rdl_report_bound {
+    size_t input, column;
+    rdl_bound_op op;
+    rdl_str value; /* SQL without columns */
+} rdl_report_bound;
+
 /* Text with {column} places. */
 typedef struct rdl_template {
     bool given, file; /* file: text is a path below the pipeline's folder */
@@ -268,6 +280,8 @@ typedef struct rdl_report {
     rdl_pos body_pos;
     rdl_input *inputs;
     size_t input_count;
+    rdl_report_bound *bounds;
+    size_t bound_count;
     rdl_hash128 fingerprint; /* of all that decides the bytes */
 } rdl_report;
 

@@ -471,6 +471,7 @@ static rdl_code plan_report(rdl_planner *pl, rdl_report *r, rdl_err *err)
     pl->flat = rdl_tree_clone(&pl->tree, pl->body);
     rdl_tree_walk(pl->flat, inline_ctes, pl);
     json_t *query = rdl_tree_clone(&pl->tree, pl->flat);
+    rdl_plan_bounds(pl, r);
     RDL_TRY(rdl_plan_exact(pl, query, NULL, NULL, 0, err));
     rdl_plan_read_all(pl, query);
     RDL_TRY(rdl_tree_print(&pl->tree, query, &sql, err));

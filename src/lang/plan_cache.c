@@ -18,7 +18,7 @@ _Static_assert(sizeof(rdl_table) == 416, "a new field of rdl_table belongs into 
 _Static_assert(sizeof(rdl_source_def) == 80, "a new field belongs into source()");
 _Static_assert(sizeof(rdl_constraint) == 88, "a new field belongs into constraint()");
 _Static_assert(sizeof(rdl_publication) == 128, "a new field belongs into publication()");
-_Static_assert(sizeof(rdl_report) == 448, "a new field belongs into report()");
+_Static_assert(sizeof(rdl_report) == 464, "a new field belongs into report()");
 _Static_assert(sizeof(rdl_stream_plan) == 40, "a new field belongs into stream_plan()");
 _Static_assert(sizeof(rdl_view_plan) == 304, "a new field belongs into view_plan()");
 #endif
@@ -518,6 +518,16 @@ static void report(archive *x, rdl_report *r)
         reference(x, &r->inputs[i].table, x->p->table_count);
         FLAG(x, r->inputs[i].stream);
         place(x, &r->inputs[i].pos);
+    }
+    ARRAY(x, r->bounds, r->bound_count, rdl_report_bound);
+    for (size_t i = 0; i < r->bound_count && !x->bad; i++) {
+        uint64_t input = r->bounds[i].input, column = r->bounds[i].column;
+        bounded(x, &input, r->input_count);
+        r->bounds[i].input = (size_t)input;
+        bounded(x, &column, x->bad ? 1 : r->inputs[input].table->columns.n);
+        r->bounds[i].column = (size_t)column;
+        SMALL(x, r->bounds[i].op, RDL_BOUND_MOST + 1);
+        text(x, &r->bounds[i].value);
     }
     hash(x, &r->fingerprint);
 }

@@ -169,6 +169,9 @@ bool rdl_plan_needs_order(json_t *select);
 /* select with this list, a FROM and a WHERE alone, and GROUP BY its first `keys` items. */
 json_t *rdl_plan_select_keys(rdl_planner *pl, json_t *select, json_t *list, size_t keys);
 
+/* plan_bounds.c */
+void rdl_plan_bounds(rdl_planner *pl, rdl_report *r);
+
 /* plan_resolve.c: in place; a refusal is left in pl. */
 RDL_MUST rdl_code rdl_plan_resolve(rdl_planner *pl, json_t *select, rdl_err *err);
 bool rdl_plan_is_grouped(json_t *select);

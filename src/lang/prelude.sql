@@ -22,3 +22,33 @@ CREATE OR REPLACE MACRO hop_windows(ts, size, slide) AS
         'window_start': tumble_start(ts, slide) - to_microseconds(hop * epoch_us(slide)),
         'window_end': tumble_start(ts, slide) - to_microseconds(hop * epoch_us(slide)) + size}),
     lambda w: w.window_end > ts);
+
+-- A number as Brazil writes it: 56.333,33.  Digits behind the comma are cut off, not rounded; up to
+-- 18 digits before it.  dots of '' leaves them out.
+CREATE OR REPLACE MACRO rdl_br_parts(text, minus, digits, dots) AS
+  CASE WHEN minus AND regexp_matches(split_part(text, '.', 1)
+                                     || left(split_part(text, '.', 2), digits), '[1-9]')
+       THEN '-' ELSE '' END
+  || replace(format('{:,}', CAST(split_part(text, '.', 1) AS BIGINT)), ',', dots)
+  || CASE WHEN digits > 0 THEN ',' || left(split_part(text, '.', 2), digits) ELSE '' END;
+CREATE OR REPLACE MACRO br_number(v, digits := 2, dots := '.') AS
+  rdl_br_parts(CAST(CAST(abs(v) AS DECIMAL(38, 10)) AS TEXT), v < 0, digits, dots);
+
+-- An amount of money: R$ 1000,00.
+CREATE OR REPLACE MACRO brl(v) AS 'R$ ' || br_number(v, 2, '');
+
+-- An instant with its offset in a named zone: 2020-02-03T15:00:00+00:00; digits of a second: 0 to 6.
+CREATE OR REPLACE MACRO iso_timestamp(ts, zone := 'UTC', digits := 0) AS
+  left(strftime(timezone(zone, CAST(ts AS TIMESTAMPTZ)), '%Y-%m-%dT%H:%M:%S.%f'),
+       CASE WHEN digits > 0 THEN 20 + digits ELSE 19 END)
+  || format('{}{:02d}:{:02d}',
+       CASE WHEN timezone(zone, CAST(ts AS TIMESTAMPTZ)) < timezone('UTC', CAST(ts AS TIMESTAMPTZ))
+            THEN '-' ELSE '+' END,
+       abs(date_diff('minute', timezone('UTC', CAST(ts AS TIMESTAMPTZ)),
+                     timezone(zone, CAST(ts AS TIMESTAMPTZ)))) // 60,
+       abs(date_diff('minute', timezone('UTC', CAST(ts AS TIMESTAMPTZ)),
+                     timezone(zone, CAST(ts AS TIMESTAMPTZ)))) % 60);
+
+-- The calendar day of an instant in a named zone.
+CREATE OR REPLACE MACRO local_date(ts, zone) AS
+  CAST(timezone(zone, CAST(ts AS TIMESTAMPTZ)) AS DATE);

@@ -135,7 +135,8 @@ static rdl_code load(rdl_reader *r, const rdl_reader_config *config, rdl_diags *
     const char *dir = config->root != NULL ? config->root
                                            : rdl_path_join(&r->arena, config->dir, ".raudal");
     const rdl_duck_config duck = {.memory_bytes = config->memory_bytes,
-                                  .threads = config->threads};
+                                  .threads = config->threads,
+                                  .temp_dir = config->temp_dir};
     RDL_TRY(rdl_duck_open(&duck, &r->duck, err));
     RDL_TRY(rdl_conn_open(r->duck, &r->conn, err));
     rdl_load_options options = config->load;

@@ -23,6 +23,7 @@ typedef struct rdl_reader_config {
     const char *text;
     uint64_t memory_bytes;
     unsigned threads;
+    const char *temp_dir;      /* where DuckDB spills; NULL: nowhere */
 } rdl_reader_config;
 
 RDL_MUST rdl_code rdl_reader_open(const rdl_reader_config *config, rdl_diags *diags,

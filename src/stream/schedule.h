@@ -32,6 +32,7 @@
 #define RDL_STREAM_SCHEDULE_H
 
 #include "stream/internal.h"
+#include "stream/timetable.h"
 
 /* The cron lines of all views, read once. */
 RDL_MUST rdl_code rdl_schedules_open(rdl_engine *e, rdl_err *err);
@@ -43,21 +44,6 @@ bool rdl_schedules_mark(rdl_engine *e, rdl_work *w, int64_t now_us);
 bool rdl_schedule_holds(const rdl_engine *e, const rdl_work *w, const rdl_table *v);
 /* When the next run of a view or job is due; INT64_MAX when none is. */
 int64_t rdl_schedules_next(rdl_engine *e);
-
-/* A schedule with its cron line and zone read. */
-typedef struct rdl_timetable {
-    rdl_schedule_kind kind;
-    int64_t every_us;
-    rdl_cron cron;
-    rdl_zone zone;
-} rdl_timetable;
-/* Memory is the arena's.  conn is asked for the zone. */
-RDL_MUST rdl_code rdl_timetable_read(rdl_arena *a, rdl_conn *conn, const rdl_schedule *s, rdl_str of,
-                                     rdl_timetable *out, rdl_err *err);
-/* The first time after a time; INT64_MAX for a schedule without times. */
-int64_t rdl_timetable_next(const rdl_timetable *t, int64_t after_us);
-/* The newest scheduled time in (after, now]; now itself when after is INT64_MIN and none is near. */
-int64_t rdl_timetable_newest(const rdl_timetable *t, int64_t after_us, int64_t now_us);
 
 /* As it is written: "EVERY 10m". */
 void rdl_schedule_print(const rdl_schedule *s, rdl_buf *out);
