@@ -171,6 +171,23 @@ typedef struct rdl_ast_report {
     rdl_ast_body body;
 } rdl_ast_report;
 
+typedef struct rdl_ast_model {
+    rdl_ast_column *columns; /* MODEL TABLE */
+    size_t column_count;
+    rdl_idents primary_key, partition_by;
+    rdl_schedule schedule;
+    rdl_str comment;
+    rdl_sql select;
+    rdl_str command;
+    rdl_pos command_pos;
+    rdl_option *parameters;
+    size_t parameter_count;
+    int64_t timeout_us; /* 0: not written */
+    bool parquet;
+    rdl_str version;
+    rdl_ref artifact; /* name.n 0: none */
+} rdl_ast_model;
+
 typedef enum rdl_stmt_kind {
     RDL_STMT_SOURCE,
     RDL_STMT_STREAMING,
@@ -181,6 +198,8 @@ typedef enum rdl_stmt_kind {
     RDL_STMT_PUBLISH,
     RDL_STMT_DECISION,
     RDL_STMT_REPORT,
+    RDL_STMT_MODEL_TABLE,
+    RDL_STMT_MODEL, /* a training step */
 } rdl_stmt_kind;
 
 typedef struct rdl_stmt {
@@ -196,6 +215,7 @@ typedef struct rdl_stmt {
         rdl_ast_flow flow;
         rdl_ast_publish publish;
         rdl_ast_report report;
+        rdl_ast_model model; /* MODEL_TABLE, MODEL */
     } u;
 } rdl_stmt;
 

@@ -103,6 +103,8 @@ static bool bind_kind(rdl_binder *b, rdl_symbol *s)
         return rdl_bind_view(b, s);
     case RDL_SYMBOL_FUNCTION:
         return rdl_bind_function(b, s);
+    case RDL_SYMBOL_MODEL:
+        return rdl_bind_model_table(b, s);
     case RDL_SYMBOL_CHANGES:
         return rdl_bind_changes(b, s);
     default:
@@ -205,7 +207,7 @@ bool rdl_bind_finish(rdl_binder *b, rdl_table *t)
     fingerprint(t);
     t->index = b->tables.n;
     size_t errors = b->diags->errors;
-    if (t->source == NULL && t->cdc_snapshot == NULL) {
+    if (t->source == NULL && t->cdc_snapshot == NULL && t->model == NULL) {
         rdl_err err = {0};
         rdl_code rc = rdl_plan_table(b->arena, b->conn, b->pipeline, t, b->diags, &err);
         if (rc != RDL_OK && b->diags->errors == errors)
@@ -268,8 +270,10 @@ static void declare(rdl_binder *b, const rdl_stmt *stmt)
         [RDL_STMT_SOURCE] = RDL_SYMBOL_SOURCE,     [RDL_STMT_STREAMING] = RDL_SYMBOL_TABLE,
         [RDL_STMT_VIEW] = RDL_SYMBOL_TABLE,        [RDL_STMT_PLAIN_VIEW] = RDL_SYMBOL_VIEW,
         [RDL_STMT_FUNCTION] = RDL_SYMBOL_FUNCTION, [RDL_STMT_DECISION] = RDL_SYMBOL_TABLE,
+        [RDL_STMT_MODEL_TABLE] = RDL_SYMBOL_MODEL,
     };
-    if (stmt->kind == RDL_STMT_PUBLISH || stmt->kind == RDL_STMT_REPORT)
+    if (stmt->kind == RDL_STMT_PUBLISH || stmt->kind == RDL_STMT_REPORT ||
+        stmt->kind == RDL_STMT_MODEL)
         return;
     if (stmt->kind != RDL_STMT_FLOW) {
         add_symbol(b, kinds[stmt->kind], stmt, stmt->name);
@@ -325,6 +329,10 @@ static void bind_all(rdl_binder *b, const rdl_script *script)
     rdl_pipeline *p = b->pipeline;
     for (size_t i = 0; i < script->list.n; i++)
         declare(b, script->list.v[i]);
+    p->models = RDL_NEWN(b->arena, rdl_model *, script->list.n + 1);
+    for (size_t i = 0; i < script->list.n; i++)
+        if (script->list.v[i]->kind == RDL_STMT_MODEL)
+            rdl_bind_training(b, script->list.v[i]);
     for (size_t i = 0; i < b->symbols.n; i++)
         if (b->symbols.v[i]->state == RDL_SYMBOL_NEW)
             (void)rdl_bind_symbol(b, b->symbols.v[i], b->symbols.v[i]->stmt->name.pos);

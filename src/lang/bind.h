@@ -18,6 +18,7 @@
 typedef enum rdl_symbol_kind {
     RDL_SYMBOL_SOURCE,
     RDL_SYMBOL_TABLE, /* STREAMING TABLE, MATERIALIZED VIEW */
+    RDL_SYMBOL_MODEL, /* MODEL TABLE */
     RDL_SYMBOL_VIEW,  /* inlined */
     RDL_SYMBOL_FUNCTION,
     RDL_SYMBOL_CHANGES, /* s.t$changes of a flow */
@@ -146,6 +147,8 @@ bool rdl_bind_schedule(rdl_binder *b, const rdl_schedule *s, rdl_str of); /* par
 rdl_table *rdl_bind_new_table(rdl_binder *b, const rdl_symbol *s, rdl_table_kind kind);
 /* Plan, fingerprint and number a table whose body and columns are set. */
 bool rdl_bind_finish(rdl_binder *b, rdl_table *t);
+bool rdl_bind_model_table(rdl_binder *b, rdl_symbol *s);           /* bind_model.c */
+void rdl_bind_training(rdl_binder *b, const rdl_stmt *stmt);
 void rdl_bind_publish(rdl_binder *b, const rdl_stmt *stmt);
 void rdl_bind_report(rdl_binder *b, const rdl_stmt *stmt); /* bind_report.c */
 void rdl_bind_unknown_column(rdl_binder *b, rdl_pos pos, rdl_str name, const rdl_table *t);

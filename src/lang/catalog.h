@@ -133,6 +133,7 @@ typedef struct rdl_schedule {
     rdl_pos pos;
 } rdl_schedule;
 
+typedef struct rdl_model rdl_model;
 typedef struct rdl_stream_plan rdl_stream_plan; /* lang/plan.h */
 typedef struct rdl_view_plan rdl_view_plan;     /* lang/plan.h */
 
@@ -199,9 +200,29 @@ struct rdl_table {
     size_t primary_key_count;
     rdl_schedule schedule;
     rdl_view_plan *view_plan;
+    rdl_model *model; /* a program gives the rows (MODEL TABLE); NULL: the body does */
 
     /* Of everything that decides the table's content: body, inputs' columns, constraints, keys. */
     rdl_hash128 fingerprint;
+};
+
+/* A program that is run over rows (stream/model.c): for a table's content, or to train. */
+struct rdl_model {
+    rdl_str name;         /* of the table, or of the training step */
+    rdl_str comment;
+    rdl_pos pos;
+    rdl_table *table;     /* NULL: a training step, which writes an artifact */
+    rdl_str select;       /* its input, bound as a body is */
+    rdl_input *inputs;
+    size_t input_count;
+    rdl_str command;      /* for sh, in the pipeline's folder */
+    rdl_str version;      /* declared; may be empty */
+    rdl_str parameters;   /* JSON */
+    int64_t timeout_us;
+    bool parquet;         /* rows in and out as Parquet files, not JSON lines */
+    rdl_model *artifact;  /* whose newest artifact it is given; NULL: none */
+    rdl_schedule schedule;
+    size_t index;
 };
 
 typedef struct rdl_publication {
@@ -306,6 +327,8 @@ struct rdl_pipeline {
     size_t publication_count;
     rdl_report **reports;
     size_t report_count;
+    rdl_model **models; /* those that train first */
+    size_t model_count;
     rdl_query_file *queries;
     size_t query_count;
     rdl_variable *variables; /* every one that was replaced, and every line of raudal.env */

@@ -460,7 +460,7 @@ static bool starts_statement(const rdl_parser *p)
 {
     static const char *const kinds[] = {"OR",   "SOURCE",   "STREAMING", "MATERIALIZED",
                                         "VIEW", "FUNCTION", "FLOW",      "DECISION",
-                                        "REPORT"};
+                                        "REPORT", "MODEL"};
     const rdl_token *t = rdl_parse_token(p);
     rdl_str text = p->tokens.file->text;
     bool publish = rdl_token_is(&p->tokens, t, "PUBLISH") &&
@@ -573,12 +573,14 @@ static bool create_kind(rdl_parser *p, rdl_stmt_kind *out)
         {"FLOW", NULL, RDL_STMT_FLOW},
         {"DECISION", "TABLE", RDL_STMT_DECISION},
         {"REPORT", NULL, RDL_STMT_REPORT},
+        {"MODEL", "TABLE", RDL_STMT_MODEL_TABLE},
+        {"MODEL", NULL, RDL_STMT_MODEL},
     };
-    static const char *const later[][2] = {
-        {"MODEL", "TABLE"}, {"ALERT", NULL}};
+    static const char *const later[][2] = {{"ALERT", NULL}};
     static const char *const names[] = {"SOURCE", "STREAMING TABLE", "MATERIALIZED VIEW",
                                         "VIEW",   "FUNCTION",        "FLOW",
-                                        "DECISION TABLE", "REPORT"};
+                                        "DECISION TABLE", "REPORT",      "MODEL TABLE",
+                                        "MODEL"};
     if (rdl_parse_accept(p, "OR")) {
         if (!rdl_parse_accept(p, "REFRESH") && !rdl_parse_accept(p, "REPLACE"))
             return rdl_parse_wrong(p, "REFRESH or REPLACE", NULL);
@@ -626,6 +628,9 @@ static bool parse_create(rdl_parser *p, rdl_stmt *out)
         return rdl_parse_decision(p, &out->u.table);
     case RDL_STMT_REPORT:
         return rdl_parse_report(p, &out->u.report);
+    case RDL_STMT_MODEL_TABLE:
+    case RDL_STMT_MODEL:
+        return rdl_parse_model(p, out->kind == RDL_STMT_MODEL_TABLE, &out->u.model);
     default:
         return rdl_parse_flow(p, out);
     }

@@ -66,6 +66,7 @@ bool rdl_parse_table(rdl_parser *p, rdl_stmt_kind kind, rdl_ast_table *out);
 bool rdl_parse_decision(rdl_parser *p, rdl_ast_table *out);
 bool rdl_parse_report(rdl_parser *p, rdl_ast_report *out);
 bool rdl_parse_flow(rdl_parser *p, rdl_stmt *out);
+bool rdl_parse_model(rdl_parser *p, bool table, rdl_ast_model *out);
 bool rdl_parse_publish(rdl_parser *p, rdl_stmt *out);
 
 #endif

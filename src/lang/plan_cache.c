@@ -14,7 +14,8 @@
 #include "base/fs.h"
 
 #if UINTPTR_MAX == UINT64_MAX
-_Static_assert(sizeof(rdl_table) == 416, "a new field of rdl_table belongs into table()");
+_Static_assert(sizeof(rdl_table) == 424, "a new field of rdl_table belongs into table()");
+_Static_assert(sizeof(rdl_model) == 232, "a new field belongs into model()");
 _Static_assert(sizeof(rdl_source_def) == 80, "a new field belongs into source()");
 _Static_assert(sizeof(rdl_constraint) == 88, "a new field belongs into constraint()");
 _Static_assert(sizeof(rdl_publication) == 128, "a new field belongs into publication()");
@@ -532,6 +533,36 @@ static void report(archive *x, rdl_report *r)
     hash(x, &r->fingerprint);
 }
 
+static void model(archive *x, rdl_model *m, size_t index)
+{
+    rdl_pipeline *p = x->p;
+    m->index = index;
+    text(x, &m->name);
+    text(x, &m->comment);
+    place(x, &m->pos);
+    if (present(x, m->table != NULL)) {
+        reference(x, &m->table, p->table_count);
+        if (!x->bad)
+            m->table->model = m;
+    }
+    text(x, &m->select);
+    ARRAY(x, m->inputs, m->input_count, rdl_input);
+    for (size_t i = 0; i < m->input_count && !x->bad; i++) {
+        reference(x, &m->inputs[i].table, p->table_count);
+        FLAG(x, m->inputs[i].stream);
+        place(x, &m->inputs[i].pos);
+    }
+    text(x, &m->command);
+    text(x, &m->version);
+    text(x, &m->parameters);
+    whole(x, &m->timeout_us);
+    FLAG(x, m->parquet);
+    uint64_t artifact = m->artifact != NULL ? m->artifact->index + 1 : 0;
+    bounded(x, &artifact, index + 1);
+    m->artifact = artifact > 0 ? p->models[artifact - 1] : NULL;
+    schedule(x, &m->schedule);
+}
+
 static void pipeline(archive *x)
 {
     rdl_pipeline *p = x->p;
@@ -540,6 +571,12 @@ static void pipeline(archive *x)
         if (x->reading)
             p->tables[i] = RDL_NEW(p->arena, rdl_table);
         table(x, p->tables[i], i);
+    }
+    ARRAY(x, p->models, p->model_count, rdl_model *);
+    for (size_t i = 0; i < p->model_count && !x->bad; i++) {
+        if (x->reading)
+            p->models[i] = RDL_NEW(p->arena, rdl_model);
+        model(x, p->models[i], i);
     }
     ARRAY(x, p->publications, p->publication_count, rdl_publication *);
     for (size_t i = 0; i < p->publication_count && !x->bad; i++) {
