@@ -53,6 +53,9 @@
     X(REPORT_RENAMED, "report.renamed")                                                    \
     X(REPORT_REMOVED, "report.removed")                                                    \
     X(EPOCH_PRUNED, "epoch.pruned")                                                        \
+    X(MODEL_INPUT, "model.input_written")                                                  \
+    X(MODEL_RESULT, "model.result_written")                                                \
+    X(MODEL_ARTIFACT, "model.artifact_kept")                                               \
     X(LANDING_INTENDED, "landing.intended")                                                \
     X(LANDING_TAKEN, "landing.taken")                                                      \
     X(LANDING_SYNCED, "landing.synced")

@@ -58,6 +58,26 @@ end_record(running *r, rdl_code rc, const rdl_err *failure, const rdl_run_report
     r->catalog = NULL;
 }
 
+/* A model's run, in the list of runs. */
+static void note_job(void *arg, const rdl_job_report *job)
+{
+    running *r = arg;
+    rdl_err err = {0};
+    rdl_catalog_run run = {.ended_us = job->ended_us,
+                           .outcome = job->ok ? "done" : "failed",
+                           .message = job->message[0] != '\0' ? job->message : NULL,
+                           .rows_read = job->rows,
+                           .last_epoch = job->epoch};
+    if (!job->ok) {
+        rdl_progress_clear(&r->progress);
+        rdl_cli_note("raudal: warning: %s: %s", job->name, job->message);
+    }
+    if (r->catalog == NULL ||
+        rdl_catalog_begin_run(r->catalog, job->name, job->started_us, &run.id, &err) != RDL_OK)
+        return;
+    (void)!rdl_catalog_end_run(r->catalog, &run, &err);
+}
+
 static rdl_code print_report(running *r, const rdl_run_report *report, rdl_err *err)
 {
     rdl_buf b = {0};
@@ -108,6 +128,8 @@ static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err
     rdl_output_format format;
     rdl_engine_config config = {.progress = rdl_progress_show,
                                 .progress_arg = &r.progress,
+                                .job = note_job,
+                                .job_arg = &r,
                                 .only = cli->values[RDL_CLI_ONLY]};
     RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
     rdl_progress_init(&r.progress);

@@ -26,10 +26,10 @@ typedef struct picture {
     int64_t now_us;
 } picture;
 
-static const char *kind_name(rdl_table_kind kind)
+static const char *kind_name(const rdl_table *t)
 {
     static const char *const names[] = {"source", "snapshot", "streaming table", "view"};
-    return names[kind];
+    return t->model != NULL ? "model table" : t->decision ? "decision table" : names[t->kind];
 }
 
 static bool shown(const picture *p, const rdl_table *t)
@@ -84,7 +84,7 @@ static rdl_code print_tables(picture *p, rdl_err *err)
             continue;
         rdl_row_begin(&row, &p->arena);
         rdl_row_str(&row, t->table->full);
-        rdl_row_text(&row, kind_name(t->table->kind));
+        rdl_row_text(&row, kind_name(t->table));
         rdl_row_u64(&row, t->rows);
         rdl_row_u64(&row, t->quarantined);
         rdl_row_u64(&row, t->last_epoch);
@@ -235,7 +235,7 @@ static void put_table(rdl_buf *b, const rdl_table_status *t)
                    ", \"kind\": \"%s\", \"rows\": %" PRIu64 ", \"quarantined\": %" PRIu64
                    ", \"last_epoch\": %" PRIu64 ", \"lake_version\": %" PRId64
                    ", \"lake_epoch\": %" PRIu64 ", \"watermark\": ",
-                   kind_name(t->table->kind), t->rows, t->quarantined, t->last_epoch,
+                   kind_name(t->table), t->rows, t->quarantined, t->last_epoch,
                    t->lake_version, t->lake_epoch);
     put_time(b, t->watermark_us);
     if (t->table->kind == RDL_TABLE_STREAMING) {

@@ -21,6 +21,8 @@ void rdl_pipeline_relate(rdl_pipeline *p)
         /* What reads a view that waits would be computed twice: it waits with it. */
         for (size_t j = 0; j < t->input_count; j++)
             t->waits |= t->inputs[j].table->waits;
+        if (t->model != NULL)
+            t->waits = t->stream_fed = false; /* runs of its program alone change it */
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "stream/landing.h"
+#include "stream/model.h"
 #include "stream/schedule.h"
 
 /* ---- settings ---- */
@@ -152,7 +153,7 @@ static rdl_code prepare_tables(rdl_engine *e, rdl_err *err)
     for (size_t i = 0; i < n; i++) {
         rdl_table *t = e->pipeline->tables[i];
         mark_caches(e, t);
-        if (t->kind == RDL_TABLE_VIEW)
+        if (t->kind == RDL_TABLE_VIEW && t->model == NULL)
             mark_old_needed(e, t);
     }
     for (size_t i = 0; i < e->pipeline->publication_count; i++)
@@ -387,6 +388,7 @@ rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags, rdl_
     RDL_TRY_OUT(rdl_feeds_open(e, err));
     RDL_TRY_OUT(prepare_tables(e, err));
     RDL_TRY_OUT(rdl_schedules_open(e, err));
+    RDL_TRY_OUT(rdl_models_open(e, err));
     RDL_TRY_OUT(make_templates(e, err));
     RDL_TRY_OUT(rdl_destinations_open(e, err));
     RDL_TRY_OUT(roll_forward(e, err));
@@ -411,6 +413,7 @@ void rdl_engine_close(rdl_engine *e)
 {
     if (e == NULL)
         return;
+    rdl_models_close(e);
     rdl_destinations_close(e);
     rdl_feeds_close(e);
     rdl_state_close(e->state);

@@ -24,6 +24,15 @@ typedef struct rdl_engine_progress {
     double seconds;
 } rdl_engine_progress;
 
+/* A model's or another job's run, for the list of runs. */
+typedef struct rdl_job_report {
+    const char *name; /* "model gold.next_day" */
+    int64_t started_us, ended_us;
+    bool ok;
+    const char *message; /* why not; or the last line that it said */
+    uint64_t rows, epoch; /* rows it gave; epoch that it read */
+} rdl_job_report;
+
 typedef struct rdl_engine_config {
     const char *dir;          /* the pipeline's folder */
     const char *root;         /* NULL: <dir>/.raudal */
@@ -35,6 +44,9 @@ typedef struct rdl_engine_config {
     unsigned threads;         /* 0: one per processor */
     rdl_clock *clock;         /* NULL: wall clock */
     const char *only;         /* glob over table names: run these and what feeds nothing else; NULL: all */
+    /* Called on the engine's thread when something with a name of its own ended; may be NULL. */
+    void (*job)(void *arg, const rdl_job_report *r);
+    void *job_arg;
     /* Called between steps on the engine's thread; may be NULL. */
     void (*progress)(void *arg, const rdl_engine_progress *p);
     void *progress_arg;

@@ -19,7 +19,7 @@
  */
 #include <inttypes.h>
 
-#include "stream/internal.h"
+#include "stream/model.h"
 
 void rdl_work_init(rdl_engine *e, rdl_work *w)
 {
@@ -376,6 +376,7 @@ static rdl_code move_on(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     rdl_history_add(&e->history, &w->seal);
     rdl_feeds_restore(e, w->seal.ranges.v, w->seal.ranges.n, true);
+    rdl_models_sealed(e, w);
     return rdl_state_commit(e->state, err);
 }
 

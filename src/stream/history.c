@@ -147,6 +147,9 @@ void rdl_history_add_job(rdl_history *h, const rdl_sealed_job *job)
     }
     j->for_us = job->for_us > j->for_us ? job->for_us : j->for_us;
     j->ran_us = job->ran_us;
+    j->cut = job->cut;
+    if (!rdl_str_eq(j->detail, job->detail))
+        j->detail = keep(h->arena, job->detail);
 }
 
 const rdl_sealed_job *rdl_history_job(const rdl_history *h, rdl_str name)

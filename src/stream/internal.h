@@ -11,6 +11,7 @@
  *   view.c       pairs of old and new rows of a view; merge.c merges keyed state
  *   replay.c     rows of a quarantine judged again
  *   decide.c     decision tables: rows that are added once
+ *   model.c      programs over rows: when; model_run.c one run
  *   relation.c   e."all:.." and what is kept of tables in memory between epochs
  *   apply.c      sealed epochs into lake and stores, and what all have is removed
  *   applier.c    that, beside the epochs; loop.c for ever
@@ -52,6 +53,8 @@ typedef enum rdl_step {
     RDL_STEP_COUNT,
 } rdl_step;
 
+typedef struct rdl_models rdl_models;       /* stream/model.c */
+typedef struct rdl_model_run rdl_model_run; /* stream/model.h */
 typedef struct rdl_job rdl_job; /* stream/schedule.h */
 
 /* A source of the pipeline and where it stands. */
@@ -123,6 +126,7 @@ typedef struct rdl_work {
     bool barrier;            /* snapshots, no stream rows */
     bool caught_up;          /* one of them did */
     bool catch_up;           /* streaming tables that missed sealed rows read them now */
+    const rdl_model_run *model; /* whose result comes in with this epoch; NULL: none */
     bool refresh_deferred;   /* recompute dirty whole-table views */
     bool continuous;         /* schedules count */
     bool *refresh;           /* by table: recompute whatever its inputs did; NULL: none */
@@ -176,6 +180,7 @@ struct rdl_engine {
     uint64_t pending_max;    /* sealed epochs that a store may lack before we wait for it */
     bool unclean;            /* the last holder did not close */
     uint64_t memory_bytes;
+    rdl_models *models;      /* NULL: the pipeline has none */
     RDL_VEC(rdl_job *) jobs; /* with schedules */
     atomic_int stop;         /* set by rdl_engine_stop, also from a signal handler */
     rdl_watch *watch;

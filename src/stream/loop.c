@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "stream/landing.h"
-#include "stream/schedule.h"
+#include "stream/model.h"
 
 enum {
     IDLE_SHARE = 100, /* looking may cost 1 / IDLE_SHARE of the time */
@@ -111,6 +111,7 @@ static rdl_code keep_up(loop *l, rdl_err *err)
 static rdl_code turn(loop *l, bool *did, rdl_err *err)
 {
     rdl_engine *e = l->e;
+    RDL_TRY(rdl_models_turn(e, err));
     RDL_TRY(rdl_run_epoch(e, false, did, err));
     if (*did) {
         rdl_applier_hand(l->applier);

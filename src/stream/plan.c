@@ -3,7 +3,7 @@
  *
  * In this order, the first that has something wins an epoch of its own:
  *   0  streaming tables that were left out of epochs (--only) read what they missed
- *   1  views whose text is new, and scheduled ones that are due: built from what is there before rows
+ *   1  the rows that a program gave; views whose text is new, and scheduled ones that are due: built from what is there before rows
  *      move on
  *   2  new versions of snapshots: a barrier, before any stream row planned after them
  *   3  new ranges of files and topics, within the limits
@@ -13,7 +13,7 @@
  */
 #include <inttypes.h>
 
-#include "stream/schedule.h"
+#include "stream/model.h"
 
 /* Until a source's first rows are seen: low, so that its first epoch is rather too small. */
 #define ROW_BYTES_UNKNOWN 32.0
@@ -65,7 +65,7 @@ static bool plan_builds(rdl_engine *e, const rdl_work *w)
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
-        if (t->kind != RDL_TABLE_VIEW || !e->tables[i].selected || t->waits ||
+        if (t->kind != RDL_TABLE_VIEW || t->model != NULL || !e->tables[i].selected || t->waits ||
             rdl_schedule_holds(e, w, t))
             continue;
         if (text_changed(e, t) || (e->history.epoch > 0 && behind(e, t)))
@@ -78,7 +78,7 @@ static bool plan_deferred(rdl_engine *e, const rdl_work *w)
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
-        if (t->kind != RDL_TABLE_VIEW || !e->tables[i].selected || !t->waits ||
+        if (t->kind != RDL_TABLE_VIEW || t->model != NULL || !e->tables[i].selected || !t->waits ||
             rdl_schedule_holds(e, w, t))
             continue;
         bool other_text = text_changed(e, t) && !t->decision;
@@ -244,6 +244,7 @@ rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl
     w->ts_us = now > e->history.ts_us ? now : e->history.ts_us + 1;
     w->last = last;
     any = rdl_schedules_mark(e, w, now);
+    any |= rdl_models_plan(e, w);
     for (size_t i = 0; any && i < e->pipeline->table_count; i++)
         w->refresh_deferred |= w->due[i] && e->pipeline->tables[i]->waits;
     if (e->history.epoch > 0 && plan_catch_up(e)) {

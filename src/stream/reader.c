@@ -198,6 +198,11 @@ rdl_conn *rdl_reader_conn(rdl_reader *r)
     return r->conn;
 }
 
+rdl_duck *rdl_reader_duck(rdl_reader *r)
+{
+    return r->duck;
+}
+
 const char *rdl_reader_root(const rdl_reader *r)
 {
     return r->root.dir;

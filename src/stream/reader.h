@@ -31,6 +31,7 @@ RDL_MUST rdl_code rdl_reader_open(const rdl_reader_config *config, rdl_diags *di
 void rdl_reader_close(rdl_reader *r);
 const rdl_pipeline *rdl_reader_pipeline(const rdl_reader *r);
 rdl_conn *rdl_reader_conn(rdl_reader *r); /* for any SQL over the views */
+rdl_duck *rdl_reader_duck(rdl_reader *r);
 const char *rdl_reader_root(const rdl_reader *r);
 const char *rdl_reader_root_uuid(const rdl_reader *r);
 

@@ -10,9 +10,9 @@ static void mark_refresh(rdl_engine *e, const rdl_table *const *tables, size_t n
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
-        out[i] = n == 0 && t->kind == RDL_TABLE_VIEW && !t->decision;
-        if (t->decision)
-            continue; /* what is decided stands */
+        out[i] = n == 0 && t->kind == RDL_TABLE_VIEW && !t->decision && t->model == NULL;
+        if (t->decision || t->model != NULL)
+            continue; /* what is decided stands; a program's rows come by its runs */
         for (size_t j = 0; j < n; j++)
             out[i] |= tables[j] == t;
         for (size_t j = 0; j < t->input_count; j++)
@@ -86,6 +86,9 @@ static rdl_code refuse_kind(const rdl_table *t, rdl_err *err)
     if (t->decision)
         return rdl_err_set(err, RDL_EUSAGE, 0,
                            "cannot refresh \"%s\": what was decided never changes", t->full.p);
+    if (t->model != NULL)
+        return rdl_err_set(err, RDL_EUSAGE, 0,
+                           "cannot refresh \"%s\": its rows come from runs of its program", t->full.p);
     rdl_err_set(err, RDL_EUSAGE, 0, "cannot refresh \"%s\": it is no materialized view", t->full.p);
     return rdl_err_hint(err, "Streaming tables keep what they judged; read the sources "
                              "again into a fresh root with raudal backfill.");
@@ -97,7 +100,7 @@ rdl_code rdl_engine_refresh_range(rdl_engine *e, const rdl_table *t, const char 
     const rdl_refresh_range range = {from, to};
     const rdl_table_history *h = rdl_history_table(&e->history, t->full);
     rdl_work w;
-    if (t->kind != RDL_TABLE_VIEW || t->decision)
+    if (t->kind != RDL_TABLE_VIEW || t->decision || t->model != NULL)
         return refuse_kind(t, err);
     int column = rdl_refresh_column(t);
     if (column < 0) {
@@ -126,7 +129,7 @@ rdl_code rdl_engine_refresh(rdl_engine *e, const rdl_table *const *tables, size_
 {
     rdl_work w;
     for (size_t i = 0; i < n; i++)
-        if (tables[i]->kind != RDL_TABLE_VIEW || tables[i]->decision)
+        if (tables[i]->kind != RDL_TABLE_VIEW || tables[i]->decision || tables[i]->model != NULL)
             return refuse_kind(tables[i], err);
     begin_refresh(e, &w);
     if (e->config.rebuild_state)

@@ -70,6 +70,17 @@ char *rdl_root_snapshot(rdl_arena *a, const rdl_root *r, rdl_str source, uint64_
                             file_name(a, source), epoch);
 }
 
+char *rdl_root_model(rdl_arena *a, const rdl_root *r, rdl_str name)
+{
+    return rdl_arena_printf(a, "%s/models/%s", r->state, file_name(a, name));
+}
+
+char *rdl_root_artifact(rdl_arena *a, const rdl_root *r, rdl_str model, rdl_str artifact)
+{
+    return rdl_arena_printf(a, "%s/models/%s/%.*s", r->dir, file_name(a, model), (int)artifact.n,
+                            artifact.p);
+}
+
 char *rdl_root_lake_table(rdl_arena *a, const rdl_root *r, const rdl_table *t)
 {
     return rdl_arena_printf(a, "%s/%s/%s", r->lake, file_name(a, t->schema),

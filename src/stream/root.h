@@ -6,6 +6,7 @@
  *   state/plan.cache (lang/plan_cache.h; may be deleted at any time)
  *   state/journal, state/LOCK, state/epochs/<n>/, state/snapshots/<source>/, state/runs/, state/tmp/
  *   serving.db, catalog.db, reports/
+ *   state/models/<name>/ (the last run's input and output), models/<name>/<artifact>
  *
  * Segment files of epoch n, in state/epochs/<n, 12 digits>/ (X1: written by the epoch, synced
  * before its seal, read-only from then on, removed once every store has the epoch):
@@ -44,6 +45,8 @@ char *rdl_root_segment(rdl_arena *a, const rdl_root *r, uint64_t epoch, rdl_str 
                        rdl_segment kind);
 char *rdl_root_delta(rdl_arena *a, const rdl_root *r, uint64_t epoch);
 char *rdl_root_snapshot(rdl_arena *a, const rdl_root *r, rdl_str source, uint64_t epoch);
+char *rdl_root_model(rdl_arena *a, const rdl_root *r, rdl_str name);   /* a run's folder */
+char *rdl_root_artifact(rdl_arena *a, const rdl_root *r, rdl_str model, rdl_str artifact);
 char *rdl_root_lake_table(rdl_arena *a, const rdl_root *r, const rdl_table *t);
 char *rdl_root_quarantine(rdl_arena *a, const rdl_root *r, const rdl_table *t);
 /* "bronze_usage_events": the quarantine table's name; "source_x" for snapshot sources. */

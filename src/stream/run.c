@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "stream/landing.h"
+#include "stream/model.h"
 
 /* ---- reporting ---- */
 
@@ -209,6 +210,8 @@ rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
         RDL_TRY(rdl_run_epoch(e, true, &did, err));
         if (did)
             RDL_TRY(flush_when_many(e, &flushed, err));
+        else
+            RDL_TRY(rdl_models_once(e, &did, err));
     }
     RDL_TRY(rdl_apply_lake(e, err));
     RDL_TRY(rdl_landing_clear(e, e->history.epoch, err));
@@ -216,7 +219,7 @@ rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     /* What a killed run left unpruned is tidied up by the next one, though it has nothing to read. */
     RDL_TRY(rdl_prune(e, e->report.epochs > 0 || pending_epochs(e) > 0, err));
     rdl_run_end(e, out);
-    return RDL_OK;
+    return rdl_models_failed(e, err);
 }
 
 const rdl_pipeline *rdl_engine_pipeline(const rdl_engine *e)

@@ -70,4 +70,7 @@ void rdl_job_ran_with(rdl_work *w, const rdl_job *j, int64_t for_us);
 /* The run for that time is done, outside of any epoch: one journal record, synced. */
 RDL_MUST rdl_code rdl_job_ran(rdl_engine *e, const rdl_job *j, int64_t for_us, rdl_err *err);
 
+/* The same with all that is to be remembered of it. */
+RDL_MUST rdl_code rdl_job_note(rdl_engine *e, const rdl_sealed_job *job, rdl_err *err);
+
 #endif

@@ -42,10 +42,23 @@ static rdl_code describe(rdl_conn *conn, rdl_arena *a, const rdl_schedule *s, rd
     return RDL_OK;
 }
 
+static rdl_code describe_model(const rdl_model *m, rdl_history *h, rdl_conn *conn, rdl_arena *a,
+                               rdl_schedule_status *out, rdl_err *err)
+{
+    char *name = rdl_arena_printf(a, "%s %.*s", m->table != NULL ? "model" : "train",
+                                  (int)m->name.n, m->name.p);
+    const rdl_sealed_job *last = rdl_history_job(h, rdl_str_of(name));
+    rdl_schedule s = m->schedule;
+    if (s.kind == RDL_SCHEDULE_NONE)
+        s.kind = RDL_SCHEDULE_ON_UPDATE;
+    return describe(conn, a, &s, rdl_str_of(name), last != NULL ? last->ran_us : INT64_MIN,
+                    last != NULL ? last->for_us : INT64_MIN, out, err);
+}
+
 rdl_code rdl_schedules_status(const rdl_pipeline *p, rdl_history *h, rdl_conn *conn, rdl_arena *a,
                               rdl_schedule_status **out, size_t *out_n, rdl_err *err)
 {
-    *out = RDL_NEWN(a, rdl_schedule_status, p->table_count + 1);
+    *out = RDL_NEWN(a, rdl_schedule_status, p->table_count + p->model_count + 1);
     *out_n = 0;
     for (size_t i = 0; i < p->table_count; i++) {
         const rdl_table *t = p->tables[i];
@@ -56,5 +69,7 @@ rdl_code rdl_schedules_status(const rdl_pipeline *p, rdl_history *h, rdl_conn *c
         RDL_TRY(describe(conn, a, &t->schedule, t->full, last, last, &(*out)[*out_n], err));
         ++*out_n;
     }
+    for (size_t i = 0; i < p->model_count; i++)
+        RDL_TRY(describe_model(p->models[i], h, conn, a, &(*out)[(*out_n)++], err));
     return RDL_OK;
 }

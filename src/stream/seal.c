@@ -154,6 +154,10 @@ static json_t *job_to_json(const rdl_sealed_job *j)
     json_object_set_new(o, "name", text(j->name));
     json_object_set_new(o, "for_us", json_integer(j->for_us));
     json_object_set_new(o, "ran_us", json_integer(j->ran_us));
+    if (j->cut > 0)
+        put_int(o, "cut", j->cut);
+    if (j->detail.n > 0)
+        json_object_set_new(o, "detail", text(j->detail));
     return o;
 }
 
@@ -309,8 +313,11 @@ static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
 
 static rdl_sealed_job get_job(rdl_arena *a, const json_t *o)
 {
-    return (rdl_sealed_job){get_text(a, o, "name"), (int64_t)get_int(o, "for_us"),
-                            (int64_t)get_int(o, "ran_us")};
+    return (rdl_sealed_job){.name = get_text(a, o, "name"),
+                            .for_us = (int64_t)get_int(o, "for_us"),
+                            .ran_us = (int64_t)get_int(o, "ran_us"),
+                            .cut = get_int(o, "cut"),
+                            .detail = get_text(a, o, "detail")};
 }
 
 rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err)

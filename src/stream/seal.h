@@ -64,6 +64,8 @@ typedef struct rdl_sealed_watermark {
 typedef struct rdl_sealed_job {
     rdl_str name;
     int64_t for_us, ran_us; /* scheduled time; by the clock */
+    uint64_t cut;           /* epoch that it read; 0: not said */
+    rdl_str detail;         /* what it made, or by what: the job's own; may be empty */
 } rdl_sealed_job;
 
 typedef struct rdl_seal {

@@ -87,17 +87,24 @@ bool rdl_job_due(rdl_engine *e, const rdl_job *j, int64_t now_us, int64_t *out_f
 
 void rdl_job_ran_with(rdl_work *w, const rdl_job *j, int64_t for_us)
 {
-    RDL_PUSH(&w->arena, &w->seal.jobs) = (rdl_sealed_job){j->name, for_us, w->ts_us};
+    RDL_PUSH(&w->arena, &w->seal.jobs) = 
+        (rdl_sealed_job){.name = j->name, .for_us = for_us, .ran_us = w->ts_us};
 }
 
 rdl_code rdl_job_ran(rdl_engine *e, const rdl_job *j, int64_t for_us, rdl_err *err)
 {
-    const rdl_sealed_job job = {j->name, for_us, rdl_now_us(e->clock)};
+    const rdl_sealed_job job = {
+        .name = j->name, .for_us = for_us, .ran_us = rdl_now_us(e->clock)};
+    return rdl_job_note(e, &job, err);
+}
+
+rdl_code rdl_job_note(rdl_engine *e, const rdl_sealed_job *job, rdl_err *err)
+{
     rdl_buf record = {0};
-    rdl_seal_print_job(&job, &record);
+    rdl_seal_print_job(job, &record);
     rdl_code rc = rdl_journal_append(e->journal, RDL_RECORD_JOB, (rdl_str){record.p, record.n}, err);
     rdl_buf_fini(&record);
     if (rc == RDL_OK)
-        rdl_history_add_job(&e->history, &job);
+        rdl_history_add_job(&e->history, job);
     return rc;
 }

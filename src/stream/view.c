@@ -17,7 +17,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "stream/schedule.h"
+#include "stream/model.h"
 
 typedef enum action {
     ACTION_NONE,
@@ -69,6 +69,10 @@ static action choose(rdl_engine *e, rdl_work *w, const rdl_table *v)
     bool missed = missed_epochs(e, v, h);
     bool changed = any_changed(w, v, NULL);
     bool asked = w->refresh != NULL && w->refresh[v->index];
+    if (v->model != NULL)
+        return rdl_models_result(w, v) == NULL ? ACTION_NONE
+               : same_text                     ? ACTION_BUILD
+                                               : ACTION_RESET;
     if (v->decision) {
         bool look = w->due[v->index] || missed || changed || rdl_decision_is_due(e, v);
         return w->refresh_deferred && w->refresh == NULL && look &&
@@ -421,14 +425,31 @@ static rdl_code maintain(rdl_engine *e, rdl_work *w, rdl_table *v, given *g, rdl
                        (int)v->full.n, v->full.p);
 }
 
+/* The rows that the table's program gave. */
+static rdl_code build_model(rdl_engine *e, rdl_work *w, rdl_table *v, const char *role,
+                            uint64_t *out_rows, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_buf_puts(&sql, "SELECT ");
+    rdl_put_columns(&sql, "", &v->columns);
+    rdl_buf_puts(&sql, " FROM read_parquet(");
+    rdl_buf_put_sql_text(&sql, rdl_str_of(rdl_models_result(w, v)));
+    rdl_buf_puts(&sql, ")");
+    rdl_code rc = rdl_view_create(e, w, role, v, rdl_buf_str(&sql), out_rows, err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
 static rdl_code build(rdl_engine *e, rdl_work *w, rdl_table *v, bool reset, given *g, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
     const char *role = reset ? "new:" : "now:";
     uint64_t rows = 0;
-    for (size_t i = 0; i < v->input_count; i++)
+    for (size_t i = 0; i < v->input_count && v->model == NULL; i++)
         RDL_TRY(rdl_relation_all(e, w, v->inputs[i].table, err));
-    if (p->mode == RDL_MAINTAIN_INCREMENTAL)
+    if (v->model != NULL)
+        RDL_TRY(build_model(e, w, v, role, &rows, err));
+    else if (p->mode == RDL_MAINTAIN_INCREMENTAL)
         RDL_TRY(build_incremental(e, w, v, role, &rows, err));
     else
         RDL_TRY(put_rows(e, w, v, role, p->unchecked_sql.p, true, &rows, err));
