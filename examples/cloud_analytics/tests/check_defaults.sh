@@ -24,6 +24,7 @@ LANDING=landing
 SERVING=sqlite:serving.db
 MASTERS_CRON=0 2 * * *
 BILLING_CRON=0 3 1 * *
+SERVING_REFRESH=1 MINUTE
 D
 while IFS='|' read -r name default; do
     got=$(sed -n "s/^$name=//p" raudal.env)
