@@ -307,8 +307,9 @@ typedef struct rdl_report {
 } rdl_report;
 
 typedef struct rdl_query_file {
-    rdl_str name;    /* "daily_costs" for queries/daily_costs.sql */
-    rdl_str path, text;
+    rdl_str name;    /* "daily_costs" for queries/daily_costs.sql and daily_costs.cql */
+    rdl_str path, text; /* of the .sql; of the .cql where there is no other */
+    rdl_str cql;     /* text of the .cql; n = 0: there is none */
     rdl_str comment; /* its leading -- lines */
 } rdl_query_file;
 

@@ -68,6 +68,33 @@ static rdl_str leading_comment(rdl_arena *a, rdl_str text)
     return s;
 }
 
+static rdl_query_file *query_named(rdl_pipeline *p, rdl_str name)
+{
+    for (size_t i = 0; i < p->query_count; i++)
+        if (rdl_str_eq(p->queries[i].name, name))
+            return &p->queries[i];
+    p->queries[p->query_count] = (rdl_query_file){.name = name};
+    return &p->queries[p->query_count++];
+}
+
+/* Two files of one name are one query, in SQL and in CQL. */
+static rdl_code load_query(loader *l, const char *dir, const char *file, rdl_err *err)
+{
+    const char *path = rdl_path_join(l->arena, dir, file);
+    rdl_query_file *q = query_named(l->pipeline, (rdl_str){file, strlen(file) - 4});
+    bool cql = has_suffix(file, ".cql");
+    rdl_str text;
+    RDL_TRY(read_text(l->arena, path, &text, err));
+    if (cql)
+        q->cql = text;
+    if (cql && q->path.n > 0)
+        return RDL_OK;
+    q->path = rdl_str_of(path);
+    q->text = text;
+    q->comment = leading_comment(l->arena, q->text);
+    return RDL_OK;
+}
+
 static rdl_code load_queries(loader *l, rdl_err *err)
 {
     rdl_pipeline *p = l->pipeline;
@@ -80,15 +107,8 @@ static rdl_code load_queries(loader *l, rdl_err *err)
     RDL_TRY(rdl_fs_list(l->arena, dir, &names, err));
     p->queries = RDL_NEWN(l->arena, rdl_query_file, names.n + 1);
     for (size_t i = 0; i < names.n; i++) {
-        if (!has_suffix(names.v[i], ".sql") && !has_suffix(names.v[i], ".cql"))
-            continue;
-        rdl_query_file *q = &p->queries[p->query_count];
-        const char *path = rdl_path_join(l->arena, dir, names.v[i]);
-        RDL_TRY(read_text(l->arena, path, &q->text, err));
-        q->path = rdl_str_of(path);
-        q->name = (rdl_str){names.v[i], strlen(names.v[i]) - 4};
-        q->comment = leading_comment(l->arena, q->text);
-        p->query_count++;
+        if (has_suffix(names.v[i], ".sql") || has_suffix(names.v[i], ".cql"))
+            RDL_TRY(load_query(l, dir, names.v[i], err));
     }
     return RDL_OK;
 }

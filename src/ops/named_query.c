@@ -64,13 +64,22 @@ static rdl_code refuse_missing(const rdl_named_query *q,
     return RDL_EUSAGE;
 }
 
-/* What was given, and NULL for each optional parameter that was left out. */
-static rdl_code
-complete(rdl_arena *a, const rdl_named_query *q, rdl_named_values *out, rdl_err *err)
+/* "rows to give (default 5)": 5.  CQL has no coalesce, so what the comment promises is bound. */
+static const char *promised(rdl_arena *a, const rdl_parameter *p)
+{
+    static const char word[] = "(default ";
+    const char *from = strstr(p->description, word);
+    size_t n = from != NULL ? strcspn(from + sizeof word - 1, " ),;") : 0;
+    return n > 0 ? rdl_arena_strndup(a, from + sizeof word - 1, n) : NULL;
+}
+
+/* What was given, and for each optional parameter that was left out NULL; in CQL its default. */
+static rdl_code complete(rdl_arena *a, const rdl_named_query *q, rdl_str text, bool cql,
+                         rdl_named_values *out, rdl_err *err)
 {
     rdl_parameter *all;
     size_t n;
-    rdl_statement_parameters(a, q->file->text, &all, &n);
+    rdl_statement_parameters(a, text, &all, &n);
     *out = (rdl_named_values){.names = RDL_NEWN(a, const char *, q->values.n + n),
                               .values = RDL_NEWN(a, const char *, q->values.n + n)};
     for (size_t i = 0; i < q->values.n; i++) {
@@ -86,7 +95,7 @@ complete(rdl_arena *a, const rdl_named_query *q, rdl_named_values *out, rdl_err 
         if (!all[i].optional)
             return refuse_missing(q, all, n, i, err);
         out->names[out->n] = all[i].name;
-        out->values[out->n++] = NULL;
+        out->values[out->n++] = cql ? promised(a, &all[i]) : NULL;
     }
     return RDL_OK;
 }
@@ -145,6 +154,21 @@ static rdl_code choose_store(const rdl_named_query *n, rdl_str *out, rdl_err *er
                         "ask the lake with raudal sql.");
 }
 
+/* The text in the store's language. */
+static rdl_code choose_text(const rdl_query_file *q, rdl_str url, bool *cql, rdl_str *out,
+                            rdl_err *err)
+{
+    bool only_cql = rdl_str_ends(q->path, ".cql");
+    *cql = rdl_str_starts(url, "cassandra:");
+    *out = *cql ? q->cql : q->text;
+    if (*cql ? q->cql.n > 0 : !only_cql)
+        return RDL_OK;
+    rdl_err_set(err, RDL_EUSAGE, 0, "query \"%.*s\" is not written in %s, which its store takes",
+                (int)q->name.n, q->name.p, *cql ? "CQL" : "SQL");
+    return rdl_err_hint(err, "Write queries/%.*s.%s.", (int)q->name.n, q->name.p,
+                        *cql ? "cql" : "sql");
+}
+
 /* ---- asking ---- */
 
 rdl_code rdl_named_query_run(
@@ -159,16 +183,18 @@ rdl_code rdl_named_query_run(
     const rdl_sink_ops *ops;
     rdl_sink *sink = NULL;
     rdl_named_values values;
-    rdl_str url;
-    RDL_TRY(complete(a, q, &values, err));
+    rdl_str url, text;
+    bool cql = false;
     RDL_TRY(choose_store(q, &url, err));
+    RDL_TRY(choose_text(q->file, url, &cql, &text, err));
+    RDL_TRY(complete(a, q, text, cql, &values, err));
     RDL_TRY(rdl_sink_find(url, &ops, err));
     rdl_sink_config config = {.url = rdl_arena_strndup(a, url.p, url.n),
                               .root_dir = q->root_dir,
                               .root_uuid = "",
                               .read_only = true};
     RDL_TRY(ops->open(&config, &sink, err));
-    rdl_code rc = ops->query(sink, rdl_arena_strndup(a, q->file->text.p, q->file->text.n),
+    rdl_code rc = ops->query(sink, rdl_arena_strndup(a, text.p, text.n),
                              values.names, values.values, values.n, columns, row, arg, err);
     ops->close(sink);
     return rdl_err_in(rc, err, "query %.*s", (int)q->file->name.n, q->file->name.p);

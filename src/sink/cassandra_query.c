@@ -2,8 +2,8 @@
  * sink/cassandra_query.c - a user's CQL with named parameters.
  *
  * One SELECT, prepared on a session of its own that uses the store's keyspace.  A parameter is
- * written :name or $name; its text becomes a value of the type that the server says it has,
- * and 'a,b,c' the list that IN takes.  Results are printed as SQLite's are: times as
+ * written :name, or $name, which may be any word ($from); its text becomes a value of the type
+ * that the server says it has: 'a,b,c' the list that IN takes, a bare number of a duration days.  Results are printed as SQLite's are: times as
  * 2025-08-15 10:00:00+00:00, collections as JSON.
  */
 #include "sink/cassandra_internal.h"
@@ -54,7 +54,17 @@ static size_t skip(const char *p)
     return 0;
 }
 
-/* The statement as the server takes it: $name as :name, without comments and a last ;. */
+/* :"name", since a bare one may be a word of CQL. */
+static size_t put_parameter_name(const char *p, rdl_buf *out)
+{
+    size_t n = 0;
+    while (is_word(p[n]))
+        n++;
+    rdl_buf_printf(out, ":\"%.*s\"", (int)n, p);
+    return n;
+}
+
+/* The statement as the server takes it, without comments and a last ;. */
 static rdl_code rewrite(const char *text, rdl_buf *out, rdl_err *err)
 {
     bool ended = false;
@@ -73,8 +83,12 @@ static rdl_code rewrite(const char *text, rdl_buf *out, rdl_err *err)
             rdl_buf_put(out, p, n);
             p += n;
         } else {
+            if (!ended && *p == '$' && is_word(p[1])) {
+                p += put_parameter_name(p + 1, out) + 1;
+                continue;
+            }
             if (!ended && (out->n > 0 || !blank))
-                rdl_buf_putc(out, *p == '$' && is_word(p[1]) ? ':' : *p);
+                rdl_buf_putc(out, *p);
             p++;
         }
     }
@@ -112,12 +126,26 @@ static rdl_code query_open(query *q, const char *text, rdl_err *err)
 
 /* ---- parameters ---- */
 
+static bool is_digits(rdl_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+    return s.n > 0;
+}
+
 static void put_scalar(rdl_cql_writer *w, const rdl_cql_type *t, rdl_str text)
 {
-    if (t->kind == RDL_CQL_TEXT || t->kind == RDL_CQL_ASCII)
+    if (t->kind == RDL_CQL_TEXT || t->kind == RDL_CQL_ASCII) {
         rdl_cql_put_text(w, text);
-    else
+    } else if (t->kind == RDL_CQL_DURATION && is_digits(text)) {
+        rdl_buf days = {0};
+        rdl_buf_printf(&days, "%.*sd", (int)text.n, text.p);
+        rdl_cql_put_parsed(w, (rdl_str){rdl_buf_str(&days), days.n});
+        rdl_buf_fini(&days);
+    } else {
         rdl_cql_put_parsed(w, text);
+    }
 }
 
 static rdl_str trimmed(const char *p, size_t n)
