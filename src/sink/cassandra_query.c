@@ -267,6 +267,25 @@ static bool is_number(rdl_cql_kind kind)
     }
 }
 
+/* JSON without blanks between its parts, as the other stores' queries print it. */
+static rdl_code print_json(rdl_cql_value v, rdl_buf *out, rdl_err *err)
+{
+    rdl_buf json = {0};
+    bool quoted = false;
+    rdl_code rc = rdl_cql_print_json(v, &json, err);
+    for (size_t i = 0; rc == RDL_OK && i < json.n; i++) {
+        char c = json.p[i];
+        if (c == '"')
+            quoted = !quoted;
+        if (quoted || c != ' ')
+            rdl_buf_putc(out, c);
+        if (quoted && c == '\\' && i + 1 < json.n)
+            rdl_buf_putc(out, json.p[++i]);
+    }
+    rdl_buf_fini(&json);
+    return rc;
+}
+
 static rdl_code print_cell(rdl_cql_value v, rdl_buf *out, bool *numeric, rdl_err *err)
 {
     *numeric = false;
@@ -280,7 +299,7 @@ static rdl_code print_cell(rdl_cql_value v, rdl_buf *out, bool *numeric, rdl_err
     case RDL_CQL_TUPLE:
     case RDL_CQL_UDT:
     case RDL_CQL_VECTOR:
-        return rdl_cql_print_json(v, out, err);
+        return print_json(v, out, err);
     default:
         return rdl_cql_print(v, out, err);
     }

@@ -3,7 +3,7 @@
  */
 #include "sink/sink.h"
 
-static const rdl_sink_ops *const sinks[] = {&rdl_sink_sqlite};
+static const rdl_sink_ops *const sinks[] = {&rdl_sink_sqlite, &rdl_sink_cassandra};
 
 enum {
     SINK_COUNT = sizeof sinks / sizeof sinks[0]
