@@ -83,3 +83,13 @@ endforeach()
 raudal_test(laws.layers laws bash ${top}/tools/check-layers.sh)
 raudal_test(laws.banned laws bash ${top}/tools/check-banned.sh)
 raudal_test(laws.own_tests laws bash ${top}/tools/check-laws-test.sh)
+
+# Programs that the scripts of tests/services run against real servers.
+file(GLOB service_programs CONFIGURE_DEPENDS tests/services/*.c)
+foreach(file ${service_programs})
+  get_filename_component(name ${file} NAME_WE)
+  add_executable(${name} ${file})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/services)
+  target_link_libraries(${name} PRIVATE raudal_objects)
+endforeach()
