@@ -44,6 +44,12 @@ demo: ## from nothing to five answers: deps, build, generate, run, report
 demo-antennas: all ## two hours of device traffic: generate, run, prove, ask
 	@tools/demo-antennas
 
+demo-reports: all ## invoices and chat answers: generate, run, read the files
+	@tools/demo-reports
+
+demo-notifications: all ## messages, panels, bills: generate, run, print the three texts
+	@tools/demo-notifications
+
 bench: all ## ratios against DuckDB and Spark, into docs/benchmarks.md
 	@bench/cloud_analytics/run.sh
 
@@ -61,9 +67,9 @@ install: all ## into PREFIX (and DESTDIR)
 
 clean: ## what was built; fetched libraries stay
 	@test ! -f build/build.ninja || cmake --build build --target clean
-	@rm -rf build/debug build/asan build/tsan build/cov build/fuzz build/demo build/demo-antennas
+	@rm -rf build/debug build/asan build/tsan build/cov build/fuzz build/demo build/demo-antennas build/demo-reports build/demo-notifications
 
 help:
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all deps test test-services test-crash test-interop check torture fuzz demo demo-antennas bench lint format docs install clean help
+.PHONY: all deps test test-services test-crash test-interop check torture fuzz demo demo-antennas demo-reports demo-notifications bench lint format docs install clean help

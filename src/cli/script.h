@@ -32,6 +32,10 @@
  *   query error [REGEX]               SQL that must fail
  *   verify                            stream and batch must agree, stores too after run or flush
  *   ledger TABLE                      ----, then counters that are not 0, one a line
+ *   report NAME [PARAMETER=VALUE ...]
+ *                                     ----, then its text, as `raudal report` prints it; files of FOR
+ *                                     EACH under ==> their last folder and name <==; an empty
+ *                                     line is written (empty)
  *   mode TABLE                        ----, then how the view is maintained: incremental, append,
  *                                     groups, full
  *

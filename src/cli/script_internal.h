@@ -31,6 +31,7 @@ typedef enum rdl_verb {
     RDL_VERB_VERIFY,
     RDL_VERB_LEDGER,
     RDL_VERB_MODE,
+    RDL_VERB_REPORT,
     RDL_VERB_COUNT
 } rdl_verb;
 

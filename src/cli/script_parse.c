@@ -35,6 +35,7 @@ static const struct {
     [RDL_VERB_VERIFY] = {"verify", BODY_NONE, 0, 0, "verify"},
     [RDL_VERB_LEDGER] = {"ledger", BODY_QUESTION, 1, 1, "ledger TABLE"},
     [RDL_VERB_MODE] = {"mode", BODY_QUESTION, 1, 1, "mode TABLE"},
+    [RDL_VERB_REPORT] = {"report", BODY_QUESTION, 1, 64, "report NAME [PARAMETER=VALUE ...]"},
 };
 
 typedef struct parser {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "batch/report.h"
 #include "lang/plan.h"
 
 enum { SHOWN_ROWS_MAX = 30 };
@@ -524,6 +525,58 @@ static bool do_mode(rdl_script_runner *r, const rdl_record *at)
     return fine;
 }
 
+static rdl_code begin_file(void *arg, const char *path, rdl_err *err)
+{
+    (void)err;
+    rdl_buf_printf(arg, "==> %s <==\n", path != NULL ? rdl_path_base(path) : "");
+    return RDL_OK;
+}
+
+static rdl_code put_text(void *arg, const char *p, size_t n, rdl_err *err)
+{
+    rdl_buf *out = arg;
+    (void)err;
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] == '\n' && (out->n == 0 || out->p[out->n - 1] == '\n'))
+            rdl_buf_puts(out, "(empty)");
+        rdl_buf_putc(out, p[i]);
+    }
+    return RDL_OK;
+}
+
+static bool do_report(rdl_script_runner *r, const rdl_record *at)
+{
+    rdl_reader *reader;
+    rdl_report_result result;
+    rdl_err err = {0};
+    rdl_buf got = {0};
+    const char **names = RDL_NEWN(&r->arena, const char *, at->word_count + 1);
+    const char **values = RDL_NEWN(&r->arena, const char *, at->word_count + 1);
+    rdl_report_sink sink = {NULL, put_text, &got};
+    rdl_report_request q = {.names = names, .values = values, .sink = &sink};
+    if (rdl_script_reader(&r->engine, &reader, &err) != RDL_OK)
+        return fail_err(r, at, &err);
+    const rdl_report *report =
+        rdl_pipeline_report(rdl_reader_pipeline(reader), rdl_str_of(at->words[0]));
+    if (report == NULL)
+        return rdl_script_fail(r, at, "there is no report \"%s\"", at->words[0]);
+    for (size_t i = 1; i < at->word_count; i++) {
+        const char *equals = strchr(at->words[i], '=');
+        if (equals == NULL)
+            return rdl_script_fail(r, at, "\"%s\" is no PARAMETER=VALUE", at->words[i]);
+        names[q.value_count] = rdl_arena_strndup(&r->arena, at->words[i],
+                                                 (size_t)(equals - at->words[i]));
+        values[q.value_count++] = equals + 1;
+    }
+    sink.begin = report->each_count > 0 ? begin_file : NULL;
+    bool fine = rdl_report_run(reader, report, &q, &result, &err) == RDL_OK;
+    if (fine && got.n > 0 && got.p[got.n - 1] != '\n')
+        rdl_buf_putc(&got, '\n');
+    fine = fine ? compare(r, at, &got) : fail_err(r, at, &err);
+    rdl_buf_fini(&got);
+    return fine;
+}
+
 /* ---- all records ---- */
 
 static bool run_record(rdl_script_runner *r, const rdl_record *at)
@@ -560,6 +613,8 @@ static bool run_record(rdl_script_runner *r, const rdl_record *at)
         return do_query(r, at);
     case RDL_VERB_VERIFY:
         return do_verify(r, at);
+    case RDL_VERB_REPORT:
+        return do_report(r, at);
     case RDL_VERB_LEDGER:
         return do_ledger(r, at);
     case RDL_VERB_MODE:

@@ -343,7 +343,7 @@ static bool clock_name(const char *name, bool *out_date)
 }
 
 /* now() of a decision: the time at which it is made. */
-static void decision_clock(rdl_body *body, json_t *node, const char *name, bool date)
+static void decision_clock(rdl_body *body, json_t *node, bool date)
 {
     const char *text = date ? "CAST(CAST(getvariable('decided_at') AS TIMESTAMPTZ) AS DATE)"
                             : "CAST(getvariable('decided_at') AS TIMESTAMPTZ)";
@@ -360,7 +360,7 @@ static void decision_clock(rdl_body *body, json_t *node, const char *name, bool 
     json_object_update(node, expr);
     rdl_body_relocate(node, place);
     json_decref(place);
-    rdl_tree_alias(node, alias[0] != '\0' ? alias : name);
+    rdl_tree_alias(node, alias);
 }
 
 /* now() of a streaming table: the time at which the driving source's row came in. */
@@ -369,7 +369,7 @@ static void replace_clock(rdl_body *body, rdl_scope *scope, json_t *node, const 
 {
     rdl_binder *b = body->b;
     if (body->kind == RDL_BODY_DECISION) {
-        decision_clock(body, node, name, date);
+        decision_clock(body, node, date);
         return;
     }
     if (body->kind != RDL_BODY_STREAMING && body->kind != RDL_BODY_PLAIN_VIEW) {
