@@ -1,0 +1,37 @@
+-- Each message as it came, once per delivery: the topic's key and offset are the row's identity.
+CREATE STREAMING TABLE bronze.messages (
+  CONSTRAINT customer_present EXPECT (customer_id IS NOT NULL)    ON VIOLATION QUARANTINE,
+  CONSTRAINT message_present  EXPECT (message_id IS NOT NULL)     ON VIOLATION QUARANTINE,
+  CONSTRAINT channel_present  EXPECT (channel IS NOT NULL)        ON VIOLATION QUARANTINE,
+  CONSTRAINT time_present     EXPECT (event_datetime IS NOT NULL) ON VIOLATION QUARANTINE
+) PARTITIONED BY (event_date)
+AS SELECT customer_id, message_id, customer_name, channel, payload, event_datetime,
+     CAST(event_datetime AS DATE) AS event_date, _ingest_ts AS ingest_ts,
+     _source_file AS source, _source_offset AS source_offset
+   FROM STREAM messages;
+
+-- Each message once, whatever is sent again, with its customer's local day.
+CREATE STREAMING TABLE silver.messages
+  PARTITIONED BY (event_date, event_hour)
+  DEDUPLICATE ON (message_id)
+AS SELECT m.customer_id, m.message_id, m.customer_name, lower(m.channel) AS channel, m.payload,
+     m.event_datetime, m.ingest_ts,
+     coalesce(c.zone, '${ZONE:-America/Sao_Paulo}') AS zone,
+     local_date(m.event_datetime, coalesce(c.zone, '${ZONE:-America/Sao_Paulo}')) AS local_day,
+     m.event_date, CAST(hour(m.event_datetime) AS INTEGER) AS event_hour
+   FROM STREAM bronze.messages m LEFT JOIN customers c ON c.customer_id = m.customer_id;
+
+-- Notifications of a customer's day, so far; updated_at is when the last of them came in.
+CREATE MATERIALIZED VIEW gold.notifications_by_day
+  PRIMARY KEY (customer_id, local_day, channel)
+AS SELECT customer_id, local_day, channel, max(zone) AS zone,
+     arg_max(customer_name, event_datetime) AS customer_name, count(*) AS notifications,
+     max(event_datetime) AS last_message_at, max(ingest_ts) AS updated_at
+   FROM STREAM silver.messages GROUP BY ALL;
+
+-- And of each minute.
+CREATE MATERIALIZED VIEW gold.notifications_by_minute
+  PRIMARY KEY (customer_id, minute, channel)
+AS SELECT customer_id, tumble_start(event_datetime, INTERVAL 1 MINUTE) AS minute, channel,
+     count(*) AS notifications
+   FROM STREAM silver.messages GROUP BY ALL;

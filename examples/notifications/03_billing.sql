@@ -1,0 +1,54 @@
+-- Messages of one day in tiers: each tier's price counts for the messages within it.
+CREATE VIEW price_tiers AS
+SELECT channel, valid_from, tier_from, price,
+  lead(tier_from) OVER (PARTITION BY channel, valid_from ORDER BY tier_from) AS tier_to,
+  lead(valid_from) OVER (PARTITION BY channel, tier_from ORDER BY valid_from) AS valid_to
+FROM prices;
+
+-- What a customer's day costs as it is known now.
+CREATE MATERIALIZED VIEW gold.costs_by_day PRIMARY KEY (customer_id, local_day, channel)
+  SCHEDULE CRON '${BILLING_CRON:-15 * * * *}'
+AS
+SELECT d.customer_id, d.local_day, d.channel, max(d.zone) AS zone,
+  max(d.customer_name) AS customer_name, max(d.notifications) AS notifications,
+  CAST(round(sum(CAST(greatest(least(d.notifications, coalesce(p.tier_to, d.notifications))
+                               - p.tier_from, 0) AS DECIMAL(18, 0)) * p.price), 2)
+       AS DECIMAL(18, 2)) AS amount
+FROM gold.notifications_by_day d
+JOIN price_tiers p ON p.channel = d.channel AND p.valid_from <= d.local_day
+  AND (p.valid_to IS NULL OR p.valid_to > d.local_day)
+GROUP BY d.customer_id, d.local_day, d.channel;
+
+-- Bills are issued once, after the customer's day has closed where he lives, and never change.  What
+-- comes after a day's bill is a line of its own on the next bill that the customer gets.
+CREATE DECISION TABLE gold.bills (
+  customer_id TEXT, bill_day DATE, message_day DATE, channel TEXT, line TEXT,
+  customer_name TEXT, notifications BIGINT, amount DECIMAL(18, 2))
+  PRIMARY KEY (customer_id, bill_day, message_day, channel)
+  SCHEDULE CRON '${BILLING_CRON:-15 * * * *}'
+AS
+WITH billed AS (
+  SELECT customer_id, message_day, channel, CAST(sum(notifications) AS BIGINT) AS notifications,
+    CAST(sum(amount) AS DECIMAL(18, 2)) AS amount
+  FROM gold.bills GROUP BY ALL),
+closed AS (
+  SELECT c.customer_id, c.local_day, c.channel, c.customer_name, c.notifications, c.amount,
+    b.notifications AS billed_notifications, b.amount AS billed_amount,
+    b.notifications IS NOT NULL AS late
+  FROM gold.costs_by_day c LEFT JOIN billed b ON b.customer_id = c.customer_id
+    AND b.message_day = c.local_day AND b.channel = c.channel
+  WHERE c.local_day < local_date(now(), c.zone)),
+-- The bills that are issued now.
+issued AS (
+  SELECT customer_id, local_day FROM closed WHERE NOT late GROUP BY ALL)
+SELECT customer_id, local_day AS bill_day, local_day AS message_day, channel,
+  'messages' AS line, customer_name, notifications, amount
+FROM closed WHERE NOT late
+UNION ALL
+SELECT c.customer_id, min(i.local_day) AS bill_day, c.local_day AS message_day, c.channel,
+  'adjustment' AS line, max(c.customer_name) AS customer_name,
+  max(c.notifications - c.billed_notifications) AS notifications,
+  CAST(max(c.amount - c.billed_amount) AS DECIMAL(18, 2)) AS amount
+FROM closed c JOIN issued i ON i.customer_id = c.customer_id AND i.local_day > c.local_day
+WHERE c.late AND c.notifications > c.billed_notifications
+GROUP BY c.customer_id, c.local_day, c.channel;
