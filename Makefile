@@ -50,6 +50,9 @@ demo-reports: all ## invoices and chat answers: generate, run, read the files
 demo-notifications: all ## messages, panels, bills: generate, run, print the three texts
 	@tools/demo-notifications
 
+demo-device-locations: all ## two weeks of device positions: generate, run, prove, ask
+	@tools/demo-device-locations
+
 bench: all ## ratios against DuckDB and Spark, into docs/benchmarks.md
 	@bench/cloud_analytics/run.sh
 
@@ -67,9 +70,9 @@ install: all ## into PREFIX (and DESTDIR)
 
 clean: ## what was built; fetched libraries stay
 	@test ! -f build/build.ninja || cmake --build build --target clean
-	@rm -rf build/debug build/asan build/tsan build/cov build/fuzz build/demo build/demo-antennas build/demo-reports build/demo-notifications
+	@rm -rf build/debug build/asan build/tsan build/cov build/fuzz build/demo build/demo-antennas build/demo-reports build/demo-notifications build/demo-device-locations
 
 help:
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all deps test test-services test-crash test-interop check torture fuzz demo demo-antennas demo-reports demo-notifications bench lint format docs install clean help
+.PHONY: all deps test test-services test-crash test-interop check torture fuzz demo demo-antennas demo-reports demo-notifications demo-device-locations bench lint format docs install clean help

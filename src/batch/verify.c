@@ -187,7 +187,7 @@ static rdl_code check_view(rdl_verifying *c, const rdl_table *t, rdl_verify_item
 {
     item->against = "batch definition";
     if (t->model != NULL) {
-        item->against = "nothing: a program gives its rows";
+        item->against = "program that gave them: not judged";
         RDL_TRY(rdl_verify_fill_content(c, t, "have", err));
         return rdl_verify_count(c, "SELECT count(*) FROM v.have", &item->rows, err);
     }

@@ -1,0 +1,17 @@
+-- How many devices were seen in a month, each once.
+CREATE MATERIALIZED VIEW consumption.devices_by_month
+PRIMARY KEY (month, device_type)
+PARTITIONED BY (month)
+AS SELECT strftime(data_date, '%Y%m') AS month,  -- yyyyMM
+          device_type,
+          count(DISTINCT device_id) AS devices,
+          count(*) AS positions
+   FROM staging.positions
+   GROUP BY ALL;
+
+-- The same by day: what the model learns from.
+CREATE MATERIALIZED VIEW consumption.devices_by_day
+PRIMARY KEY (day, device_type)
+AS SELECT data_date AS day, device_type, count(DISTINCT device_id) AS devices, count(*) AS positions
+   FROM staging.positions
+   GROUP BY ALL;
