@@ -3,9 +3,9 @@
  *
  * PACE
  *   input       an epoch begins at once when the last one began trigger_interval ago or more, and
- *               also when more than an epoch's worth is waiting; else at the next trigger
- *   no input    looked for when a watched folder changes, and every trigger_interval for what cannot
- *               be watched; never more often than costs IDLE_SHARE of one processor, and after a
+ *               also when an epoch's worth (by rows or bytes) is waiting; else at the next trigger
+ *   no input    looked for when a watched folder changes or a topic's reader calls, and every
+ *               trigger_interval for what cannot be watched; never more often than costs IDLE_SHARE of one processor, and after a
  *               change not more often than BUSY_SHARE
  *   stop        the epoch at work is finished, what is sealed is applied, then the loop ends
  */
@@ -67,18 +67,18 @@ rdl_code rdl_engine_measure_lag(rdl_engine *e, rdl_source_lag *out, rdl_err *err
     return RDL_OK;
 }
 
-/* Is at least as much waiting as one epoch takes? */
-static bool more_waits(const loop *l)
+/* Has a source that tells at once (a topic) an epoch's worth? */
+static bool source_is_ready(const rdl_engine *e)
 {
-    for (size_t i = 0; i < l->e->feed_count; i++) {
-        const rdl_feed *f = &l->e->feeds[i];
+    for (size_t i = 0; i < e->feed_count; i++) {
+        const rdl_feed *f = &e->feeds[i];
         if (f->table->kind != RDL_TABLE_SOURCE || !f->wanted || f->source->ops->ready == NULL)
             continue;
-        const rdl_source_limits limits = rdl_plan_limits(l->e, f);
+        const rdl_source_limits limits = rdl_plan_limits(e, f);
         if (f->source->ops->ready(f->source, &limits))
             return true;
     }
-    return l->lag.ready;
+    return false;
 }
 
 /* ---- turns ---- */
@@ -121,14 +121,19 @@ static rdl_code turn(loop *l, bool *did, rdl_err *err)
     return keep_up(l, err);
 }
 
-/* Woken by stop alone. */
-static void pause_until(rdl_engine *e, int64_t until_us)
+/* Until then, or stop, or an epoch's worth is there.  True: a source has something. */
+static bool pause_until(rdl_engine *e, int64_t until_us)
 {
+    bool woken = false;
     for (;;) {
         int64_t left = until_us - rdl_monotonic_us();
         if (e->stop || left <= 0)
-            return;
-        (void)rdl_watch_pause(e->watch, (int)(left / 1000) + 1);
+            return woken;
+        if (!rdl_watch_pause(e->watch, (int)(left / 1000) + 1))
+            continue;
+        woken = true;
+        if (source_is_ready(e))
+            return true;
     }
 }
 
@@ -147,9 +152,9 @@ static void rest(rdl_engine *e, int64_t began_us, int64_t cost_us)
         int64_t now = rdl_now_us(e->clock);
         idle = least(idle, due > now ? due - now : 0);
     }
-    pause_until(e, began_us + least(cost_us * BUSY_SHARE, e->trigger_us));
+    bool woken = pause_until(e, began_us + least(cost_us * BUSY_SHARE, e->trigger_us));
     int64_t left = began_us + idle - rdl_monotonic_us();
-    if (!e->stop && left > 0)
+    if (!e->stop && !woken && left > 0)
         (void)rdl_watch_wait(e->watch, (int)(least(left, IDLE_MAX_US) / 1000) + 1);
 }
 
@@ -162,8 +167,8 @@ static rdl_code run_for_ever(loop *l, rdl_err *err)
         RDL_TRY(turn(l, &did, err));
         if (!did)
             rest(e, began, rdl_monotonic_us() - began);
-        else if (!more_waits(l))
-            pause_until(e, began + e->trigger_us);
+        else if (!l->lag.ready && !source_is_ready(e))
+            (void)pause_until(e, began + e->trigger_us);
     }
     return RDL_OK;
 }
