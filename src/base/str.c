@@ -42,6 +42,21 @@ bool rdl_str_starts(rdl_str s, const char *prefix)
     return s.n >= n && memcmp(s.p, prefix, n) == 0;
 }
 
+bool rdl_name_is_secret(rdl_str name)
+{
+    static const char *const parts[] = {"password", "passwd",  "secret",       "token",
+                                        "key.pem",  "key_pem", "private_key",  "api_key",
+                                        "jaas",     "oauthbearer.config"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        size_t n = strlen(parts[i]);
+        for (size_t at = 0; at + n <= name.n; at++) {
+            if (rdl_str_eq_nocase((rdl_str){name.p + at, n}, (rdl_str){parts[i], n}))
+                return true;
+        }
+    }
+    return false;
+}
+
 bool rdl_str_ends(rdl_str s, const char *suffix)
 {
     size_t n = strlen(suffix);

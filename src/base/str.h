@@ -34,6 +34,8 @@ bool rdl_str_starts(rdl_str s, const char *prefix);
 /* Whole-text match of a name: * is any bytes, ? is one; NUL-terminated. */
 bool rdl_name_matches(const char *pattern, const char *name);
 bool rdl_str_ends(rdl_str s, const char *suffix);
+/* A property, option or variable whose value no output may show: sasl.password, DB_SECRET, ... */
+bool rdl_name_is_secret(rdl_str name);
 
 typedef struct rdl_buf {
     char *p; /* NULL until something is put in */

@@ -234,6 +234,33 @@ static rdl_code bind_texts(loader *l, rdl_conn *conn, rdl_err *err)
     return rdl_bind(l->pipeline, conn, &script, l->diags, err);
 }
 
+static bool is_secret_option(const rdl_option *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rdl_name_is_secret(v[i].name))
+            return true;
+    }
+    return false;
+}
+
+/* A kept plan is a file: passwords of options and URLs (user:password@) do not go there. */
+static bool holds_secret(const rdl_pipeline *p)
+{
+    for (size_t i = 0; i < p->table_count; i++) {
+        const rdl_source_def *s = p->tables[i]->source;
+        if (s != NULL && (is_secret_option(s->options, s->option_count) ||
+                          (s->url.n > 0 && memchr(s->url.p, '@', s->url.n) != NULL)))
+            return true;
+    }
+    for (size_t i = 0; i < p->publication_count; i++) {
+        const rdl_publication *b = p->publications[i];
+        if (is_secret_option(b->options, b->option_count) ||
+            (b->url.n > 0 && memchr(b->url.p, '@', b->url.n) != NULL))
+            return true;
+    }
+    return false;
+}
+
 /* What an earlier load of the same text worked out, or the work. */
 static rdl_code plan_texts(loader *l, rdl_conn *conn, const char *cache, rdl_err *err)
 {
@@ -244,7 +271,7 @@ static rdl_code plan_texts(loader *l, rdl_conn *conn, const char *cache, rdl_err
     if (known && rdl_plan_cache_read(p, cache, p->plan_key))
         return RDL_OK;
     RDL_TRY(bind_texts(l, conn, err));
-    p->may_keep = known && l->diags->list.n == 0;
+    p->may_keep = known && l->diags->list.n == 0 && !holds_secret(p);
     return RDL_OK;
 }
 

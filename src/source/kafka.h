@@ -58,8 +58,6 @@ typedef struct rdl_kafka_where {
 
 RDL_MUST rdl_code rdl_kafka_where_read(rdl_arena *a, const rdl_source_config *c,
                                        rdl_kafka_where *out, rdl_err *err);
-/* A property whose value no message may show. */
-bool rdl_kafka_is_secret(rdl_str property);
 
 typedef struct rdl_kafka_block rdl_kafka_block;
 struct rdl_kafka_block {

@@ -48,7 +48,7 @@ static rdl_code set(const rdl_kafka *k, rd_kafka_conf_t *conf, const char *name,
     rd_kafka_conf_res_t did = rd_kafka_conf_set(conf, name, value, why, sizeof why);
     if (did == RD_KAFKA_CONF_OK)
         return RDL_OK;
-    if (rdl_kafka_is_secret(rdl_str_of(name)))
+    if (rdl_name_is_secret(rdl_str_of(name)))
         why[0] = '\0'; /* it may quote the value */
     rdl_err_set(err, RDL_EUSAGE, 0, "could not set property %s of source \"%s\"%s%s", name,
                 k->config.name, why[0] != '\0' ? ": " : "", why);

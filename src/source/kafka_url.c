@@ -8,20 +8,6 @@
 
 #include "source/kafka.h"
 
-bool rdl_kafka_is_secret(rdl_str property)
-{
-    static const char *const parts[] = {"password", "secret", "key.pem", "sasl.oauthbearer.config",
-                                        "token", "sasl.jaas"};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        size_t n = strlen(parts[i]);
-        for (size_t at = 0; at + n <= property.n; at++) {
-            if (memcmp(property.p + at, parts[i], n) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
 static rdl_code bad_url(const char *url, const char *why, rdl_err *err)
 {
     rdl_err_set(err, RDL_EUSAGE, 0, "could not read the URL \"%s\": %s", url, why);
