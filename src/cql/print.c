@@ -27,9 +27,32 @@ void rdl_cql_put_string(rdl_buf *out, rdl_str s)
     rdl_buf_put_sql_text(out, s);
 }
 
+/* The words that CQL takes for itself (Cassandra 5.0, doc/cql3: reserved ones). */
+static bool is_reserved(rdl_str name)
+{
+    static const char *const words[] = {
+        "add",      "allow",   "alter",        "and",     "apply",    "asc",
+        "authorize", "batch",  "begin",        "by",      "columnfamily", "create",
+        "default",  "delete",  "desc",         "describe", "drop",    "entries",
+        "execute",  "from",    "full",         "grant",   "if",       "in",
+        "index",    "infinity", "insert",      "into",    "is",       "keyspace",
+        "limit",    "materialized", "mbean",   "mbeans",  "modify",   "nan",
+        "norecursive", "not",  "null",         "of",      "on",       "or",
+        "order",    "primary", "rename",       "replace", "revoke",   "schema",
+        "select",   "set",     "table",        "to",      "token",    "truncate",
+        "unlogged", "unset",   "update",       "use",     "using",    "view",
+        "where",    "with",
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (rdl_str_eq(name, rdl_str_of(words[i])))
+            return true;
+    return false;
+}
+
 void rdl_cql_put_ident(rdl_buf *out, rdl_str name)
 {
-    bool plain = name.n > 0 && name.p[0] >= 'a' && name.p[0] <= 'z';
+    bool plain =
+        name.n > 0 && name.p[0] >= 'a' && name.p[0] <= 'z' && !is_reserved(name);
     for (size_t i = 0; i < name.n && plain; i++)
         plain = (name.p[i] >= 'a' && name.p[i] <= 'z') || name.p[i] == '_' ||
                 (name.p[i] >= '0' && name.p[i] <= '9');

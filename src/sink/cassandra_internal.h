@@ -58,7 +58,7 @@ typedef struct rdl_cassandra_table {
     uint32_t in_flight;
     int64_t ttl_s;
     rdl_cassandra_progress progress;
-    rdl_cql_statement *insert, *remove, *remove_partition;
+    rdl_cql_statement *insert, *remove;
 } rdl_cassandra_table;
 
 typedef enum rdl_cassandra_kind {

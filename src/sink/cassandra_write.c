@@ -14,13 +14,13 @@
  * INVARIANTS
  *
  *   W1  settle returns RDL_OK only when every row given since begin was acknowledged.
- *   W2  Every cell and every removal of a batch carries the batch's write_us, fixed by the
- *       claim: sent twice, or in another order, the store ends up the same.
- *   W3  A key is removed or written by a batch, never both: at equal times Cassandra lets the
- *       removal win.
- *   W4  A batch's write_us is at least 2 more than that of the batch before: the tombstone that a
- *       rewritten live collection leaves at write_us - 1 cannot touch what is written now,
- *       and covers all of what was written before.
+ *   W2  Every cell of a batch carries the batch's write_us, fixed by the claim: sent twice, or in
+ *       another order, the store ends up the same.
+ *   W3  Removals carry write_us - 1: at equal times Cassandra lets the removal win, so a key that
+ *       one batch removes and writes would be gone.
+ *   W4  A batch's write_us is at least 2 more than that of the batch before: a removal, and the
+ *       tombstone that a rewritten live collection leaves, both at write_us - 1, cannot touch
+ *       what is written now, and cover all of what was written before.
  *   W5  The old rows of a republication are removed at write_us - 1, after the new ones are
  *       there: readers see old or new rows, never a gap.
  *   W6  The elements of a live list have names that the server invents, so the same write twice
@@ -54,7 +54,6 @@ struct rdl_cassandra_slot {
     rdl_buf rows, ends; /* encoded rows one after the other; where each ends, uint32_t */
     size_t count;
     unsigned attempts;
-    bool old; /* a removal at write_us - 1 */
 };
 
 /* ---- slots ---- */
@@ -170,7 +169,7 @@ static rdl_cql_statement *statement_of(const rdl_cassandra *s, rdl_cassandra_kin
 static rdl_cql_options options_of(const rdl_cassandra *s, const rdl_cassandra_slot *slot)
 {
     int64_t at = s->write_us;
-    if (slot->old)
+    if (slot->kind == RDL_CASSANDRA_REMOVE) /* W3 */
         at -= 1;
     else if (s->table->live_list) /* W6 */
         at += 2 * (int64_t)slot->attempts;
@@ -209,7 +208,7 @@ static rdl_code send_slot(rdl_cassandra *s, rdl_cassandra_slot *slot, rdl_err *e
 {
     rdl_cql_request *q = NULL;
     rdl_err own = {0};
-    if (s->table->live_list && slot->attempts > 0 && !slot->old)
+    if (s->table->live_list && slot->attempts > 0)
         s->attempts = slot->attempts > s->attempts ? slot->attempts : s->attempts;
     rdl_code rc = begin_request(s, slot, &q, &own);
     if (rc == RDL_OK) {
@@ -538,7 +537,6 @@ static rdl_code remove_row(rdl_cassandra *s, const rdl_cql_result *r, rdl_err *e
     rdl_cassandra_slot *slot = take_slot(s, RDL_CASSANDRA_REMOVE);
     if (slot == NULL)
         return rdl_err_nomem(err);
-    slot->old = true;
     rdl_cql_row_begin(&w, s->table->remove, &slot->rows, err);
     for (size_t i = 0; i < s->table->key_count; i++) {
         rdl_cql_value v = rdl_cql_cell(r, (uint32_t)i);
