@@ -15,6 +15,7 @@
 enum {
     REFRESH_PAUSE_US = 200000, /* events come in bunches */
     REFRESH_RETRY_US = 1000000,
+    WAITED_FOR_MS = 1000,
 };
 
 rdl_cql_host *
@@ -304,8 +305,12 @@ static void pause_after(rdl_cql *s, rdl_cql_host *h, int64_t now)
 {
     const rdl_cql_config *f = &s->config;
     h->pause_ms = h->pause_ms == 0 ? f->reconnect_min_ms : h->pause_ms * 2;
-    if (h->pause_ms > f->reconnect_max_ms)
-        h->pause_ms = f->reconnect_max_ms;
+    uint32_t most = f->reconnect_max_ms;
+    if (s->queue != NULL &&
+        most > WAITED_FOR_MS) /* somebody waits for a node, maybe this one */
+        most = WAITED_FOR_MS > f->reconnect_min_ms ? WAITED_FOR_MS : f->reconnect_min_ms;
+    if (h->pause_ms > most)
+        h->pause_ms = most;
     /* Between three quarters and five quarters of it, so that clients do not come in step.
      */
     int64_t pause = (int64_t)h->pause_ms * 1000;

@@ -2,8 +2,8 @@
  * tests/services/cql_node.c - what a session does with a real node, one sentence a case.
  *
  *     cql_node at=host:port [version= lz4= user= password= ca= …]
- *     cql_node load=SECONDS …    inserts until then, through whatever happens to the node
- *     cql_node open=1 …          opens a session, says who is there, and ends
+ *     cql_node load=SECONDS …    inserts until the node was lost and has been back that
+ * long cql_node open=1 …          opens a session, says who is there, and ends
  */
 #include "base/clock.h"
 #include "cql_arguments.h"
@@ -338,7 +338,7 @@ static void done(void *arg, const rdl_cql_answer *a)
 static void load(int seconds)
 {
     rdl_cql_statement *st;
-    int64_t end = rdl_monotonic_us() + (int64_t)seconds * 1000000, i = 0;
+    int64_t i = 0, end = 0, latest = rdl_monotonic_us() + 400000000;
     rdl_cql_stats stats;
     must(run("CREATE KEYSPACE IF NOT EXISTS cql_load_test WITH replication = "
              "{'class': 'SimpleStrategy', 'replication_factor': 1}"),
@@ -348,14 +348,21 @@ static void load(int seconds)
     must(rdl_cql_prepare(session, "INSERT INTO cql_load_test.t (k, v) VALUES (?, ?)", &st,
                          &err),
          &err);
-    for (; rdl_monotonic_us() < end; i++) {
+    for (; rdl_monotonic_us() < latest && (end == 0 || rdl_monotonic_us() < end); i++) {
         rdl_cql_request *r;
         const rdl_cql_options o = {
-            .idempotent = true, .timeout_ms = 60000, .timestamp_us = 1};
+            .idempotent = true, .timeout_ms = 300000, .timestamp_us = 1};
         must(rdl_cql_begin(session, st, &o, &r, &err), &err);
         rdl_cql_put_int(rdl_cql_values(r), i);
         rdl_cql_put_text(rdl_cql_values(r), RDL_STR("some text"));
         must(rdl_cql_send(r, done, NULL, &err), &err);
+        rdl_cql_stats_get(session, &stats);
+        if (end == 0 && stats.retries > 0 && stats.hosts_up > 0)
+            end = rdl_monotonic_us() + (int64_t)seconds * 1000000;
+        if (i == 1000) {
+            printf("1000 sent\n");
+            fflush(stdout);
+        }
     }
     must(rdl_cql_drain(session, &err), &err);
     rdl_cql_stats_get(session, &stats);

@@ -59,13 +59,12 @@ restart_under_load() {
     export RAUDAL_SERVICES_DIR=$room RAUDAL_CASSANDRA_PORT=19242
     "$top/tools/services" start cassandra >/dev/null || { bad "could not start a node"; return; }
     eval "$("$top/tools/services" env cassandra)"
-    "$node" "at=$RAUDAL_CASSANDRA" load=25 in_flight=256 >load.out 2>&1 &
+    "$node" "at=$RAUDAL_CASSANDRA" load=3 in_flight=256 >load.out 2>&1 &
     log=$!
-    until grep -q version load.out; do kill -0 $log || break; done
-    timeout 4 tail --pid=$log -f /dev/null
+    while kill -0 $log 2>/dev/null && ! grep -q '1000 sent' load.out; do timeout 1 tail --pid=$log -f /dev/null; done
     "$top/tools/services" kill cassandra
     "$top/tools/services" start cassandra >/dev/null
-    if wait $log && grep -q 'refused 0' load.out; then good; else bad "under load: $(cat load.out)"; fi
+    if wait $log && grep -q 'refused 0 retries [1-9]' load.out; then good; else bad "under load: $(cat load.out)"; fi
     rows=$(grep -o 'sent [0-9]*' load.out | cut -d' ' -f2)
     if [ "$("${PYTHON:?}" - "$RAUDAL_CASSANDRA" <<'END'
 import sys
