@@ -2,7 +2,7 @@
 #
 # The layer law (tools/layers), and five laws beside it:
 #   1. only duck/ sees duckdb.h
-#   2. libpq is seen by the PostgreSQL source and sink alone, librdkafka by source/kafka.c
+#   2. libpq is seen by pg/ and the PostgreSQL source and sink alone, librdkafka by source/kafka.c
 #   3. SQLite is seen by ops/catalog.c and sink/sqlite*
 #   4. files, clocks, threads and processes of the operating system are touched in base/ alone
 #      (cli/ may ask the terminal: unistd.h, sys/ioctl.h)
@@ -35,7 +35,7 @@ NR == FNR {
 /^#include </ {
     h = $0; sub(/^#include </, "", h); sub(/>.*/, "", h)
     if (h == "duckdb.h" && from != "duck") complain("only duck/ includes duckdb.h")
-    if (h ~ /libpq|^pg_|postgres/ && rel !~ /^src\/(source|sink)\/postgres/) complain("only the PostgreSQL source and sink include " h)
+    if (h ~ /libpq|^pg_|postgres/ && rel !~ /^src\/(pg\/|(source|sink)\/postgres)/) complain("only pg/ and the PostgreSQL source and sink include " h)
     if (h ~ /rdkafka/ && rel !~ /^src\/source\/kafka/) complain("only source/kafka.c includes " h)
     if (h == "sqlite3.h" && rel !~ /^src\/(ops\/catalog|sink\/sqlite)/) complain("only ops/catalog.c and sink/sqlite*.c include sqlite3.h")
     if (h ~ /^openssl\// && rel !~ /^src\/base\/tls/) complain("only base/tls.c includes " h)

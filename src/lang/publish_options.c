@@ -30,6 +30,12 @@ const rdl_publish_option rdl_publish_options[] = {
      "there, its own types hold."},
     {"cassandra", "batch_bytes", RDL_PUBLISH_COUNT, 0, 51200, NULL, "4096",
      "Rows of one partition go together up to so many bytes; 0: each row alone."},
+    {"postgres", "fillfactor", RDL_PUBLISH_COUNT, 10, 100, NULL,
+     "75; 100 for a streaming table",
+     "Of a table that is created: how full its pages are filled.  Room on the page lets a row be "
+     "updated without touching an index."},
+    {"postgres", "indexes", RDL_PUBLISH_TEXT, 0, 0, NULL, "none but the key's",
+     "Further indexes: 'id; type, window_start' is one over id and one over two columns."},
     {"cassandra", "in_flight", RDL_PUBLISH_COUNT, 1, 32768, NULL, "adaptive, up to 1024",
      "At most so many requests wait for their answer."},
 };
@@ -42,6 +48,8 @@ const size_t rdl_publish_store_count =
 
 const rdl_publish_option *rdl_publish_option_find(rdl_str store, rdl_str name)
 {
+    if (rdl_str_eq_nocase(store, RDL_STR("postgresql"))) /* another spelling */
+        store = RDL_STR("postgres");
     for (size_t i = 0; i < rdl_publish_option_count; i++) {
         const rdl_publish_option *o = &rdl_publish_options[i];
         if (rdl_str_eq_nocase(store, rdl_str_of(o->store)) &&

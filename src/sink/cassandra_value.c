@@ -318,7 +318,7 @@ static rdl_code read_list(const rdl_cassandra_conv *c, rdl_cql_value from, rdl_v
     size_t first = slot->used;
     RDL_TRY(rdl_cql_items_of(from, &items, err));
     while (rdl_cql_items_next(&items, &key, &one)) {
-        if (!rdl_text_slot_grow(v, slot))
+        if (!rdl_text_slot_reserve(v, slot, 1))
             return rdl_err_nomem(err);
         size_t at = slot->used++;
         if (c->child_count == 2)

@@ -3,7 +3,8 @@
  */
 #include "sink/sink.h"
 
-static const rdl_sink_ops *const sinks[] = {&rdl_sink_sqlite, &rdl_sink_cassandra};
+static const rdl_sink_ops *const sinks[] = {&rdl_sink_sqlite, &rdl_sink_postgres,
+                                            &rdl_sink_cassandra};
 
 enum {
     SINK_COUNT = sizeof sinks / sizeof sinks[0]
@@ -25,6 +26,8 @@ rdl_code rdl_sink_find(rdl_str url, const rdl_sink_ops **out, rdl_err *err)
 {
     const char *colon = url.n != 0 ? memchr(url.p, ':', url.n) : NULL;
     rdl_str scheme = {url.p, colon != NULL ? (size_t)(colon - url.p) : 0};
+    if (rdl_str_eq_nocase(scheme, RDL_STR("postgresql"))) /* libpq takes both */
+        scheme = RDL_STR("postgres");
     for (size_t i = 0; i < SINK_COUNT; i++) {
         if (rdl_str_eq_nocase(scheme, rdl_str_of(sinks[i]->kind))) {
             *out = sinks[i];

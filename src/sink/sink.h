@@ -40,6 +40,7 @@ typedef struct rdl_sink_table {
     size_t key_count, partition_key_count;
     const rdl_sink_option *options;
     size_t option_count;
+    bool append_only;      /* rows come and stay: none is updated or removed */
 } rdl_sink_table;
 
 typedef struct rdl_sink_batch {
@@ -121,6 +122,7 @@ struct rdl_sink {
 };
 
 extern const rdl_sink_ops rdl_sink_sqlite;
+extern const rdl_sink_ops rdl_sink_postgres;
 extern const rdl_sink_ops rdl_sink_cassandra;
 /* By the URL's scheme; RDL_EUSAGE names the schemes there are. */
 RDL_MUST rdl_code rdl_sink_find(rdl_str url, const rdl_sink_ops **out, rdl_err *err);

@@ -68,11 +68,13 @@ void rdl_text_slot_finish(rdl_vector *v, const rdl_text_slot *s)
         rdl_text_slot_finish(&v->children[i], &s->children[i]);
 }
 
-bool rdl_text_slot_grow(rdl_vector *v, rdl_text_slot *s)
+bool rdl_text_slot_reserve(rdl_vector *v, rdl_text_slot *s, size_t n)
 {
-    if (s->used < s->room)
+    if (s->used + n <= s->room)
         return true;
     size_t room = s->room != 0 ? 2 * s->room : RDL_VECTOR_ROWS;
+    if (room < s->used + n)
+        room = s->used + n;
     if (!rdl_vector_list_reserve(v, room))
         return false;
     s->room = room;
@@ -365,7 +367,7 @@ static bool read_list(reader *r, rdl_vector *v, size_t row, rdl_text_slot *s)
         return false;
     bool more = !take(r, ']');
     while (more) {
-        if (!rdl_text_slot_grow(v, s) || !read_value(r, &v->children[0], s->used++, &s->children[0]))
+        if (!rdl_text_slot_reserve(v, s, 1) || !read_value(r, &v->children[0], s->used++, &s->children[0]))
             return false;
         more = take(r, ',');
         if (!more && !take(r, ']'))
@@ -393,7 +395,7 @@ static bool read_map(reader *r, rdl_vector *v, size_t row, rdl_text_slot *s)
         return false;
     bool more = !take(r, '}');
     while (more) {
-        if (!rdl_text_slot_grow(v, s) || !read_entry(r, v, s->used++, s))
+        if (!rdl_text_slot_reserve(v, s, 1) || !read_entry(r, v, s->used++, s))
             return false;
         more = take(r, ',');
         if (!more && !take(r, '}'))

@@ -22,10 +22,10 @@ struct rdl_text_slot {
 void rdl_text_slot_init(rdl_arena *a, const rdl_type *t, rdl_text_slot *out);
 /* After the chunk was reset: its lists are empty again. */
 void rdl_text_slot_reset(const rdl_type *t, rdl_text_slot *s);
-/* Room for one more element of a LIST or MAP; false: out of memory. */
-bool rdl_text_slot_grow(rdl_vector *v, rdl_text_slot *s);
 /* Before the chunk is given away: tell its lists how long they are. */
 void rdl_text_slot_finish(rdl_vector *v, const rdl_text_slot *s);
+/* Room for n more elements in the children of a LIST or MAP. */
+bool rdl_text_slot_reserve(rdl_vector *v, rdl_text_slot *s, size_t n);
 /* False when the text is not a value of v's type.  NULL is the caller's business. */
 bool rdl_text_read(rdl_str text, rdl_vector *v, size_t row, rdl_text_slot *s);
 

@@ -372,8 +372,16 @@ rdl_code rdl_destinations_open(rdl_engine *e, rdl_err *err)
                               from->table->full.p);
         e->destination_count = i + 1;
     }
-    for (size_t i = 0; i < e->store_count; i++)
-        RDL_TRY(rdl_store_open(&p, &e->stores[i], err));
+    for (size_t i = 0; i < e->store_count; i++) {
+        rdl_code rc = rdl_store_open(&p, &e->stores[i], err);
+        if (rc == RDL_OK)
+            continue;
+        /* One that is down stops nobody: it is tried again when there is something for it.  */
+        if ((err->flags & RDL_ERR_RETRY) == 0)
+            return rc;
+        rdl_log_err(RDL_LOG_WARN, "sink", "store_not_open", err);
+        *err = (rdl_err){0};
+    }
     return RDL_OK;
 }
 
@@ -438,10 +446,11 @@ static rdl_code apply_whole(const rdl_apply *p, rdl_destination *d, rdl_err *err
 {
     rdl_arena a;
     rdl_cut cut;
-    rdl_changes changes = {.any = true, .whole = true};
+    rdl_changes changes;
     rdl_arena_init(&a, 0);
     rdl_cut_init(&cut, &a, &p->e->root, p->e->pipeline, p->history, p->e->uuid, p->history->epoch);
-    rdl_code rc = rdl_cut_select(&cut, d->publication->table, false, &changes.inserts, err);
+    rdl_code rc = rdl_changes_whole(&cut, d->publication->table, d->publication->key,
+                                    d->publication->key_count, &changes, err);
     if (rc == RDL_OK)
         rc = apply_changes(p, d, &changes, err);
     rdl_changes_fini(&changes);

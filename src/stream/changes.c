@@ -58,6 +58,15 @@ static void put_same_key(const range *r, rdl_buf *out)
     }
 }
 
+/* In the order of the key: a store's index is then written from end to end, not here and there. */
+static void put_order(const range *r, rdl_buf *out)
+{
+    if (out->n == 0)
+        return;
+    rdl_buf_puts(out, " ORDER BY ");
+    put_key(r, out, "a.");
+}
+
 /* ---- one segment: no key is named by two epochs ---- */
 
 /* SELECT new rows, all or those whose key the old rows name (SEMI) or do not (ANTI). */
@@ -235,10 +244,29 @@ rdl_code rdl_changes_between(rdl_cut *c, const rdl_table *t, const size_t *key, 
         n++;
     }
     if (out->whole)
-        return rdl_cut_select(c, t, false, &out->inserts, err);
+        return rdl_changes_whole(c, t, key, key_count, out, err);
     if (n == 1)
         one_segment(&r, only, out);
     else if (n > 1)
         several_segments(&r, out);
+    put_order(&r, &out->inserts);
+    put_order(&r, &out->updates);
     return RDL_OK;
+}
+
+rdl_code rdl_changes_whole(rdl_cut *c, const rdl_table *t, const size_t *key, size_t key_count,
+                           rdl_changes *out, rdl_err *err)
+{
+    const range r = {.cut = c, .table = t, .key = key, .key_count = key_count};
+    rdl_buf all = {0};
+    *out = (rdl_changes){.any = true, .whole = true};
+    rdl_code rc = rdl_cut_select(c, t, false, &all, err);
+    if (rc == RDL_OK) {
+        rdl_buf_puts(&out->inserts, "SELECT * FROM (");
+        rdl_buf_put(&out->inserts, all.p, all.n);
+        rdl_buf_puts(&out->inserts, ") a");
+        put_order(&r, &out->inserts);
+    }
+    rdl_buf_fini(&all);
+    return rc;
 }

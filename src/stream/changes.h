@@ -6,7 +6,8 @@
  *   updates    rows whose key was there; all columns
  *
  * as SQL over sealed segments.  Over several epochs the net is taken: the row of the newest epoch
- * that names a key, and what was there before the oldest one that does.
+ * that names a key, and what was there before the oldest one that does.  Rows come in the order of
+ * the key: a store's index takes them three to four times cheaper than in no order.
  *
  * INVARIANT  N1  Of one batch, no key is in two of the three; applied to the content of `from` they
  *                give the content of `to` (tests/slt/stores/net_changes.slt).
@@ -29,5 +30,8 @@ void rdl_changes_fini(rdl_changes *c);
 RDL_MUST rdl_code rdl_changes_between(rdl_cut *c, const rdl_table *t, const size_t *key,
                                       size_t key_count, uint64_t from, uint64_t to,
                                       rdl_changes *out, rdl_err *err);
+/* Everything anew: what is there goes, inserts are all rows at the cut. */
+RDL_MUST rdl_code rdl_changes_whole(rdl_cut *c, const rdl_table *t, const size_t *key,
+                                    size_t key_count, rdl_changes *out, rdl_err *err);
 
 #endif

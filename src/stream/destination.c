@@ -17,5 +17,6 @@ void rdl_sink_table_of(rdl_arena *a, const rdl_publication *p, rdl_sink_table *o
         .partition_key_count = p->partition_key_count,
         .options = options,
         .option_count = p->option_count,
+        .append_only = p->table->kind == RDL_TABLE_STREAMING,
     };
 }
