@@ -29,17 +29,6 @@ foreach(file ${unit_tests})
   raudal_test(unit.${module} unit $<TARGET_FILE:${name}>)
 endforeach()
 
-# Those that talk to real servers; tests/services/*.sh run them under make test-services.
-file(GLOB service_tests CONFIGURE_DEPENDS tests/services/*_test.c)
-foreach(file ${service_tests})
-  get_filename_component(name ${file} NAME_WE)
-  add_executable(${name} ${file})
-  set_target_properties(${name} PROPERTIES
-    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/services)
-  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} tests)
-  target_link_libraries(${name} PRIVATE raudal_objects PkgConfig::cmocka)
-endforeach()
-
 file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/*_fuzz.c)
 foreach(file ${fuzzers})
   get_filename_component(name ${file} NAME_WE)
@@ -102,5 +91,6 @@ foreach(file ${service_programs})
   add_executable(${name} ${file})
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/services)
-  target_link_libraries(${name} PRIVATE raudal_objects)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR} tests)
+  target_link_libraries(${name} PRIVATE raudal_objects PkgConfig::cmocka)
 endforeach()
