@@ -426,7 +426,7 @@ static void several_errors_come_at_once_with_places_and_nearest_names(void **sta
           "    |              ^^^\n"
           "hint: Did you mean \"page\"?\n"
           "pipeline.sql:4:8: error: expected SOURCE, STREAMING TABLE, MATERIALIZED VIEW, VIEW, "
-          "FUNCTION, FLOW, DECISION TABLE or REPORT, found \"STREAMING\"\n"
+          "FUNCTION, FLOW, DECISION TABLE, REPORT, MODEL TABLE or MODEL, found \"STREAMING\"\n"
           "  4 | CREATE STREAMING TABEL b.b AS SELECT 1;\n"
           "    |        ^^^^^^^^^\n"
           "pipeline.sql:5:52: error: unrecognized table \"klicks\"\n"
@@ -544,8 +544,6 @@ static void what_this_version_lacks_is_said(void **state)
     (void)state;
     fixture f;
     static const char *const texts[][2] = {
-        {"CREATE MODEL TABLE a.b (x INT) AS TRANSFORM (SELECT 1) USING 'x';",
-         "CREATE MODEL TABLE is not"},
         {"CREATE ALERT a WHEN (SELECT 1) NOTIFY 'x';", "CREATE ALERT is not"},
         {"GRANT SELECT ON a.* TO ROLE r;", "GRANT is not"},
         {"CREATE SOURCE k (a TEXT) FROM 's3://b/t' FORMAT JSON;",
