@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/url.h"
 #include "cli/output.h"
 #include "lang/explain.h"
 
@@ -80,7 +81,7 @@ static void give_facts(writer *w, const rdl_table *t, fact_fn fn)
 {
     rdl_buf v = {0};
     if (t->source != NULL)
-        rdl_buf_put(&v, t->source->url.p, t->source->url.n);
+        rdl_url_put_shown(&v, t->source->url);
     give_fact(w, fn, "from", &v);
     for (size_t i = 0; i < t->input_count; i++)
         rdl_buf_printf(&v, "%s%.*s", i != 0 ? ", " : "", (int)t->inputs[i].table->full.n,
@@ -99,8 +100,9 @@ static void give_facts(writer *w, const rdl_table *t, fact_fn fn)
         const rdl_publication *p = w->p->publications[i];
         if (p->table != t)
             continue;
-        rdl_buf_printf(&v, "%s%.*s in %.*s by (", v.n != 0 ? "; " : "", (int)p->name.n,
-                       p->name.p, (int)p->url.n, p->url.p);
+        rdl_buf_printf(&v, "%s%.*s in ", v.n != 0 ? "; " : "", (int)p->name.n, p->name.p);
+        rdl_url_put_shown(&v, p->url);
+        rdl_buf_puts(&v, " by (");
         const rdl_table served = {.columns = p->columns};
         put_columns(&v, &served, p->key, p->key_count);
         rdl_buf_putc(&v, ')');

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/url.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "cli/signal.h"
@@ -164,8 +165,9 @@ static rdl_code say_published(const job *j, int64_t started, rdl_err *err)
         const rdl_publication *pub = p->publications[i];
         if (!chosen(j, pub->table))
             continue;
-        rdl_buf_printf(&b, "%.*s filled in %.*s\n", (int)pub->name.n, pub->name.p,
-                       (int)pub->url.n, pub->url.p);
+        rdl_buf_printf(&b, "%.*s filled in ", (int)pub->name.n, pub->name.p);
+        rdl_url_put_shown(&b, pub->url);
+        rdl_buf_putc(&b, '\n');
         n++;
     }
     rdl_buf_printf(&b, "%zu table%s published from the lake in %s\n", n, n == 1 ? "" : "s",

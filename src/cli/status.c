@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/url.h"
 #include "cli/output.h"
 #include "cli/report.h"
 #include "cli/signal.h"
@@ -125,7 +126,7 @@ static rdl_code print_stores(picture *p, rdl_err *err)
         rdl_row row;
         rdl_row_begin(&row, &p->arena);
         rdl_row_str(&row, s->publication->name);
-        rdl_row_str(&row, s->publication->url);
+        rdl_row_str(&row, rdl_url_shown(&p->arena, s->publication->url));
         if (s->epoch >= 0) {
             rdl_row_i64(&row, s->epoch);
             rdl_row_i64(&row, (int64_t)p->status.epoch - s->epoch);
@@ -255,7 +256,7 @@ static void put_stores(rdl_buf *b, const rdl_root_status *s)
         rdl_buf_puts(b, ", \"table\": ");
         rdl_buf_put_json_text(b, p->publication->table->full);
         rdl_buf_puts(b, ", \"store\": ");
-        rdl_buf_put_json_text(b, p->publication->url);
+        rdl_url_put_json(b, p->publication->url);
         if (p->epoch >= 0)
             rdl_buf_printf(b, ", \"epoch\": %" PRId64, p->epoch);
         else

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/url.h"
 #include "cli/output.h"
 
 enum {
@@ -28,8 +29,10 @@ static bool agrees(const rdl_verify_item *i)
 static void put_name(rdl_buf *b, const rdl_verify_item *i)
 {
     rdl_buf_put(b, i->table->full.p, i->table->full.n);
-    if (i->publication != NULL)
-        rdl_buf_printf(b, " in %.*s", (int)i->publication->url.n, i->publication->url.p);
+    if (i->publication == NULL)
+        return;
+    rdl_buf_puts(b, " in ");
+    rdl_url_put_shown(b, i->publication->url);
 }
 
 /* ---- JSON ---- */
@@ -55,7 +58,7 @@ static void put_item_json(rdl_buf *b, const rdl_verify_item *i)
     rdl_buf_put_json_text(b, i->table->full);
     rdl_buf_puts(b, ", \"store\": ");
     if (i->publication != NULL)
-        rdl_buf_put_json_text(b, i->publication->url);
+        rdl_url_put_json(b, i->publication->url);
     else
         rdl_buf_puts(b, "null");
     rdl_buf_printf(b,

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/url.h"
 
 enum {
     LABEL = 15,
@@ -216,7 +217,7 @@ static void put_source(rdl_buf *out, const rdl_table *t)
     static const char *const formats[] = {"JSON", "CSV", "Parquet"};
     const rdl_source_def *s = t->source;
     put_label(out, "from");
-    put_str(out, s->url);
+    rdl_url_put_shown(out, s->url);
     rdl_buf_printf(out, " as %s%s\n", formats[s->format],
                    t->kind == RDL_TABLE_SNAPSHOT ? "; each version is the whole state"
                                                  : "");
@@ -315,7 +316,7 @@ static void put_publications(rdl_buf *out, const rdl_pipeline *p, const rdl_tabl
         if (pub->table != t)
             continue;
         put_label(out, "published");
-        put_str(out, pub->url);
+        rdl_url_put_shown(out, pub->url);
         rdl_buf_puts(out, " as ");
         put_str(out, pub->name);
         rdl_buf_puts(out, ", key ((");
@@ -387,7 +388,7 @@ static void draw(drawing *d, const rdl_table *t)
     for (size_t i = 0; i < d->p->publication_count; i++)
         if (d->p->publications[i]->table == t) {
             rdl_buf_puts(d->out, " \xe2\x87\x92 ");
-            put_str(d->out, d->p->publications[i]->url);
+            rdl_url_put_shown(d->out, d->p->publications[i]->url);
         }
     rdl_buf_putc(d->out, '\n');
     for (size_t i = 0; i < d->p->table_count; i++) {
@@ -472,6 +473,15 @@ static json_t *json_str(rdl_str s)
     return json_stringn(s.p != NULL ? s.p : "", s.n);
 }
 
+static json_t *json_url(rdl_str url)
+{
+    rdl_buf shown = {0};
+    rdl_url_put_shown(&shown, url);
+    json_t *o = json_stringn(rdl_buf_str(&shown), shown.n);
+    rdl_buf_fini(&shown);
+    return o;
+}
+
 static json_t *json_columns(const rdl_table *t, const size_t *columns, size_t n)
 {
     json_t *list = json_array();
@@ -545,7 +555,7 @@ static json_t *json_publications(const rdl_pipeline *p, const rdl_table *t)
         const rdl_table served = {.columns = pub->columns};
         if (pub->table == t)
             json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:I}", "url",
-                                                  json_str(pub->url), "name",
+                                                  json_url(pub->url), "name",
                                                   json_str(pub->name), "key",
                                                   json_columns(&served, pub->key,
                                                                pub->key_count),
@@ -573,7 +583,7 @@ static json_t *json_table(const rdl_pipeline *p, const rdl_table *t, bool texts)
                           json_columns(t, t->partition_by, t->partition_count),
                           "publications", json_publications(p, t));
     if (t->source != NULL)
-        json_object_set_new(o, "url", json_str(t->source->url));
+        json_object_set_new(o, "url", json_url(t->source->url));
     if (t->stream_plan != NULL)
         json_stream(o, t);
     if (t->view_plan != NULL)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/url.h"
 #include "lang/plan_cache.h"
 #include "lang/settings.h"
 #include "lang/variables.h"
@@ -249,13 +250,12 @@ static bool holds_secret(const rdl_pipeline *p)
     for (size_t i = 0; i < p->table_count; i++) {
         const rdl_source_def *s = p->tables[i]->source;
         if (s != NULL && (is_secret_option(s->options, s->option_count) ||
-                          (s->url.n > 0 && memchr(s->url.p, '@', s->url.n) != NULL)))
+                          rdl_url_has_secret(s->url)))
             return true;
     }
     for (size_t i = 0; i < p->publication_count; i++) {
         const rdl_publication *b = p->publications[i];
-        if (is_secret_option(b->options, b->option_count) ||
-            (b->url.n > 0 && memchr(b->url.p, '@', b->url.n) != NULL))
+        if (is_secret_option(b->options, b->option_count) || rdl_url_has_secret(b->url))
             return true;
     }
     return false;

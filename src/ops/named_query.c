@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include "base/url.h"
+
 /* ---- finding ---- */
 
 rdl_code rdl_named_query_find(const rdl_pipeline *p,
@@ -120,7 +122,7 @@ static bool mentions(rdl_str text, rdl_str name)
 
 /* The one that was named, else the one store that holds the tables which the text mentions.
  */
-static rdl_code choose_store(const rdl_named_query *n, rdl_str *out, rdl_err *err)
+static rdl_code choose_store(rdl_arena *a, const rdl_named_query *n, rdl_str *out, rdl_err *err)
 {
     const rdl_pipeline *p = n->pipeline;
     const rdl_query_file *q = n->file;
@@ -135,11 +137,11 @@ static rdl_code choose_store(const rdl_named_query *n, rdl_str *out, rdl_err *er
                 (out->n != 0 && rdl_str_eq(*out, pub->url)))
                 continue;
             if (out->n != 0) {
+                rdl_str one = rdl_url_shown(a, *out), two = rdl_url_shown(a, pub->url);
                 rdl_err_set(err, RDL_EUSAGE, 0,
                             "query \"%.*s\" could be answered by several stores: \"%.*s\", "
                             "\"%.*s\"",
-                            (int)q->name.n, q->name.p, (int)out->n, out->p, (int)pub->url.n,
-                            pub->url.p);
+                            (int)q->name.n, q->name.p, (int)one.n, one.p, (int)two.n, two.p);
                 return rdl_err_hint(err, "Choose one with --store URL.");
             }
             *out = pub->url;
@@ -185,7 +187,7 @@ rdl_code rdl_named_query_run(
     rdl_named_values values;
     rdl_str url, text;
     bool cql = false;
-    RDL_TRY(choose_store(q, &url, err));
+    RDL_TRY(choose_store(a, q, &url, err));
     RDL_TRY(choose_text(q->file, url, &cql, &text, err));
     RDL_TRY(complete(a, q, text, cql, &values, err));
     RDL_TRY(rdl_sink_find(url, &ops, err));

@@ -19,6 +19,7 @@
 #include "base/map.h"
 #include "base/thread.h"
 #include "base/type.h"
+#include "base/url.h"
 
 static void arena_over_budget_is_a_failure_not_a_crash(void **state)
 {
@@ -344,6 +345,29 @@ static void events_are_counted_even_when_they_are_not_shown(void **state)
     assert_false(rdl_log_level_parse("loud", &level));
 }
 
+static void urls_are_shown_without_their_secrets(void **state)
+{
+    (void)state;
+    static const char *const urls[][2] = {
+        {"sqlite:serving.db", "sqlite:serving.db"},
+        {"postgres://ana@db:5432/x", "postgres://ana@db:5432/x"},
+        {"postgres://ana:se/cr@t@db:5432/x?a=b", "postgres://ana:***@db:5432/x?a=b"},
+        {"postgres://db/x?password=a%20b&sslmode=require",
+         "postgres://db/x?password=***&sslmode=require"},
+        {"postgres:host=db password='it\\'s mine' user=ana", "postgres:host=db password=*** user=ana"},
+        {"postgres:password=last", "postgres:password=***"},
+        {"cassandra://[::1]:9042/keyspace", "cassandra://[::1]:9042/keyspace"},
+    };
+    rdl_arena a;
+    rdl_arena_init(&a, 0);
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        rdl_str url = rdl_str_of(urls[i][0]), shown = rdl_url_shown(&a, url);
+        assert_string_equal(shown.p, urls[i][1]);
+        assert_int_equal(rdl_url_has_secret(url), strcmp(urls[i][0], urls[i][1]) != 0);
+    }
+    rdl_arena_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +375,7 @@ int main(void)
         cmocka_unit_test(arena_hooks_run_at_reset_and_vectors_keep_their_items),
         cmocka_unit_test(edit_distance_counts_swaps_once_and_stops_past_its_bound),
         cmocka_unit_test(text_is_quoted_for_sql_and_json),
+        cmocka_unit_test(urls_are_shown_without_their_secrets),
         cmocka_unit_test(types_are_read_in_every_spelling_and_printed_in_one),
         cmocka_unit_test(what_is_not_a_type_is_refused_with_the_list_of_types),
         cmocka_unit_test(a_map_keeps_the_order_of_insertion_and_finds_every_key),
