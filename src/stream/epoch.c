@@ -240,6 +240,18 @@ static rdl_code run_table(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err
     return rdl_judge(e, w, t, err);
 }
 
+/* Only of tables that the seal names. */
+static void note_time(rdl_work *w, const rdl_table *t, int64_t began_us)
+{
+    for (size_t i = w->seal.tables.n; i > 0; i--) {
+        rdl_sealed_table *s = &w->seal.tables.v[i - 1];
+        if (!rdl_str_eq(s->table, t->full))
+            continue;
+        s->took_us = rdl_monotonic_us() - began_us;
+        return;
+    }
+}
+
 static rdl_code run_tables(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
@@ -247,6 +259,7 @@ static rdl_code run_tables(rdl_engine *e, rdl_work *w, rdl_err *err)
         int64_t began = rdl_monotonic_us();
         RDL_TRY(run_table(e, w, t, err));
         RDL_TRY(rdl_keys_check(e, w, t, err));
+        note_time(w, t, began);
         if (t->kind == RDL_TABLE_STREAMING)
             rdl_engine_note_step(e, RDL_STEP_JUDGE, began, w->reports[i].ledger.read, 0);
         else if (t->kind == RDL_TABLE_VIEW)
@@ -392,9 +405,11 @@ static void undo(rdl_engine *e, rdl_work *w)
 rdl_code rdl_epoch_run(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     (void)RDL_FAULT_AT(PLAN_DONE);
+    int64_t began = rdl_monotonic_us();
     rdl_code rc = rdl_state_begin(e->state, w->epoch, err);
     if (rc == RDL_OK)
         rc = work(e, w, err);
+    w->seal.took_us = rdl_monotonic_us() - began;
     if (rc != RDL_OK) {
         undo(e, w);
         return rdl_err_in(rc, err, "epoch %" PRIu64, w->epoch);

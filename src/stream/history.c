@@ -46,8 +46,12 @@ static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_s
     t->fingerprint = s->fingerprint;
     t->keys = s->keys;
     rdl_content_add(h->arena, &t->content, s->content, s->rows_new);
-    if (s->rows_new != 0 || s->rows_old != 0 || s->reset)
+    if (s->rows_new != 0 || s->rows_old != 0 || s->reset) {
         t->last_changed = epoch;
+        t->last_changed_us = ts_us;
+    }
+    if (s->took_us > 0)
+        t->took_us = s->took_us;
     if (s->evaluated) {
         t->last_evaluated = epoch;
         t->last_evaluated_us = ts_us;

@@ -28,6 +28,8 @@ typedef struct rdl_table_history {
     uint64_t last_changed;     /* epoch whose rows_new or rows_old are not 0 */
     uint64_t last_evaluated;   /* views */
     int64_t last_evaluated_us; /* the plan's timestamp of that epoch */
+    int64_t last_changed_us;   /* the same of last_changed */
+    int64_t took_us;           /* the work of its newest epoch; 0: not known */
     uint64_t last_quarantined;
     uint64_t pruned_changed;   /* newest epoch with new or old rows whose segment is gone */
     uint64_t pruned_quarantined; /* the same, of rejected rows */

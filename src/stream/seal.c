@@ -137,6 +137,8 @@ static json_t *table_to_json(const rdl_sealed_table *t)
         json_object_set_new(o, "reset", json_true());
     if (t->evaluated)
         json_object_set_new(o, "evaluated", json_true());
+    if (t->took_us > 0)
+        put_int(o, "took_us", (uint64_t)t->took_us);
     json_object_set_new(o, "ledger", ledger_to_json(&t->ledger));
     return o;
 }
@@ -175,6 +177,8 @@ void rdl_seal_print(const rdl_seal *s, rdl_buf *out)
     json_t *o = json_object();
     put_int(o, "epoch", s->epoch);
     put_int(o, "ts_us", (uint64_t)s->ts_us);
+    if (s->took_us > 0)
+        put_int(o, "took_us", (uint64_t)s->took_us);
     json_object_set_new(o, "pipeline", hex(s->pipeline));
     json_object_set_new(o, "delta", json_boolean(s->has_delta));
 
@@ -305,6 +309,7 @@ static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
         .marked = json_object_get(e, "fresh") != NULL,
         .reset = json_is_true(json_object_get(e, "reset")),
         .evaluated = json_is_true(json_object_get(e, "evaluated")),
+        .took_us = (int64_t)get_int(e, "took_us"),
     };
     const json_t *l = json_object_get(e, "ledger");
     for (size_t i = 0; i < LEDGER_FIELDS; i++)
@@ -333,6 +338,7 @@ rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err)
     *out = (rdl_seal){
         .epoch = get_int(o, "epoch"),
         .ts_us = (int64_t)get_int(o, "ts_us"),
+        .took_us = (int64_t)get_int(o, "took_us"),
         .pipeline = get_hex(o, "pipeline"),
         .has_delta = json_is_true(json_object_get(o, "delta")),
     };

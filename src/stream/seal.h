@@ -52,6 +52,7 @@ typedef struct rdl_sealed_table {
     bool marked;             /* the new rows' segment has _was; old rows name removals alone */
     bool reset;              /* new rows are the whole content; what was before is gone */
     bool evaluated;          /* a view that is up to date with its inputs as of this epoch */
+    int64_t took_us;         /* of the epoch's work, by the monotonic clock; 0: not said */
     rdl_ledger ledger;
 } rdl_sealed_table;
 
@@ -71,6 +72,7 @@ typedef struct rdl_sealed_job {
 typedef struct rdl_seal {
     uint64_t epoch;
     int64_t ts_us;            /* the plan's timestamp, later than the last */
+    int64_t took_us;          /* from the plan to before the seal; 0: not said */
     rdl_hash128 pipeline;     /* fingerprint of the text */
     bool has_delta;           /* state.delta exists */
     RDL_VEC(rdl_sealed_partition) partitions;
