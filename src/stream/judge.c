@@ -290,10 +290,12 @@ static rdl_code judge_unique(court *c, rdl_err *err)
 
 /* ---- late ---- */
 
-/* Which running maximum a row moves: its source's (a folder of files is one partition). */
+/* Which running maximum a row moves: its source's (a folder of files is one partition of it), or its
+ * topic's partition's. */
 typedef struct lane {
     rdl_str name;
     int64_t max_us, delay_us;
+    bool moved; /* by this epoch: what did not is sealed already */
 } lane;
 
 typedef struct lanes {
@@ -303,17 +305,22 @@ typedef struct lanes {
     int32_t of_count;
 } lanes;
 
-static int32_t lane_of_source(court *c, lanes *l, rdl_str source)
+/* A topic's partitions advance apart: each is a lane, so that how an epoch cuts them decides nothing. */
+static int32_t lane_of(court *c, lanes *l, const rdl_sealed_partition *p)
 {
-    const rdl_table *s = rdl_pipeline_find(c->e->pipeline, source);
+    const rdl_table *s = rdl_pipeline_find(c->e->pipeline, p->source);
+    rdl_str name = p->source;
     if (s == NULL || s->source == NULL || s->source->watermark_column < 0)
         return -1;
-    for (size_t i = 0; i < l->n; i++) {
-        if (rdl_str_eq(l->v[i].name, source))
+    if (rdl_str_starts(s->source->url, "kafka:"))
+        name = rdl_str_of(rdl_arena_printf(&c->w->arena, "%.*s:%.*s", (int)p->source.n, p->source.p,
+                                           (int)p->name.n, p->name.p));
+    for (size_t i = 0; i < l->n && name.p == p->source.p; i++) {
+        if (rdl_str_eq(l->v[i].name, name))
             return (int32_t)i;
     }
-    l->v[l->n] = (lane){source, rdl_history_watermark(&c->e->history, c->t->full, source),
-                        s->source->watermark_delay_us};
+    l->v[l->n] = (lane){name, rdl_history_watermark(&c->e->history, c->t->full, name),
+                        s->source->watermark_delay_us, false};
     return (int32_t)l->n++;
 }
 
@@ -322,14 +329,12 @@ static void open_lanes(court *c, lanes *l)
     const rdl_history *h = &c->e->history;
     l->of_count = h->partition_next + (int32_t)c->w->seal.partitions.n;
     l->of = RDL_NEWN(&c->w->arena, int32_t, (size_t)l->of_count + 1);
-    l->v = RDL_NEWN(&c->w->arena, lane, c->e->feed_count + 1);
+    l->v = RDL_NEWN(&c->w->arena, lane, h->partitions.n + c->w->seal.partitions.n + 1);
     memset(l->of, -1, sizeof *l->of * ((size_t)l->of_count + 1));
     for (size_t i = 0; i < h->partitions.n; i++)
-        l->of[h->partitions.v[i].number] = lane_of_source(c, l, h->partitions.v[i].source);
-    for (size_t i = 0; i < c->w->seal.partitions.n; i++) {
-        const rdl_sealed_partition *p = &c->w->seal.partitions.v[i];
-        l->of[p->number] = lane_of_source(c, l, p->source);
-    }
+        l->of[h->partitions.v[i].number] = lane_of(c, l, &h->partitions.v[i]);
+    for (size_t i = 0; i < c->w->seal.partitions.n; i++)
+        l->of[c->w->seal.partitions.v[i].number] = lane_of(c, l, &c->w->seal.partitions.v[i]);
 }
 
 static void judge_late(court *c)
@@ -345,6 +350,7 @@ static void judge_late(court *c)
         lane *own = &l.v[l.of[j->partition]];
         seen++;
         if (own->max_us == INT64_MIN || j->event_us >= own->max_us - own->delay_us) {
+            own->moved |= j->event_us > own->max_us;
             own->max_us = j->event_us > own->max_us ? j->event_us : own->max_us;
             continue;
         }
@@ -359,7 +365,7 @@ static void judge_late(court *c)
     c->e->late_behind[c->t->index] += (double)behind;
     c->e->late_seen[c->t->index] += (double)seen;
     for (size_t i = 0; i < l.n; i++) {
-        if (l.v[i].max_us != INT64_MIN)
+        if (l.v[i].max_us != INT64_MIN && l.v[i].moved)
             RDL_PUSH(&c->w->arena, &c->w->seal.watermarks) =
                 (rdl_sealed_watermark){c->t->full, l.v[i].name, l.v[i].max_us};
     }

@@ -432,6 +432,21 @@ def test_small_epochs_give_the_same_rows():
     assert pipe.sql("SELECT count(DISTINCT _epoch) >= 6 FROM raw.\"t$rows\"") == [[True]]
 
 
+def test_partitions_are_late_apart_however_epochs_are_cut():
+    t = topic(2)
+    for p in range(2):  # partition 0 is a day ahead of partition 1; every tenth row is an hour old
+        produce(t, [b'{"v": %d, "ts": %d}' % (i, 1700000000 + 86400 * (1 - p) + i - 3600 * (i % 10 == 9))
+                    for i in range(500)], p)
+    body = "CREATE STREAMING TABLE raw.t ON LATE DIVERT AS SELECT *, _source_file AS f, _source_offset AS o FROM STREAM s;"
+    kept = []
+    for cut in ("1000000", "70"):
+        pipe = Pipeline(url(t), "v BIGINT, ts BIGINT, seen TIMESTAMPTZ AS (to_timestamp(ts))", body,
+                        clauses="WATERMARK seen DELAY OF INTERVAL 10 MINUTES")
+        pipe.once(env={"RAUDAL_MAX_ROWS_PER_EPOCH": cut})
+        kept.append(pipe.sql("SELECT f, o FROM raw.t ORDER BY ALL"))
+    assert len(kept[0]) == 900 and kept[0] == kept[1], (len(kept[0]), len(kept[1]))
+
+
 def test_a_topic_that_is_missing_is_named():
     bad = Pipeline(url("no-such-topic")).once(ok=False)
     assert bad.returncode == 4 and 'topic "no-such-topic": it does not exist' in bad.stderr, bad.stderr
