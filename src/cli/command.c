@@ -193,6 +193,23 @@ const rdl_command rdl_commands[] = {
      .args_max = ANY,
      .has_dir = true,
      .run = rdl_cmd_publish},
+    {.name = "provision",
+     .synopsis = "[DIR [TABLE ...]]",
+     .line = "Make what PUBLISH and SEED need in their stores: tables, keys, indexes, rows",
+     .about =
+         "Prints each statement and runs it; what is there already is left alone, so that it\n"
+         "may run before every deployment.  --dry-run prints and changes nothing.  A table\n"
+         "that people made is taken as it stands: a missing unique key is added, unless rows\n"
+         "share one, which are named first.  One whose columns do not fit is refused, with\n"
+         "the columns.  The rows of SEED statements are loaded by upsert.  A run makes missing\n"
+         "tables too; provision lets another role, with more rights, do it.",
+     .examples = "raudal provision shop --dry-run > ddl.sql\n"
+                 "raudal provision shop\n"
+                 "raudal provision shop gold.sales_by_day",
+     .options = ROOTED | BIT(ONLY) | BIT(DRY_RUN),
+     .args_max = ANY,
+     .has_dir = true,
+     .run = rdl_cmd_provision},
     {.name = "backfill",
      .synopsis = "[DIR]",
      .line = "Read all sources again, from the beginning, into a fresh root",

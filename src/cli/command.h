@@ -96,6 +96,7 @@ RDL_CLI_COMMAND(why);
 RDL_CLI_COMMAND(refresh);
 RDL_CLI_COMMAND(verify);
 RDL_CLI_COMMAND(publish);
+RDL_CLI_COMMAND(provision);
 RDL_CLI_COMMAND(backfill);
 RDL_CLI_COMMAND(lake_tables);
 RDL_CLI_COMMAND(lake_history);

@@ -132,6 +132,11 @@ typedef struct rdl_ast_publish {
     size_t option_count;
 } rdl_ast_publish;
 
+typedef struct rdl_ast_seed {
+    rdl_ast_source source;   /* columns, FROM, FORMAT, OPTIONS */
+    rdl_ast_publish publish; /* TO, AS, PRIMARY KEY, WITH */
+} rdl_ast_seed;
+
 typedef struct rdl_ast_parameter {
     rdl_ident name;
     rdl_sql type;
@@ -200,6 +205,7 @@ typedef enum rdl_stmt_kind {
     RDL_STMT_REPORT,
     RDL_STMT_MODEL_TABLE,
     RDL_STMT_MODEL, /* a training step */
+    RDL_STMT_SEED,
 } rdl_stmt_kind;
 
 typedef struct rdl_stmt {
@@ -214,6 +220,7 @@ typedef struct rdl_stmt {
         rdl_ast_function function;
         rdl_ast_flow flow;
         rdl_ast_publish publish;
+        rdl_ast_seed seed;
         rdl_ast_report report;
         rdl_ast_model model; /* MODEL_TABLE, MODEL */
     } u;

@@ -273,7 +273,7 @@ static void declare(rdl_binder *b, const rdl_stmt *stmt)
         [RDL_STMT_MODEL_TABLE] = RDL_SYMBOL_MODEL,
     };
     if (stmt->kind == RDL_STMT_PUBLISH || stmt->kind == RDL_STMT_REPORT ||
-        stmt->kind == RDL_STMT_MODEL)
+        stmt->kind == RDL_STMT_MODEL || stmt->kind == RDL_STMT_SEED)
         return;
     if (stmt->kind != RDL_STMT_FLOW) {
         add_symbol(b, kinds[stmt->kind], stmt, stmt->name);
@@ -340,6 +340,10 @@ static void bind_all(rdl_binder *b, const rdl_script *script)
     for (size_t i = 0; i < script->list.n; i++)
         if (script->list.v[i]->kind == RDL_STMT_PUBLISH)
             rdl_bind_publish(b, script->list.v[i]);
+    p->seeds = RDL_NEWN(b->arena, rdl_publication *, script->list.n + 1);
+    for (size_t i = 0; i < script->list.n; i++)
+        if (script->list.v[i]->kind == RDL_STMT_SEED)
+            rdl_bind_seed(b, script->list.v[i]);
     p->reports = RDL_NEWN(b->arena, rdl_report *, script->list.n + 1);
     for (size_t i = 0; i < script->list.n; i++)
         if (script->list.v[i]->kind == RDL_STMT_REPORT)

@@ -150,6 +150,9 @@ bool rdl_bind_finish(rdl_binder *b, rdl_table *t);
 bool rdl_bind_model_table(rdl_binder *b, rdl_symbol *s);           /* bind_model.c */
 void rdl_bind_training(rdl_binder *b, const rdl_stmt *stmt);
 void rdl_bind_publish(rdl_binder *b, const rdl_stmt *stmt);
+void rdl_bind_seed(rdl_binder *b, const rdl_stmt *stmt); /* bind_publish.c */
+/* What CREATE SOURCE declares, into a table that rdl_bind_new_table made. */
+bool rdl_bind_source_def(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t);
 void rdl_bind_report(rdl_binder *b, const rdl_stmt *stmt); /* bind_report.c */
 void rdl_bind_unknown_column(rdl_binder *b, rdl_pos pos, rdl_str name, const rdl_table *t);
 

@@ -119,9 +119,9 @@ static bool rename_columns(rdl_binder *b, const rdl_ast_publish *ast, const rdl_
     return ok;
 }
 
-static bool bind_key(rdl_binder *b, const rdl_stmt *stmt, rdl_publication *pub)
+static bool bind_key(rdl_binder *b, const rdl_stmt *stmt, const rdl_ast_publish *ast,
+                     rdl_publication *pub)
 {
-    const rdl_ast_publish *ast = &stmt->u.publish;
     const rdl_table *t = pub->table;
     rdl_table served = *t;
     served.columns = pub->columns;
@@ -140,11 +140,11 @@ static bool bind_key(rdl_binder *b, const rdl_stmt *stmt, rdl_publication *pub)
     return false;
 }
 
-static bool is_published(rdl_binder *b, const rdl_publication *pub)
+static bool is_there(rdl_binder *b, const rdl_publication *pub, rdl_publication *const *list,
+                     size_t n)
 {
-    const rdl_pipeline *p = b->pipeline;
-    for (size_t i = 0; i < p->publication_count; i++) {
-        const rdl_publication *o = p->publications[i];
+    for (size_t i = 0; i < n; i++) {
+        const rdl_publication *o = list[i];
         if (!rdl_str_eq_nocase(o->name, pub->name) || !rdl_str_eq(o->url, pub->url))
             continue;
         rdl_bind_error(b, pub->pos, "Name one of them with AS.",
@@ -155,9 +155,33 @@ static bool is_published(rdl_binder *b, const rdl_publication *pub)
     return false;
 }
 
+/* NULL: reported. */
+static rdl_publication *destination(rdl_binder *b, const rdl_stmt *stmt,
+                                    const rdl_ast_publish *ast, rdl_table *t)
+{
+    const rdl_pipeline *p = b->pipeline;
+    if (!check_store(b, ast) || !check_options(b, ast))
+        return NULL;
+    rdl_publication *pub = RDL_NEW(b->arena, rdl_publication);
+    *pub = (rdl_publication){
+        .table = t,
+        .url = ast->url,
+        .name = ast->name.n > 0 ? ast->name : t->name,
+        .pos = stmt->name.pos,
+        .descending = ast->descending,
+        .partition_key_count = ast->partition_key_count,
+        .options = ast->options,
+        .option_count = ast->option_count,
+    };
+    if (!rename_columns(b, ast, t, &pub->columns) || !bind_key(b, stmt, ast, pub) ||
+        is_there(b, pub, p->publications, p->publication_count) ||
+        is_there(b, pub, p->seeds, p->seed_count))
+        return NULL;
+    return pub;
+}
+
 void rdl_bind_publish(rdl_binder *b, const rdl_stmt *stmt)
 {
-    const rdl_ast_publish *ast = &stmt->u.publish;
     rdl_pipeline *p = b->pipeline;
     rdl_symbol *s = rdl_bind_find(b, stmt->name.schema, stmt->name.name, stmt->name.pos, true);
     if (s == NULL || !rdl_bind_symbol(b, s, stmt->name.pos))
@@ -168,22 +192,50 @@ void rdl_bind_publish(rdl_binder *b, const rdl_stmt *stmt)
                        "\"%.*s\" is not a table", (int)s->full.n, s->full.p);
         return;
     }
-    if (!check_store(b, ast) || !check_options(b, ast))
+    rdl_publication *pub = destination(b, stmt, &stmt->u.publish, s->table);
+    if (pub == NULL)
         return;
-    rdl_publication *pub = RDL_NEW(b->arena, rdl_publication);
-    *pub = (rdl_publication){
-        .table = s->table,
-        .url = ast->url,
-        .name = ast->name.n > 0 ? ast->name : s->table->name,
-        .pos = stmt->name.pos,
-        .descending = ast->descending,
-        .partition_key_count = ast->partition_key_count,
-        .options = ast->options,
-        .option_count = ast->option_count,
-        .index = p->publication_count,
-    };
-    if (!rename_columns(b, ast, s->table, &pub->columns) || !bind_key(b, stmt, pub) ||
-        is_published(b, pub))
-        return;
+    pub->index = p->publication_count;
     p->publications[p->publication_count++] = pub;
+}
+
+static bool check_seed(rdl_binder *b, const rdl_stmt *stmt)
+{
+    const rdl_ast_source *ast = &stmt->u.seed.source;
+    if (ast->format != RDL_FORMAT_CSV && ast->format != RDL_FORMAT_JSON) {
+        rdl_bind_error(b, ast->url_pos, NULL, "a seed is a file of CSV or JSON");
+        return false;
+    }
+    for (size_t i = 0; i < ast->url.n; i++) {
+        if (i + 2 < ast->url.n && memcmp(ast->url.p + i, "://", 3) == 0) {
+            rdl_bind_error(b, ast->url_pos, "Write a path relative to the pipeline's folder.",
+                           "a seed is read from a file");
+            return false;
+        }
+    }
+    for (size_t i = 0; i < ast->column_count; i++) {
+        if (ast->columns[i].computed.text.n == 0)
+            continue;
+        rdl_bind_error(b, ast->columns[i].name.pos, NULL, "a seed has no computed columns");
+        return false;
+    }
+    return true;
+}
+
+void rdl_bind_seed(rdl_binder *b, const rdl_stmt *stmt)
+{
+    rdl_pipeline *p = b->pipeline;
+    const rdl_symbol as = {.kind = RDL_SYMBOL_SOURCE,
+                           .stmt = stmt,
+                           .schema = stmt->name.schema,
+                           .name = stmt->name.name,
+                           .full = stmt->name.name};
+    rdl_table *t = rdl_bind_new_table(b, &as, RDL_TABLE_SNAPSHOT);
+    if (!check_seed(b, stmt) || !rdl_bind_source_def(b, &stmt->u.seed.source, t))
+        return;
+    rdl_publication *pub = destination(b, stmt, &stmt->u.seed.publish, t);
+    if (pub == NULL)
+        return;
+    pub->index = p->seed_count;
+    p->seeds[p->seed_count++] = pub;
 }

@@ -249,11 +249,8 @@ static bool check_after_commit(rdl_binder *b, const rdl_ast_source *ast)
     return true;
 }
 
-bool rdl_bind_source(rdl_binder *b, rdl_symbol *s)
+bool rdl_bind_source_def(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t)
 {
-    const rdl_ast_source *ast = &s->stmt->u.source;
-    rdl_table *t = rdl_bind_new_table(
-        b, s, ast->snapshot ? RDL_TABLE_SNAPSHOT : RDL_TABLE_SOURCE);
     t->source = RDL_NEW(b->arena, rdl_source_def);
     *t->source = (rdl_source_def){
         .url = ast->url,
@@ -269,6 +266,13 @@ bool rdl_bind_source(rdl_binder *b, rdl_symbol *s)
     ok = check_format(b, ast, t) && ok;
     ok = bind_columns(b, ast, t) && ok;
     ok = ok && bind_computed(b, ast, t);
-    ok = bind_watermark(b, ast, t) && ok;
-    return ok && rdl_bind_scratch(b, t) && rdl_bind_finish(b, t);
+    return bind_watermark(b, ast, t) && ok;
+}
+
+bool rdl_bind_source(rdl_binder *b, rdl_symbol *s)
+{
+    const rdl_ast_source *ast = &s->stmt->u.source;
+    rdl_table *t = rdl_bind_new_table(
+        b, s, ast->snapshot ? RDL_TABLE_SNAPSHOT : RDL_TABLE_SOURCE);
+    return rdl_bind_source_def(b, ast, t) && rdl_bind_scratch(b, t) && rdl_bind_finish(b, t);
 }

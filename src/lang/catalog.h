@@ -326,6 +326,9 @@ struct rdl_pipeline {
     size_t table_count;
     rdl_publication **publications;
     size_t publication_count;
+    /* SEED: the table is a SNAPSHOT of a file, and none of `tables`. */
+    rdl_publication **seeds;
+    size_t seed_count;
     rdl_report **reports;
     size_t report_count;
     rdl_model **models; /* those that train first */

@@ -244,6 +244,16 @@ static bool is_secret_option(const rdl_option *v, size_t n)
     return false;
 }
 
+static bool any_secret(rdl_publication *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (is_secret_option(list[i]->options, list[i]->option_count) ||
+            rdl_url_has_secret(list[i]->url))
+            return true;
+    }
+    return false;
+}
+
 /* A kept plan is a file: passwords of options and URLs (user:password@) do not go there. */
 static bool holds_secret(const rdl_pipeline *p)
 {
@@ -253,12 +263,8 @@ static bool holds_secret(const rdl_pipeline *p)
                           rdl_url_has_secret(s->url)))
             return true;
     }
-    for (size_t i = 0; i < p->publication_count; i++) {
-        const rdl_publication *b = p->publications[i];
-        if (is_secret_option(b->options, b->option_count) || rdl_url_has_secret(b->url))
-            return true;
-    }
-    return false;
+    return any_secret(p->publications, p->publication_count) ||
+           any_secret(p->seeds, p->seed_count);
 }
 
 /* What an earlier load of the same text worked out, or the work. */

@@ -463,7 +463,7 @@ static bool starts_statement(const rdl_parser *p)
                                         "REPORT", "MODEL"};
     const rdl_token *t = rdl_parse_token(p);
     rdl_str text = p->tokens.file->text;
-    bool publish = rdl_token_is(&p->tokens, t, "PUBLISH") &&
+    bool publish = (rdl_token_is(&p->tokens, t, "PUBLISH") || rdl_token_is(&p->tokens, t, "SEED")) &&
                    rdl_parse_ahead(p, 1)->kind == RDL_TOKEN_WORD;
     if (t->at == 0 || text.p[t->at - 1] != '\n')
         return false;
@@ -638,16 +638,20 @@ static bool parse_create(rdl_parser *p, rdl_stmt *out)
 
 static bool parse_statement(rdl_parser *p, rdl_stmt *out)
 {
-    static const char *const words[] = {"CREATE", "PUBLISH"};
+    static const char *const words[] = {"CREATE", "PUBLISH", "SEED"};
     if (rdl_parse_accept(p, "CREATE"))
         return parse_create(p, out);
     if (rdl_parse_accept(p, "PUBLISH")) {
         out->kind = RDL_STMT_PUBLISH;
         return rdl_parse_publish(p, out);
     }
+    if (rdl_parse_accept(p, "SEED")) {
+        out->kind = RDL_STMT_SEED;
+        return rdl_parse_seed(p, out);
+    }
     if (rdl_parse_is(p, "GRANT"))
         return not_yet(p, "GRANT");
-    return rdl_parse_clause_wrong(p, words, 2);
+    return rdl_parse_clause_wrong(p, words, sizeof words / sizeof words[0]);
 }
 
 void rdl_parse(rdl_arena *a, const rdl_text_file *file, rdl_diags *diags, rdl_script *out)

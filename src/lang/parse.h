@@ -68,5 +68,10 @@ bool rdl_parse_report(rdl_parser *p, rdl_ast_report *out);
 bool rdl_parse_flow(rdl_parser *p, rdl_stmt *out);
 bool rdl_parse_model(rdl_parser *p, bool table, rdl_ast_model *out);
 bool rdl_parse_publish(rdl_parser *p, rdl_stmt *out);
+bool rdl_parse_seed(rdl_parser *p, rdl_stmt *out);
+/* Their parts: ( columns ) of a source, behind FORMAT, behind PRIMARY KEY. */
+bool rdl_parse_source_columns(rdl_parser *p, rdl_ast_source *out);
+bool rdl_parse_format(rdl_parser *p, rdl_ast_source *out);
+bool rdl_parse_publish_key(rdl_parser *p, rdl_ast_publish *out);
 
 #endif

@@ -111,7 +111,7 @@ static bool parse_key_column(rdl_parser *p, rdl_ident *out, bool *descending)
 }
 
 /* ((a, b), c DESC, d) or (a, b): without inner parentheses the first is the partition key. */
-static bool parse_key(rdl_parser *p, rdl_ast_publish *out)
+bool rdl_parse_publish_key(rdl_parser *p, rdl_ast_publish *out)
 {
     RDL_VEC(rdl_ident) columns = {0};
     RDL_VEC(bool) descending = {0};
@@ -184,7 +184,8 @@ bool rdl_parse_publish(rdl_parser *p, rdl_stmt *out)
         else if (rdl_parse_accept(p, "RENAME"))
             ok = rdl_parse_twice(p, u->renamed.n > 0, "RENAME") && parse_rename(p, u);
         else if (rdl_parse_accept2(p, "PRIMARY", "KEY"))
-            ok = rdl_parse_twice(p, u->key.n > 0, "PRIMARY KEY") && parse_key(p, u);
+            ok = rdl_parse_twice(p, u->key.n > 0, "PRIMARY KEY") &&
+                 rdl_parse_publish_key(p, u);
         else if (rdl_parse_accept(p, "WITH"))
             ok = rdl_parse_twice(p, u->option_count > 0, "WITH") &&
                  rdl_parse_options(p, &u->options, &u->option_count);

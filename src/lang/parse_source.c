@@ -85,7 +85,7 @@ static bool parse_column(rdl_parser *p, rdl_ast_column *out)
     return true;
 }
 
-static bool parse_columns(rdl_parser *p, rdl_ast_source *out)
+bool rdl_parse_source_columns(rdl_parser *p, rdl_ast_source *out)
 {
     static const char *const next[] = {",", ")", "FIELD", "FROM", "AS", "COMMENT"};
     RDL_VEC(rdl_ast_column) list = {0};
@@ -102,7 +102,7 @@ static bool parse_columns(rdl_parser *p, rdl_ast_source *out)
     return rdl_parse_accept_symbol(p, ')') || rdl_parse_clause_wrong(p, next, 6);
 }
 
-static bool parse_format(rdl_parser *p, rdl_ast_source *out)
+bool rdl_parse_format(rdl_parser *p, rdl_ast_source *out)
 {
     static const char *const names[] = {"JSON", "CSV", "PARQUET", "TEXT", "RAW"};
     enum { NAMES = sizeof names / sizeof names[0] };
@@ -189,7 +189,7 @@ static bool parse_clause(rdl_parser *p, source_seen *seen, rdl_ast_source *out)
         return rdl_parse_twice(p, seen->snapshot, "SNAPSHOT") && (seen->snapshot = true);
     }
     if (rdl_parse_accept(p, "FORMAT"))
-        flag = &seen->format, name = "FORMAT", read = parse_format;
+        flag = &seen->format, name = "FORMAT", read = rdl_parse_format;
     else if (rdl_parse_accept(p, "WATERMARK"))
         flag = &seen->watermark, name = "WATERMARK", read = parse_watermark;
     else if (rdl_parse_accept2(p, "ON", "MALFORMED"))
@@ -209,7 +209,7 @@ static bool parse_clause(rdl_parser *p, source_seen *seen, rdl_ast_source *out)
 bool rdl_parse_source(rdl_parser *p, rdl_ast_source *out)
 {
     source_seen seen = {0};
-    if (!parse_columns(p, out))
+    if (!rdl_parse_source_columns(p, out))
         return false;
     while (!rdl_parse_at_end(p))
         if (!parse_clause(p, &seen, out))

@@ -454,10 +454,8 @@ static void table(archive *x, rdl_table *t, size_t index)
     }
 }
 
-static void publication(archive *x, rdl_publication *pub, size_t index)
+static void destination(archive *x, rdl_publication *pub)
 {
-    pub->index = index;
-    reference(x, &pub->table, x->p->table_count);
     if (x->bad)
         return;
     text(x, &pub->url);
@@ -474,6 +472,23 @@ static void publication(archive *x, rdl_publication *pub, size_t index)
     columns(x, &pub->columns);
     x->bad = x->bad || pub->columns.n != pub->table->columns.n;
     options(x, &pub->options, &pub->option_count);
+}
+
+static void publication(archive *x, rdl_publication *pub, size_t index)
+{
+    pub->index = index;
+    reference(x, &pub->table, x->p->table_count);
+    destination(x, pub);
+}
+
+/* Its table is its own. */
+static void seed(archive *x, rdl_publication *pub, size_t index)
+{
+    pub->index = index;
+    if (x->reading)
+        pub->table = RDL_NEW(x->p->arena, rdl_table);
+    table(x, pub->table, 0);
+    destination(x, pub);
 }
 
 static void template(archive *x, rdl_template *t)
@@ -583,6 +598,12 @@ static void pipeline(archive *x)
         if (x->reading)
             p->publications[i] = RDL_NEW(p->arena, rdl_publication);
         publication(x, p->publications[i], i);
+    }
+    ARRAY(x, p->seeds, p->seed_count, rdl_publication *);
+    for (size_t i = 0; i < p->seed_count && !x->bad; i++) {
+        if (x->reading)
+            p->seeds[i] = RDL_NEW(p->arena, rdl_publication);
+        seed(x, p->seeds[i], i);
     }
     ARRAY(x, p->reports, p->report_count, rdl_report *);
     for (size_t i = 0; i < p->report_count && !x->bad; i++) {

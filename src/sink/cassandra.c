@@ -290,6 +290,8 @@ static rdl_code sink_provision(rdl_sink *sink, const rdl_sink_table *table, rdl_
         rc = rdl_cassandra_table_make(s, table, say, arg, apply, &there, err);
     if (rc == RDL_OK)
         rc = rdl_cassandra_table_bind(s, table, &t, err);
+    if (rc == RDL_OK && t != NULL) /* for a seed */
+        rc = remember(s, t);
     return rdl_err_in(rc, err, "sink cassandra");
 }
 

@@ -355,11 +355,13 @@ static rdl_code refuse_duplicates(rdl_postgres *s, const rdl_sink_table *t, cons
                    rdl_buf_str(&key), rdl_buf_str(&sql));
     rdl_code rc = rdl_pg_ask(s->pg, rdl_buf_str(&first), NULL, 0, &r, "look for duplicates", err);
     if (rc == RDL_OK && PQntuples(r) == 1) {
+        bool one = strcmp(PQgetvalue(r, 0, 0), "1") == 0;
+        char keys[40];
+        snprintf(keys, sizeof keys, one ? "%s key is" : "%s keys are", PQgetvalue(r, 0, 0));
         rdl_err_set(err, RDL_ECONFLICT, 0,
-                    "cannot add a unique key over (%s) to table \"%s\" of %s: %s keys are there "
-                    "more than once, among them %s",
-                    rdl_buf_str(&key), at->full, s->pg->where, PQgetvalue(r, 0, 0),
-                    PQgetvalue(r, 0, 1));
+                    "cannot add a unique key over (%s) to table \"%s\" of %s: %s there more than "
+                    "once, among them %s",
+                    rdl_buf_str(&key), at->full, s->pg->where, keys, PQgetvalue(r, 0, 1));
         rdl_err_hint(err, "Show them by: %s", rdl_buf_str(&sql));
         rc = rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_SINK);
     }

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #include "stream/internal.h"
+#include "stream/source_spec.h"
 
 enum {
     RECORD_BYTES = 150, /* of a usual record, when nothing is known of the source */
@@ -25,55 +26,6 @@ rdl_feed *rdl_feed_of(rdl_engine *e, const rdl_table *source)
             return &e->feeds[i];
     }
     return NULL;
-}
-
-static rdl_str option(const rdl_source_def *s, const char *name, const char *fallback)
-{
-    for (size_t i = 0; i < s->option_count; i++) {
-        if (rdl_str_eq_nocase(s->options[i].name, rdl_str_of(name)))
-            return s->options[i].value;
-    }
-    return rdl_str_of(fallback);
-}
-
-static bool truth(rdl_str s)
-{
-    return rdl_str_eq_nocase(s, RDL_STR("true")) || rdl_str_eq_nocase(s, RDL_STR("1")) ||
-           rdl_str_eq_nocase(s, RDL_STR("yes")) || rdl_str_eq_nocase(s, RDL_STR("on"));
-}
-
-_Static_assert((int)RDL_COLUMN_FROM_COUNT == (int)RDL_FROM_COUNT, "the same list in two layers");
-_Static_assert((int)RDL_COLUMN_TOMBSTONE == (int)RDL_FROM_TOMBSTONE, "in the same order");
-
-static void make_spec(rdl_engine *e, rdl_feed *f)
-{
-    const rdl_source_def *s = f->table->source;
-    const bool messages = rdl_str_starts(s->url, "kafka:");
-    rdl_decode_spec_init(&f->spec);
-    f->spec.format = s->format == RDL_FORMAT_CSV    ? RDL_DECODE_CSV
-                     : s->format == RDL_FORMAT_TEXT ? RDL_DECODE_TEXT
-                                                    : RDL_DECODE_JSON;
-    rdl_decode_column *columns = RDL_NEWN(&e->arena, rdl_decode_column, s->column_count);
-    size_t n = 0;
-    for (size_t i = 0; i < s->column_count; i++) {
-        const rdl_source_column *c = &s->columns[i];
-        if (c->computed.n == 0)
-            columns[n++] = (rdl_decode_column){c->column.name, c->field, c->column.type,
-                                                 (rdl_decode_from)c->from};
-    }
-    f->spec.columns = columns;
-    f->spec.column_count = n;
-    rdl_str delimiter = option(s, "delimiter", ","), quote = option(s, "quote", "\"");
-    rdl_str escape = option(s, "escape", "");
-    f->spec.delimiter = rdl_str_eq(delimiter, RDL_STR("\\t")) ? '\t'
-                        : delimiter.n > 0                     ? delimiter.p[0]
-                                                              : ',';
-    f->spec.quote = quote.n > 0 ? quote.p[0] : '"';
-    f->spec.escape = escape.n > 0 ? escape.p[0] : f->spec.quote;
-    f->spec.header = truth(option(s, "header", messages ? "false" : "true"));
-    f->spec.null_text = option(s, "null", "");
-    f->spec.date_format = option(s, "date_format", "");
-    f->spec.timestamp_format = option(s, "timestamp_format", "");
 }
 
 static bool readers_deduplicate(rdl_engine *e, const rdl_table *source)
@@ -91,7 +43,7 @@ static bool readers_deduplicate(rdl_engine *e, const rdl_table *source)
 static rdl_code open_feed(rdl_engine *e, rdl_feed *f, rdl_err *err)
 {
     const rdl_source_def *s = f->table->source;
-    make_spec(e, f);
+    rdl_source_spec(&e->arena, s, &f->spec);
     f->format = s->format;
     rdl_source_option *options = RDL_NEWN(&e->arena, rdl_source_option, s->option_count + 1);
     for (size_t i = 0; i < s->option_count; i++)
@@ -113,7 +65,7 @@ static rdl_code open_feed(rdl_engine *e, rdl_feed *f, rdl_err *err)
         .stop = &e->stop,
         .watch = e->watch,
     };
-    rdl_code rc = rdl_landing_read(&e->arena, option(s, "after_commit", ""), config.base_dir,
+    rdl_code rc = rdl_landing_read(&e->arena, rdl_source_text(s, "after_commit", ""), config.base_dir,
                                    config.url, &f->landing, err);
     if (rc == RDL_OK)
         rc = rdl_source_open(&config, &f->source, err);
@@ -462,7 +414,7 @@ static rdl_code refuse_shrinking(rdl_engine *e, const rdl_feed *f, int64_t befor
                                  int64_t now, rdl_err *err)
 {
     (void)e;
-    if (truth(option(f->table->source, "allow_shrink", "false")))
+    if (rdl_source_truth(f->table->source, "allow_shrink", false))
         return RDL_OK;
     bool empty = now == 0 && before > 0;
     if (!empty && gone * 2 <= before)

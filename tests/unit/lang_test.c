@@ -837,7 +837,7 @@ static void diagnostics_are_bounded_and_print_as_json(void **state)
     rdl_diags_print_json(&f.diags, &json);
     assert_string_equal(rdl_buf_str(&json),
                         "[{\"severity\":\"error\",\"file\":\"pipeline.sql\",\"line\":1,\"column\":1,"
-                        "\"message\":\"expected CREATE or PUBLISH, found \\\"DROP\\\"\","
+                        "\"message\":\"expected CREATE, PUBLISH or SEED, found \\\"DROP\\\"\","
                         "\"hint\":null}]");
     rdl_buf_fini(&json);
     close_fixture(&f);
