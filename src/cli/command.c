@@ -170,7 +170,7 @@ const rdl_command rdl_commands[] = {
          "now.  Without a TABLE all views are computed again.  --from and --to take the rows of "
          "a\n"
          "range alone (from is in it, to is not): of the view's partition or key column that is a\n"
-         "date or time, in UTC.",
+         "date or time, in UTC.  A run that holds the root is asked to do it, between two epochs.",
      .examples = "raudal refresh shop\n"
                  "raudal refresh shop gold.sales_by_day\n"
                  "raudal refresh shop gold.sales_by_hour --from '2026-11-21 14:00' --to '2026-11-21 "
@@ -179,20 +179,23 @@ const rdl_command rdl_commands[] = {
      .options = ENGINE | BIT(ONLY) | BIT(ADOPT) | BIT(REBUILD_STATE) | BIT(FROM) | BIT(TO),
      .args_max = ANY,
      .has_dir = true,
-     .run = rdl_cmd_refresh},
+     .run = rdl_cmd_errand,
+     .on_engine = rdl_errand_refresh},
     {.name = "publish",
      .synopsis = "[DIR [TABLE ...]]",
      .line = "Fill the stores from the lake, without computing anything again",
      .about =
          "For a store that is empty, lost, or was restored from an old copy.  Each "
          "published\n"
-         "table is replaced whole in one transaction: readers see the old or the new rows.",
+         "table is replaced whole in one transaction: readers see the old or the new rows.\n"
+         "A run that holds the root is asked to do it.",
      .examples = "raudal publish shop\n"
                  "raudal publish shop gold.sales_by_day --adopt",
      .options = ENGINE | BIT(ONLY) | BIT(ADOPT),
      .args_max = ANY,
      .has_dir = true,
-     .run = rdl_cmd_publish},
+     .run = rdl_cmd_errand,
+     .on_engine = rdl_errand_publish},
     {.name = "provision",
      .synopsis = "[DIR [TABLE ...]]",
      .line = "Make what PUBLISH and SEED need in their stores: tables, keys, indexes, rows",
@@ -302,7 +305,7 @@ const rdl_command rdl_commands[] = {
          "For rows that a mended constraint, body or type would now let through.  They keep\n"
          "their identity, are never late, and may turn out to be duplicates; those that are\n"
          "rejected again stay.  What is written flows on to views and stores in the same\n"
-         "epoch.  The root's lock is taken: stop a run first.",
+         "epoch.  A run that holds the root is asked to do it.",
      .examples = "raudal quarantine replay shop bronze.sales\n"
                  "raudal quarantine replay shop bronze.sales --where \"list_contains(reasons, "
                  "'sold_some')\"",
@@ -310,7 +313,8 @@ const rdl_command rdl_commands[] = {
      .args_min = 1,
      .args_max = 1,
      .has_dir = true,
-     .run = rdl_cmd_quarantine_replay},
+     .run = rdl_cmd_errand,
+     .on_engine = rdl_errand_replay},
     {.name = "docs",
      .synopsis = "[DIR]",
      .line = "Print the data dictionary, made from the SQL and its comments",

@@ -66,6 +66,7 @@ typedef struct rdl_cli_option {
 extern const rdl_cli_option rdl_cli_options[RDL_CLI_OPTION_COUNT];
 
 typedef struct rdl_cli rdl_cli;
+struct rdl_engine;
 
 typedef struct rdl_command {
     const char *name;     /* "run", "lake history" */
@@ -77,6 +78,9 @@ typedef struct rdl_command {
     uint8_t args_min, args_max; /* beside DIR; 255: any number */
     bool has_dir;
     rdl_code (*run)(rdl_cli *cli, rdl_err *err);
+    /* Of a command that changes a root (errand.h), whose run is rdl_cmd_errand: the work itself;
+     * what it says goes to out.  NULL: another kind. */
+    rdl_code (*on_engine)(rdl_cli *cli, struct rdl_engine *e, rdl_buf *out, rdl_err *err);
 } rdl_command;
 
 extern const rdl_command rdl_commands[];
@@ -93,9 +97,7 @@ RDL_CLI_COMMAND(query);
 RDL_CLI_COMMAND(report);
 RDL_CLI_COMMAND(sql);
 RDL_CLI_COMMAND(why);
-RDL_CLI_COMMAND(refresh);
 RDL_CLI_COMMAND(verify);
-RDL_CLI_COMMAND(publish);
 RDL_CLI_COMMAND(provision);
 RDL_CLI_COMMAND(backfill);
 RDL_CLI_COMMAND(lake_tables);
@@ -105,11 +107,17 @@ RDL_CLI_COMMAND(lake_compact);
 RDL_CLI_COMMAND(lake_vacuum);
 RDL_CLI_COMMAND(quarantine_list);
 RDL_CLI_COMMAND(quarantine_show);
-RDL_CLI_COMMAND(quarantine_replay);
 RDL_CLI_COMMAND(docs);
 RDL_CLI_COMMAND(test);
 RDL_CLI_COMMAND(doctor);
 RDL_CLI_COMMAND(version);
 RDL_CLI_COMMAND(help);
+RDL_CLI_COMMAND(errand); /* refresh, publish, quarantine replay */
+
+#define RDL_CLI_ERRAND(name)                                                               \
+    rdl_code rdl_errand_##name(rdl_cli *cli, struct rdl_engine *e, rdl_buf *out, rdl_err *err)
+RDL_CLI_ERRAND(refresh);
+RDL_CLI_ERRAND(publish);
+RDL_CLI_ERRAND(replay);
 
 #endif

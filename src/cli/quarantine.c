@@ -134,37 +134,29 @@ rdl_code rdl_cmd_quarantine_show(rdl_cli *cli, rdl_err *err)
 
 /* ---- replay ---- */
 
-static void say_replayed(const char *table, const rdl_ledger *l)
+static void say_replayed(const char *table, const rdl_ledger *l, rdl_buf *b)
 {
     static const char *const names[] = {"written", "duplicate", "still quarantined", "dropped",
                                         "filtered"};
     const uint64_t counts[] = {l->written, l->duplicate, l->quarantined, l->dropped, l->filtered};
-    rdl_buf b = {0};
-    rdl_buf_printf(&b, "%s: %" PRIu64 " replayed", table, l->replayed);
+    rdl_buf_printf(b, "%s: %" PRIu64 " replayed", table, l->replayed);
     if (l->fanout > 0)
-        rdl_buf_printf(&b, " + %" PRIu64 " copies", l->fanout);
+        rdl_buf_printf(b, " + %" PRIu64 " copies", l->fanout);
     for (size_t i = 0, n = 0; i < 5; i++) {
         if (counts[i] > 0)
-            rdl_buf_printf(&b, "%s%" PRIu64 " %s", n++ == 0 ? " = " : " + ", counts[i], names[i]);
+            rdl_buf_printf(b, "%s%" PRIu64 " %s", n++ == 0 ? " = " : " + ", counts[i], names[i]);
     }
     if (l->replayed == 0)
-        rdl_buf_puts(&b, "; nothing that was asked for waits there with its record");
-    puts(rdl_buf_str(&b));
-    rdl_buf_fini(&b);
+        rdl_buf_puts(b, "; nothing that was asked for waits there with its record");
+    rdl_buf_putc(b, '\n');
 }
 
-rdl_code rdl_cmd_quarantine_replay(rdl_cli *cli, rdl_err *err)
+rdl_code rdl_errand_replay(rdl_cli *cli, rdl_engine *e, rdl_buf *out, rdl_err *err)
 {
-    rdl_engine *e;
-    rdl_engine_config config = {0};
     rdl_table *t;
     rdl_ledger l;
-    RDL_TRY(rdl_cli_open_engine(cli, &config, &e, err));
-    rdl_code rc = rdl_cli_table(rdl_engine_pipeline(e), cli->args[0], &t, err);
-    if (rc == RDL_OK)
-        rc = rdl_engine_replay(e, t, cli->values[RDL_CLI_WHERE], &l, err);
-    if (rc == RDL_OK)
-        say_replayed(cli->args[0], &l);
-    rdl_engine_close(e);
-    return rc;
+    RDL_TRY(rdl_cli_table(rdl_engine_pipeline(e), cli->args[0], &t, err));
+    RDL_TRY(rdl_engine_replay(e, t, cli->values[RDL_CLI_WHERE], &l, err));
+    say_replayed(cli->args[0], &l, out);
+    return RDL_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "cli/errand.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -17,6 +18,7 @@ typedef struct running {
     rdl_cli *cli;
     rdl_engine *engine;
     rdl_metrics *metrics;
+    rdl_errands *errands; /* NULL: none may be asked of this run */
     rdl_catalog *catalog; /* NULL: it could not be written; the run goes on */
     rdl_catalog_run record;
     rdl_progress progress;
@@ -78,6 +80,13 @@ static void note_job(void *arg, const rdl_job_report *job)
     (void)!rdl_catalog_end_run(r->catalog, &run, &err);
 }
 
+static void serve_errand(void *arg, rdl_engine *e, const rdl_err *why)
+{
+    running *r = arg;
+    if (r->errands != NULL)
+        rdl_errands_serve(r->errands, e, why);
+}
+
 static rdl_code print_report(running *r, const rdl_run_report *report, rdl_err *err)
 {
     rdl_buf b = {0};
@@ -108,9 +117,12 @@ static rdl_code work(running *r, bool once, const char *kind, rdl_err *err)
     rdl_reporter *reporter = NULL;
     if (rc == RDL_OK && !once)
         rc = rdl_reporter_start(r->cli, r->engine, &reporter, err);
+    if (rc == RDL_OK && !once)
+        rc = rdl_errands_start(r->cli, r->engine, &r->errands, err);
     if (rc == RDL_OK)
         rc = once ? rdl_engine_run_once(r->engine, &report, err)
                   : rdl_engine_run(r->engine, &report, err);
+    rdl_errands_stop(r->errands);
     rdl_reporter_stop(reporter);
     r->stopped = report.stopped;
     rdl_signals_restore();
@@ -130,6 +142,8 @@ static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err
                                 .progress_arg = &r.progress,
                                 .job = note_job,
                                 .job_arg = &r,
+                                .errand = serve_errand,
+                                .errand_arg = &r,
                                 .only = cli->values[RDL_CLI_ONLY]};
     RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
     rdl_progress_init(&r.progress);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/url.h"
+#include "cli/errand.h"
 #include "cli/output.h"
 
 enum {
@@ -168,20 +169,8 @@ static void note_broken(rdl_arena *a, broken *b, const rdl_verify_item *i)
         b->stream = name;
 }
 
-static const rdl_table **find_all(rdl_arena *a, const rdl_pipeline *p, const rdl_str *names,
-                                  size_t n)
-{
-    const rdl_table **tables = RDL_NEWN(a, const rdl_table *, n + 1);
-    for (size_t i = 0; i < n; i++)
-        tables[i] = rdl_pipeline_find(p, names[i]);
-    return tables;
-}
-
 static rdl_code repair(rdl_cli *cli, const broken *b, rdl_err *err)
 {
-    rdl_engine *e;
-    rdl_engine_config config = {0};
-    uint64_t changed;
     if (b->stream.n > 0) {
         rdl_err_set(err, RDL_EDATA, 0, "cannot repair \"%.*s\": a streaming table is not computed "
                     "from the lake", (int)b->stream.n, b->stream.p);
@@ -189,16 +178,11 @@ static rdl_code repair(rdl_cli *cli, const broken *b, rdl_err *err)
                                 "raudal backfill; then verify --repair mends what lies downstream.");
         return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
     }
-    RDL_TRY(rdl_cli_open_engine(cli, &config, &e, err));
-    const rdl_pipeline *p = rdl_engine_pipeline(e);
     rdl_code rc = RDL_OK;
     if (b->views.n > 0)
-        rc = rdl_engine_refresh(e, find_all(&cli->arena, p, b->views.v, b->views.n), b->views.n,
-                                &changed, err);
+        rc = rdl_errand_over(cli, "refresh", b->views.v, b->views.n, err);
     if (rc == RDL_OK && b->published.n > 0)
-        rc = rdl_engine_republish(e, find_all(&cli->arena, p, b->published.v, b->published.n),
-                                  b->published.n, err);
-    rdl_engine_close(e);
+        rc = rdl_errand_over(cli, "publish", b->published.v, b->published.n, err);
     if (rc == RDL_OK)
         rdl_cli_note("repaired: %zu view%s computed again, %zu published table%s filled again",
                      b->views.n, b->views.n == 1 ? "" : "s", b->published.n,

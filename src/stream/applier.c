@@ -302,7 +302,7 @@ rdl_code rdl_applier_wait(rdl_applier *a, rdl_applied *out, rdl_err *err)
 {
     rdl_engine *e = a->e;
     rdl_code rc = rdl_applier_progress(a, out, err);
-    while (rc == RDL_OK && !e->stop && e->history.epoch - out->everywhere >= e->pending_max) {
+    while (rc == RDL_OK && !e->stop && !e->asked && e->history.epoch - out->everywhere >= e->pending_max) {
         rdl_mutex_lock(&a->lock);
         a->engine_waits = true;
         bool moved = a->applied.everywhere != out->everywhere || a->rc != RDL_OK;

@@ -5,7 +5,7 @@
  * pipeline, takes the lock, restores from the journal, rolls sealed epochs forward into every
  * store, and removes what a crash left.
  *
- * Thread: one thread calls open, run, step and close; rdl_engine_stop and rdl_engine_status may
+ * Thread: one thread calls open, run, step and close; rdl_engine_stop, _ask and _get_status may
  * be called from any thread (stop also from a signal handler).
  */
 #ifndef RDL_STREAM_ENGINE_H
@@ -47,6 +47,12 @@ typedef struct rdl_engine_config {
     /* Called on the engine's thread when something with a name of its own ended; may be NULL. */
     void (*job)(void *arg, const rdl_job_report *r);
     void *job_arg;
+    /* Called on the engine's thread between two epochs of a continuous run after rdl_engine_ask:
+     * the engine may be told to refresh, replay or republish there.  why is NULL when every store
+     * and the lake show the last seal; else it says which could not be brought up to it, and
+     * nothing should be done.  May be NULL. */
+    void (*errand)(void *arg, rdl_engine *e, const rdl_err *why);
+    void *errand_arg;
     /* Called between steps on the engine's thread; may be NULL. */
     void (*progress)(void *arg, const rdl_engine_progress *p);
     void *progress_arg;
@@ -109,6 +115,7 @@ RDL_MUST rdl_code rdl_engine_step(rdl_engine *e, bool *out_did, rdl_err *err);
 /* Bring lake and stores up to the last seal now. */
 RDL_MUST rdl_code rdl_engine_flush(rdl_engine *e, rdl_err *err);
 void rdl_engine_stop(rdl_engine *e); /* finishes the epoch; async-signal-safe */
+void rdl_engine_ask(rdl_engine *e);  /* an errand waits; any thread */
 
 /* Recompute views from the lake (all when n is 0), and what lies downstream, as an epoch. */
 RDL_MUST rdl_code rdl_engine_refresh(rdl_engine *e, const rdl_table *const *tables, size_t n,

@@ -414,10 +414,12 @@ rdl_code rdl_epoch_run(rdl_engine *e, rdl_work *w, rdl_err *err)
         undo(e, w);
         return rdl_err_in(rc, err, "epoch %" PRIu64, w->epoch);
     }
+    e->unsure = true;
     rc = seal(e, w, err);
     if (rc == RDL_OK)
         rc = move_on(e, w, err);
     if (rc == RDL_OK)
         rc = rdl_relations_end(e, err);
+    e->unsure = rc != RDL_OK;
     return rdl_err_in(rc, err, "epoch %" PRIu64, w->epoch);
 }

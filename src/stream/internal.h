@@ -183,6 +183,8 @@ struct rdl_engine {
     rdl_models *models;      /* NULL: the pipeline has none */
     RDL_VEC(rdl_job *) jobs; /* with schedules */
     atomic_int stop;         /* set by rdl_engine_stop, also from a signal handler */
+    atomic_int asked;        /* an errand waits */
+    bool unsure;             /* a seal failed half-way: only a restart knows what it left */
     rdl_watch *watch;
     rdl_run_report report;
     uint64_t rows_read;      /* in this run */

@@ -7,6 +7,8 @@
  *   no input    looked for when a watched folder changes or a topic's reader calls, and every
  *               trigger_interval for what cannot be watched; never more often than costs IDLE_SHARE of one processor, and after a
  *               change not more often than BUSY_SHARE
+ *   errand      another process's refresh, replay or publish (cli/errand.h): between two epochs,
+ *               with everything sealed applied and nothing being applied
  *   stop        the epoch at work is finished, what is sealed is applied, then the loop ends
  */
 #include <inttypes.h>
@@ -121,13 +123,33 @@ static rdl_code turn(loop *l, bool *did, rdl_err *err)
     return keep_up(l, err);
 }
 
+/*
+ * What another process asked for, as if this run were stopped for it and started again: stores and
+ * lake stand still, at the last seal.
+ */
+static rdl_code run_errand(loop *l, rdl_err *err)
+{
+    rdl_engine *e = l->e;
+    rdl_err why = {0};
+    rdl_code rc = rdl_applier_finish(l->applier, &l->applied, &why);
+    l->applier = NULL;
+    e->asked = 0;
+    e->config.errand(e->config.errand_arg, e, rc == RDL_OK ? NULL : &why);
+    if (e->unsure) {
+        rdl_err_set(err, RDL_EIO, 0, "a command that was asked of this run failed while it was sealed");
+        (void)rdl_err_hint(err, "Start the run again: it finds out whether the seal is there.");
+        return rdl_err_area(RDL_EIO, err, RDL_AREA_STORE);
+    }
+    return rdl_applier_start(e, &l->applier, err);
+}
+
 /* Until then, or stop, or an epoch's worth is there.  True: a source has something. */
 static bool pause_until(rdl_engine *e, int64_t until_us)
 {
     bool woken = false;
     for (;;) {
         int64_t left = until_us - rdl_monotonic_us();
-        if (e->stop || left <= 0)
+        if (e->stop || e->asked || left <= 0)
             return woken;
         if (!rdl_watch_pause(e->watch, (int)(left / 1000) + 1))
             continue;
@@ -154,7 +176,7 @@ static void rest(rdl_engine *e, int64_t began_us, int64_t cost_us)
     }
     bool woken = pause_until(e, began_us + least(cost_us * BUSY_SHARE, e->trigger_us));
     int64_t left = began_us + idle - rdl_monotonic_us();
-    if (!e->stop && !woken && left > 0)
+    if (!e->stop && !e->asked && !woken && left > 0)
         (void)rdl_watch_wait(e->watch, (int)(least(left, IDLE_MAX_US) / 1000) + 1);
 }
 
@@ -163,6 +185,8 @@ static rdl_code run_for_ever(loop *l, rdl_err *err)
     rdl_engine *e = l->e;
     while (!e->stop) {
         bool did = false;
+        if (e->asked && e->config.errand != NULL)
+            RDL_TRY(run_errand(l, err));
         int64_t began = rdl_monotonic_us();
         RDL_TRY(turn(l, &did, err));
         if (!did)
@@ -205,6 +229,12 @@ rdl_code rdl_engine_run(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     rdl_mutex_unlock(&e->status_lock);
     rdl_run_end(e, out);
     return RDL_OK;
+}
+
+void rdl_engine_ask(rdl_engine *e)
+{
+    e->asked = 1;
+    rdl_watch_wake(e->watch);
 }
 
 void rdl_engine_stop(rdl_engine *e)

@@ -1,0 +1,152 @@
+/*
+ * cli/errand.c - the caller's side: here when nobody holds the root, else by the run that does.
+ */
+#include "cli/errand.h"
+
+#include "base/channel.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "cli/errand_wire.h"
+#include "cli/progress.h"
+#include "cli/signal.h"
+#include "ops/catalog.h"
+
+void rdl_errand_record(rdl_cli *cli, rdl_engine *e, uint64_t epochs_before, int64_t started_us,
+                       rdl_code rc, const rdl_err *failure)
+{
+    rdl_err err = {0};
+    rdl_catalog *c = NULL;
+    rdl_engine_status status = {0};
+    const char *name = strrchr(cli->command->name, ' ');
+    rdl_catalog_run run = {.outcome = rc == RDL_OK ? "done" : "failed",
+                           .message = rc == RDL_OK ? NULL : failure->msg};
+    rdl_engine_get_status(e, &status);
+    run.epochs = status.epochs_sealed - epochs_before;
+    run.last_epoch = status.epoch;
+    run.ended_us = rdl_now_us(&rdl_clock_system);
+    if (rdl_catalog_open(rdl_cli_root(cli), false, &c, &err) == RDL_OK &&
+        rdl_catalog_begin_run(c, name != NULL ? name + 1 : cli->command->name, started_us, &run.id,
+                              &err) == RDL_OK)
+        (void)!rdl_catalog_end_run(c, &run, &err);
+    rdl_catalog_close(c);
+}
+
+/* ---- here ---- */
+
+static rdl_code run_here(rdl_cli *cli, rdl_buf *out, rdl_err *err)
+{
+    rdl_engine *e = NULL;
+    rdl_progress progress;
+    rdl_progress_init(&progress);
+    rdl_engine_config config = {.progress = rdl_progress_show, .progress_arg = &progress};
+    int64_t started = rdl_now_us(&rdl_clock_system);
+    rdl_code rc = rdl_cli_open_engine(cli, &config, &e, err);
+    if (rc == RDL_OK) {
+        rdl_signals_stop_engine(e);
+        rc = cli->command->on_engine(cli, e, out, err);
+        rdl_signals_restore();
+        rdl_errand_record(cli, e, 0, started, rc, err);
+    }
+    rdl_progress_clear(&progress);
+    rdl_engine_close(e);
+    return rc;
+}
+
+/* ---- there ---- */
+
+/* What only an engine's opening can do, or what the run has chosen already. */
+static rdl_code check_options(const rdl_cli *cli, rdl_err *err)
+{
+    static const rdl_cli_option_id own[] = {RDL_CLI_SET, RDL_CLI_MEMORY, RDL_CLI_THREADS,
+                                            RDL_CLI_ADOPT, RDL_CLI_REBUILD_STATE};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        if (!rdl_cli_has(cli, own[i]))
+            continue;
+        rdl_err_set(err, RDL_ECONFLICT, 0, "cannot use --%s while a run holds the root",
+                    rdl_cli_options[own[i]].name);
+        (void)rdl_err_hint(err, "That run does the work, with what it was started with; leave the "
+                                "option out, or stop the run first.");
+        return rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_STORE);
+    }
+    return RDL_OK;
+}
+
+static void put_request(rdl_cli *cli, rdl_buf *out)
+{
+    rdl_wire_put(out, cli->command->name);
+    rdl_wire_put(out, rdl_path_absolute(&cli->arena, cli->dir));
+    for (size_t i = 0; i < RDL_CLI_OPTION_COUNT; i++) {
+        if (cli->values[i] == NULL || i == RDL_CLI_ROOT || i == RDL_CLI_LOG_LEVEL)
+            continue;
+        rdl_buf_printf(out, "--%s", rdl_cli_options[i].name);
+        if (rdl_cli_options[i].value != NULL)
+            rdl_buf_printf(out, "=%s", cli->values[i]);
+        rdl_buf_putc(out, '\0');
+    }
+    rdl_wire_put(out, "--");
+    for (size_t i = 0; i < cli->arg_count; i++)
+        rdl_wire_put(out, cli->args[i]);
+}
+
+static rdl_code lost(rdl_err *err)
+{
+    rdl_err_set(err, RDL_EIO, 0, "the run that holds the root ended before it answered");
+    (void)rdl_err_hint(err, "`raudal status` says whether its work was sealed; a command that was "
+                            "not can be given again.");
+    return rdl_err_area(RDL_EIO, err, RDL_AREA_STORE);
+}
+
+static rdl_code run_there(rdl_cli *cli, int fd, rdl_buf *out, rdl_err *err)
+{
+    rdl_buf message = {0};
+    RDL_TRY(check_options(cli, err));
+    put_request(cli, &message);
+    bool answered = rdl_channel_send(fd, (rdl_str){message.p, message.n}) &&
+                    rdl_channel_await(fd, &message);
+    rdl_code rc = answered ? rdl_wire_take_answer((rdl_str){message.p, message.n}, out, err) : lost(err);
+    rdl_buf_fini(&message);
+    return rc;
+}
+
+rdl_code rdl_errand_run(rdl_cli *cli, rdl_buf *out, rdl_err *err)
+{
+    int fd = rdl_channel_connect(rdl_wire_path(&cli->arena, rdl_cli_root(cli)));
+    if (fd < 0)
+        return run_here(cli, out, err);
+    rdl_code rc = run_there(cli, fd, out, err);
+    rdl_channel_close(fd);
+    return rc;
+}
+
+rdl_code rdl_errand_over(rdl_cli *cli, const char *command, const rdl_str *tables, size_t n,
+                         rdl_err *err)
+{
+    static const rdl_cli_option_id kept[] = {RDL_CLI_ROOT, RDL_CLI_SET, RDL_CLI_MEMORY,
+                                             RDL_CLI_THREADS, RDL_CLI_ADOPT, RDL_CLI_LOG_LEVEL};
+    rdl_buf said = {0};
+    rdl_cli over = *cli;
+    memset(over.values, 0, sizeof over.values);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        over.values[kept[i]] = cli->values[kept[i]];
+    over.command = rdl_wire_command(command);
+    over.args = RDL_NEWN(&over.arena, const char *, n + 1);
+    over.arg_count = n;
+    for (size_t i = 0; i < n; i++)
+        over.args[i] = rdl_arena_strndup(&over.arena, tables[i].p, tables[i].n);
+    rdl_code rc = rdl_errand_run(&over, &said, err);
+    cli->arena = over.arena;
+    rdl_buf_fini(&said);
+    return rc;
+}
+
+rdl_code rdl_cmd_errand(rdl_cli *cli, rdl_err *err)
+{
+    rdl_buf out = {0};
+    rdl_code rc = rdl_errand_run(cli, &out, err);
+    rdl_err failed = {0};
+    rdl_code printed = rdl_cli_print(&out, &failed);
+    rdl_buf_fini(&out);
+    if (rc == RDL_OK && printed != RDL_OK)
+        *err = failed;
+    return rc != RDL_OK ? rc : printed;
+}
