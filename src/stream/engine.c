@@ -346,6 +346,22 @@ static rdl_code sweep_lake(rdl_engine *e, rdl_err *err)
     return rc;
 }
 
+/* A store that goes down meanwhile stops nobody: the run brings it up, or ends with its error. */
+static rdl_code roll_stores(rdl_engine *e, rdl_err *err)
+{
+    const rdl_apply p = {e, e->conn, &e->history};
+    for (size_t i = 0; i < e->store_count; i++) {
+        rdl_code rc = rdl_apply_to_store(&p, &e->stores[i], err);
+        if (rc == RDL_OK)
+            continue;
+        if ((err->flags & RDL_ERR_RETRY) == 0)
+            return rc;
+        rdl_log_err(RDL_LOG_WARN, "sink", "apply_failed", err);
+        *err = (rdl_err){0};
+    }
+    return RDL_OK;
+}
+
 static rdl_code roll_forward(rdl_engine *e, rdl_err *err)
 {
     RDL_TRY(rdl_fs_remove_tree(e->root.tmp, err));
@@ -357,7 +373,7 @@ static rdl_code roll_forward(rdl_engine *e, rdl_err *err)
     if (e->history.epoch > 0) {
         RDL_TRY(rdl_apply_check_schemas(e, err));
         RDL_TRY(rdl_apply_lake(e, err));
-        RDL_TRY(rdl_apply_sinks(e, err));
+        RDL_TRY(roll_stores(e, err));
     }
     return rdl_prune(e, false, err);
 }
