@@ -7,11 +7,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from bench_kit import publish, run  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BEGIN, END = "<!-- bench cloud_analytics: begin -->", "<!-- bench cloud_analytics: end -->"
 
 
 def programs(args, landing, work):
@@ -24,55 +24,6 @@ def programs(args, landing, work):
     out["duckdb"] = [sys.executable, f"{HERE}/duckdb_job.py", landing, f"{work}/duckdb"]
     out["spark"] = [sys.executable, f"{HERE}/spark_job.py", landing, f"{work}/spark"]
     return {k: v for k, v in out.items() if k not in args.skip}
-
-
-class Sampler(threading.Thread):
-    """CPU seconds and peak memory of all processes of a session, as /proc shows them five times a second.
-
-    wait4 alone is not enough: Spark's Java process is not waited for by the Python that starts it.
-    """
-
-    def __init__(self, session):
-        super().__init__(daemon=True)
-        self.session, self.done = session, threading.Event()
-        self.cpu, self.peak_mb = {}, 0.0
-
-    def sample(self):
-        resident = 0
-        for name in os.listdir("/proc"):
-            if not name.isdigit():
-                continue
-            try:
-                with open(f"/proc/{name}/stat") as f:
-                    fields = f.read().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            if int(fields[3]) == self.session:
-                self.cpu[name] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-                resident += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-        self.peak_mb = max(self.peak_mb, resident / 2**20)
-
-    def run(self):
-        while not self.done.wait(0.2):
-            self.sample()
-
-
-def run(command, log):
-    """Wall seconds, CPU seconds and peak MB of one process and those that it starts."""
-    start = time.monotonic()
-    with open(log, "wb") as f:
-        process = subprocess.Popen(command, stdout=f, stderr=f, start_new_session=True)
-    sampler = Sampler(process.pid)
-    sampler.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - start
-    process.returncode = status
-    sampler.done.set()
-    sampler.join()
-    if status != 0:
-        sys.exit(f"{' '.join(command)}\nended with status {status}; see {log}")
-    cpu = max(usage.ru_utime + usage.ru_stime, sum(sampler.cpu.values()))
-    return wall, cpu, max(usage.ru_maxrss / 1024, sampler.peak_mb)
 
 
 def table(results, landing, rounds):
@@ -91,18 +42,6 @@ def table(results, landing, rounds):
                      f"| {statistics.median(r[1] for r in rows):.1f} | {max(r[2] for r in rows):.0f} "
                      f"| {statistics.median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f}) |")
     return "\n".join(lines)
-
-
-def publish(path, text):
-    old = open(path).read() if os.path.exists(path) else "# Benchmarks\n"
-    block = f"{BEGIN}\n{text}\n{END}"
-    if BEGIN in old:
-        new = old[:old.index(BEGIN)] + block + old[old.index(END) + len(END):]
-    else:
-        new = old.rstrip("\n") + "\n\n## Cloud analytics, whole pipeline\n\n" + block + "\n"
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as f:
-        f.write(new)
 
 
 def main():
@@ -131,7 +70,7 @@ def main():
         text = table(results, landing, args.rounds)
         print(text)
         if not args.no_write:
-            publish(f"{args.top}/docs/benchmarks.md", text)
+            publish(f"{args.top}/docs/benchmarks.md", "cloud_analytics", "Cloud analytics, whole pipeline", text)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

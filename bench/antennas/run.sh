@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# run.sh - the antennas job on raudal, Spark, Flink, DuckDB and bare librdkafka, one after the other in one run.
+#
+#   bench/antennas/run.sh [--count 10000000] [--rounds N] [--skip spark|flink] [--only NAME] [--work DIR] [--no-write]
+#
+# Starts Kafka and PostgreSQL (tools/services).  Machines are noisy: only ratios within one run count.  The table goes to
+# docs/benchmarks.md, between the markers of this benchmark.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+venv="$top/build/venv"
+
+"$top/tools/deps" --test --quiet
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+need="$here/requirements.txt"
+case " $* " in *" --skip spark "*) need=<(grep -v pyspark "$here/requirements.txt") ;; esac
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$need"
+export BUILD="${BUILD:-$top/build}"
+export RAUDAL="${RAUDAL:-$BUILD/raudal}"
+exec "$venv/bin/python" "$here/measure.py" "$@"
