@@ -32,6 +32,8 @@
     X(SEAL_WRITE, "seal.write")                                                            \
     X(SEAL_BEFORE_SYNC, "seal.before_sync")                                                \
     X(AFTER_SEAL, "epoch.after_seal")                                                      \
+    X(JOURNAL_KEPT, "journal.kept")                                                        \
+    X(JOURNAL_REPLACED, "journal.replaced")                                                \
     X(SNAPSHOT_LANDED, "snapshot.landed")                                                  \
     X(RUN_BEFORE_RENAME, "state.run_before_rename")                                        \
     X(RUN_WRITTEN, "state.run_written")                                                    \

@@ -164,19 +164,21 @@ static bool check_journal(doctor *d)
     rdl_err err = {0};
     rdl_root_identity identity;
     tally t = {0};
+    uint64_t first = 1;
     const char *path = rdl_path_join(&d->cli->arena, d->root.state, "journal");
     if (!rdl_fs_exists(path)) {
         say(d, "journal", WARNING, "there is none at \"%s\": nothing has been run", path);
         return false;
     }
-    if (rdl_journal_read(path, &identity, count_record, &t, &err) != RDL_OK) {
+    if (rdl_journal_read(path, &identity, NULL, NULL, &err) != RDL_OK ||
+        rdl_journal_read_all(path, count_record, &t, &first, &err) != RDL_OK) {
         say_err(d, "journal", &err);
         return false;
     }
     rdl_uuid_print(identity.uuid, d->uuid);
     say(d, "journal", FINE,
-        "root %s: %" PRIu64 " epochs sealed, %" PRIu64 " checkpoints, all checksums agree",
-        d->uuid, t.seals, t.checkpoints);
+        "root %s: %" PRIu64 " epochs sealed, %" PRIu64 " checkpoints, all checksums agree%s",
+        d->uuid, t.seals, t.checkpoints, first > 1 ? "; older records were deleted" : "");
     return true;
 }
 

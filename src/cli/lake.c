@@ -200,17 +200,6 @@ rdl_code rdl_cmd_lake_files(rdl_cli *cli, rdl_err *err)
 /* label: "s.t", or "quarantine.s_t". */
 typedef rdl_code (*table_fn)(lake *l, const char *label, const char *dir, rdl_err *err);
 
-static rdl_code
-skip_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
-{
-    (void)arg;
-    (void)type;
-    (void)sequence;
-    (void)payload;
-    (void)err;
-    return RDL_OK;
-}
-
 /*
  * The lock's text tells the next engine whether the last writer ended cleanly, and so
  * whether to look for what a crash left.  We would wipe that out: so we only work after a
@@ -230,7 +219,7 @@ static rdl_code take_lock(lake *l, const char *who, rdl_lock **out, rdl_err *err
     }
     RDL_TRY(rdl_lock_take(path, who, out, err));
     RDL_TRY(rdl_journal_read(rdl_path_join(&l->cli->arena, l->root.state, "journal"),
-                             &identity, skip_record, NULL, err));
+                             &identity, NULL, NULL, err));
     rdl_uuid_print(identity.uuid, l->uuid);
     return RDL_OK;
 }

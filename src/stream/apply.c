@@ -1,5 +1,5 @@
 /*
- * stream/apply.c - sealed epochs into the lake and the stores, and what all have is removed.
+ * stream/apply.c - sealed epochs into the lake and the stores.
  *
  * INVARIANTS
  *   A1  Each destination takes sealed epochs in order, from sealed bytes alone: nothing is recomputed.
@@ -516,20 +516,6 @@ rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err)
     return apply_whole(&p, d, err);
 }
 
-/* ---- removing what all have ---- */
-
-/* A streaming table that was left out of epochs will read its inputs' segments. */
-static void hold_for_readers(rdl_engine *e, uint64_t *epoch)
-{
-    for (size_t i = 0; i < e->pipeline->table_count; i++) {
-        const rdl_table *t = e->pipeline->tables[i];
-        const rdl_table_history *h = rdl_history_table(&e->history, t->full);
-        /* One that never ran reads everything from the lake. */
-        if (rdl_lags(e, t) && h->exists && h->last_evaluated < *epoch)
-            *epoch = h->last_evaluated;
-    }
-}
-
 /* The newest epoch that no destination still needs. */
 rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err)
 {
@@ -571,103 +557,4 @@ rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err)
     rdl_arena_fini(&a);
     *out = epoch;
     return rc;
-}
-
-static rdl_code remove_epochs(rdl_engine *e, uint64_t upto, rdl_err *err)
-{
-    rdl_arena a;
-    rdl_names names;
-    rdl_arena_init(&a, 0);
-    rdl_code rc = rdl_fs_list(&a, e->root.epochs, &names, err);
-    for (size_t i = 0; rc == RDL_OK && i < names.n; i++) {
-        uint64_t epoch = 0;
-        for (const char *p = names.v[i]; *p >= '0' && *p <= '9'; p++)
-            epoch = epoch * 10 + (uint64_t)(*p - '0');
-        if (epoch <= upto || epoch > e->history.epoch)
-            rc = rdl_fs_remove_tree(rdl_path_join(&a, e->root.epochs, names.v[i]), err);
-    }
-    (void)RDL_FAULT_AT(EPOCH_PRUNED);
-    rdl_arena_fini(&a);
-    return rc;
-}
-
-/* Is it an input of a decision, directly or through views?  verify goes back to its versions. */
-static bool decides(const rdl_table *t, rdl_str snapshot)
-{
-    bool found = t->kind == RDL_TABLE_SNAPSHOT && rdl_str_eq(t->full, snapshot);
-    for (size_t i = 0; t->kind == RDL_TABLE_VIEW && i < t->input_count && !found; i++)
-        found = decides(t->inputs[i].table, snapshot);
-    return found;
-}
-
-static bool keeps_versions(const rdl_engine *e, rdl_str snapshot)
-{
-    for (size_t i = 0; i < e->pipeline->table_count; i++)
-        if (e->pipeline->tables[i]->decision && decides(e->pipeline->tables[i], snapshot))
-            return true;
-    return false;
-}
-
-/* Versions of snapshots but the newest, and but those that decisions were made from. */
-static rdl_code remove_snapshots(rdl_engine *e, rdl_err *err)
-{
-    rdl_arena a;
-    rdl_code rc = RDL_OK;
-    rdl_arena_init(&a, 0);
-    for (size_t i = 0; i < e->history.snapshots.n && rc == RDL_OK; i++) {
-        const rdl_snapshot_history *s = e->history.snapshots.entries[i].value;
-        const char *keep = rdl_root_snapshot(&a, &e->root, s->source, s->epoch);
-        const char *dir = rdl_path_dir(&a, keep);
-        bool all = keeps_versions(e, s->source);
-        rdl_names names;
-        rc = rdl_fs_list(&a, dir, &names, err);
-        for (size_t j = 0; rc == RDL_OK && j < names.n; j++) {
-            int order = strcmp(names.v[j], rdl_path_base(keep));
-            if (all ? order > 0 : order != 0)
-                rc = rdl_fs_unlink(rdl_path_join(&a, dir, names.v[j]), err);
-        }
-    }
-    rdl_arena_fini(&a);
-    return rc;
-}
-
-static rdl_code checkpoint(rdl_engine *e, bool force, rdl_err *err)
-{
-    bool wanted = false;
-    uint64_t covered = e->covered;
-    rdl_buf payload = {0};
-    rdl_code rc = rdl_state_checkpoint(e->state, force, &wanted, &payload, &covered, err);
-    if (rc == RDL_OK && wanted) {
-        rc = rdl_journal_append(e->journal, RDL_RECORD_CHECKPOINT,
-                                (rdl_str){payload.p, payload.n}, err);
-        if (rc == RDL_OK)
-            rc = rdl_state_checkpointed(e->state, err);
-        if (rc == RDL_OK)
-            e->covered = covered;
-    }
-    rdl_buf_fini(&payload);
-    return rc;
-}
-
-rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err)
-{
-    RDL_TRY(checkpoint(e, force, err));
-    uint64_t upto = settled < e->covered ? settled : e->covered;
-    hold_for_readers(e, &upto);
-    if (upto > e->history.pruned) {
-        char record[64];
-        snprintf(record, sizeof record, "{\"epoch\":%" PRIu64 "}", upto);
-        RDL_TRY(rdl_journal_append(e->journal, RDL_RECORD_PRUNE, rdl_str_of(record), err));
-        rdl_history_prune(&e->history, upto);
-    }
-    RDL_TRY(remove_epochs(e, e->history.pruned, err));
-    return remove_snapshots(e, err);
-}
-
-rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err)
-{
-    const rdl_apply p = {e, e->conn, &e->history};
-    uint64_t settled = 0;
-    RDL_TRY(rdl_apply_settled(&p, &settled, err));
-    return rdl_prune_to(e, settled, force, err);
 }

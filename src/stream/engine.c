@@ -52,6 +52,7 @@ static rdl_code read_settings(rdl_engine *e, rdl_err *err)
     RDL_TRY(number_setting(e, "max_pending_epochs", "64", &e->pending_max, err));
     if (e->pending_max == 0)
         e->pending_max = UINT64_MAX;
+    RDL_TRY(number_setting(e, "journal_max_bytes", "4194304", &e->journal_max, err));
     e->row_bytes = 160;
     RDL_TRY(interval_setting(e, "trigger_interval", "1 second", &e->trigger_us, err));
     return interval_setting(e, "lake_interval", "30 seconds", &e->lake_interval_us, err);
@@ -197,45 +198,12 @@ static rdl_code make_templates(rdl_engine *e, rdl_err *err)
 
 /* ---- opening ---- */
 
-static rdl_code add_job(rdl_history *h, rdl_str payload, rdl_err *err)
-{
-    rdl_arena a;
-    rdl_sealed_job job;
-    rdl_arena_init(&a, 0);
-    rdl_code rc = rdl_seal_parse_job(&a, payload, &job, err);
-    if (rc == RDL_OK)
-        rdl_history_add_job(h, &job);
-    rdl_arena_fini(&a);
-    return rc;
-}
-
 static rdl_code visit_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload,
                              rdl_err *err)
 {
     rdl_engine *e = arg;
     (void)sequence;
-    if (type == RDL_RECORD_SEAL) {
-        rdl_arena a;
-        rdl_seal seal;
-        rdl_arena_init(&a, 0);
-        rdl_code rc = rdl_seal_parse(&a, payload, &seal, err);
-        if (rc == RDL_OK)
-            rdl_history_add(&e->history, &seal);
-        rdl_arena_fini(&a);
-        return rc;
-    }
-    if (type == RDL_RECORD_CHECKPOINT) {
-        rdl_buf_clear(&e->checkpoint);
-        rdl_buf_put(&e->checkpoint, payload.p, payload.n);
-        return RDL_OK;
-    }
-    if (type == RDL_RECORD_PRUNE)
-        rdl_history_prune(&e->history, rdl_seal_parse_prune(payload));
-    if (type == RDL_RECORD_CLEAR)
-        return rdl_landing_visit(&e->history, payload, err);
-    if (type == RDL_RECORD_JOB)
-        return add_job(&e->history, payload, err);
-    return RDL_OK;
+    return rdl_history_visit(&e->history, &e->checkpoint, type, payload, err);
 }
 
 static rdl_code open_state(rdl_engine *e, uint64_t budget, rdl_err *err)

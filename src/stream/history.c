@@ -74,9 +74,10 @@ static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_s
             .marked = s->marked};
 }
 
-static void add_watermark(rdl_history *h, rdl_buf *b, const rdl_sealed_watermark *s)
+void rdl_history_add_watermark(rdl_history *h, const rdl_sealed_watermark *s)
 {
-    rdl_str key = pair(b, s->table, s->partition);
+    rdl_buf b = {0};
+    rdl_str key = pair(&b, s->table, s->partition);
     rdl_watermark *w = rdl_map_get(&h->watermarks, key);
     if (w == NULL) {
         w = RDL_NEW(h->arena, rdl_watermark);
@@ -85,9 +86,10 @@ static void add_watermark(rdl_history *h, rdl_buf *b, const rdl_sealed_watermark
     }
     if (s->max_us > w->max_us)
         w->max_us = s->max_us;
+    rdl_buf_fini(&b);
 }
 
-static void add_snapshot(rdl_history *h, uint64_t epoch, const rdl_sealed_snapshot *s)
+void rdl_history_add_snapshot(rdl_history *h, uint64_t epoch, const rdl_sealed_snapshot *s)
 {
     rdl_snapshot_history *v = rdl_map_get(&h->snapshots, s->source);
     if (v == NULL) {
@@ -100,44 +102,80 @@ static void add_snapshot(rdl_history *h, uint64_t epoch, const rdl_sealed_snapsh
     v->epoch = epoch;
 }
 
-/* A file that was cleared and came again begins anew. */
-static void chain(rdl_history *h, rdl_sealed_range *r)
+void rdl_history_add_partition(rdl_history *h, const rdl_sealed_partition *s)
 {
     rdl_buf b = {0};
-    rdl_str key = pair(&b, r->source, rdl_str_of(r->range.u.file.path));
-    size_t before = (size_t)(uintptr_t)rdl_map_get(&h->range_of, key);
-    if (before > 0 && h->ranges.v[before - 1].cleared != RDL_CLEARED) {
-        r->before = before;
-        h->ranges.v[before - 1].grown = true;
+    rdl_sealed_partition *p = RDL_NEW(h->arena, rdl_sealed_partition);
+    *p = (rdl_sealed_partition){s->number, keep(h->arena, s->source), keep(h->arena, s->name)};
+    RDL_PUSH(h->arena, &h->partitions) = *p;
+    rdl_map_put(&h->partition_of, pair(&b, s->source, s->name), p);
+    if (p->number >= h->partition_next)
+        h->partition_next = p->number + 1;
+    rdl_buf_fini(&b);
+}
+
+/* ---- what was read ---- */
+
+static rdl_str place_of(const rdl_sealed_range *r)
+{
+    return rdl_str_of(r->range.kind == RDL_RANGE_FILE ? r->range.u.file.path : r->range.name);
+}
+
+static size_t newest_range(const rdl_history *h, rdl_str source, rdl_str place)
+{
+    rdl_buf b = {0};
+    size_t at = (size_t)(uintptr_t)rdl_map_get(&h->range_of, pair(&b, source, place));
+    rdl_buf_fini(&b);
+    return at;
+}
+
+/* A loop that runs for years repeats the same few texts: the arena holds each once. */
+static const char *keep_text(rdl_arena *a, const char *before, const char *now)
+{
+    return before != NULL && strcmp(before, now) == 0 ? before : rdl_arena_strdup(a, now);
+}
+
+static void keep_range(rdl_arena *a, const rdl_sealed_range *before, rdl_sealed_range *r)
+{
+    const rdl_range none = {.kind = r->range.kind};
+    const rdl_range *was = before != NULL ? &before->range : &none;
+    r->source = before != NULL ? before->source : keep(a, r->source);
+    r->range.name = keep_text(a, was->name, r->range.name);
+    if (r->range.kind == RDL_RANGE_KAFKA) {
+        rdl_kafka_range *k = &r->range.u.kafka;
+        k->cluster = keep_text(a, was->u.kafka.cluster, k->cluster);
+        k->topic = keep_text(a, was->u.kafka.topic, k->topic);
+    } else {
+        rdl_file_range *f = &r->range.u.file;
+        f->path = keep_text(a, was->u.file.path, f->path);
+        f->shown = keep_text(a, was->u.file.shown, f->shown);
     }
-    rdl_map_put(&h->range_of, key, (void *)(uintptr_t)(h->ranges.n + 1));
+}
+
+/* A file that was cleared and came again begins anew; its old content is remembered. */
+void rdl_history_add_range(rdl_history *h, const rdl_sealed_range *s)
+{
+    rdl_buf b = {0};
+    rdl_sealed_range r = *s;
+    size_t at = newest_range(h, s->source, place_of(s));
+    rdl_sealed_range *before = at > 0 ? &h->ranges.v[at - 1] : NULL;
+    if (before != NULL && (before->cleared == RDL_CLEARED || before->range.kind != r.range.kind))
+        before = NULL;
+    keep_range(h->arena, before, &r);
+    if (before != NULL) {
+        *before = r;
+        return;
+    }
+    RDL_PUSH(h->arena, &h->ranges) = r;
+    rdl_map_put(&h->range_of, pair(&b, r.source, place_of(&r)), (void *)(uintptr_t)h->ranges.n);
     rdl_buf_fini(&b);
 }
 
 void rdl_history_clear(rdl_history *h, rdl_str source, const char *path, rdl_clearing how)
 {
-    rdl_buf b = {0};
-    size_t at = (size_t)(uintptr_t)rdl_map_get(&h->range_of, pair(&b, source, rdl_str_of(path)));
-    rdl_buf_fini(&b);
-    for (; at > 0; at = h->ranges.v[at - 1].before)
+    size_t at = newest_range(h, source, rdl_str_of(path));
+    if (at > 0)
         h->ranges.v[at - 1].cleared = how;
-}
-
-static void add_range(rdl_history *h, uint64_t epoch, const rdl_sealed_range *s)
-{
-    rdl_sealed_range r = *s;
-    r.source = keep(h->arena, s->source);
-    r.range.name = rdl_arena_strdup(h->arena, s->range.name);
-    if (r.range.kind == RDL_RANGE_KAFKA) {
-        r.range.u.kafka.cluster = rdl_arena_strdup(h->arena, s->range.u.kafka.cluster);
-        r.range.u.kafka.topic = rdl_arena_strdup(h->arena, s->range.u.kafka.topic);
-    } else {
-        r.range.u.file.path = rdl_arena_strdup(h->arena, s->range.u.file.path);
-        r.range.u.file.shown = rdl_arena_strdup(h->arena, s->range.u.file.shown);
-        chain(h, &r);
-    }
-    r.epoch = epoch;
-    RDL_PUSH(h->arena, &h->ranges) = r;
 }
 
 void rdl_history_add_job(rdl_history *h, const rdl_sealed_job *job)
@@ -163,32 +201,26 @@ const rdl_sealed_job *rdl_history_job(const rdl_history *h, rdl_str name)
 
 void rdl_history_add(rdl_history *h, const rdl_seal *seal)
 {
-    rdl_buf b = {0};
-    for (size_t i = 0; i < seal->partitions.n; i++) {
-        const rdl_sealed_partition *s = &seal->partitions.v[i];
-        rdl_sealed_partition *p = RDL_NEW(h->arena, rdl_sealed_partition);
-        *p = (rdl_sealed_partition){s->number, keep(h->arena, s->source),
-                                    keep(h->arena, s->name)};
-        RDL_PUSH(h->arena, &h->partitions) = *p;
-        rdl_map_put(&h->partition_of, pair(&b, s->source, s->name), p);
-        if (p->number >= h->partition_next)
-            h->partition_next = p->number + 1;
+    for (size_t i = 0; i < seal->partitions.n; i++)
+        rdl_history_add_partition(h, &seal->partitions.v[i]);
+    for (size_t i = 0; i < seal->ranges.n; i++) {
+        rdl_sealed_range r = seal->ranges.v[i];
+        r.epoch = seal->epoch;
+        r.cleared = RDL_NOT_CLEARED;
+        rdl_history_add_range(h, &r);
     }
-    for (size_t i = 0; i < seal->ranges.n; i++)
-        add_range(h, seal->epoch, &seal->ranges.v[i]);
     for (size_t i = 0; i < seal->snapshots.n; i++)
-        add_snapshot(h, seal->epoch, &seal->snapshots.v[i]);
+        rdl_history_add_snapshot(h, seal->epoch, &seal->snapshots.v[i]);
     for (size_t i = 0; i < seal->tables.n; i++)
         add_table(h, seal->epoch, seal->ts_us, &seal->tables.v[i]);
     for (size_t i = 0; i < seal->watermarks.n; i++)
-        add_watermark(h, &b, &seal->watermarks.v[i]);
+        rdl_history_add_watermark(h, &seal->watermarks.v[i]);
     for (size_t i = 0; i < seal->jobs.n; i++)
         rdl_history_add_job(h, &seal->jobs.v[i]);
     if (seal->has_delta)
         RDL_PUSH(h->arena, &h->deltas) = seal->epoch;
     h->epoch = seal->epoch;
     h->ts_us = seal->ts_us;
-    rdl_buf_fini(&b);
 }
 
 /* Each lake table is behind only what it would have taken from the segment. */

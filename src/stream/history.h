@@ -58,8 +58,10 @@ typedef struct rdl_history {
     int32_t partition_next;
     RDL_VEC(rdl_sealed_partition) partitions; /* by number */
     rdl_map partition_of;      /* "source\n name" -> rdl_sealed_partition * */
-    RDL_VEC(rdl_sealed_range) ranges; /* newest per (source, name) is last */
-    rdl_map range_of;          /* "source\n path" -> index + 1 of its newest range */
+    /* The newest of each file and topic partition; a file that was cleared and came again has one
+     * for each time. */
+    RDL_VEC(rdl_sealed_range) ranges;
+    rdl_map range_of;          /* "source\n path or name" -> index + 1 of its newest range */
     rdl_map tables;            /* name -> rdl_table_history * */
     rdl_map watermarks;        /* "table\n partition" -> rdl_watermark * */
     rdl_map snapshots;         /* source -> rdl_snapshot_history * */
@@ -68,6 +70,12 @@ typedef struct rdl_history {
 } rdl_history;
 
 void rdl_history_init(rdl_history *h, rdl_arena *a);
+/*
+ * One record of the journal, whatever its type (history_read.c).  checkpoint receives the payload of
+ * a CHECKPOINT; NULL: who reads does not keep state.
+ */
+RDL_MUST rdl_code rdl_history_visit(rdl_history *h, rdl_buf *checkpoint, uint32_t type,
+                                    rdl_str payload, rdl_err *err);
 void rdl_history_add(rdl_history *h, const rdl_seal *seal); /* copies what it keeps */
 void rdl_history_prune(rdl_history *h, uint64_t epoch);     /* a PRUNE record */
 /*
@@ -79,6 +87,11 @@ void rdl_history_copy_tables(const rdl_history *from, rdl_arena *a, rdl_history 
 void rdl_history_clear(rdl_history *h, rdl_str source, const char *path, rdl_clearing how);
 void rdl_history_add_job(rdl_history *h, const rdl_sealed_job *job);
 const rdl_sealed_job *rdl_history_job(const rdl_history *h, rdl_str name); /* NULL: never ran */
+/* Pieces of a summary (summary.c). */
+void rdl_history_add_partition(rdl_history *h, const rdl_sealed_partition *p);
+void rdl_history_add_range(rdl_history *h, const rdl_sealed_range *r); /* epoch and cleared too */
+void rdl_history_add_watermark(rdl_history *h, const rdl_sealed_watermark *w);
+void rdl_history_add_snapshot(rdl_history *h, uint64_t epoch, const rdl_sealed_snapshot *s);
 /* Never NULL: a table that no seal names has exists false. */
 rdl_table_history *rdl_history_table(rdl_history *h, rdl_str table);
 const rdl_snapshot_history *rdl_history_snapshot(const rdl_history *h, rdl_str source);

@@ -13,7 +13,8 @@
  *   decide.c     decision tables: rows that are added once
  *   model.c      programs over rows: when; model_run.c one run
  *   relation.c   e."all:.." and what is kept of tables in memory between epochs
- *   apply.c      sealed epochs into lake and stores, and what all have is removed
+ *   apply.c      sealed epochs into lake and stores
+ *   prune.c      what all have is removed; the journal begins anew with a summary
  *   applier.c    that, beside the epochs; loop.c for ever
  */
 #ifndef RDL_STREAM_INTERNAL_H
@@ -177,6 +178,7 @@ struct rdl_engine {
     int64_t trigger_us, lake_interval_us;
     int64_t last_lake_us, last_deferred_us;
     double row_bytes;        /* of a source record, lately; turns max_rows into bytes */
+    uint64_t journal_max;    /* bytes of records after which the journal begins with a summary */
     uint64_t pending_max;    /* sealed epochs that a store may lack before we wait for it */
     bool unclean;            /* the last holder did not close */
     uint64_t memory_bytes;
@@ -307,7 +309,6 @@ RDL_MUST rdl_code rdl_apply_check_fresh(rdl_engine *e, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_lake(rdl_engine *e, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err);
-RDL_MUST rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err);
 /* Sealed epochs on their way into lake and stores, on any one thread at a time. */
 typedef struct rdl_apply {
     rdl_engine *e;          /* what stands still while it runs, and the stores */
@@ -321,8 +322,9 @@ RDL_MUST rdl_code rdl_store_open(const rdl_apply *p, rdl_store *s, rdl_err *err)
 void rdl_store_close(rdl_store *s);
 /* The newest epoch that no destination still needs. */
 RDL_MUST rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err);
-/* Removes what lies before it, as far as state and readers allow. */
+/* prune.c: removes what lies before it, as far as state and readers allow. */
 RDL_MUST rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err);
+RDL_MUST rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err);
 /* applier.c: applies beside the epochs, between start and finish. */
 typedef struct rdl_applier rdl_applier;
 typedef struct rdl_applied {

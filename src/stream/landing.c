@@ -53,30 +53,6 @@ static rdl_code append(rdl_engine *e, const rdl_sealed_range *const *files, size
     return rc;
 }
 
-/* What an intent without an end names; a done record settles it. */
-rdl_code rdl_landing_visit(rdl_history *h, rdl_str payload, rdl_err *err)
-{
-    json_error_t why;
-    json_t *o = json_loadb(payload.p, payload.n, JSON_REJECT_DUPLICATES, &why), *one;
-    size_t i;
-    if (!json_is_object(o)) {
-        json_decref(o);
-        rdl_err_set(err, RDL_EDATA, 0, "cannot read a clear record: %s at byte %d", why.text,
-                    why.position);
-        return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
-    }
-    bool done = json_is_true(json_object_get(o, "done"));
-    json_array_foreach(json_object_get(o, "files"), i, one)
-    {
-        const char *source = json_string_value(json_object_get(one, "source"));
-        const char *path = json_string_value(json_object_get(one, "path"));
-        if (source != NULL && path != NULL)
-            rdl_history_clear(h, rdl_str_of(source), path, done ? RDL_CLEARED : RDL_CLEARING);
-    }
-    json_decref(o);
-    return RDL_OK;
-}
-
 /* Gone for good: the source takes what comes under that path as new. */
 static void forget(rdl_engine *e, const rdl_sealed_range *r)
 {
@@ -138,12 +114,12 @@ static rdl_code choose(rdl_engine *e, rdl_arena *a, rdl_feed *f, uint64_t lake_e
         rdl_sealed_range *r = &e->history.ranges.v[i];
         bool there = false, same = false;
         if (!rdl_str_eq(r->source, f->table->full) || r->range.kind != RDL_RANGE_FILE ||
-            r->cleared == RDL_CLEARED || r->grown) {
+            r->cleared == RDL_CLEARED) {
             f->landing_from += i == f->landing_from;
             continue;
         }
         if (r->epoch > lake_epoch)
-            break;
+            continue;
         RDL_TRY(rdl_landing_unchanged(&r->range.u.file, &there, &same, err));
         if (!there || same)
             RDL_PUSH(a, &out->files) = r;
@@ -181,7 +157,7 @@ rdl_code rdl_landing_recover(rdl_engine *e, rdl_err *err)
     for (size_t i = 0; i < e->history.ranges.n && rc == RDL_OK; i++) {
         rdl_sealed_range *r = &e->history.ranges.v[i];
         bool there = false, same = false;
-        if (r->cleared != RDL_CLEARING || r->grown)
+        if (r->cleared != RDL_CLEARING)
             continue;
         rc = rdl_landing_unchanged(&r->range.u.file, &there, &same, err);
         if (rc == RDL_OK && (!there || same))

@@ -8,8 +8,6 @@
 
 #include "stream/internal.h"
 
-/* A CLEAR record of the journal. */
-RDL_MUST rdl_code rdl_landing_visit(rdl_history *h, rdl_str payload, rdl_err *err);
 /* After the sources are open and restored. */
 RDL_MUST rdl_code rdl_landing_recover(rdl_engine *e, rdl_err *err);
 /* The lake has all epochs up to this one: files that were read up to there may go. */

@@ -28,37 +28,11 @@ struct rdl_reader {
     rdl_cut cut;
 };
 
-static rdl_code add_job(rdl_history *h, rdl_str payload, rdl_err *err)
-{
-    rdl_arena a;
-    rdl_sealed_job job;
-    rdl_arena_init(&a, 0);
-    rdl_code rc = rdl_seal_parse_job(&a, payload, &job, err);
-    if (rc == RDL_OK)
-        rdl_history_add_job(h, &job);
-    rdl_arena_fini(&a);
-    return rc;
-}
-
 static rdl_code visit(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
 {
     rdl_reader *r = arg;
     (void)sequence;
-    if (type == RDL_RECORD_SEAL) {
-        rdl_arena a;
-        rdl_seal seal;
-        rdl_arena_init(&a, 0);
-        rdl_code rc = rdl_seal_parse(&a, payload, &seal, err);
-        if (rc == RDL_OK)
-            rdl_history_add(&r->history, &seal);
-        rdl_arena_fini(&a);
-        return rc;
-    }
-    if (type == RDL_RECORD_PRUNE)
-        rdl_history_prune(&r->history, rdl_seal_parse_prune(payload));
-    if (type == RDL_RECORD_JOB)
-        return add_job(&r->history, payload, err);
-    return RDL_OK;
+    return rdl_history_visit(&r->history, NULL, type, payload, err);
 }
 
 static rdl_code read_journal(rdl_reader *r, rdl_err *err)

@@ -7,9 +7,10 @@
 #include "stream/seal.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stddef.h>
 #include <stdlib.h>
+
+#include "stream/seal_json.h"
 
 typedef struct ledger_field {
     const char *name;
@@ -46,30 +47,30 @@ void rdl_ledger_add(rdl_ledger *to, const rdl_ledger *from)
 
 /* ---- printing ---- */
 
-static json_t *text(rdl_str s)
+json_t *rdl_json_text(rdl_str s)
 {
     return json_stringn(s.p != NULL ? s.p : "", s.n);
 }
 
-static json_t *hex(rdl_hash128 h)
+json_t *rdl_json_hex(rdl_hash128 h)
 {
     char out[33];
     rdl_hash128_hex(h, out);
     return json_string(out);
 }
 
-static void put_int(json_t *o, const char *name, uint64_t value)
+void rdl_json_put_int(json_t *o, const char *name, uint64_t value)
 {
     json_object_set_new(o, name, json_integer((json_int_t)value));
 }
 
-static json_t *ledger_to_json(const rdl_ledger *l)
+json_t *rdl_ledger_json(const rdl_ledger *l)
 {
     json_t *o = json_object();
     for (size_t i = 0; i < LEDGER_FIELDS; i++) {
         uint64_t value = *field_of((rdl_ledger *)(uintptr_t)l, i);
         if (value != 0)
-            put_int(o, ledger_fields[i].name, value);
+            rdl_json_put_int(o, ledger_fields[i].name, value);
     }
     return o;
 }
@@ -79,14 +80,14 @@ static void file_to_json(const rdl_range *range, json_t *o)
     const rdl_file_range *r = &range->u.file;
     json_object_set_new(o, "path", json_string(r->path));
     json_object_set_new(o, "shown", json_string(r->shown));
-    put_int(o, "partition", (uint64_t)range->number);
-    put_int(o, "begin", r->begin);
-    put_int(o, "end", r->end);
-    put_int(o, "first_record", r->first_record);
-    put_int(o, "records", range->records);
-    put_int(o, "prefix_bytes", r->prefix_bytes);
-    put_int(o, "mtime_us", (uint64_t)r->mtime_us);
-    json_object_set_new(o, "hash", hex(r->prefix_hash));
+    rdl_json_put_int(o, "partition", (uint64_t)range->number);
+    rdl_json_put_int(o, "begin", r->begin);
+    rdl_json_put_int(o, "end", r->end);
+    rdl_json_put_int(o, "first_record", r->first_record);
+    rdl_json_put_int(o, "records", range->records);
+    rdl_json_put_int(o, "prefix_bytes", r->prefix_bytes);
+    rdl_json_put_int(o, "mtime_us", (uint64_t)r->mtime_us);
+    json_object_set_new(o, "hash", rdl_json_hex(r->prefix_hash));
     if (r->whole)
         json_object_set_new(o, "whole", json_true());
     if (r->skipped)
@@ -98,20 +99,29 @@ static void kafka_to_json(const rdl_range *range, json_t *o)
     const rdl_kafka_range *r = &range->u.kafka;
     json_object_set_new(o, "cluster", json_string(r->cluster));
     json_object_set_new(o, "topic", json_string(r->topic));
-    put_int(o, "topic_partition", (uint64_t)r->partition);
-    put_int(o, "partition", (uint64_t)range->number);
-    put_int(o, "begin", r->begin);
-    put_int(o, "end", r->end);
-    put_int(o, "records", range->records);
-    put_int(o, "absent", r->absent);
+    rdl_json_put_int(o, "topic_partition", (uint64_t)r->partition);
+    rdl_json_put_int(o, "partition", (uint64_t)range->number);
+    rdl_json_put_int(o, "begin", r->begin);
+    rdl_json_put_int(o, "end", r->end);
+    rdl_json_put_int(o, "records", range->records);
+    rdl_json_put_int(o, "absent", r->absent);
     if (r->lost != 0)
-        put_int(o, "lost", r->lost);
+        rdl_json_put_int(o, "lost", r->lost);
 }
 
-static json_t *range_to_json(const rdl_sealed_range *r)
+json_t *rdl_partition_json(const rdl_sealed_partition *p)
 {
     json_t *o = json_object();
-    json_object_set_new(o, "source", text(r->source));
+    rdl_json_put_int(o, "number", (uint64_t)p->number);
+    json_object_set_new(o, "source", rdl_json_text(p->source));
+    json_object_set_new(o, "name", rdl_json_text(p->name));
+    return o;
+}
+
+json_t *rdl_range_json(const rdl_sealed_range *r)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "source", rdl_json_text(r->source));
     if (r->range.kind == RDL_RANGE_KAFKA)
         kafka_to_json(&r->range, o);
     else
@@ -122,51 +132,51 @@ static json_t *range_to_json(const rdl_sealed_range *r)
 static json_t *table_to_json(const rdl_sealed_table *t)
 {
     json_t *o = json_object();
-    json_object_set_new(o, "table", text(t->table));
-    json_object_set_new(o, "fingerprint", hex(t->fingerprint));
+    json_object_set_new(o, "table", rdl_json_text(t->table));
+    json_object_set_new(o, "fingerprint", rdl_json_hex(t->fingerprint));
     if (t->keys.hi != 0 || t->keys.lo != 0)
-        json_object_set_new(o, "keys", hex(t->keys));
+        json_object_set_new(o, "keys", rdl_json_hex(t->keys));
     if (t->content.n > 0)
-        json_object_set_new(o, "content", text(t->content));
-    put_int(o, "new", t->rows_new);
-    put_int(o, "old", t->rows_old);
-    put_int(o, "quarantined", t->rows_quarantined);
+        json_object_set_new(o, "content", rdl_json_text(t->content));
+    rdl_json_put_int(o, "new", t->rows_new);
+    rdl_json_put_int(o, "old", t->rows_old);
+    rdl_json_put_int(o, "quarantined", t->rows_quarantined);
     if (t->marked)
-        put_int(o, "fresh", t->rows_fresh);
+        rdl_json_put_int(o, "fresh", t->rows_fresh);
     if (t->reset)
         json_object_set_new(o, "reset", json_true());
     if (t->evaluated)
         json_object_set_new(o, "evaluated", json_true());
     if (t->took_us > 0)
-        put_int(o, "took_us", (uint64_t)t->took_us);
-    json_object_set_new(o, "ledger", ledger_to_json(&t->ledger));
+        rdl_json_put_int(o, "took_us", (uint64_t)t->took_us);
+    json_object_set_new(o, "ledger", rdl_ledger_json(&t->ledger));
     return o;
 }
 
-static json_t *array_in(json_t *o, const char *name)
+json_t *rdl_json_array_in(json_t *o, const char *name)
 {
     json_t *a = json_array();
     json_object_set_new(o, name, a);
     return a;
 }
 
-static json_t *job_to_json(const rdl_sealed_job *j)
+json_t *rdl_job_json(const rdl_sealed_job *j)
 {
     json_t *o = json_object();
-    json_object_set_new(o, "name", text(j->name));
+    json_object_set_new(o, "name", rdl_json_text(j->name));
     json_object_set_new(o, "for_us", json_integer(j->for_us));
     json_object_set_new(o, "ran_us", json_integer(j->ran_us));
     if (j->cut > 0)
-        put_int(o, "cut", j->cut);
+        rdl_json_put_int(o, "cut", j->cut);
     if (j->detail.n > 0)
-        json_object_set_new(o, "detail", text(j->detail));
+        json_object_set_new(o, "detail", rdl_json_text(j->detail));
     return o;
 }
 
-static void dump(json_t *o, rdl_buf *out)
+void rdl_json_dump(json_t *taken, rdl_buf *out)
 {
-    char *dumped = json_dumps(o, JSON_COMPACT);
-    json_decref(o);
+    char *dumped = json_dumps(taken, JSON_COMPACT);
+    json_decref(taken);
     if (dumped != NULL)
         rdl_buf_puts(out, dumped);
     free(dumped); /* allow: jansson's */
@@ -175,58 +185,52 @@ static void dump(json_t *o, rdl_buf *out)
 void rdl_seal_print(const rdl_seal *s, rdl_buf *out)
 {
     json_t *o = json_object();
-    put_int(o, "epoch", s->epoch);
-    put_int(o, "ts_us", (uint64_t)s->ts_us);
+    rdl_json_put_int(o, "epoch", s->epoch);
+    rdl_json_put_int(o, "ts_us", (uint64_t)s->ts_us);
     if (s->took_us > 0)
-        put_int(o, "took_us", (uint64_t)s->took_us);
-    json_object_set_new(o, "pipeline", hex(s->pipeline));
+        rdl_json_put_int(o, "took_us", (uint64_t)s->took_us);
+    json_object_set_new(o, "pipeline", rdl_json_hex(s->pipeline));
     json_object_set_new(o, "delta", json_boolean(s->has_delta));
 
-    json_t *list = array_in(o, "partitions");
-    for (size_t i = 0; i < s->partitions.n; i++) {
-        const rdl_sealed_partition *p = &s->partitions.v[i];
-        json_t *e = json_object();
-        put_int(e, "number", (uint64_t)p->number);
-        json_object_set_new(e, "source", text(p->source));
-        json_object_set_new(e, "name", text(p->name));
-        json_array_append_new(list, e);
-    }
-    list = array_in(o, "ranges");
+    json_t *list = rdl_json_array_in(o, "partitions");
+    for (size_t i = 0; i < s->partitions.n; i++)
+        json_array_append_new(list, rdl_partition_json(&s->partitions.v[i]));
+    list = rdl_json_array_in(o, "ranges");
     for (size_t i = 0; i < s->ranges.n; i++)
-        json_array_append_new(list, range_to_json(&s->ranges.v[i]));
-    list = array_in(o, "snapshots");
+        json_array_append_new(list, rdl_range_json(&s->ranges.v[i]));
+    list = rdl_json_array_in(o, "snapshots");
     for (size_t i = 0; i < s->snapshots.n; i++) {
         json_t *e = json_object();
-        json_object_set_new(e, "source", text(s->snapshots.v[i].source));
-        json_object_set_new(e, "hash", hex(s->snapshots.v[i].hash));
-        put_int(e, "rows", s->snapshots.v[i].rows);
+        json_object_set_new(e, "source", rdl_json_text(s->snapshots.v[i].source));
+        json_object_set_new(e, "hash", rdl_json_hex(s->snapshots.v[i].hash));
+        rdl_json_put_int(e, "rows", s->snapshots.v[i].rows);
         json_array_append_new(list, e);
     }
-    list = array_in(o, "tables");
+    list = rdl_json_array_in(o, "tables");
     for (size_t i = 0; i < s->tables.n; i++)
         json_array_append_new(list, table_to_json(&s->tables.v[i]));
-    list = array_in(o, "watermarks");
+    list = rdl_json_array_in(o, "watermarks");
     for (size_t i = 0; i < s->watermarks.n; i++) {
         json_t *e = json_object();
-        json_object_set_new(e, "table", text(s->watermarks.v[i].table));
-        json_object_set_new(e, "partition", text(s->watermarks.v[i].partition));
-        put_int(e, "max_us", (uint64_t)s->watermarks.v[i].max_us);
+        json_object_set_new(e, "table", rdl_json_text(s->watermarks.v[i].table));
+        json_object_set_new(e, "partition", rdl_json_text(s->watermarks.v[i].partition));
+        rdl_json_put_int(e, "max_us", (uint64_t)s->watermarks.v[i].max_us);
         json_array_append_new(list, e);
     }
-    list = s->jobs.n > 0 ? array_in(o, "jobs") : NULL;
+    list = s->jobs.n > 0 ? rdl_json_array_in(o, "jobs") : NULL;
     for (size_t i = 0; i < s->jobs.n; i++)
-        json_array_append_new(list, job_to_json(&s->jobs.v[i]));
-    dump(o, out);
+        json_array_append_new(list, rdl_job_json(&s->jobs.v[i]));
+    rdl_json_dump(o, out);
 }
 
 void rdl_seal_print_job(const rdl_sealed_job *j, rdl_buf *out)
 {
-    dump(job_to_json(j), out);
+    rdl_json_dump(rdl_job_json(j), out);
 }
 
 /* ---- parsing ---- */
 
-static rdl_str get_text(rdl_arena *a, const json_t *o, const char *name)
+rdl_str rdl_json_get_text(rdl_arena *a, const json_t *o, const char *name)
 {
     const json_t *v = json_object_get(o, name);
     if (!json_is_string(v))
@@ -235,12 +239,12 @@ static rdl_str get_text(rdl_arena *a, const json_t *o, const char *name)
     return (rdl_str){rdl_arena_strndup(a, json_string_value(v), n), n};
 }
 
-static uint64_t get_int(const json_t *o, const char *name)
+uint64_t rdl_json_get_int(const json_t *o, const char *name)
 {
     return (uint64_t)json_integer_value(json_object_get(o, name));
 }
 
-static rdl_hash128 get_hex(const json_t *o, const char *name)
+rdl_hash128 rdl_json_get_hex(const json_t *o, const char *name)
 {
     rdl_hash128 h = {0, 0};
     const json_t *v = json_object_get(o, name);
@@ -252,16 +256,16 @@ static rdl_hash128 get_hex(const json_t *o, const char *name)
 static rdl_range get_file(rdl_arena *a, const json_t *e)
 {
     rdl_range r = {.kind = RDL_RANGE_FILE, .u.file = {
-        .path = get_text(a, e, "path").p,
-        .shown = get_text(a, e, "shown").p,
-        .partition = (int32_t)get_int(e, "partition"),
-        .begin = get_int(e, "begin"),
-        .end = get_int(e, "end"),
-        .first_record = get_int(e, "first_record"),
-        .records = get_int(e, "records"),
-        .prefix_bytes = get_int(e, "prefix_bytes"),
-        .mtime_us = (int64_t)get_int(e, "mtime_us"),
-        .prefix_hash = get_hex(e, "hash"),
+        .path = rdl_json_get_text(a, e, "path").p,
+        .shown = rdl_json_get_text(a, e, "shown").p,
+        .partition = (int32_t)rdl_json_get_int(e, "partition"),
+        .begin = rdl_json_get_int(e, "begin"),
+        .end = rdl_json_get_int(e, "end"),
+        .first_record = rdl_json_get_int(e, "first_record"),
+        .records = rdl_json_get_int(e, "records"),
+        .prefix_bytes = rdl_json_get_int(e, "prefix_bytes"),
+        .mtime_us = (int64_t)rdl_json_get_int(e, "mtime_us"),
+        .prefix_hash = rdl_json_get_hex(e, "hash"),
         .whole = json_is_true(json_object_get(e, "whole")),
         .skipped = json_is_true(json_object_get(e, "skipped")),
     }};
@@ -275,86 +279,107 @@ static rdl_range get_file(rdl_arena *a, const json_t *e)
 static rdl_range get_kafka(rdl_arena *a, const json_t *e)
 {
     rdl_range r = {.kind = RDL_RANGE_KAFKA, .u.kafka = {
-        .cluster = get_text(a, e, "cluster").p,
-        .topic = get_text(a, e, "topic").p,
-        .partition = (int32_t)get_int(e, "topic_partition"),
-        .begin = get_int(e, "begin"),
-        .end = get_int(e, "end"),
-        .absent = get_int(e, "absent"),
-        .lost = get_int(e, "lost"),
+        .cluster = rdl_json_get_text(a, e, "cluster").p,
+        .topic = rdl_json_get_text(a, e, "topic").p,
+        .partition = (int32_t)rdl_json_get_int(e, "topic_partition"),
+        .begin = rdl_json_get_int(e, "begin"),
+        .end = rdl_json_get_int(e, "end"),
+        .absent = rdl_json_get_int(e, "absent"),
+        .lost = rdl_json_get_int(e, "lost"),
     }};
-    r.number = (int32_t)get_int(e, "partition");
+    r.number = (int32_t)rdl_json_get_int(e, "partition");
     r.name = rdl_arena_printf(a, "%s/%" PRId32, r.u.kafka.topic, r.u.kafka.partition);
-    r.records = get_int(e, "records");
+    r.records = rdl_json_get_int(e, "records");
     return r;
 }
 
-static void get_range(rdl_arena *a, const json_t *e, rdl_sealed_range *out)
+void rdl_range_of_json(rdl_arena *a, const json_t *o, rdl_sealed_range *out)
 {
-    out->source = get_text(a, e, "source");
-    out->range = json_object_get(e, "topic") != NULL ? get_kafka(a, e) : get_file(a, e);
+    *out = (rdl_sealed_range){.source = rdl_json_get_text(a, o, "source")};
+    out->range = json_object_get(o, "topic") != NULL ? get_kafka(a, o) : get_file(a, o);
+}
+
+void rdl_partition_of_json(rdl_arena *a, const json_t *o, rdl_sealed_partition *out)
+{
+    *out = (rdl_sealed_partition){(int32_t)rdl_json_get_int(o, "number"),
+                                  rdl_json_get_text(a, o, "source"),
+                                  rdl_json_get_text(a, o, "name")};
+}
+
+void rdl_ledger_of_json(const json_t *o, rdl_ledger *out)
+{
+    for (size_t i = 0; i < LEDGER_FIELDS; i++)
+        *field_of(out, i) = rdl_json_get_int(o, ledger_fields[i].name);
 }
 
 static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
 {
     *out = (rdl_sealed_table){
-        .table = get_text(a, e, "table"),
-        .fingerprint = get_hex(e, "fingerprint"),
-        .keys = get_hex(e, "keys"),
-        .content = get_text(a, e, "content"),
-        .rows_new = get_int(e, "new"),
-        .rows_old = get_int(e, "old"),
-        .rows_quarantined = get_int(e, "quarantined"),
-        .rows_fresh = get_int(e, "fresh"),
+        .table = rdl_json_get_text(a, e, "table"),
+        .fingerprint = rdl_json_get_hex(e, "fingerprint"),
+        .keys = rdl_json_get_hex(e, "keys"),
+        .content = rdl_json_get_text(a, e, "content"),
+        .rows_new = rdl_json_get_int(e, "new"),
+        .rows_old = rdl_json_get_int(e, "old"),
+        .rows_quarantined = rdl_json_get_int(e, "quarantined"),
+        .rows_fresh = rdl_json_get_int(e, "fresh"),
         .marked = json_object_get(e, "fresh") != NULL,
         .reset = json_is_true(json_object_get(e, "reset")),
         .evaluated = json_is_true(json_object_get(e, "evaluated")),
-        .took_us = (int64_t)get_int(e, "took_us"),
+        .took_us = (int64_t)rdl_json_get_int(e, "took_us"),
     };
-    const json_t *l = json_object_get(e, "ledger");
-    for (size_t i = 0; i < LEDGER_FIELDS; i++)
-        *field_of(&out->ledger, i) = get_int(l, ledger_fields[i].name);
+    rdl_ledger_of_json(json_object_get(e, "ledger"), &out->ledger);
 }
 
-static rdl_sealed_job get_job(rdl_arena *a, const json_t *o)
+void rdl_job_of_json(rdl_arena *a, const json_t *o, rdl_sealed_job *out)
 {
-    return (rdl_sealed_job){.name = get_text(a, o, "name"),
-                            .for_us = (int64_t)get_int(o, "for_us"),
-                            .ran_us = (int64_t)get_int(o, "ran_us"),
-                            .cut = get_int(o, "cut"),
-                            .detail = get_text(a, o, "detail")};
+    *out = (rdl_sealed_job){.name = rdl_json_get_text(a, o, "name"),
+                            .for_us = (int64_t)rdl_json_get_int(o, "for_us"),
+                            .ran_us = (int64_t)rdl_json_get_int(o, "ran_us"),
+                            .cut = rdl_json_get_int(o, "cut"),
+                            .detail = rdl_json_get_text(a, o, "detail")};
+}
+
+rdl_code rdl_json_record(rdl_str json, const char *kind, json_t **out, rdl_err *err)
+{
+    json_error_t why;
+    *out = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, &why);
+    if (json_is_object(*out))
+        return RDL_OK;
+    json_decref(*out);
+    *out = NULL;
+    rdl_err_set(err, RDL_EDATA, 0, "cannot read a %s record: %s at byte %d", kind, why.text,
+                why.position);
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
 }
 
 rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err)
 {
-    json_error_t why;
-    json_t *o = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, &why);
-    if (!json_is_object(o)) {
-        json_decref(o);
-        rdl_err_set(err, RDL_EDATA, 0, "cannot read a seal record: %s at byte %d", why.text,
-                    why.position);
-        return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
-    }
+    json_t *o = NULL;
+    RDL_TRY(rdl_json_record(json, "seal", &o, err));
     *out = (rdl_seal){
-        .epoch = get_int(o, "epoch"),
-        .ts_us = (int64_t)get_int(o, "ts_us"),
-        .took_us = (int64_t)get_int(o, "took_us"),
-        .pipeline = get_hex(o, "pipeline"),
+        .epoch = rdl_json_get_int(o, "epoch"),
+        .ts_us = (int64_t)rdl_json_get_int(o, "ts_us"),
+        .took_us = (int64_t)rdl_json_get_int(o, "took_us"),
+        .pipeline = rdl_json_get_hex(o, "pipeline"),
         .has_delta = json_is_true(json_object_get(o, "delta")),
     };
     size_t i;
     json_t *e;
     json_array_foreach(json_object_get(o, "partitions"), i, e)
-        RDL_PUSH(a, &out->partitions) = (rdl_sealed_partition){
-            (int32_t)get_int(e, "number"), get_text(a, e, "source"), get_text(a, e, "name")};
+    {
+        rdl_sealed_partition p;
+        rdl_partition_of_json(a, e, &p);
+        RDL_PUSH(a, &out->partitions) = p;
+    }
     json_array_foreach(json_object_get(o, "ranges"), i, e) {
-        rdl_sealed_range r = {0};
-        get_range(a, e, &r);
+        rdl_sealed_range r;
+        rdl_range_of_json(a, e, &r);
         RDL_PUSH(a, &out->ranges) = r;
     }
     json_array_foreach(json_object_get(o, "snapshots"), i, e)
         RDL_PUSH(a, &out->snapshots) = (rdl_sealed_snapshot){
-            get_text(a, e, "source"), get_hex(e, "hash"), get_int(e, "rows")};
+            rdl_json_get_text(a, e, "source"), rdl_json_get_hex(e, "hash"), rdl_json_get_int(e, "rows")};
     json_array_foreach(json_object_get(o, "tables"), i, e) {
         rdl_sealed_table t;
         get_table(a, e, &t);
@@ -362,24 +387,22 @@ rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err)
     }
     json_array_foreach(json_object_get(o, "watermarks"), i, e)
         RDL_PUSH(a, &out->watermarks) = (rdl_sealed_watermark){
-            get_text(a, e, "table"), get_text(a, e, "partition"), (int64_t)get_int(e, "max_us")};
+            rdl_json_get_text(a, e, "table"), rdl_json_get_text(a, e, "partition"), (int64_t)rdl_json_get_int(e, "max_us")};
     json_array_foreach(json_object_get(o, "jobs"), i, e)
-        RDL_PUSH(a, &out->jobs) = get_job(a, e);
+    {
+        rdl_sealed_job j;
+        rdl_job_of_json(a, e, &j);
+        RDL_PUSH(a, &out->jobs) = j;
+    }
     json_decref(o);
     return RDL_OK;
 }
 
 rdl_code rdl_seal_parse_job(rdl_arena *a, rdl_str json, rdl_sealed_job *out, rdl_err *err)
 {
-    json_error_t why;
-    json_t *o = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, &why);
-    if (!json_is_object(o)) {
-        json_decref(o);
-        rdl_err_set(err, RDL_EDATA, 0, "cannot read a job record: %s at byte %d", why.text,
-                    why.position);
-        return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
-    }
-    *out = get_job(a, o);
+    json_t *o = NULL;
+    RDL_TRY(rdl_json_record(json, "job", &o, err));
+    rdl_job_of_json(a, o, out);
     json_decref(o);
     return RDL_OK;
 }
@@ -388,7 +411,7 @@ uint64_t rdl_seal_parse_prune(rdl_str json)
 {
     json_error_t why;
     json_t *o = json_loadb(json.p, json.n, 0, &why);
-    uint64_t epoch = get_int(o, "epoch");
+    uint64_t epoch = rdl_json_get_int(o, "epoch");
     json_decref(o);
     return epoch;
 }

@@ -30,8 +30,6 @@ typedef struct rdl_sealed_range {
     rdl_range range;
     /* Known to the history alone: */
     uint64_t epoch;
-    size_t before;        /* index + 1 of the range of the same file before it; 0: none */
-    bool grown;           /* a later range of the same file follows */
     rdl_clearing cleared; /* stream/landing.c */
 } rdl_sealed_range;
 

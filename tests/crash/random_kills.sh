@@ -28,7 +28,7 @@ killed_run() { # killed_run MS [--once]
     local after ended="over before"
     after=$(($1 / 1000)).$(printf %03d $(($1 % 1000)))
     timeout --foreground --signal=KILL "$after" "$RAUDAL" run "$pipeline" ${2:-} "${at[@]}" \
-        --set max_files_per_epoch=2 --set max_pending_epochs=4 --set 'trigger_interval=50 milliseconds' \
+        --set max_files_per_epoch=2 --set max_pending_epochs=4 --set journal_max_bytes=1 --set 'trigger_interval=50 milliseconds' \
         --set 'lake_interval=200 milliseconds' --log-level error >"$slot/out" 2>"$slot/err"
     [ $? != 137 ] || ended=killed
     story+="  $ended after $after s ${2:-(continuous)}"$'\n'

@@ -395,11 +395,202 @@ static void a_journal_of_a_later_format_is_refused_by_name(void **state)
     rdl_buf whole = {0};
     write_three(f->path, ends);
     assert_int_equal(rdl_fs_read(f->path, 0, &whole, &err), RDL_OK);
-    whole.p[15] = '2';
+    whole.p[15] = '3';
     write_file(f->path, whole.p, whole.n);
     assert_int_equal(rdl_journal_read(f->path, NULL, NULL, NULL, &err), RDL_EDATA);
-    assert_non_null(strstr(err.msg, "its format is 2"));
+    assert_non_null(strstr(err.msg, "its format is 3"));
     rdl_buf_fini(&whole);
+}
+
+/* Rotates to one summary and a checkpoint. */
+static rdl_code rotate(rdl_journal *j, const char *summary, rdl_err *err)
+{
+    const rdl_journal_record records[] = {{RDL_RECORD_SUMMARY, rdl_str_of(summary)},
+                                          {RDL_RECORD_CHECKPOINT, RDL_STR("runs")}};
+    return rdl_journal_rotate(j, records, 2, err);
+}
+
+static void read_whole(const char *path, uint64_t expected_first, const char *expected)
+{
+    rdl_err err = {0};
+    rdl_buf text = {0};
+    uint64_t first = 0;
+    if (rdl_journal_read_all(path, collect, &text, &first, &err) != RDL_OK)
+        fail_msg("%s", err.msg);
+    assert_string_equal(rdl_buf_str(&text), expected);
+    assert_int_equal(first, expected_first);
+    rdl_buf_fini(&text);
+}
+
+static void a_rotated_journal_begins_with_its_summary_and_the_past_keeps_every_record(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_root_identity first, second;
+    rdl_journal *j = NULL;
+    rdl_buf text = {0};
+    write_three(f->path, ends);
+    assert_int_equal(rdl_journal_open(f->path, &first, NULL, NULL, &j, &err), RDL_OK);
+    assert_int_equal(rotate(j, "sum-3", &err), RDL_OK);
+    append(j, RDL_RECORD_SEAL, "six");
+    assert_int_equal(rotate(j, "sum-6", &err), RDL_OK);
+    append(j, RDL_RECORD_SEAL, "nine");
+    uint64_t bytes = rdl_journal_bytes(j);
+    rdl_journal_close(j);
+
+    assert_int_equal(rdl_journal_open(f->path, &second, collect, &text, &j, &err), RDL_OK);
+    assert_string_equal(rdl_buf_str(&text), "6/7:sum-6 2/8:runs 1/9:nine ");
+    assert_memory_equal(&first, &second, sizeof first);
+    assert_int_equal(rdl_journal_bytes(j), bytes);
+    append(j, RDL_RECORD_SEAL, "ten");
+    rdl_journal_close(j);
+    read_whole(f->path, 1,
+               "1/1:one 2/2: 1/3:{\"epoch\":3,\"a\":\"a longer record than the others\"} "
+               "2/5:runs 1/6:six 2/8:runs 1/9:nine 1/10:ten ");
+    rdl_buf_fini(&text);
+}
+
+static void a_past_that_was_deleted_begins_with_the_summary_of_what_is_gone(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4], from = 0;
+    rdl_err err = {0};
+    rdl_journal *j = NULL;
+    rdl_buf text = {0};
+    write_three(f->path, ends);
+    assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &j, &err), RDL_OK);
+    assert_int_equal(rotate(j, "sum-3", &err), RDL_OK);
+    append(j, RDL_RECORD_SEAL, "six");
+    assert_int_equal(rotate(j, "sum-6", &err), RDL_OK);
+    rdl_journal_close(j);
+    char *oldest = rdl_arena_printf(&f->arena, "%s-past/000000000000.zst", f->path);
+    char *newer = rdl_arena_printf(&f->arena, "%s-past/000000000003.zst", f->path);
+    assert_int_equal(rdl_fs_unlink(oldest, &err), RDL_OK);
+    read_whole(f->path, 4, "6/4:sum-3 2/5:runs 1/6:six 2/8:runs ");
+
+    /* A damaged one is named, and the journal itself needs none of them. */
+    write_file(newer, "not a frame", 11);
+    assert_int_equal(rdl_journal_read_all(f->path, collect, &text, &from, &err), RDL_EDATA);
+    assert_non_null(strstr(err.msg, "000000000003.zst"));
+    rdl_buf_clear(&text);
+    assert_int_equal(rdl_journal_read(f->path, NULL, collect, &text, &err), RDL_OK);
+    assert_string_equal(rdl_buf_str(&text), "6/7:sum-6 2/8:runs ");
+    rdl_buf_fini(&text);
+}
+
+/* A torn tail is an append that nobody was told of; what a rotation wrote never is one. */
+static void any_damage_to_a_summary_is_damage_and_never_a_torn_tail(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_journal *j = NULL;
+    rdl_buf whole = {0}, text = {0};
+    write_three(f->path, ends);
+    assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &j, &err), RDL_OK);
+    assert_int_equal(rotate(j, "sum-3", &err), RDL_OK);
+    rdl_journal_close(j);
+    assert_int_equal(rdl_fs_read(f->path, 0, &whole, &err), RDL_OK);
+    for (size_t at = 0; at < whole.n; at++) {
+        whole.p[at] = (char)(whole.p[at] ^ 0x10);
+        write_file(f->path, whole.p, whole.n);
+        whole.p[at] = (char)(whole.p[at] ^ 0x10);
+        assert_int_equal(rdl_journal_read(f->path, NULL, collect, &text, &err), RDL_EDATA);
+        write_file(f->path, whole.p, at);
+        assert_int_equal(rdl_journal_open(f->path, NULL, collect, &text, &j, &err), RDL_EDATA);
+    }
+    rdl_buf_fini(&whole);
+    rdl_buf_fini(&text);
+}
+
+/* The journal says one thing or the same in fewer words, and no record is there twice or missing. */
+static void check_after_kill(fixture *f, const char *path, bool rotated)
+{
+    rdl_err err = {0};
+    rdl_journal *j = NULL;
+    rdl_buf text = {0};
+    assert_int_equal(rdl_journal_open(path, NULL, collect, &text, &j, &err), RDL_OK);
+    assert_string_equal(rdl_buf_str(&text), rotated ? "6/4:sum 2/5:runs " : seen[3]);
+    append(j, RDL_RECORD_SEAL, "after");
+    assert_int_equal(rotate(j, "again", &err), RDL_OK);
+    append(j, RDL_RECORD_SEAL, "last");
+    rdl_journal_close(j);
+    rdl_buf_clear(&text);
+    rdl_buf_printf(&text,
+                   rotated ? "%s2/5:runs 1/6:after 2/8:runs 1/9:last "
+                           : "%s1/4:after 2/6:runs 1/7:last ",
+                   seen[3]);
+    read_whole(path, 1, rdl_buf_str(&text));
+    rdl_buf_fini(&text);
+    (void)f;
+}
+
+static void a_kill_anywhere_in_a_rotation_leaves_the_old_or_the_new_journal(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        rdl_fault point;
+        unsigned nth;
+        bool rotated;
+    } kills[] = {
+        {RDL_FAULT_FS_WRITE, 1, false},  {RDL_FAULT_FS_SYNC, 1, false},
+        {RDL_FAULT_FS_RENAME, 1, false}, {RDL_FAULT_JOURNAL_KEPT, 1, false},
+        {RDL_FAULT_FS_WRITE, 2, false},  {RDL_FAULT_FS_RENAME, 2, false},
+        {RDL_FAULT_JOURNAL_REPLACED, 1, true},
+    };
+    for (size_t i = 0; i < sizeof kills / sizeof kills[0]; i++) {
+        rdl_err err = {0};
+        rdl_journal *j = NULL;
+        uint64_t ends[4];
+        int status = 0;
+        char *dir = rdl_arena_printf(&f->arena, "%s-%zu", f->path, i);
+        assert_int_equal(rdl_fs_mkdirs(dir, &err), RDL_OK);
+        char *path = rdl_path_join(&f->arena, dir, "journal");
+        write_three(path, ends);
+        pid_t child = fork();
+        if (child == 0) {
+            if (rdl_journal_open(path, NULL, NULL, NULL, &j, &err) == RDL_OK) {
+                rdl_fault_arm(kills[i].point, kills[i].nth, RDL_FAULT_KILL);
+                (void)!rotate(j, "sum", &err);
+            }
+            _exit(1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        check_after_kill(f, path, kills[i].rotated);
+    }
+}
+
+static void a_rotation_that_finds_no_room_leaves_the_journal_at_work(void **state)
+{
+    fixture *f = *state;
+    uint64_t ends[4];
+    rdl_err err = {0};
+    rdl_journal *j = NULL;
+    write_three(f->path, ends);
+    assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &j, &err), RDL_OK);
+    rdl_fault_arm(RDL_FAULT_FS_WRITE, 1, ENOSPC);
+    assert_int_equal(rotate(j, "sum", &err), RDL_EIO);
+    rdl_fault_disarm();
+    assert_false(rdl_journal_is_broken(j));
+    append(j, RDL_RECORD_SEAL, "four");
+
+    /* The second write is the new file's: what has the name then is not known. */
+    rdl_fault_arm(RDL_FAULT_FS_SYNC, 4, EIO);
+    assert_int_equal(rotate(j, "sum", &err), RDL_EIO);
+    rdl_fault_disarm();
+    assert_true(rdl_journal_is_broken(j));
+    assert_int_equal(rdl_journal_append(j, RDL_RECORD_SEAL, RDL_STR("five"), &err), RDL_EIO);
+    rdl_journal_close(j);
+    rdl_buf text = {0};
+    rdl_buf_printf(&text, "%s1/4:four ", seen[3]);
+    assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &j, &err), RDL_OK);
+    append(j, RDL_RECORD_SEAL, "five");
+    rdl_journal_close(j);
+    rdl_buf_puts(&text, "1/5:five ");
+    read_whole(f->path, 1, rdl_buf_str(&text));
+    rdl_buf_fini(&text);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -419,6 +610,11 @@ int main(void)
         CASE(a_kill_during_an_append_leaves_what_was_acknowledged),
         CASE(a_visitor_that_fails_ends_the_reading),
         CASE(a_journal_of_a_later_format_is_refused_by_name),
+        CASE(a_rotated_journal_begins_with_its_summary_and_the_past_keeps_every_record),
+        CASE(a_past_that_was_deleted_begins_with_the_summary_of_what_is_gone),
+        CASE(any_damage_to_a_summary_is_damage_and_never_a_torn_tail),
+        CASE(a_kill_anywhere_in_a_rotation_leaves_the_old_or_the_new_journal),
+        CASE(a_rotation_that_finds_no_room_leaves_the_journal_at_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
