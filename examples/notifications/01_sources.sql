@@ -1,5 +1,7 @@
 -- Each message that was sent for a customer, as the topic carries it.
 CREATE SOURCE messages (
+  key            TEXT FROM KEY,    -- null when MESSAGES is a folder
+  message        TEXT FROM VALUE,  -- byte by byte
   customer_id    TEXT,
   message_id     TEXT,
   customer_name  TEXT,

@@ -1,25 +1,25 @@
--- Each message as it came, once per delivery: the topic's key and offset are the row's identity.
-CREATE STREAMING TABLE bronze.messages (
+-- Each message as it came, once per delivery: its bytes, its key, and where it stood (topic/partition and
+-- offset; file and line).  Nothing is judged here.
+CREATE STREAMING TABLE bronze.messages PARTITIONED BY (arrival_date)
+AS SELECT key, message, _source_file AS source, _source_offset AS source_offset, _ingest_ts AS ingest_ts,
+     CAST(_ingest_ts AS DATE) AS arrival_date
+   FROM STREAM messages;
+
+-- Each message once, whatever is sent again, with its customer's local day.  What cannot be counted goes
+-- to quarantine with the names of these rules as reasons.
+CREATE STREAMING TABLE silver.messages (
   CONSTRAINT customer_present EXPECT (customer_id IS NOT NULL)    ON VIOLATION QUARANTINE,
   CONSTRAINT message_present  EXPECT (message_id IS NOT NULL)     ON VIOLATION QUARANTINE,
   CONSTRAINT channel_present  EXPECT (channel IS NOT NULL)        ON VIOLATION QUARANTINE,
   CONSTRAINT time_present     EXPECT (event_datetime IS NOT NULL) ON VIOLATION QUARANTINE
-) PARTITIONED BY (event_date)
-AS SELECT customer_id, message_id, customer_name, channel, payload, event_datetime,
-     CAST(event_datetime AS DATE) AS event_date, _ingest_ts AS ingest_ts,
-     _source_file AS source, _source_offset AS source_offset
-   FROM STREAM messages;
-
--- Each message once, whatever is sent again, with its customer's local day.
-CREATE STREAMING TABLE silver.messages
-  PARTITIONED BY (event_date, event_hour)
+) PARTITIONED BY (event_date, event_hour)
   DEDUPLICATE ON (message_id)
 AS SELECT m.customer_id, m.message_id, m.customer_name, lower(m.channel) AS channel, m.payload,
-     m.event_datetime, m.ingest_ts,
+     m.event_datetime, m._ingest_ts AS ingest_ts,
      coalesce(c.zone, '${ZONE:-America/Sao_Paulo}') AS zone,
      local_date(m.event_datetime, coalesce(c.zone, '${ZONE:-America/Sao_Paulo}')) AS local_day,
-     m.event_date, CAST(hour(m.event_datetime) AS INTEGER) AS event_hour
-   FROM STREAM bronze.messages m LEFT JOIN customers c ON c.customer_id = m.customer_id;
+     CAST(m.event_datetime AS DATE) AS event_date, CAST(hour(m.event_datetime) AS INTEGER) AS event_hour
+   FROM STREAM messages m LEFT JOIN customers c ON c.customer_id = m.customer_id;
 
 -- Notifications of a customer's day, so far; updated_at is when the last of them came in.
 CREATE MATERIALIZED VIEW gold.notifications_by_day

@@ -19,6 +19,14 @@ JOIN price_tiers p ON p.channel = d.channel AND p.valid_from <= d.local_day
   AND (p.valid_to IS NULL OR p.valid_to > d.local_day)
 GROUP BY d.customer_id, d.local_day, d.channel;
 
+-- Days that nobody can bill: no price of their channel holds on them.
+CREATE MATERIALIZED VIEW gold.days_without_price PRIMARY KEY (customer_id, local_day, channel)
+  SCHEDULE CRON '${BILLING_CRON:-15 * * * *}'
+AS
+SELECT d.customer_id, d.local_day, d.channel, d.notifications
+FROM gold.notifications_by_day d
+WHERE NOT EXISTS (SELECT 1 FROM prices p WHERE p.channel = d.channel AND p.valid_from <= d.local_day);
+
 -- Bills are issued once, after the customer's day has closed where he lives, and never change.  What
 -- comes after a day's bill is a line of its own on the next bill that the customer gets.
 CREATE DECISION TABLE gold.bills (

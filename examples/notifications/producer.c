@@ -8,11 +8,12 @@
  *   DIR/messages/part-<n>.jsonl   JSON lines, in time order but for the late ones
  *   DIR/customers.csv             customer_id,zone: one in three in a zone of its own
  *   DIR/truth.csv                 customer_id,day (UTC),messages: distinct message ids
+ *   DIR/fates.csv                 fate,lines: read, written, duplicate, and the rejected by their reason
  *
  * Customer k of n gets messages in proportion to 1 / (k + 1)^(skew / 2): the first have most.  A
  * repeated message has the bytes of an earlier one; a late one carries a time up to two days before; a
- * broken one lacks its id or is half a line.  Texts have accents, quotes, emoji.  The
- * same arguments give the same bytes; --start numbers messages on, for a second delivery.
+ * broken one is half a line, no UTF-8, or lacks customer, id, channel or a time that can be read, in
+ * turn.  Texts have accents, quotes, emoji.  The same arguments give the same bytes; --start numbers messages on, for a second delivery.
  */
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
@@ -33,6 +34,24 @@ typedef struct settings {
     double repeat, late, broken, skew;
 } settings;
 
+/* What a broken line is, by turns, and the reason that it is rejected with. */
+static const struct {
+    const char *reason, *format;
+} broken[] = {
+    {"malformed", "{\"customer_id\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"chan"},
+    {"malformed", "{\"customer_id\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": \"whatsapp\", "
+                  "\"payload\": \"Ol\xe1\", \"event_datetime\": \"2020-02-03T10:00:00Z\"}"},
+    {"customer_present", "{\"customer\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": \"sms\", "
+                         "\"event_datetime\": \"2020-02-03T10:00:00Z\"}"},
+    {"message_present", "{\"customer_id\": \"%s\", \"number\": %" PRIu64 ", \"channel\": \"sms\", "
+                        "\"event_datetime\": \"2020-02-03T10:00:00Z\"}"},
+    {"channel_present", "{\"customer_id\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": null, "
+                        "\"event_datetime\": \"2020-02-03T10:00:00Z\"}"},
+    {"time_present", "{\"customer_id\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": \"sms\", "
+                     "\"event_datetime\": \"yesterday\"}"},
+};
+enum { BROKEN_KINDS = sizeof broken / sizeof broken[0] };
+
 typedef struct output {
     const settings *s;
     FILE *file;
@@ -40,6 +59,7 @@ typedef struct output {
     rd_kafka_t *kafka;
     char topic[200];
     uint64_t failed;
+    uint64_t repeated, rejected[BROKEN_KINDS];
 } output;
 
 static void die(const char *fmt, ...)
@@ -244,6 +264,18 @@ static void make(const settings *s, uint64_t i, uint64_t *r, const double *share
     truth[k * s->days + (uint64_t)us / 86400000]++;
 }
 
+static void send_broken(output *o, const char *key)
+{
+    char line[LINE_BYTES];
+    uint64_t n = 0;
+    for (size_t i = 0; i < BROKEN_KINDS; i++)
+        n += o->rejected[i];
+    size_t kind = n % BROKEN_KINDS;
+    int bytes = snprintf(line, sizeof line, broken[kind].format, key, n);
+    o->rejected[kind]++;
+    send_line(o, key, line, (size_t)bytes);
+}
+
 static void write_all(const settings *s, output *o, uint32_t *truth)
 {
     uint64_t r = s->seed * 1000003 + s->start, written = 0;
@@ -268,10 +300,11 @@ static void write_all(const settings *s, output *o, uint32_t *truth)
             const made *old = &recent[(i - (back < i - s->start ? back : 0)) % RECENT];
             put_customer(old->customer, key);
             send_line(o, key, old->line, old->n);
+            o->repeated++;
             written++;
         }
         if (unit(&r) < s->broken) {
-            send_line(o, key, m->line, m->n / 2); /* half a line */
+            send_broken(o, key);
             written++;
         }
     }
@@ -299,6 +332,28 @@ static void write_truth(const settings *s, const char *dir, const uint32_t *trut
         }
     }
     if (fclose(f) != 0)
+        die("could not write %s", path);
+}
+
+static void write_fates(const output *o, const char *dir)
+{
+    char path[1000];
+    uint64_t bad = 0;
+    snprintf(path, sizeof path, "%s/fates.csv", dir);
+    FILE *f = fopen(path, "w");
+    if (f == NULL)
+        die("could not create %s", path);
+    for (size_t i = 0; i < BROKEN_KINDS; i++)
+        bad += o->rejected[i];
+    fprintf(f, "fate,lines\nread,%" PRIu64 "\nwritten,%" PRIu64 "\nduplicate,%" PRIu64 "\n", o->at,
+            o->s->count, o->repeated);
+    for (size_t i = 0; i < BROKEN_KINDS; i++) {
+        bool first = i == 0 || strcmp(broken[i].reason, broken[i - 1].reason) != 0;
+        bool more = i + 1 < BROKEN_KINDS && strcmp(broken[i].reason, broken[i + 1].reason) == 0;
+        if (first)
+            fprintf(f, "%s,%" PRIu64 "\n", broken[i].reason, o->rejected[i] + (more ? o->rejected[i + 1] : 0));
+    }
+    if (bad + o->s->count + o->repeated != o->at || fclose(f) != 0)
         die("could not write %s", path);
 }
 
@@ -356,7 +411,7 @@ static void read_arguments(int argc, char **argv, settings *s)
 int main(int argc, char **argv)
 {
     settings s = {.day = "2020-02-03", .count = 50000, .customers = 200, .days = 1, .files = 4,
-                  .seed = 1, .partitions = 4, .repeat = 0.01, .late = 0.02, .broken = 0.0002,
+                  .seed = 1, .partitions = 4, .repeat = 0.01, .late = 0.02, .broken = 0.0005,
                   .skew = 2};
     char path[1000];
     read_arguments(argc, argv, &s);
@@ -377,6 +432,7 @@ int main(int argc, char **argv)
     close_output(&o);
     if (dir != NULL) {
         write_truth(&s, dir, truth);
+        write_fates(&o, dir);
         write_customers(&s, dir);
     }
     free(truth);

@@ -71,12 +71,13 @@ static bool check_from(rdl_binder *b, const rdl_ast_source *ast, const rdl_ast_c
                                   1u << RDL_TYPE_INTEGER | 1u << RDL_TYPE_BIGINT},
         [RDL_COLUMN_OFFSET] = {"OFFSET", "BIGINT", 1u << RDL_TYPE_BIGINT},
         [RDL_COLUMN_TOMBSTONE] = {"TOMBSTONE", "BOOLEAN", 1u << RDL_TYPE_BOOLEAN},
+        [RDL_COLUMN_VALUE] = {"VALUE", "TEXT or BLOB", 1u << RDL_TYPE_TEXT | 1u << RDL_TYPE_BLOB},
     };
     if (c->from == RDL_COLUMN_FIELD || type == NULL)
         return true;
-    if (!is_kafka(ast)) {
-        rdl_bind_error(b, c->from_pos, "Only messages of a kafka: source have such parts.",
-                       "a record of a file has no key, headers or timestamp of its own");
+    if (ast->format == RDL_FORMAT_PARQUET) {
+        rdl_bind_error(b, c->from_pos, "Messages, lines and elements of an array have such parts.",
+                       "a row of a Parquet file has no bytes, key or headers of its own");
         return false;
     }
     if (parts[c->from].kinds == 0 || (parts[c->from].kinds >> type->kind & 1) != 0)

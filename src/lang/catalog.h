@@ -83,6 +83,7 @@ typedef enum rdl_column_from {
     RDL_COLUMN_PARTITION,
     RDL_COLUMN_OFFSET,
     RDL_COLUMN_TOMBSTONE,
+    RDL_COLUMN_VALUE, /* the record's bytes; over files too */
     RDL_COLUMN_FROM_COUNT,
 } rdl_column_from;
 

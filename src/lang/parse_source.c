@@ -33,7 +33,7 @@ static rdl_str column_comment(const rdl_parser *p, uint32_t from, uint32_t to)
 static bool parse_from(rdl_parser *p, rdl_ast_column *out)
 {
     static const char *const names[] = {"KEY",   "TIMESTAMP", "HEADERS",  "TOPIC",
-                                        "PARTITION", "OFFSET",    "TOMBSTONE"};
+                                        "PARTITION", "OFFSET",    "TOMBSTONE", "VALUE"};
     if (!rdl_parse_twice(p, out->from != RDL_COLUMN_FIELD, "FROM"))
         return false;
     out->from_pos = rdl_parse_pos(p, rdl_parse_token(p));

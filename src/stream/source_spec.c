@@ -24,7 +24,7 @@ bool rdl_source_truth(const rdl_source_def *s, const char *name, bool fallback)
 }
 
 _Static_assert((int)RDL_COLUMN_FROM_COUNT == (int)RDL_FROM_COUNT, "the same list in two layers");
-_Static_assert((int)RDL_COLUMN_TOMBSTONE == (int)RDL_FROM_TOMBSTONE, "in the same order");
+_Static_assert((int)RDL_COLUMN_VALUE == (int)RDL_FROM_VALUE, "in the same order");
 
 void rdl_source_spec(rdl_arena *a, const rdl_source_def *s, rdl_decode_spec *out)
 {

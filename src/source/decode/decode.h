@@ -62,6 +62,7 @@ typedef enum rdl_decode_from {
     RDL_FROM_PARTITION,
     RDL_FROM_OFFSET,
     RDL_FROM_TOMBSTONE, /* BOOLEAN: the message has no payload */
+    RDL_FROM_VALUE,     /* the record as it came, byte by byte; TEXT or BLOB */
     RDL_FROM_COUNT,
 } rdl_decode_from;
 

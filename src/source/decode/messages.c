@@ -144,6 +144,11 @@ static rdl_put put_around(rdl_worker *w, size_t c, const rdl_record *r, const ch
     case RDL_FROM_TOMBSTONE:
         RDL_VECTOR_AT(node->v, int8_t, w->row) = r->bytes < 0;
         break;
+    case RDL_FROM_VALUE:
+        if (r->bytes >= 0)
+            return put_bytes(w, c, (rdl_str){p, (size_t)r->bytes}, "the message is not UTF-8");
+        rdl_put_null(node, w->row);
+        break;
     default:
         break;
     }

@@ -11,9 +11,28 @@
 
 #include <stdio.h>
 
+/* Columns of a file's record that are no fields: its bytes; a file has no keys, headers or times. */
+static void put_around_record(rdl_worker *w, const char *p, size_t bytes)
+{
+    for (size_t c = 0; c < w->job->field_count; c++) {
+        rdl_node *node = &w->nodes[c];
+        if (w->job->fields[c].from == RDL_FROM_FIELD)
+            continue;
+        rdl_put_valid(node->v, w->row);
+        if (w->job->fields[c].from == RDL_FROM_VALUE)
+            rdl_put_string(node->v, w->row, (rdl_str){p, bytes});
+        else if (w->job->fields[c].from == RDL_FROM_TOMBSTONE)
+            RDL_VECTOR_AT(node->v, int8_t, w->row) = false;
+        else
+            rdl_put_null(node, w->row);
+    }
+}
+
 void rdl_worker_accept(rdl_worker *w, const char *p, size_t bytes)
 {
     size_t row = w->row;
+    if (w->job->value_count < w->job->field_count && !w->job->of_messages)
+        put_around_record(w, p, bytes);
     if (w->offset != NULL)
         RDL_VECTOR_AT(w->offset, int64_t, row) = (int64_t)w->record;
     if (w->record_at != NULL)
