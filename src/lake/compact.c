@@ -5,8 +5,8 @@
  * later are filled in, and written like any other rows.  The commit has dataChange=false in
  * every action, and no txn: it may follow the append of the same epoch.
  *
- * Per partition and call at most target_bytes are merged into one file; what is left waits
- * for the next call.  Before anything is committed the new files' row count is compared
+ * Per partition (and size, where asked) and call at most target_bytes are merged into one file, and
+ * at most bytes_max in all, but no less than one group; what is left waits for the next call.  Before anything is committed the new files' row count is compared
  * with the old ones': a difference is RDL_EBUG and nothing changes.
  */
 #include <inttypes.h>
@@ -48,14 +48,26 @@ static void take(compaction *c, const rdl_lake_file *f)
     c->removes[c->remove_count++] = rdl_map_get(&c->state.files, rdl_str_of(f->path));
 }
 
-/* The small files of one partition, up to the target. */
-static void pick_partition(compaction *c, rdl_lake_file *const *group, size_t n)
+/* 0: below 4 KiB, 1: below 32 KiB, 2: below 256 KiB, ... */
+static unsigned size_class(uint64_t bytes)
+{
+    unsigned class = 0;
+    for (uint64_t bound = 4096; bytes >= bound && class < 16; bound *= 8)
+        class++;
+    return class;
+}
+
+/* The small files of one group, up to the target. */
+static void pick_group(compaction *c, rdl_lake_file *const *group, size_t n)
 {
     uint64_t bytes = 0;
     size_t end = 0;
     while (end < n && (end == 0 || bytes + group[end]->bytes <= c->options.target_bytes))
         bytes += group[end++]->bytes;
     if (end < c->options.files_min)
+        return;
+    if (c->options.bytes_max > 0 && c->remove_count > 0 &&
+        c->picked.bytes + bytes > c->options.bytes_max)
         return;
     for (size_t i = 0; i < end; i++)
         take(c, group[i]);
@@ -75,6 +87,8 @@ static void pick(compaction *c, const rdl_lake_snapshot *all)
         rdl_buf_clear(&key);
         rdl_partition_key(rdl_map_get(&c->state.files, rdl_str_of(f->path)), &all->schema,
                           all->partition_columns, all->partition_count, &key);
+        if (c->options.by_size)
+            rdl_buf_printf(&key, "\n%u", size_class(f->bytes));
         const rdl_str name = {rdl_buf_str(&key), key.n};
         file_group *group = rdl_map_get(&groups, name);
         if (group == NULL) {
@@ -86,7 +100,7 @@ static void pick(compaction *c, const rdl_lake_snapshot *all)
     rdl_buf_fini(&key);
     for (size_t i = 0; i < groups.n; i++) {
         const file_group *group = groups.entries[i].value;
-        pick_partition(c, group->v, group->n);
+        pick_group(c, group->v, group->n);
     }
 }
 

@@ -119,6 +119,10 @@ typedef struct rdl_lake_compact_options {
     uint64_t target_bytes; /* default 128 MiB */
     size_t files_min;      /* per partition; default 4 */
     const char *order_by;  /* SQL, may be NULL */
+    /* Merge files of like size alone (within a factor of 8): a row is then written again about
+     * log8(small_bytes / commit) times, however many commits there are. */
+    bool by_size;
+    uint64_t bytes_max;    /* merged in one call; 0: no bound */
 } rdl_lake_compact_options;
 RDL_MUST rdl_code rdl_lake_compact(rdl_conn *conn, const rdl_lake_table *t,
                                    const rdl_lake_compact_options *options,

@@ -58,6 +58,7 @@ struct rdl_applier {
     int64_t lake_last_us;  /* monotonic */
     uint64_t settled;
     bool settled_old;
+    bool tend;             /* the lake took something */
 };
 
 static void handed_free(handed *h)
@@ -141,6 +142,7 @@ static void apply_lake(rdl_applier *a, const rdl_apply *p, bool last)
     }
     a->lake_last_us = rdl_monotonic_us();
     succeeded(a, &a->lake);
+    a->tend = !last;
 }
 
 static void apply_stores(rdl_applier *a, const rdl_apply *p, bool last)
@@ -230,6 +232,9 @@ static void *run(void *arg)
         rdl_mutex_unlock(&a->lock);
         if (wake)
             rdl_watch_wake(a->e->watch);
+        if (a->tend)
+            rdl_upkeep_round(&(rdl_apply){a->e, a->conn, &a->now->history});
+        a->tend = false;
         rdl_mutex_lock(&a->lock);
     }
     rdl_mutex_unlock(&a->lock);

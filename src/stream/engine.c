@@ -44,6 +44,28 @@ static rdl_code interval_setting(rdl_engine *e, const char *name, const char *fa
     return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
 }
 
+enum { RETENTION_MIN_S = 3600 };
+
+/* Less than an hour would take files from under those who read. */
+static rdl_code read_upkeep(rdl_engine *e, rdl_err *err)
+{
+    uint64_t files = 0;
+    int64_t retention = 0;
+    RDL_TRY(number_setting(e, "lake_compact_files", "8", &files, err));
+    rdl_str text = rdl_pipeline_setting(e->pipeline, "lake_retention", "30 days");
+    if (!rdl_str_eq(text, RDL_STR("0"))) {
+        RDL_TRY(interval_setting(e, "lake_retention", "30 days", &retention, err));
+        if (retention < (int64_t)RETENTION_MIN_S * 1000000) {
+            rdl_err_set(err, RDL_EUSAGE, 0, "setting lake_retention is \"%.*s\", which is less than an hour",
+                        (int)text.n, text.p);
+            rdl_err_hint(err, "Readers of a version need its files; 0 keeps all of them.");
+            return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
+        }
+    }
+    rdl_upkeep_open(e, files, retention);
+    return RDL_OK;
+}
+
 static rdl_code read_settings(rdl_engine *e, rdl_err *err)
 {
     RDL_TRY(number_setting(e, "max_files_per_epoch", "0", &e->files_max, err));
@@ -55,7 +77,8 @@ static rdl_code read_settings(rdl_engine *e, rdl_err *err)
     RDL_TRY(number_setting(e, "journal_max_bytes", "4194304", &e->journal_max, err));
     e->row_bytes = 160;
     RDL_TRY(interval_setting(e, "trigger_interval", "1 second", &e->trigger_us, err));
-    return interval_setting(e, "lake_interval", "30 seconds", &e->lake_interval_us, err);
+    RDL_TRY(interval_setting(e, "lake_interval", "30 seconds", &e->lake_interval_us, err));
+    return read_upkeep(e, err);
 }
 
 /* ---- what each table needs ---- */

@@ -15,6 +15,7 @@
  *   relation.c   e."all:.." and what is kept of tables in memory between epochs
  *   apply.c      sealed epochs into lake and stores
  *   prune.c      what all have is removed; the journal begins anew with a summary
+ *   upkeep.c     small files of the lake merged, old versions removed
  *   applier.c    that, beside the epochs; loop.c for ever
  */
 #ifndef RDL_STREAM_INTERNAL_H
@@ -56,6 +57,7 @@ typedef enum rdl_step {
 
 typedef struct rdl_models rdl_models;       /* stream/model.c */
 typedef struct rdl_model_run rdl_model_run; /* stream/model.h */
+typedef struct rdl_upkeep rdl_upkeep;       /* stream/upkeep.c */
 typedef struct rdl_job rdl_job; /* stream/schedule.h */
 
 /* A source of the pipeline and where it stands. */
@@ -182,6 +184,7 @@ struct rdl_engine {
     uint64_t pending_max;    /* sealed epochs that a store may lack before we wait for it */
     bool unclean;            /* the last holder did not close */
     uint64_t memory_bytes;
+    rdl_upkeep *upkeep;
     rdl_models *models;      /* NULL: the pipeline has none */
     RDL_VEC(rdl_job *) jobs; /* with schedules */
     atomic_int stop;         /* set by rdl_engine_stop, also from a signal handler */
@@ -325,6 +328,9 @@ RDL_MUST rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *
 /* prune.c: removes what lies before it, as far as state and readers allow. */
 RDL_MUST rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err);
 RDL_MUST rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err);
+/* upkeep.c: after the lake took epochs, by who applies.  retention_us 0: old versions stay. */
+void rdl_upkeep_open(rdl_engine *e, uint64_t files_min, int64_t retention_us);
+void rdl_upkeep_round(const rdl_apply *p);
 /* applier.c: applies beside the epochs, between start and finish. */
 typedef struct rdl_applier rdl_applier;
 typedef struct rdl_applied {

@@ -218,6 +218,8 @@ rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     RDL_TRY(rdl_apply_sinks(e, err));
     /* What a killed run left unpruned is tidied up by the next one, though it has nothing to read. */
     RDL_TRY(rdl_prune(e, e->report.epochs > 0 || pending_epochs(e) > 0, err));
+    if (e->report.epochs > 0)
+        rdl_upkeep_round(&(rdl_apply){e, e->conn, &e->history});
     rdl_run_end(e, out);
     return rdl_models_failed(e, err);
 }
