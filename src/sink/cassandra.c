@@ -12,8 +12,8 @@
  *
  * A process that dies in between leaves a claim that is not finished.  The next one claims
  * (from, to'], to' >= to, and writes the newest state of every key that those epochs touched, so
- * what the lost attempt wrote is written again or written over: nothing of it stays that does
- * not belong there.  The same holds for a zombie, whose claim was overtaken and whose rows
+ * what the lost attempt wrote is written again, written over or removed (sink_unfinished: also
+ * a key that came and went within those epochs): nothing of it stays that does not belong there.  The same holds for a zombie, whose claim was overtaken and whose rows
  * are older.  What nothing can take back is a row that a zombie still writes to a key which
  * a republication has found absent; it is found by verify.
  *
@@ -324,6 +324,13 @@ static int64_t choose_time(const rdl_cassandra_table *t, const rdl_sink_batch *b
     return us > least ? us : least;
 }
 
+static bool sink_unfinished(rdl_sink *sink, const rdl_sink_table *table)
+{
+    const rdl_cassandra_table *t =
+        rdl_cassandra_table_named(rdl_cassandra_of(sink), table->name);
+    return t != NULL && t->progress.target != t->progress.epoch;
+}
+
 static void begin_counting(rdl_cassandra *s)
 {
     s->failed = RDL_OK;
@@ -444,6 +451,7 @@ const rdl_sink_ops rdl_sink_cassandra = {
     .kind = "cassandra",
     .open = sink_open,
     .prepare = sink_prepare,
+    .unfinished = sink_unfinished,
     .begin = sink_begin,
     .remove = sink_remove,
     .insert = sink_insert,

@@ -71,6 +71,12 @@ typedef struct rdl_sink_ops {
      * --adopt).  out_epoch: its progress; -1 when it has none: it must be filled whole.
      */
     rdl_code (*prepare)(rdl_sink *s, const rdl_sink_table *table, int64_t *out_epoch, rdl_err *err);
+    /*
+     * After prepare, of a store whose batches are no transactions: true when a batch that failed
+     * may have left rows there.  The next one's removals are then of every key that its epochs name
+     * and leave absent, also of those that were not there before.  NULL: whole or nothing.
+     */
+    bool (*unfinished)(rdl_sink *s, const rdl_sink_table *table);
     rdl_code (*begin)(rdl_sink *s, const rdl_sink_table *table, const rdl_sink_batch *batch,
                       rdl_err *err);
     rdl_code (*remove)(rdl_sink *s, const rdl_chunk *keys, rdl_err *err); /* key columns only */

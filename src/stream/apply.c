@@ -471,8 +471,11 @@ static rdl_code apply_destination(const rdl_apply *p, rdl_destination *d, rdl_er
     rdl_changes changes;
     rdl_arena_init(&a, 0);
     rdl_cut_init(&cut, &a, &p->e->root, p->e->pipeline, p->history, p->e->uuid, p->history->epoch);
+    rdl_sink *s = d->store->sink;
+    bool unfinished = s->ops->unfinished != NULL && s->ops->unfinished(s, &d->table);
     rdl_code rc = rdl_changes_between(&cut, t, d->publication->key, d->publication->key_count,
-                                      (uint64_t)d->epoch, p->history->epoch, &changes, err);
+                                      (uint64_t)d->epoch, p->history->epoch, unfinished, &changes,
+                                      err);
     if (rc == RDL_OK && changes.any)
         rc = apply_changes(p, d, &changes, err);
     rdl_changes_fini(&changes);

@@ -17,6 +17,7 @@ typedef struct range {
     const size_t *key;
     size_t key_count;
     uint64_t from, to;
+    bool unfinished;
 } range;
 
 void rdl_changes_fini(rdl_changes *c)
@@ -200,7 +201,8 @@ static void put_net_removals(const range *r, rdl_buf *out, bool rows)
     put_key(r, out, "b.");
     rdl_buf_puts(out, " FROM net b ANTI JOIN rows a ON a._e = b._last AND ");
     put_same_key(r, out);
-    rdl_buf_puts(out, " WHERE b._was");
+    if (!r->unfinished)
+        rdl_buf_puts(out, " WHERE b._was");
 }
 
 static void several_segments(const range *r, rdl_changes *out)
@@ -223,9 +225,11 @@ static void several_segments(const range *r, rdl_changes *out)
 }
 
 rdl_code rdl_changes_between(rdl_cut *c, const rdl_table *t, const size_t *key, size_t key_count,
-                             uint64_t from, uint64_t to, rdl_changes *out, rdl_err *err)
+                             uint64_t from, uint64_t to, bool unfinished, rdl_changes *out,
+                             rdl_err *err)
 {
-    range r = {c, t, rdl_history_table(c->history, t->full), key, key_count, from, to};
+    range r = {c,   t,    rdl_history_table(c->history, t->full), key, key_count,
+               from, to, unfinished};
     const rdl_segment_ref *only = NULL;
     size_t n = 0;
     *out = (rdl_changes){0};

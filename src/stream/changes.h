@@ -26,10 +26,14 @@ typedef struct rdl_changes {
 } rdl_changes;
 
 void rdl_changes_fini(rdl_changes *c);
-/* RDL_ELIMIT when segments of (from, to] are gone: publish whole instead. */
+/*
+ * RDL_ELIMIT when segments of (from, to] are gone: publish whole instead.  unfinished: rows of epochs
+ * after `from` may lie there already (rdl_sink_ops.unfinished), so removals are of every key that the
+ * epochs name and that is absent at `to`.
+ */
 RDL_MUST rdl_code rdl_changes_between(rdl_cut *c, const rdl_table *t, const size_t *key,
                                       size_t key_count, uint64_t from, uint64_t to,
-                                      rdl_changes *out, rdl_err *err);
+                                      bool unfinished, rdl_changes *out, rdl_err *err);
 /* Everything anew: what is there goes, inserts are all rows at the cut. */
 RDL_MUST rdl_code rdl_changes_whole(rdl_cut *c, const rdl_table *t, const size_t *key,
                                     size_t key_count, rdl_changes *out, rdl_err *err);
