@@ -1,9 +1,12 @@
--- Messages of one day in tiers: each tier's price counts for the messages within it.
+-- Messages of one day in tiers: each tier's price counts for the messages within it.  A channel's list of a
+-- date replaces all of its tiers.
 CREATE VIEW price_tiers AS
-SELECT channel, valid_from, tier_from, price,
-  lead(tier_from) OVER (PARTITION BY channel, valid_from ORDER BY tier_from) AS tier_to,
-  lead(valid_from) OVER (PARTITION BY channel, tier_from ORDER BY valid_from) AS valid_to
-FROM prices;
+SELECT p.channel, p.valid_from, l.valid_to, p.tier_from, p.price,
+  lead(p.tier_from) OVER (PARTITION BY p.channel, p.valid_from ORDER BY p.tier_from) AS tier_to
+FROM prices p
+JOIN (SELECT channel, valid_from, lead(valid_from) OVER (PARTITION BY channel ORDER BY valid_from) AS valid_to
+      FROM (SELECT DISTINCT channel, valid_from FROM prices)) l
+  ON l.channel = p.channel AND l.valid_from = p.valid_from;
 
 -- What a customer's day costs as it is known now.
 CREATE MATERIALIZED VIEW gold.costs_by_day PRIMARY KEY (customer_id, local_day, channel)
