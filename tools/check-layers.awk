@@ -37,6 +37,7 @@ NR == FNR {
     if (h == "duckdb.h" && from != "duck") complain("only duck/ includes duckdb.h")
     if (h ~ /libpq|^pg_|postgres/ && rel !~ /^src\/(pg\/|(source|sink)\/postgres)/) complain("only pg/ and the PostgreSQL source and sink include " h)
     if (h ~ /rdkafka/ && rel !~ /^src\/source\/kafka/) complain("only source/kafka.c includes " h)
+    if (h ~ /^curl\// && rel !~ /^src\/ops\/notify/) complain("only ops/notify* includes " h)
     if (h == "sqlite3.h" && rel !~ /^src\/(ops\/catalog|sink\/sqlite)/) complain("only ops/catalog.c and sink/sqlite*.c include sqlite3.h")
     if (h ~ /^openssl\// && rel !~ /^src\/base\/tls/) complain("only base/tls.c includes " h)
     if (h == "microhttpd.h" && from !~ /^(serve|ops|cli)$/) complain("only serve/, ops/ and cli/ include microhttpd.h")

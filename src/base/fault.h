@@ -60,7 +60,9 @@
     X(MODEL_ARTIFACT, "model.artifact_kept")                                               \
     X(LANDING_INTENDED, "landing.intended")                                                \
     X(LANDING_TAKEN, "landing.taken")                                                      \
-    X(LANDING_SYNCED, "landing.synced")
+    X(LANDING_SYNCED, "landing.synced")                                                    \
+    X(ALERT_NOTED, "alert.noted")                                                          \
+    X(ALERT_TOLD, "alert.told")
 
 typedef enum rdl_fault {
 #define RDL_FAULT_ENUM(id, name) RDL_FAULT_##id,

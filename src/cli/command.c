@@ -81,6 +81,20 @@ const rdl_command rdl_commands[] = {
      .options = READER | BIT(WATCH) | BIT(INTERNAL),
      .has_dir = true,
      .run = rdl_cmd_status},
+    {.name = "alerts",
+     .synopsis = "[DIR]",
+     .line = "Show where the alerts stand; look at them now, or send a test",
+     .about =
+         "A run looks at the alerts beside its epochs and at its end.  --check does it from\n"
+         "elsewhere, a timer for example, which also notices that no run goes on; it exits 1\n"
+         "when an alert is active.  A notice that cannot be delivered is kept and tried again\n"
+         "for a day.",
+     .examples = "raudal alerts shop\n"
+                 "raudal alerts shop --check\n"
+                 "raudal alerts shop --test late_sales",
+     .options = READER | BIT(CHECK) | BIT(TEST),
+     .has_dir = true,
+     .run = rdl_cmd_alerts},
     {.name = "query",
      .synopsis = "[DIR [NAME [PARAMETER=VALUE ...]]]",
      .line = "Ask a query of the pipeline's queries/ folder, answered by the serving store",

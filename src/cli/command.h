@@ -41,6 +41,8 @@
     X(DRY_RUN, "dry-run", NULL, "Say what would be done, and do nothing.")                 \
     X(WRITE, "write", NULL, "Write the report's files instead of printing it.")            \
     X(OUT, "out", "PATH", "Write the report to this path.")                                \
+    X(CHECK, "check", NULL, "Look at every alert now, and tell what there is to tell.")    \
+    X(TEST, "test", "NAME", "Send a test notice to everybody whom this alert tells.")      \
     X(LIMIT, "limit", "N", "Print at most so many rows (default 100).")                    \
     X(ACCEPT, "accept", NULL, "Write what came out into the scripts as what is expected.") \
     X(FAULTS, "faults", NULL, "List the fault points that tests can arm with RDL_FAULT.")  \
@@ -92,6 +94,7 @@ RDL_CLI_COMMAND(init);
 RDL_CLI_COMMAND(check);
 RDL_CLI_COMMAND(explain);
 RDL_CLI_COMMAND(run);
+RDL_CLI_COMMAND(alerts);
 RDL_CLI_COMMAND(status);
 RDL_CLI_COMMAND(query);
 RDL_CLI_COMMAND(report);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lang/system_tables.h"
+
 static const char intro[] =
     "Raudal keeps a lake and serving stores up to date from a folder of SQL: the stream's\n"
     "answer is the batch's answer, and every row is accounted for.\n";
@@ -436,6 +438,8 @@ rdl_code rdl_cmd_help(rdl_cli *cli, rdl_err *err)
         put_markdown(&b);
     else if (rdl_cli_has(cli, RDL_CLI_COMPLETION))
         rc = put_completion(&b, cli->values[RDL_CLI_COMPLETION], err);
+    else if (cli->arg_count == 1 && strcmp(cli->args[0], "tables") == 0)
+        rdl_system_tables_print_reference(&b);
     else if (cli->arg_count != 0)
         rc = put_named(cli, &b, err);
     else

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "cli/alerting.h"
 #include "cli/errand.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -65,7 +66,9 @@ static void note_job(void *arg, const rdl_job_report *job)
 {
     running *r = arg;
     rdl_err err = {0};
-    rdl_catalog_run run = {.ended_us = job->ended_us,
+    rdl_catalog_run run = {.kind = job->name,
+                           .started_us = job->started_us,
+                           .ended_us = job->ended_us,
                            .outcome = job->ok ? "done" : "failed",
                            .message = job->message[0] != '\0' ? job->message : NULL,
                            .rows_read = job->rows,
@@ -74,10 +77,8 @@ static void note_job(void *arg, const rdl_job_report *job)
         rdl_progress_clear(&r->progress);
         rdl_cli_note("raudal: warning: %s: %s", job->name, job->message);
     }
-    if (r->catalog == NULL ||
-        rdl_catalog_begin_run(r->catalog, job->name, job->started_us, &run.id, &err) != RDL_OK)
-        return;
-    (void)!rdl_catalog_end_run(r->catalog, &run, &err);
+    if (r->catalog != NULL && rdl_catalog_add_run(r->catalog, &run, &err) != RDL_OK)
+        rdl_cli_note("raudal: warning: a run of %s is not recorded: %s", job->name, err.msg);
 }
 
 static void serve_errand(void *arg, rdl_engine *e, const rdl_err *why)
@@ -115,13 +116,17 @@ static rdl_code work(running *r, bool once, const char *kind, rdl_err *err)
     rdl_code rc =
         address != NULL ? rdl_metrics_start(address, r->engine, &r->metrics, err) : RDL_OK;
     rdl_reporter *reporter = NULL;
+    rdl_alerter *alerter = NULL;
     if (rc == RDL_OK && !once)
         rc = rdl_reporter_start(r->cli, r->engine, &reporter, err);
     if (rc == RDL_OK && !once)
         rc = rdl_errands_start(r->cli, r->engine, &r->errands, err);
+    if (rc == RDL_OK && !once)
+        rc = rdl_alerter_start(r->cli, r->engine, &alerter, err);
     if (rc == RDL_OK)
         rc = once ? rdl_engine_run_once(r->engine, &report, err)
                   : rdl_engine_run(r->engine, &report, err);
+    rdl_alerter_stop(alerter);
     rdl_errands_stop(r->errands);
     rdl_reporter_stop(reporter);
     r->stopped = report.stopped;
@@ -155,8 +160,13 @@ static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err
     rdl_progress_clear(&r.progress);
     bool reports = rc == RDL_OK && once && config.only == NULL && !r.stopped &&
                    rdl_engine_pipeline(r.engine)->report_count > 0;
+    bool alerts = r.engine != NULL && rdl_engine_pipeline(r.engine)->alert_count > 0;
     rdl_engine_close(r.engine);
-    return reports ? rdl_reporting_once(cli, format == RDL_OUTPUT_TABLE, err) : rc;
+    if (reports)
+        rc = rdl_reporting_once(cli, format == RDL_OUTPUT_TABLE, err);
+    if (alerts)
+        rdl_alerting_after_run(cli);
+    return rc;
 }
 
 rdl_code rdl_cmd_run(rdl_cli *cli, rdl_err *err)

@@ -11,6 +11,7 @@
 
 #include "batch/report.h"
 #include "lang/plan.h"
+#include "ops/system.h"
 
 enum { SHOWN_ROWS_MAX = 30 };
 
@@ -434,7 +435,7 @@ static bool do_query(rdl_script_runner *r, const rdl_record *at)
     const char *sql = rdl_arena_strndup(&r->arena, at->body.p, at->body.n);
     if (rdl_script_reader(&r->engine, &reader, &err) != RDL_OK)
         return fail_err(r, at, &err);
-    rdl_code rc = rdl_reader_query(reader, sql, &result, &err);
+    rdl_code rc = rdl_system_query(reader, sql, r->engine.clock_us, &result, &err);
     if (at->error) {
         rdl_result_free(result);
         if (rc == RDL_OK)

@@ -15,6 +15,7 @@
 #include "cli/output.h"
 #include "cli/signal.h"
 #include "ops/statement.h"
+#include "ops/system.h"
 
 enum {
     OPEN_AGAIN_MAX = 3,
@@ -43,7 +44,7 @@ static rdl_code ask(session *s, const char *sql, rdl_result **out, rdl_err *err)
         if (s->reader == NULL)
             RDL_TRY(reopen(s, err));
         rdl_signals_interrupt(rdl_reader_conn(s->reader));
-        rdl_code rc = rdl_reader_query(s->reader, sql, out, err);
+        rdl_code rc = rdl_system_query(s->reader, sql, rdl_now_us(&rdl_clock_system), out, err);
         rdl_signals_restore();
         if (rc == RDL_OK || (err->flags & RDL_ERR_RETRY) == 0 || i == OPEN_AGAIN_MAX)
             return rc;

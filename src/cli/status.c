@@ -10,20 +10,25 @@
 #include "cli/output.h"
 #include "cli/report.h"
 #include "cli/signal.h"
-#include "ops/catalog.h"
+#include "ops/alert.h"
+#include "ops/system.h"
 
 enum {
     WATCH_MS = 2000,
     WAIT_STEP_MS = 50,
     RUNS_SHOWN = 5,
+    RUNS_READ = 1000, /* to know how schedules stand */
 };
 
 typedef struct picture {
     rdl_cli *cli;
     rdl_arena arena;
+    const rdl_pipeline *pipeline;
     rdl_root_status status;
     rdl_catalog_run *runs;
     size_t run_count;
+    rdl_catalog_alert *alerts;
+    size_t alert_count;
     int64_t now_us;
 } picture;
 
@@ -73,11 +78,36 @@ static rdl_code print_head(picture *p, rdl_err *err)
     return rc;
 }
 
+/* The graph: tables are in its order, each with what it reads. */
+static const char *reads_of(picture *p, const rdl_table *t)
+{
+    rdl_buf b = {0};
+    for (size_t i = 0; i < t->input_count; i++)
+        rdl_buf_printf(&b, "%s%.*s", i > 0 ? ", " : "", (int)t->inputs[i].table->full.n,
+                       t->inputs[i].table->full.p);
+    const char *out = rdl_arena_strdup(&p->arena, rdl_buf_str(&b));
+    rdl_buf_fini(&b);
+    return out;
+}
+
+static void put_length(rdl_row *row, picture *p, int64_t us)
+{
+    rdl_buf b = {0};
+    if (us <= 0) {
+        rdl_row_null(row);
+        return;
+    }
+    rdl_put_seconds(&b, (double)us / 1e6);
+    rdl_row_text(row, rdl_arena_strdup(&p->arena, rdl_buf_str(&b)));
+    rdl_buf_fini(&b);
+}
+
 static rdl_code print_tables(picture *p, rdl_err *err)
 {
     static const char *const names[] = {
-        "table", "kind", "rows", "quarantined", "last epoch", "in lake to", "watermark"};
-    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 7);
+        "table", "reads", "kind", "rows", "quarantined", "last epoch", "in lake to", "took",
+        "watermark"};
+    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 9);
     for (size_t i = 0; i < p->status.table_count; i++) {
         const rdl_table_status *t = &p->status.tables[i];
         rdl_row row;
@@ -85,11 +115,13 @@ static rdl_code print_tables(picture *p, rdl_err *err)
             continue;
         rdl_row_begin(&row, &p->arena);
         rdl_row_str(&row, t->table->full);
+        rdl_row_text(&row, reads_of(p, t->table));
         rdl_row_text(&row, kind_name(t->table));
         rdl_row_u64(&row, t->rows);
         rdl_row_u64(&row, t->quarantined);
         rdl_row_u64(&row, t->last_epoch);
         rdl_row_u64(&row, t->lake_epoch);
+        put_length(&row, p, t->took_us);
         rdl_row_time(&row, t->watermark_us);
         rdl_output_row(o, row.cells);
     }
@@ -152,22 +184,61 @@ static void put_next(rdl_row *row, const rdl_schedule_status *s, int64_t now_us)
 
 static rdl_code print_schedules(picture *p, rdl_err *err)
 {
-    static const char *const names[] = {"runs by itself", "schedule", "last run", "next run"};
+    static const char *const names[] = {"runs by itself", "schedule", "last run", "next run",
+                                        "took",           "promised", "state"};
     if (p->status.schedule_count == 0)
         return RDL_OK;
     fputc('\n', stdout);
-    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 4);
+    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 7);
     for (size_t i = 0; i < p->status.schedule_count; i++) {
         const rdl_schedule_status *s = &p->status.schedules[i];
+        const rdl_schedule_view v = rdl_schedule_judge(s, p->runs, p->run_count, p->now_us);
         rdl_row row;
         rdl_row_begin(&row, &p->arena);
         rdl_row_str(&row, s->name);
         rdl_row_text(&row, s->text);
         rdl_row_time(&row, s->last_us);
         put_next(&row, s, p->now_us);
+        put_length(&row, p, v.took_us);
+        put_length(&row, p, s->promise_us);
+        rdl_row_text(&row, v.state);
         rdl_output_row(o, row.cells);
     }
     return rdl_output_finish(o, err);
+}
+
+static const char *severity_of(const rdl_pipeline *p, const char *name)
+{
+    for (size_t i = 0; i < p->alert_count; i++)
+        if (rdl_str_eq(p->alerts[i]->name, rdl_str_of(name)))
+            return rdl_alert_severity_name(p->alerts[i]->severity);
+    return NULL; /* the text has it no more */
+}
+
+/* What is not quiet. */
+static rdl_code print_alerts(picture *p, rdl_err *err)
+{
+    static const char *const names[] = {"alert", "severity", "state", "since", "message"};
+    rdl_output *o = NULL;
+    for (size_t i = 0; i < p->alert_count; i++) {
+        const rdl_catalog_alert *a = &p->alerts[i];
+        const char *severity = severity_of(p->pipeline, a->name);
+        rdl_row row;
+        if (a->state == RDL_ALERT_QUIET || severity == NULL)
+            continue;
+        if (o == NULL) {
+            fputc('\n', stdout);
+            o = rdl_output_new(RDL_OUTPUT_TABLE, names, 5);
+        }
+        rdl_row_begin(&row, &p->arena);
+        rdl_row_text(&row, a->name);
+        rdl_row_text(&row, severity);
+        rdl_row_text(&row, rdl_alert_state_name(a->state));
+        rdl_row_time(&row, a->since_us);
+        rdl_row_text(&row, a->message != NULL ? a->message : "");
+        rdl_output_row(o, row.cells);
+    }
+    return o != NULL ? rdl_output_finish(o, err) : RDL_OK;
 }
 
 static rdl_code print_runs(picture *p, rdl_err *err)
@@ -178,7 +249,7 @@ static rdl_code print_runs(picture *p, rdl_err *err)
         return RDL_OK;
     fputc('\n', stdout);
     rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 7);
-    for (size_t i = 0; i < p->run_count; i++) {
+    for (size_t i = 0; i < p->run_count && i < RUNS_SHOWN; i++) {
         const rdl_catalog_run *r = &p->runs[i];
         rdl_row row;
         rdl_row_begin(&row, &p->arena);
@@ -204,6 +275,7 @@ static rdl_code print_people(picture *p, rdl_err *err)
     RDL_TRY(print_balances(p, err));
     RDL_TRY(print_stores(p, err));
     RDL_TRY(print_schedules(p, err));
+    RDL_TRY(print_alerts(p, err));
     return print_runs(p, err);
 }
 
@@ -239,6 +311,14 @@ static void put_table(rdl_buf *b, const rdl_table_status *t)
                    kind_name(t->table), t->rows, t->quarantined, t->last_epoch,
                    t->lake_version, t->lake_epoch);
     put_time(b, t->watermark_us);
+    rdl_buf_puts(b, ", \"changed\": ");
+    put_time(b, t->changed_us);
+    rdl_buf_printf(b, ", \"seconds\": %.6f, \"reads\": [", (double)t->took_us / 1e6);
+    for (size_t i = 0; i < t->table->input_count; i++) {
+        rdl_buf_puts(b, i > 0 ? ", " : "");
+        rdl_buf_put_json_text(b, t->table->inputs[i].table->full);
+    }
+    rdl_buf_putc(b, ']');
     if (t->table->kind == RDL_TABLE_STREAMING) {
         rdl_buf_puts(b, ", \"ledger\": ");
         rdl_put_ledger_json(b, &t->ledger);
@@ -267,8 +347,9 @@ static void put_stores(rdl_buf *b, const rdl_root_status *s)
     }
 }
 
-static void put_schedules(rdl_buf *b, const rdl_root_status *s)
+static void put_schedules(rdl_buf *b, const picture *p)
 {
+    const rdl_root_status *s = &p->status;
     rdl_buf_puts(b, "],\n \"schedules\": [");
     for (size_t i = 0; i < s->schedule_count; i++) {
         const rdl_schedule_status *one = &s->schedules[i];
@@ -280,6 +361,29 @@ static void put_schedules(rdl_buf *b, const rdl_root_status *s)
         put_time(b, one->last_us);
         rdl_buf_puts(b, ", \"next_run\": ");
         put_time(b, one->next_us == INT64_MAX ? INT64_MIN : one->next_us);
+        const rdl_schedule_view v = rdl_schedule_judge(one, p->runs, p->run_count, p->now_us);
+        rdl_buf_printf(b, ", \"seconds\": %.6f, \"promised_seconds\": %.6f, \"state\": \"%s\"}",
+                       (double)v.took_us / 1e6, (double)one->promise_us / 1e6, v.state);
+    }
+}
+
+static void put_alerts(rdl_buf *b, const picture *p)
+{
+    bool first = true;
+    rdl_buf_puts(b, "],\n \"alerts\": [");
+    for (size_t i = 0; i < p->alert_count; i++) {
+        const rdl_catalog_alert *a = &p->alerts[i];
+        const char *severity = severity_of(p->pipeline, a->name);
+        if (severity == NULL)
+            continue;
+        rdl_buf_puts(b, first ? "\n  {\"alert\": " : ",\n  {\"alert\": ");
+        first = false;
+        put_text(b, a->name);
+        rdl_buf_printf(b, ", \"severity\": \"%s\", \"state\": \"%s\", \"since\": ", severity,
+                       rdl_alert_state_name(a->state));
+        put_time(b, a->since_us);
+        rdl_buf_puts(b, ", \"message\": ");
+        put_text(b, a->message);
         rdl_buf_putc(b, '}');
     }
 }
@@ -287,7 +391,7 @@ static void put_schedules(rdl_buf *b, const rdl_root_status *s)
 static void put_runs(rdl_buf *b, const picture *p)
 {
     rdl_buf_puts(b, "],\n \"runs\": [");
-    for (size_t i = 0; i < p->run_count; i++) {
+    for (size_t i = 0; i < p->run_count && i < RUNS_SHOWN; i++) {
         const rdl_catalog_run *r = &p->runs[i];
         rdl_buf_printf(b, "%s{\"kind\": \"%s\", \"started\": ", i != 0 ? ",\n  " : "\n  ",
                        r->kind);
@@ -326,7 +430,8 @@ static rdl_code print_json(picture *p, rdl_err *err)
         first = false;
     }
     put_stores(&b, s);
-    put_schedules(&b, s);
+    put_schedules(&b, p);
+    put_alerts(&b, p);
     put_runs(&b, p);
     rdl_code rc = rdl_cli_print(&b, err);
     rdl_buf_fini(&b);
@@ -342,7 +447,9 @@ static void read_runs(picture *p)
     rdl_catalog *c = NULL;
     rdl_code rc = rdl_catalog_open(rdl_cli_root(p->cli), true, &c, &err);
     if (rc == RDL_OK)
-        rc = rdl_catalog_runs(c, &p->arena, RUNS_SHOWN, &p->runs, &p->run_count, &err);
+        rc = rdl_catalog_runs(c, &p->arena, RUNS_READ, &p->runs, &p->run_count, &err);
+    if (rc == RDL_OK)
+        rc = rdl_catalog_alerts(c, &p->arena, &p->alerts, &p->alert_count, &err);
     if (rc != RDL_OK)
         rdl_cli_note("raudal: warning: the runs are not shown: %s", err.msg);
     rdl_catalog_close(c);
@@ -354,6 +461,7 @@ static rdl_code look_once(rdl_cli *cli, rdl_output_format format, rdl_err *err)
     rdl_reader *r;
     RDL_TRY(rdl_cli_open_reader(cli, &r, err));
     rdl_arena_init(&p.arena, 0);
+    p.pipeline = rdl_reader_pipeline(r);
     rdl_code rc = rdl_reader_status(r, &p.arena, &p.status, err);
     if (rc == RDL_OK) {
         read_runs(&p);

@@ -193,6 +193,48 @@ typedef struct rdl_ast_model {
     rdl_ref artifact; /* name.n 0: none */
 } rdl_ast_model;
 
+typedef enum rdl_alert_kind {
+    RDL_ALERT_NONE,
+    RDL_ALERT_SELECT,
+    RDL_ALERT_FRESHNESS,
+    RDL_ALERT_VOLUME,
+    RDL_ALERT_QUALITY,
+    RDL_ALERT_DURATION,
+    RDL_ALERT_OVERDUE,
+    RDL_ALERT_FAILURE,
+} rdl_alert_kind;
+
+typedef enum rdl_alert_period {
+    RDL_PER_DAY,
+    RDL_PER_HOUR,
+    RDL_PER_EPOCH,
+} rdl_alert_period;
+
+typedef struct rdl_ast_alert {
+    rdl_alert_kind kind;
+    rdl_pos when_pos;
+    rdl_sql select;    /* SELECT */
+    rdl_ref of;        /* name.n 0: none */
+    bool run;          /* DURATION OF RUN */
+    int64_t length_us; /* FRESHNESS, DURATION: longer than; QUALITY: over */
+    double threshold;  /* VOLUME, QUALITY */
+    rdl_alert_period period;
+    unsigned last;
+    bool has_severity;
+    rdl_alert_severity severity;
+    rdl_schedule schedule;
+    rdl_str comment, message;
+    rdl_pos message_pos;
+    rdl_alert_target *targets;
+    size_t target_count;
+    int64_t repeat_us;
+} rdl_ast_alert;
+
+typedef struct rdl_ast_grant {
+    rdl_ref object; /* as in rdl_grant */
+    rdl_idents roles;
+} rdl_ast_grant;
+
 typedef enum rdl_stmt_kind {
     RDL_STMT_SOURCE,
     RDL_STMT_STREAMING,
@@ -206,6 +248,8 @@ typedef enum rdl_stmt_kind {
     RDL_STMT_MODEL_TABLE,
     RDL_STMT_MODEL, /* a training step */
     RDL_STMT_SEED,
+    RDL_STMT_ALERT,
+    RDL_STMT_GRANT, /* no name */
 } rdl_stmt_kind;
 
 typedef struct rdl_stmt {
@@ -223,6 +267,8 @@ typedef struct rdl_stmt {
         rdl_ast_seed seed;
         rdl_ast_report report;
         rdl_ast_model model; /* MODEL_TABLE, MODEL */
+        rdl_ast_alert alert;
+        rdl_ast_grant grant;
     } u;
 } rdl_stmt;
 

@@ -235,8 +235,8 @@ static rdl_symbol *add_symbol(rdl_binder *b, rdl_symbol_kind kind, const rdl_stm
                        "table \"%.*s\" has no schema", (int)ref.name.n, ref.name.p);
         return NULL;
     }
-    static const char *const ours[] = {"main", "e", "quarantine"};
-    for (size_t i = 0; i < 3 && !bare; i++) {
+    static const char *const ours[] = {"main", "e", "quarantine", "raudal"};
+    for (size_t i = 0; i < 4 && !bare; i++) {
         if (!rdl_str_eq_nocase(ref.schema, rdl_str_of(ours[i])))
             continue;
         rdl_bind_error(b, ref.pos, "Choose another name.", "schema \"%s\" is Raudal's own",
@@ -273,7 +273,8 @@ static void declare(rdl_binder *b, const rdl_stmt *stmt)
         [RDL_STMT_MODEL_TABLE] = RDL_SYMBOL_MODEL,
     };
     if (stmt->kind == RDL_STMT_PUBLISH || stmt->kind == RDL_STMT_REPORT ||
-        stmt->kind == RDL_STMT_MODEL || stmt->kind == RDL_STMT_SEED)
+        stmt->kind == RDL_STMT_MODEL || stmt->kind == RDL_STMT_SEED ||
+        stmt->kind == RDL_STMT_ALERT || stmt->kind == RDL_STMT_GRANT)
         return;
     if (stmt->kind != RDL_STMT_FLOW) {
         add_symbol(b, kinds[stmt->kind], stmt, stmt->name);
@@ -348,6 +349,13 @@ static void bind_all(rdl_binder *b, const rdl_script *script)
     for (size_t i = 0; i < script->list.n; i++)
         if (script->list.v[i]->kind == RDL_STMT_REPORT)
             rdl_bind_report(b, script->list.v[i]);
+    p->alerts = RDL_NEWN(b->arena, rdl_alert *, script->list.n + 1);
+    for (size_t i = 0; i < script->list.n; i++) {
+        if (script->list.v[i]->kind == RDL_STMT_ALERT)
+            rdl_bind_alert(b, script->list.v[i]);
+        else if (script->list.v[i]->kind == RDL_STMT_GRANT)
+            rdl_bind_grant(b, script->list.v[i]);
+    }
 }
 
 static void fingerprint_all(rdl_pipeline *p)

@@ -64,6 +64,7 @@ typedef enum rdl_body_kind {
     RDL_BODY_STREAMING,
     RDL_BODY_VIEW,
     RDL_BODY_DECISION, /* as a view; now() is the time of the decision */
+    RDL_BODY_ALERT,    /* a reader's question; now() is when it is asked; raudal.* may be read */
     RDL_BODY_PLAIN_VIEW,
     RDL_BODY_EXPR, /* an expression over one table */
 } rdl_body_kind;
@@ -154,6 +155,8 @@ void rdl_bind_seed(rdl_binder *b, const rdl_stmt *stmt); /* bind_publish.c */
 /* What CREATE SOURCE declares, into a table that rdl_bind_new_table made. */
 bool rdl_bind_source_def(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t);
 void rdl_bind_report(rdl_binder *b, const rdl_stmt *stmt); /* bind_report.c */
+void rdl_bind_alert(rdl_binder *b, const rdl_stmt *stmt);  /* bind_alert.c */
+void rdl_bind_grant(rdl_binder *b, const rdl_stmt *stmt);
 void rdl_bind_unknown_column(rdl_binder *b, rdl_pos pos, rdl_str name, const rdl_table *t);
 
 #endif

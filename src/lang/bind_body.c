@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #include "lang/load.h"
+#include "lang/system_tables.h"
 
 static void walk_query(rdl_body *body, rdl_scope *outer, json_t *query);
 
@@ -136,6 +137,16 @@ static const char *kind_words(rdl_table_kind kind)
 /* What may be read how: DESIGN section 2. */
 static void check_reading(rdl_body *body, const json_t *node, const rdl_table *t, bool stream)
 {
+    if (body->kind == RDL_BODY_ALERT) {
+        if (stream)
+            body_error(body, node, "Write its name alone.",
+                       "an alert reads what is there, not a stream");
+        else if (t->source != NULL)
+            body_error(body, node, "Read a table that it feeds.",
+                       "an alert cannot read source \"%.*s\": its rows are not kept",
+                       (int)t->full.n, t->full.p);
+        return;
+    }
     bool appends = t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_STREAMING;
     if (stream && !appends)
         body_error(body, node, "Drop the word STREAM: its rows can change or go.",
@@ -200,6 +211,26 @@ static const char *default_alias(rdl_body *body, rdl_scope *scope, const char *w
     return written;
 }
 
+/* raudal.x: a table of ours that alerts may read; DuckDB knows its columns. */
+static void resolve_system(rdl_body *body, const json_t *node, const char *name)
+{
+    const char *names[RDL_SYSTEM_TABLE_COUNT];
+    for (size_t i = 0; i < RDL_SYSTEM_TABLE_COUNT; i++) {
+        names[i] = rdl_system_tables[i].name;
+        if (strcasecmp(names[i], name) == 0 && body->kind == RDL_BODY_ALERT)
+            return;
+    }
+    const char *best = rdl_nearest(rdl_str_of(name), names, RDL_SYSTEM_TABLE_COUNT);
+    if (body->kind != RDL_BODY_ALERT)
+        body_error(body, node, "Read it with raudal sql, or in an alert.",
+                   "a table cannot be made from raudal.%s: it changes by itself", name);
+    else
+        body_error(body, node,
+                   best != NULL ? rdl_arena_printf(body->b->arena, "Did you mean raudal.%s?", best)
+                                : "raudal help tables lists them.",
+                   "unrecognized table \"raudal.%s\"", name);
+}
+
 static void resolve_table(rdl_body *body, rdl_scope *scope, json_t *node)
 {
     rdl_binder *b = body->b;
@@ -211,6 +242,10 @@ static void resolve_table(rdl_body *body, rdl_scope *scope, json_t *node)
         if (stream)
             body_error(body, node, "Write STREAM before the table inside it.",
                        "\"%s\" is not a table of the pipeline", name);
+        return;
+    }
+    if (strcasecmp(schema, "raudal") == 0) {
+        resolve_system(body, node, name);
         return;
     }
     rdl_pos pos = rdl_body_pos(body, node);
@@ -342,11 +377,14 @@ static bool clock_name(const char *name, bool *out_date)
     return *out_date;
 }
 
-/* now() of a decision: the time at which it is made. */
+/* now() of a decision: the time at which it is made; of an alert: at which it is asked. */
 static void decision_clock(rdl_body *body, json_t *node, bool date)
 {
-    const char *text = date ? "CAST(CAST(getvariable('decided_at') AS TIMESTAMPTZ) AS DATE)"
-                            : "CAST(getvariable('decided_at') AS TIMESTAMPTZ)";
+    const char *variable = body->kind == RDL_BODY_ALERT ? "alert_at" : "decided_at";
+    const char *text = rdl_arena_printf(body->b->arena,
+                                        date ? "CAST(CAST(getvariable('%s') AS TIMESTAMPTZ) AS DATE)"
+                                             : "CAST(getvariable('%s') AS TIMESTAMPTZ)",
+                                        variable);
     json_t *expr = NULL;
     rdl_err err = {0};
     if (rdl_tree_exprs(&body->b->tree, &text, 1, &expr, &err) != RDL_OK) {
@@ -368,7 +406,7 @@ static void replace_clock(rdl_body *body, rdl_scope *scope, json_t *node, const 
                           bool date)
 {
     rdl_binder *b = body->b;
-    if (body->kind == RDL_BODY_DECISION) {
+    if (body->kind == RDL_BODY_DECISION || body->kind == RDL_BODY_ALERT) {
         decision_clock(body, node, date);
         return;
     }

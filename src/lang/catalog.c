@@ -82,3 +82,12 @@ rdl_str rdl_pipeline_setting(const rdl_pipeline *p, const char *name, const char
         return rdl_str_of(rdl_arena_strdup(p->arena, env));
     return v != NULL ? v->value : rdl_str_of(fallback);
 }
+
+bool rdl_grant_covers(const rdl_grant *g, const rdl_table *t)
+{
+    if (g->schema.n == 0 && g->name.n == 0)
+        return true;
+    rdl_str schema = t->kind < RDL_TABLE_STREAMING ? (rdl_str){"", 0} : t->schema;
+    return rdl_str_eq_nocase(g->schema, schema) &&
+           (g->name.n == 0 || rdl_str_eq_nocase(g->name, t->name));
+}

@@ -131,6 +131,7 @@ typedef struct rdl_schedule {
     rdl_schedule_kind kind;
     rdl_str cron, zone; /* zone: IANA name; empty: UTC */
     int64_t every_us;   /* ON_UPDATE: AT MOST EVERY; 0: each update */
+    int64_t promise_us; /* PROMISE: done so long after it was due, or its input came; 0: none */
     rdl_pos pos;
 } rdl_schedule;
 
@@ -307,6 +308,46 @@ typedef struct rdl_report {
     rdl_hash128 fingerprint; /* of all that decides the bytes */
 } rdl_report;
 
+/* ---- alerts ---- */
+
+typedef enum rdl_alert_severity {
+    RDL_ALERT_INFO,
+    RDL_ALERT_WARNING,
+    RDL_ALERT_CRITICAL,
+} rdl_alert_severity;
+
+/* mailto:, smtp:, http(s): or a command for sh. */
+typedef struct rdl_alert_target {
+    rdl_str to;  /* may hold a secret: it is written into no file (plan_cache.c) */
+    rdl_pos pos; /* of its string */
+} rdl_alert_target;
+
+/*
+ * A condition that somebody is told of (ops/alert.h).  sql reads the tables that a reader has and
+ * raudal.*; now() in it is getvariable('alert_at').  Its rows are what was found: none, and the
+ * alert is quiet.  truth: its one column is BOOLEAN, and only a true one counts.
+ */
+typedef struct rdl_alert {
+    rdl_str name, comment;
+    rdl_pos pos;
+    rdl_alert_severity severity;
+    rdl_schedule schedule; /* NONE: after each epoch, and every minute */
+    rdl_str sql, condition; /* condition: as the user wrote it */
+    rdl_str message;        /* with {column} places; may be empty */
+    bool truth;
+    rdl_schema columns;
+    rdl_alert_target *targets;
+    size_t target_count;
+    int64_t repeat_us; /* told again while it is active; 0: once */
+} rdl_alert;
+
+/* SELECT on a table (schema and name), all of a schema (name empty), or all (both empty). */
+typedef struct rdl_grant {
+    rdl_str schema, name, role;
+    rdl_pos pos;
+} rdl_grant;
+bool rdl_grant_covers(const rdl_grant *g, const rdl_table *t);
+
 typedef struct rdl_query_file {
     rdl_str name;    /* "daily_costs" for queries/daily_costs.sql and daily_costs.cql */
     rdl_str path, text; /* of the .sql; of the .cql where there is no other */
@@ -334,6 +375,10 @@ struct rdl_pipeline {
     size_t report_count;
     rdl_model **models; /* those that train first */
     size_t model_count;
+    rdl_alert **alerts;
+    size_t alert_count;
+    rdl_grant *grants;
+    size_t grant_count;
     rdl_query_file *queries;
     size_t query_count;
     rdl_variable *variables; /* every one that was replaced, and every line of raudal.env */

@@ -529,12 +529,6 @@ static rdl_str comment_above(const rdl_parser *p, size_t first)
     return s;
 }
 
-static bool not_yet(rdl_parser *p, const char *what)
-{
-    return rdl_parse_fail(p, rdl_parse_pos(p, rdl_parse_token(p)), NULL,
-                          "%s is not supported in this version", what);
-}
-
 static bool parse_function(rdl_parser *p, rdl_ast_function *out)
 {
     RDL_VEC(rdl_ast_argument) arguments = {0};
@@ -575,12 +569,12 @@ static bool create_kind(rdl_parser *p, rdl_stmt_kind *out)
         {"REPORT", NULL, RDL_STMT_REPORT},
         {"MODEL", "TABLE", RDL_STMT_MODEL_TABLE},
         {"MODEL", NULL, RDL_STMT_MODEL},
+        {"ALERT", NULL, RDL_STMT_ALERT},
     };
-    static const char *const later[][2] = {{"ALERT", NULL}};
     static const char *const names[] = {"SOURCE", "STREAMING TABLE", "MATERIALIZED VIEW",
                                         "VIEW",   "FUNCTION",        "FLOW",
                                         "DECISION TABLE", "REPORT",      "MODEL TABLE",
-                                        "MODEL"};
+                                        "MODEL",          "ALERT"};
     if (rdl_parse_accept(p, "OR")) {
         if (!rdl_parse_accept(p, "REFRESH") && !rdl_parse_accept(p, "REPLACE"))
             return rdl_parse_wrong(p, "REFRESH or REPLACE", NULL);
@@ -597,12 +591,6 @@ static bool create_kind(rdl_parser *p, rdl_stmt_kind *out)
             return true;
         }
     }
-    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
-        if (later[i][1] != NULL ? rdl_parse_is2(p, later[i][0], later[i][1])
-                                : rdl_parse_is(p, later[i][0]))
-            return not_yet(p, rdl_arena_printf(p->arena, "CREATE %s%s%s", later[i][0],
-                                               later[i][1] != NULL ? " " : "",
-                                               later[i][1] != NULL ? later[i][1] : ""));
     if (rdl_parse_is(p, "TABLE"))
         return rdl_parse_wrong(p, "STREAMING TABLE or MATERIALIZED VIEW",
                                "Write CREATE STREAMING TABLE for rows that are only added, "
@@ -631,6 +619,8 @@ static bool parse_create(rdl_parser *p, rdl_stmt *out)
     case RDL_STMT_MODEL_TABLE:
     case RDL_STMT_MODEL:
         return rdl_parse_model(p, out->kind == RDL_STMT_MODEL_TABLE, &out->u.model);
+    case RDL_STMT_ALERT:
+        return rdl_parse_alert(p, &out->u.alert);
     default:
         return rdl_parse_flow(p, out);
     }
@@ -638,7 +628,7 @@ static bool parse_create(rdl_parser *p, rdl_stmt *out)
 
 static bool parse_statement(rdl_parser *p, rdl_stmt *out)
 {
-    static const char *const words[] = {"CREATE", "PUBLISH", "SEED"};
+    static const char *const words[] = {"CREATE", "PUBLISH", "SEED", "GRANT"};
     if (rdl_parse_accept(p, "CREATE"))
         return parse_create(p, out);
     if (rdl_parse_accept(p, "PUBLISH")) {
@@ -649,8 +639,11 @@ static bool parse_statement(rdl_parser *p, rdl_stmt *out)
         out->kind = RDL_STMT_SEED;
         return rdl_parse_seed(p, out);
     }
-    if (rdl_parse_is(p, "GRANT"))
-        return not_yet(p, "GRANT");
+    if (rdl_parse_accept(p, "GRANT")) {
+        out->kind = RDL_STMT_GRANT;
+        out->name.pos = rdl_parse_pos(p, rdl_parse_token(p));
+        return rdl_parse_grant(p, &out->u.grant);
+    }
     return rdl_parse_clause_wrong(p, words, sizeof words / sizeof words[0]);
 }
 

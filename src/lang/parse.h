@@ -73,5 +73,7 @@ bool rdl_parse_seed(rdl_parser *p, rdl_stmt *out);
 bool rdl_parse_source_columns(rdl_parser *p, rdl_ast_source *out);
 bool rdl_parse_format(rdl_parser *p, rdl_ast_source *out);
 bool rdl_parse_publish_key(rdl_parser *p, rdl_ast_publish *out);
+bool rdl_parse_alert(rdl_parser *p, rdl_ast_alert *out);
+bool rdl_parse_grant(rdl_parser *p, rdl_ast_grant *out);
 
 #endif

@@ -5,6 +5,11 @@
  *   SCHEDULE CRON '0 3 * * *' [TIME ZONE 'America/Bogota']
  *   SCHEDULE EVERY INTERVAL 10 MINUTES
  *   TRIGGER ON UPDATE [AT MOST EVERY INTERVAL 1 MINUTE]
+ *
+ * and beside or without it what its readers were promised: done so long after it was due, or after
+ * what it reads changed; `raudal status` and raudal.schedules hold it against what was.
+ *
+ *   PROMISE INTERVAL 15 MINUTES
  */
 #include "base/cron.h"
 #include "duck/zone.h"
@@ -35,12 +40,25 @@ static bool parse_trigger(rdl_parser *p, rdl_schedule *out)
 
 bool rdl_parse_at_schedule(const rdl_parser *p)
 {
-    return rdl_parse_is(p, "SCHEDULE") || rdl_parse_is2(p, "TRIGGER", "ON");
+    return rdl_parse_is(p, "SCHEDULE") || rdl_parse_is2(p, "TRIGGER", "ON") ||
+           rdl_parse_is2(p, "PROMISE", "INTERVAL");
+}
+
+static bool parse_promise(rdl_parser *p, rdl_schedule *out)
+{
+    rdl_pos pos = rdl_parse_pos(p, rdl_parse_token(p));
+    if (!rdl_parse_twice(p, out->promise_us > 0, "PROMISE") || !rdl_parse_expect(p, "PROMISE") ||
+        !rdl_parse_interval(p, &out->promise_us))
+        return false;
+    return out->promise_us > 0 || rdl_parse_fail(p, pos, "Write a time such as INTERVAL 15 MINUTES.",
+                                                 "nothing is done in no time");
 }
 
 bool rdl_parse_schedule(rdl_parser *p, rdl_schedule *out)
 {
     static const char *const choices[] = {"CRON", "EVERY"};
+    if (rdl_parse_is(p, "PROMISE"))
+        return parse_promise(p, out);
     if (!rdl_parse_twice(p, out->kind != RDL_SCHEDULE_NONE, "a schedule"))
         return false;
     out->pos = rdl_parse_pos(p, rdl_parse_token(p));

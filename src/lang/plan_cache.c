@@ -14,12 +14,14 @@
 #include "base/fs.h"
 
 #if UINTPTR_MAX == UINT64_MAX
-_Static_assert(sizeof(rdl_table) == 424, "a new field of rdl_table belongs into table()");
-_Static_assert(sizeof(rdl_model) == 232, "a new field belongs into model()");
+_Static_assert(sizeof(rdl_table) == 432, "a new field of rdl_table belongs into table()");
+_Static_assert(sizeof(rdl_model) == 240, "a new field belongs into model()");
 _Static_assert(sizeof(rdl_source_def) == 80, "a new field belongs into source()");
 _Static_assert(sizeof(rdl_constraint) == 88, "a new field belongs into constraint()");
 _Static_assert(sizeof(rdl_publication) == 128, "a new field belongs into publication()");
-_Static_assert(sizeof(rdl_report) == 464, "a new field belongs into report()");
+_Static_assert(sizeof(rdl_report) == 472, "a new field belongs into report()");
+_Static_assert(sizeof(rdl_alert) == 224, "a new field belongs into alert()");
+_Static_assert(sizeof(rdl_grant) == 64, "a new field belongs into grant()");
 _Static_assert(sizeof(rdl_stream_plan) == 40, "a new field belongs into stream_plan()");
 _Static_assert(sizeof(rdl_view_plan) == 304, "a new field belongs into view_plan()");
 #endif
@@ -407,6 +409,7 @@ static void schedule(archive *x, rdl_schedule *s)
     text(x, &s->cron);
     text(x, &s->zone);
     whole(x, &s->every_us);
+    whole(x, &s->promise_us);
     place(x, &s->pos);
 }
 
@@ -578,6 +581,52 @@ static void model(archive *x, rdl_model *m, size_t index)
     schedule(x, &m->schedule);
 }
 
+/* The text of a string of the pipeline's files: 'it''s'. */
+static rdl_str string_at(const archive *x, rdl_pos pos)
+{
+    if (pos.file == NULL || pos.len < 2 || pos.at + pos.len > pos.file->text.n)
+        return (rdl_str){"", 0};
+    const char *from = pos.file->text.p + pos.at + 1;
+    char *out = rdl_arena_strndup(x->p->arena, from, pos.len - 2);
+    size_t n = 0;
+    for (size_t i = 0; i < pos.len - 2; i++, n++) {
+        out[n] = from[i];
+        i += from[i] == '\'';
+    }
+    out[n] = '\0';
+    return (rdl_str){out, n};
+}
+
+/* Where an alert goes may hold a secret: its place is kept, and the text read there again. */
+static void alert(archive *x, rdl_alert *a)
+{
+    text(x, &a->name);
+    text(x, &a->comment);
+    place(x, &a->pos);
+    SMALL(x, a->severity, RDL_ALERT_CRITICAL + 1);
+    schedule(x, &a->schedule);
+    text(x, &a->sql);
+    text(x, &a->condition);
+    text(x, &a->message);
+    FLAG(x, a->truth);
+    columns(x, &a->columns);
+    ARRAY(x, a->targets, a->target_count, rdl_alert_target);
+    for (size_t i = 0; i < a->target_count; i++) {
+        place(x, &a->targets[i].pos);
+        if (x->reading)
+            a->targets[i].to = string_at(x, a->targets[i].pos);
+    }
+    whole(x, &a->repeat_us);
+}
+
+static void grant(archive *x, rdl_grant *g)
+{
+    text(x, &g->schema);
+    text(x, &g->name);
+    text(x, &g->role);
+    place(x, &g->pos);
+}
+
 static void pipeline(archive *x)
 {
     rdl_pipeline *p = x->p;
@@ -611,6 +660,15 @@ static void pipeline(archive *x)
             p->reports[i] = RDL_NEW(p->arena, rdl_report);
         report(x, p->reports[i]);
     }
+    ARRAY(x, p->alerts, p->alert_count, rdl_alert *);
+    for (size_t i = 0; i < p->alert_count && !x->bad; i++) {
+        if (x->reading)
+            p->alerts[i] = RDL_NEW(p->arena, rdl_alert);
+        alert(x, p->alerts[i]);
+    }
+    ARRAY(x, p->grants, p->grant_count, rdl_grant);
+    for (size_t i = 0; i < p->grant_count && !x->bad; i++)
+        grant(x, &p->grants[i]);
     hash(x, &p->fingerprint);
 }
 

@@ -1,10 +1,9 @@
 /*
  * ops/catalog.c - catalog.db; see the header.
  */
-#include "ops/catalog.h"
+#include "ops/catalog_internal.h"
 
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,21 +20,16 @@ static const char ddl[] =
     "last_epoch INTEGER NOT NULL DEFAULT 0, rows_read INTEGER NOT NULL DEFAULT 0, "
     "outcome TEXT NOT NULL, message TEXT)";
 
-struct rdl_catalog {
-    sqlite3 *db; /* NULL: read-only and there is none */
-    char path[4096];
-};
-
 const char *rdl_catalog_sqlite_version(void)
 {
     return sqlite3_libversion();
 }
 
-static rdl_code fail(const rdl_catalog *c, const char *what, rdl_err *err)
+rdl_code rdl_catalog_fail(const rdl_catalog *c, const char *what, rdl_err *err)
 {
     rdl_err_set(err, RDL_EIO, 0, "could not %s catalog \"%s\": %s", what, c->path,
                 sqlite3_errmsg(c->db));
-    rdl_err_hint(err, "It only holds the list of runs and may be removed.");
+    rdl_err_hint(err, "It holds the list of runs and the state of alerts, and may be removed.");
     return rdl_err_area(RDL_EIO, err, RDL_AREA_STORE);
 }
 
@@ -46,14 +40,14 @@ static rdl_code open_database(rdl_catalog *c, bool read_only, rdl_err *err)
     int flags =
         read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     if (sqlite3_open_v2(c->path, &c->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-        return c->db == NULL ? rdl_err_nomem(err) : fail(c, "open", err);
+        return c->db == NULL ? rdl_err_nomem(err) : rdl_catalog_fail(c, "open", err);
     sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
     if (read_only)
         return RDL_OK;
     if (sqlite3_exec(c->db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_exec(c->db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_exec(c->db, ddl, NULL, NULL, NULL) != SQLITE_OK)
-        return fail(c, "open", err);
+        return rdl_catalog_fail(c, "open", err);
     return RDL_OK;
 }
 
@@ -87,9 +81,13 @@ void rdl_catalog_close(rdl_catalog *c)
     free(c); /* allow: see rdl_catalog_open */
 }
 
-static void bind_time(sqlite3_stmt *st, int at, int64_t us)
+void rdl_catalog_bind_time(sqlite3_stmt *st, int at, int64_t us)
 {
     rdl_buf b = {0};
+    if (us == INT64_MIN) {
+        sqlite3_bind_null(st, at);
+        return;
+    }
     rdl_timestamp_print_iso(us, &b);
     sqlite3_bind_text(st, at, rdl_buf_str(&b), -1, SQLITE_TRANSIENT);
     rdl_buf_fini(&b);
@@ -104,13 +102,13 @@ rdl_code rdl_catalog_begin_run(
     if (sqlite3_exec(c->db, "UPDATE runs SET outcome = 'lost' WHERE outcome = 'running'",
                      NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_prepare_v2(c->db, sql, -1, &st, NULL) != SQLITE_OK)
-        return fail(c, "write", err);
+        return rdl_catalog_fail(c, "write", err);
     sqlite3_bind_text(st, 1, kind, -1, SQLITE_TRANSIENT);
-    bind_time(st, 2, now_us);
+    rdl_catalog_bind_time(st, 2, now_us);
     int step = sqlite3_step(st);
     sqlite3_finalize(st);
     if (step != SQLITE_DONE)
-        return fail(c, "write", err);
+        return rdl_catalog_fail(c, "write", err);
     *out_id = sqlite3_last_insert_rowid(c->db);
     return RDL_OK;
 }
@@ -121,8 +119,8 @@ rdl_code rdl_catalog_end_run(rdl_catalog *c, const rdl_catalog_run *run, rdl_err
                               "rows_read = ?, outcome = ?, message = ? WHERE id = ?";
     sqlite3_stmt *st;
     if (sqlite3_prepare_v2(c->db, sql, -1, &st, NULL) != SQLITE_OK)
-        return fail(c, "write", err);
-    bind_time(st, 1, run->ended_us);
+        return rdl_catalog_fail(c, "write", err);
+    rdl_catalog_bind_time(st, 1, run->ended_us);
     sqlite3_bind_int64(st, 2, (int64_t)run->epochs);
     sqlite3_bind_int64(st, 3, (int64_t)run->last_epoch);
     sqlite3_bind_int64(st, 4, (int64_t)run->rows_read);
@@ -131,10 +129,10 @@ rdl_code rdl_catalog_end_run(rdl_catalog *c, const rdl_catalog_run *run, rdl_err
     sqlite3_bind_int64(st, 7, run->id);
     int step = sqlite3_step(st);
     sqlite3_finalize(st);
-    return step == SQLITE_DONE ? RDL_OK : fail(c, "write", err);
+    return step == SQLITE_DONE ? RDL_OK : rdl_catalog_fail(c, "write", err);
 }
 
-static int64_t column_time(sqlite3_stmt *st, int at)
+int64_t rdl_catalog_column_time(sqlite3_stmt *st, int at)
 {
     const char *text = (const char *)sqlite3_column_text(st, at);
     int64_t us;
@@ -143,9 +141,30 @@ static int64_t column_time(sqlite3_stmt *st, int at)
     return us;
 }
 
-static char *column_text(rdl_arena *a, sqlite3_stmt *st, int at)
+char *rdl_catalog_column_text(rdl_arena *a, sqlite3_stmt *st, int at)
 {
     return rdl_arena_strdup(a, (const char *)sqlite3_column_text(st, at));
+}
+
+rdl_code rdl_catalog_add_run(rdl_catalog *c, const rdl_catalog_run *run, rdl_err *err)
+{
+    static const char sql[] =
+        "INSERT INTO runs (kind, started, ended, epochs, last_epoch, rows_read, outcome, message) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    sqlite3_stmt *st;
+    if (sqlite3_prepare_v2(c->db, sql, -1, &st, NULL) != SQLITE_OK)
+        return rdl_catalog_fail(c, "write", err);
+    sqlite3_bind_text(st, 1, run->kind, -1, SQLITE_TRANSIENT);
+    rdl_catalog_bind_time(st, 2, run->started_us);
+    rdl_catalog_bind_time(st, 3, run->ended_us);
+    sqlite3_bind_int64(st, 4, (int64_t)run->epochs);
+    sqlite3_bind_int64(st, 5, (int64_t)run->last_epoch);
+    sqlite3_bind_int64(st, 6, (int64_t)run->rows_read);
+    sqlite3_bind_text(st, 7, run->outcome, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(st, 8, run->message, -1, SQLITE_TRANSIENT); /* NULL binds null */
+    int step = sqlite3_step(st);
+    sqlite3_finalize(st);
+    return step == SQLITE_DONE ? RDL_OK : rdl_catalog_fail(c, "write", err);
 }
 
 rdl_code rdl_catalog_runs(rdl_catalog *c,
@@ -166,24 +185,24 @@ rdl_code rdl_catalog_runs(rdl_catalog *c,
     if (c->db == NULL)
         return RDL_OK;
     if (sqlite3_prepare_v2(c->db, sql, -1, &st, NULL) != SQLITE_OK)
-        return fail(c, "read", err);
+        return rdl_catalog_fail(c, "read", err);
     sqlite3_bind_int64(st, 1, (int64_t)most);
     while ((step = sqlite3_step(st)) == SQLITE_ROW) {
         RDL_PUSH(a, &runs) = (rdl_catalog_run){
             .id = sqlite3_column_int64(st, 0),
-            .kind = column_text(a, st, 1),
-            .started_us = column_time(st, 2),
-            .ended_us = column_time(st, 3),
+            .kind = rdl_catalog_column_text(a, st, 1),
+            .started_us = rdl_catalog_column_time(st, 2),
+            .ended_us = rdl_catalog_column_time(st, 3),
             .epochs = (uint64_t)sqlite3_column_int64(st, 4),
             .last_epoch = (uint64_t)sqlite3_column_int64(st, 5),
             .rows_read = (uint64_t)sqlite3_column_int64(st, 6),
-            .outcome = column_text(a, st, 7),
-            .message = column_text(a, st, 8),
+            .outcome = rdl_catalog_column_text(a, st, 7),
+            .message = rdl_catalog_column_text(a, st, 8),
         };
     }
     sqlite3_finalize(st);
     if (step != SQLITE_DONE)
-        return fail(c, "read", err);
+        return rdl_catalog_fail(c, "read", err);
     *out = runs.v;
     *out_n = runs.n;
     return RDL_OK;

@@ -2,6 +2,7 @@
  * ops/catalog.h - catalog.db below the root: the runs there have been.
  *
  *   runs(id, kind, started, ended, epochs, last_epoch, rows_read, outcome, message)
+ *   reports: ops/catalog_report.h; alerts, alert_notices: ops/catalog_alert.h
  *
  * Times are ISO texts in UTC; outcome is "running", "done", "stopped" or "failed".  A run
  * whose process died stays "running" until the next one marks it "lost".  The catalog is
@@ -35,6 +36,8 @@ RDL_MUST rdl_code rdl_catalog_begin_run(
 RDL_MUST rdl_code rdl_catalog_end_run(rdl_catalog *c,
                                       const rdl_catalog_run *run,
                                       rdl_err *err);
+/* A run that is over, of something with a name of its own in this one ("model s.n"). */
+RDL_MUST rdl_code rdl_catalog_add_run(rdl_catalog *c, const rdl_catalog_run *run, rdl_err *err);
 /* The newest first; none when there is no catalog. */
 RDL_MUST rdl_code rdl_catalog_runs(rdl_catalog *c,
                                    rdl_arena *a,

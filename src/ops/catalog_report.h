@@ -8,7 +8,7 @@
 #ifndef RDL_OPS_CATALOG_REPORT_H
 #define RDL_OPS_CATALOG_REPORT_H
 
-#include "base/err.h"
+#include "base/arena.h"
 
 typedef struct rdl_catalog_report {
     const char *report;
@@ -18,5 +18,9 @@ typedef struct rdl_catalog_report {
 } rdl_catalog_report;
 
 RDL_MUST rdl_code rdl_catalog_add_report(const char *root, const rdl_catalog_report *r, rdl_err *err);
+
+/* The newest first; none when there is no catalog.  written and removed are not read. */
+RDL_MUST rdl_code rdl_catalog_reports(const char *root, rdl_arena *a, size_t most,
+                                      rdl_catalog_report **out, size_t *out_n, rdl_err *err);
 
 #endif

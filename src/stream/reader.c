@@ -321,7 +321,9 @@ static rdl_code table_status(rdl_reader *r, const rdl_table *t, rdl_table_status
                               .last_epoch = h->last_changed,
                               .lake_version = -1,
                               .watermark_us = INT64_MIN,
-                              .ledger = h->ledger};
+                              .ledger = h->ledger,
+                              .changed_us = h->last_changed > 0 ? h->last_changed_us : INT64_MIN,
+                              .took_us = h->took_us};
     for (size_t i = 0; i < r->history.watermarks.n; i++) {
         const rdl_watermark *w = r->history.watermarks.entries[i].value;
         if (rdl_str_eq(w->table, t->full) && w->max_us > out->watermark_us)
@@ -335,6 +337,8 @@ static rdl_code table_status(rdl_reader *r, const rdl_table *t, rdl_table_status
     const rdl_lake_snapshot *lake;
     RDL_TRY(rdl_cut_lake(&r->cut, t, &lake, err));
     out->lake_version = lake->version;
+    out->files = lake->file_count;
+    out->bytes = lake->bytes;
     out->lake_epoch = lake->txn_version > 0 ? (uint64_t)lake->txn_version : 0;
     return count(r, t->schema, t->name, &out->rows, err);
 }
@@ -387,22 +391,66 @@ static void writer_status(rdl_reader *r, rdl_root_status *out)
     rdl_buf_fini(&text);
 }
 
+rdl_code rdl_reader_status_of(rdl_reader *r, rdl_arena *a, unsigned parts, rdl_root_status *out,
+                              rdl_err *err)
+{
+    *out = (rdl_root_status){.epoch = r->history.epoch, .last_seal_us = r->history.ts_us};
+    if ((parts & RDL_STATUS_TABLES) != 0) {
+        out->table_count = r->pipeline->table_count;
+        out->tables = RDL_NEWN(a, rdl_table_status, out->table_count + 1);
+        for (size_t i = 0; i < out->table_count; i++)
+            RDL_TRY(table_status(r, r->pipeline->tables[i], &out->tables[i], err));
+    }
+    if ((parts & RDL_STATUS_STORES) != 0) {
+        out->publication_count = r->pipeline->publication_count;
+        out->publications = RDL_NEWN(a, rdl_publication_status, out->publication_count + 1);
+        for (size_t i = 0; i < out->publication_count; i++)
+            publication_status(r, r->pipeline->publications[i], &out->publications[i]);
+    }
+    if ((parts & RDL_STATUS_SCHEDULES) != 0)
+        RDL_TRY(rdl_schedules_status(r->pipeline, &r->history, r->conn, a, &out->schedules,
+                                     &out->schedule_count, err));
+    if ((parts & RDL_STATUS_BYTES) != 0) {
+        tree_bytes(a, r->root.state, &out->state_bytes);
+        tree_bytes(a, r->root.lake, &out->lake_bytes);
+        writer_status(r, out);
+    }
+    return RDL_OK;
+}
+
 rdl_code rdl_reader_status(rdl_reader *r, rdl_arena *a, rdl_root_status *out, rdl_err *err)
 {
-    *out = (rdl_root_status){.epoch = r->history.epoch,
-                             .last_seal_us = r->history.ts_us,
-                             .table_count = r->pipeline->table_count,
-                             .publication_count = r->pipeline->publication_count};
-    out->tables = RDL_NEWN(a, rdl_table_status, out->table_count + 1);
-    for (size_t i = 0; i < out->table_count; i++)
-        RDL_TRY(table_status(r, r->pipeline->tables[i], &out->tables[i], err));
-    out->publications = RDL_NEWN(a, rdl_publication_status, out->publication_count + 1);
-    for (size_t i = 0; i < out->publication_count; i++)
-        publication_status(r, r->pipeline->publications[i], &out->publications[i]);
-    RDL_TRY(rdl_schedules_status(r->pipeline, &r->history, r->conn, a, &out->schedules,
-                                 &out->schedule_count, err));
-    tree_bytes(a, r->root.state, &out->state_bytes);
-    tree_bytes(a, r->root.lake, &out->lake_bytes);
-    writer_status(r, out);
-    return RDL_OK;
+    return rdl_reader_status_of(r, a, RDL_STATUS_TABLES | RDL_STATUS_STORES | RDL_STATUS_SCHEDULES |
+                                          RDL_STATUS_BYTES, out, err);
+}
+
+typedef struct seal_visit {
+    uint64_t epoch;
+    rdl_seal_visitor visit;
+    void *arg;
+} seal_visit;
+
+static rdl_code visit_seal(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+{
+    const seal_visit *v = arg;
+    rdl_arena a;
+    rdl_seal seal;
+    (void)sequence;
+    if (type != RDL_RECORD_SEAL)
+        return RDL_OK;
+    rdl_arena_init(&a, 0);
+    rdl_code rc = rdl_seal_parse(&a, payload, &seal, err);
+    if (rc == RDL_OK && seal.epoch <= v->epoch)
+        rc = v->visit(v->arg, &seal, err);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
+rdl_code rdl_reader_seals(rdl_reader *r, rdl_seal_visitor seen, void *arg, rdl_err *err)
+{
+    seal_visit v = {r->history.epoch, seen, arg};
+    uint64_t first;
+    const char *journal = rdl_path_join(&r->arena, r->root.state, "journal");
+    return rdl_err_area(rdl_journal_read_all(journal, visit_seal, &v, &first, err), err,
+                        RDL_AREA_STORE);
 }

@@ -52,6 +52,9 @@ typedef struct rdl_table_status {
     uint64_t lake_epoch;       /* shown by the lake */
     int64_t watermark_us;      /* INT64_MIN: none */
     rdl_ledger ledger;         /* since the root began */
+    uint64_t files, bytes;     /* of the newest lake version */
+    int64_t changed_us;        /* the time of last_epoch; INT64_MIN: never */
+    int64_t took_us;           /* its work in its newest epoch; 0: not known */
 } rdl_table_status;
 typedef struct rdl_publication_status {
     const rdl_publication *publication;
@@ -63,6 +66,10 @@ typedef struct rdl_schedule_status {
     const char *text;          /* "CRON '0 3 * * *' TIME ZONE 'America/Bogota'" */
     int64_t last_us;           /* when it last ran; INT64_MIN: never */
     int64_t next_us;           /* INT64_MIN: as soon as there is something; INT64_MAX: no time */
+    int64_t took_us;           /* its last run; 0: not known */
+    int64_t promise_us;        /* PROMISE; 0: none */
+    int64_t waiting_us;        /* since when something waits for it; INT64_MIN: nothing does */
+    bool times;                /* it has times of its own: CRON, EVERY */
 } rdl_schedule_status;
 typedef struct rdl_root_status {
     uint64_t epoch;            /* last sealed */
@@ -80,5 +87,18 @@ typedef struct rdl_root_status {
 struct rdl_cut;
 const struct rdl_cut *rdl_reader_cut(const rdl_reader *r); /* stream/cut.h */
 RDL_MUST rdl_code rdl_reader_status(rdl_reader *r, rdl_arena *a, rdl_root_status *out, rdl_err *err);
+/* Parts of it alone, since counting rows and asking stores takes time. */
+enum {
+    RDL_STATUS_TABLES = 1u << 0,
+    RDL_STATUS_STORES = 1u << 1,
+    RDL_STATUS_SCHEDULES = 1u << 2,
+    RDL_STATUS_BYTES = 1u << 3,
+};
+RDL_MUST rdl_code rdl_reader_status_of(rdl_reader *r, rdl_arena *a, unsigned parts,
+                                       rdl_root_status *out, rdl_err *err);
+struct rdl_seal; /* stream/seal.h */
+/* Every seal that the journal tells of, in order, up to the reader's cut. */
+typedef rdl_code (*rdl_seal_visitor)(void *arg, const struct rdl_seal *seal, rdl_err *err);
+RDL_MUST rdl_code rdl_reader_seals(rdl_reader *r, rdl_seal_visitor seen, void *arg, rdl_err *err);
 
 #endif

@@ -67,7 +67,8 @@ typedef struct rdl_sealed_job {
     rdl_str detail;         /* what it made, or by what: the job's own; may be empty */
 } rdl_sealed_job;
 
-typedef struct rdl_seal {
+typedef struct rdl_seal rdl_seal;
+struct rdl_seal {
     uint64_t epoch;
     int64_t ts_us;            /* the plan's timestamp, later than the last */
     int64_t took_us;          /* from the plan to before the seal; 0: not said */
@@ -79,7 +80,7 @@ typedef struct rdl_seal {
     RDL_VEC(rdl_sealed_table) tables;
     RDL_VEC(rdl_sealed_watermark) watermarks;
     RDL_VEC(rdl_sealed_job) jobs;
-} rdl_seal;
+};
 
 void rdl_seal_print(const rdl_seal *s, rdl_buf *out);
 RDL_MUST rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err);

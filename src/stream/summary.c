@@ -59,6 +59,8 @@ static json_t *table_json(const rdl_table_history *t)
     rdl_json_put_int(o, "last_evaluated_us", (uint64_t)t->last_evaluated_us);
     rdl_json_put_int(o, "last_changed_us", (uint64_t)t->last_changed_us);
     rdl_json_put_int(o, "took_us", (uint64_t)t->took_us);
+    rdl_json_put_int(o, "last_changed_us", (uint64_t)t->last_changed_us);
+    rdl_json_put_int(o, "took_us", (uint64_t)t->took_us);
     rdl_json_put_int(o, "last_quarantined", t->last_quarantined);
     rdl_json_put_int(o, "pruned_changed", t->pruned_changed);
     rdl_json_put_int(o, "pruned_quarantined", t->pruned_quarantined);
@@ -185,6 +187,8 @@ static void read_table(rdl_history *h, const json_t *o)
     t->last_changed = rdl_json_get_int(o, "last_changed");
     t->last_evaluated = rdl_json_get_int(o, "last_evaluated");
     t->last_evaluated_us = (int64_t)rdl_json_get_int(o, "last_evaluated_us");
+    t->last_changed_us = (int64_t)rdl_json_get_int(o, "last_changed_us");
+    t->took_us = (int64_t)rdl_json_get_int(o, "took_us");
     t->last_changed_us = (int64_t)rdl_json_get_int(o, "last_changed_us");
     t->took_us = (int64_t)rdl_json_get_int(o, "took_us");
     t->last_quarantined = rdl_json_get_int(o, "last_quarantined");

@@ -1,0 +1,256 @@
+/*
+ * cli/alerting.c - when alerts are looked at.
+ *
+ *   SCHEDULE CRON, EVERY   at their times
+ *   TRIGGER ON UPDATE      when an epoch was sealed, AT MOST EVERY so often
+ *   neither                10 seconds after an epoch was sealed at the latest, and every minute
+ *   --once, at its end     all of them, whatever became of the run
+ *
+ * Notices that failed are tried again every second that one is due.  Nothing is looked at while no run
+ * goes on: `raudal alerts DIR --check` does that, from a timer (deploy/systemd).
+ */
+#include "cli/alerting.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "cli/reporting.h"
+#include "stream/timetable.h"
+
+#define AFTER_EPOCH_US (INT64_C(10) * 1000000)
+#define AT_LEAST_US (INT64_C(60) * 1000000)
+
+enum {
+    TURN_MS = 1000,
+    OPEN_TRIES = 3,
+    END_TRIES = 3,
+};
+
+/* ---- one look ---- */
+
+static rdl_code look_and_tell(rdl_cli *cli, rdl_reader *r, rdl_catalog *c, rdl_alert_wanted wanted,
+                              void *arg, unsigned tries, rdl_alerts_result *out, rdl_err *err)
+{
+    rdl_notify_config config;
+    const rdl_pipeline *p = rdl_reader_pipeline(r);
+    RDL_TRY(rdl_alerts_look(r, c, rdl_now_us(&rdl_clock_system), wanted, arg, out, err));
+    rdl_alerts_config(&cli->arena, p, rdl_reader_root(r), &config);
+    return rdl_alerts_tell(c, p, &config, rdl_reader_root_uuid(r), tries, out, err);
+}
+
+static rdl_code with_reader(rdl_cli *cli, rdl_alert_wanted wanted, void *arg, unsigned tries,
+                            rdl_alerts_result *out, rdl_err *err)
+{
+    rdl_reader *r = NULL;
+    rdl_catalog *c = NULL;
+    rdl_diags diags;
+    *out = (rdl_alerts_result){0};
+    RDL_TRY(rdl_reporting_reader(cli, &diags, &r, err));
+    rdl_code rc = rdl_catalog_open(rdl_cli_root(cli), false, &c, err);
+    if (rc == RDL_OK)
+        rc = look_and_tell(cli, r, c, wanted, arg, tries, out, err);
+    rdl_catalog_close(c);
+    rdl_reader_close(r);
+    return rc;
+}
+
+/* Files may move while a reader is at work: it says so, and another is opened. */
+static rdl_code look(rdl_cli *cli, rdl_alert_wanted wanted, void *arg, unsigned tries,
+                     rdl_alerts_result *out, rdl_err *err)
+{
+    rdl_code rc = RDL_EIO;
+    for (int i = 0; i < OPEN_TRIES && rc != RDL_OK; i++) {
+        rc = with_reader(cli, wanted, arg, tries, out, err);
+        if (rc != RDL_OK && (err->flags & RDL_ERR_RETRY) == 0)
+            break;
+    }
+    return rc;
+}
+
+rdl_code rdl_alerting_now(rdl_cli *cli, unsigned tries, rdl_alerts_result *out, rdl_err *err)
+{
+    RDL_TRY(rdl_notify_begin(err));
+    return look(cli, NULL, NULL, tries, out, err);
+}
+
+void rdl_alerting_after_run(rdl_cli *cli)
+{
+    rdl_err err = {0};
+    rdl_alerts_result result = {0};
+    if (rdl_alerting_now(cli, END_TRIES, &result, &err) != RDL_OK)
+        rdl_cli_note("raudal: warning: the alerts could not be looked at: %s", err.msg);
+    if (result.failed > 0)
+        rdl_cli_note("raudal: warning: %zu alert notice%s could not be delivered and will be tried again: %s",
+                     result.failed, result.failed == 1 ? "" : "s", result.problem);
+    if (result.active + result.failing > 0)
+        rdl_cli_note("raudal: warning: %zu alert%s active; raudal alerts %s shows %s",
+                     result.active + result.failing, result.active + result.failing == 1 ? " is" : "s are",
+                     cli->dir, result.active + result.failing == 1 ? "it" : "them");
+}
+
+/* ---- beside a continuous run ---- */
+
+typedef struct timed {
+    rdl_timetable times;
+    bool has_times;
+    int64_t next_us;  /* by the clock; with times */
+    int64_t looked_us; /* INT64_MIN: never */
+    uint64_t epoch;   /* that it was looked at */
+    bool due;         /* in this turn */
+} timed;
+
+struct rdl_alerter {
+    rdl_cli cli; /* a copy: its arena is this thread's */
+    rdl_engine *engine;
+    rdl_thread *thread;
+    rdl_mutex lock;
+    rdl_cond wake;
+    bool stop; /* under lock */
+    timed *v;  /* by the pipeline's alerts */
+    size_t n;
+    const rdl_pipeline *pipeline;
+    bool waiting; /* notices that failed */
+};
+
+static bool is_due(const timed *t, uint64_t epoch, int64_t now)
+{
+    if (t->has_times)
+        return now >= t->next_us;
+    if (t->looked_us == INT64_MIN)
+        return true;
+    int64_t pause = t->times.kind == RDL_SCHEDULE_ON_UPDATE ? t->times.every_us : AFTER_EPOCH_US;
+    if (epoch > t->epoch && now - t->looked_us >= pause)
+        return true;
+    return t->times.kind == RDL_SCHEDULE_NONE && now - t->looked_us >= AT_LEAST_US;
+}
+
+static bool wanted(void *arg, const rdl_alert *alert, const rdl_catalog_alert *last)
+{
+    const rdl_alerter *a = arg;
+    (void)last;
+    for (size_t i = 0; i < a->n; i++)
+        if (rdl_str_eq(a->pipeline->alerts[i]->name, alert->name))
+            return a->v[i].due;
+    return false;
+}
+
+static void note_looked(rdl_alerter *a, uint64_t epoch, int64_t now)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        timed *t = &a->v[i];
+        if (!t->due)
+            continue;
+        t->looked_us = now;
+        t->epoch = epoch;
+        if (t->has_times)
+            t->next_us = rdl_timetable_next(&t->times, now);
+    }
+}
+
+static void turn(rdl_alerter *a)
+{
+    rdl_engine_status status = {0};
+    rdl_alerts_result result = {0};
+    rdl_err err = {0};
+    int64_t now = rdl_now_us(&rdl_clock_system);
+    bool any = a->waiting;
+    rdl_engine_get_status(a->engine, &status);
+    for (size_t i = 0; i < a->n; i++) {
+        a->v[i].due = status.epoch > 0 && is_due(&a->v[i], status.epoch, now);
+        any |= a->v[i].due;
+    }
+    if (!any || status.epoch == 0)
+        return;
+    if (look(&a->cli, wanted, a, 1, &result, &err) != RDL_OK)
+        rdl_log_err(RDL_LOG_WARN, "alert", "look_failed", &err);
+    a->waiting = result.failed > 0;
+    note_looked(a, status.epoch, now);
+    rdl_arena_reset(&a->cli.arena);
+}
+
+static void *look_for_ever(void *arg)
+{
+    rdl_alerter *a = arg;
+    rdl_mutex_lock(&a->lock);
+    while (!a->stop) {
+        rdl_mutex_unlock(&a->lock);
+        turn(a);
+        rdl_mutex_lock(&a->lock);
+        if (!a->stop)
+            (void)rdl_cond_wait_ms(&a->wake, &a->lock, TURN_MS);
+    }
+    rdl_mutex_unlock(&a->lock);
+    return NULL;
+}
+
+static rdl_code read_timetables(rdl_alerter *a, rdl_arena *arena, rdl_err *err)
+{
+    rdl_duck *duck = NULL;
+    rdl_conn *conn = NULL;
+    const rdl_duck_config config = {.threads = 1};
+    int64_t now = rdl_now_us(&rdl_clock_system);
+    rdl_code rc = rdl_duck_open(&config, &duck, err);
+    if (rc == RDL_OK)
+        rc = rdl_conn_open(duck, &conn, err);
+    for (; a->n < a->pipeline->alert_count && rc == RDL_OK; a->n++) {
+        timed *t = &a->v[a->n];
+        const rdl_alert *alert = a->pipeline->alerts[a->n];
+        *t = (timed){.looked_us = INT64_MIN, .next_us = now};
+        t->has_times = alert->schedule.kind == RDL_SCHEDULE_CRON ||
+                       alert->schedule.kind == RDL_SCHEDULE_EVERY;
+        rc = rdl_timetable_read(arena, conn, &alert->schedule, alert->name, &t->times, err);
+        if (rc == RDL_OK && alert->schedule.kind == RDL_SCHEDULE_CRON)
+            t->next_us = rdl_timetable_next(&t->times, now);
+    }
+    rdl_conn_close(conn);
+    rdl_duck_close(duck);
+    return rc;
+}
+
+rdl_code rdl_alerter_start(rdl_cli *cli, rdl_engine *e, rdl_alerter **out, rdl_err *err)
+{
+    const rdl_pipeline *p = rdl_engine_pipeline(e);
+    *out = NULL;
+    if (p->alert_count == 0)
+        return RDL_OK;
+    RDL_TRY(rdl_notify_begin(err));
+    rdl_alerter *a = calloc(1, sizeof *a); /* allow: freed by rdl_alerter_stop */
+    if (a == NULL)
+        return rdl_err_nomem(err);
+    (void)rdl_cli_root(cli); /* made now, so that the copy finds it */
+    a->cli = *cli;
+    a->engine = e;
+    a->pipeline = p;
+    a->v = RDL_NEWN(&cli->arena, timed, p->alert_count);
+    a->waiting = true; /* what an earlier run left */
+    rdl_arena_init(&a->cli.arena, 0);
+    rdl_mutex_init(&a->lock);
+    rdl_cond_init(&a->wake);
+    rdl_code rc = read_timetables(a, &cli->arena, err);
+    if (rc == RDL_OK)
+        rc = rdl_thread_start("alerts", look_for_ever, a, &a->thread, err);
+    if (rc != RDL_OK) {
+        rdl_alerter_stop(a);
+        a = NULL;
+    }
+    *out = a;
+    return rc;
+}
+
+void rdl_alerter_stop(rdl_alerter *a)
+{
+    if (a == NULL)
+        return;
+    rdl_mutex_lock(&a->lock);
+    a->stop = true;
+    rdl_cond_signal(&a->wake);
+    rdl_mutex_unlock(&a->lock);
+    if (a->thread != NULL)
+        (void)rdl_thread_join(a->thread);
+    rdl_cond_fini(&a->wake);
+    rdl_mutex_fini(&a->lock);
+    rdl_arena_fini(&a->cli.arena);
+    free(a); /* allow: as its calloc */
+}
