@@ -36,7 +36,8 @@ smtp_url=smtp://127.0.0.1:$smtp
 smtp_from=raudal@example.org
 ENV
 told() { # EVENT ALERT: how often the command was told of it
-    grep -c "\"alert\": \"$2\", \"event\": \"$1\"" "$p/told" 2>/dev/null || true
+    touch "$p/told"
+    grep -c "\"alert\": \"$2\", \"event\": \"$1\"" "$p/told" || true
 }
 wants() { # WHAT GOT WANTED
     [ "$2" = "$3" ] || fail "$1: $2, wanted $3"
