@@ -164,8 +164,6 @@ static void apply_generation(rdl_cql *s)
 {
     rdl_err left;
     s->local_n = 0;
-    if (s->datacentre[0] == '\0' && s->control != NULL)
-        snprintf(s->datacentre, sizeof s->datacentre, "%s", s->control->host->datacentre);
     for (uint32_t i = 0; i < s->hosts_n; i++) {
         rdl_cql_host *h = s->hosts[i];
         h->known = h->generation == s->generation;
@@ -194,18 +192,6 @@ static void part_is_in(rdl_cql *s, bool ok)
 }
 
 static bool ask(rdl_cql *s, const char *text, rdl_cql_done *done);
-
-static void local_is_in(void *arg, const rdl_cql_answer *a)
-{
-    rdl_cql *s = arg;
-    bool ok = a->code == RDL_OK && s->control != NULL && rdl_cql_next(a->result);
-    if (ok) {
-        describe(s, a->result, s->control->host);
-        text_cell(a->result, "cluster_name", s->cluster, sizeof s->cluster);
-        text_cell(a->result, "release_version", s->release, sizeof s->release);
-    }
-    part_is_in(s, ok);
-}
 
 static void old_peers_are_in(void *arg, const rdl_cql_answer *a)
 {
@@ -240,6 +226,26 @@ static void keyspaces_are_in(void *arg, const rdl_cql_answer *a)
     part_is_in(s, a->code == RDL_OK);
 }
 
+/* The datacentre's name is needed to read how a keyspace is replicated there: its turn is after. */
+static void local_is_in(void *arg, const rdl_cql_answer *a)
+{
+    rdl_cql *s = arg;
+    bool ok = a->code == RDL_OK && s->control != NULL && rdl_cql_next(a->result);
+    if (ok) {
+        rdl_cql_host *h = s->control->host;
+        describe(s, a->result, h);
+        text_cell(a->result, "cluster_name", s->cluster, sizeof s->cluster);
+        text_cell(a->result, "release_version", s->release, sizeof s->release);
+        if (s->datacentre[0] == '\0')
+            snprintf(s->datacentre, sizeof s->datacentre, "%s", h->datacentre);
+        ask(s, "SELECT keyspace_name, replication FROM system_schema.keyspaces",
+            keyspaces_are_in);
+    } else {
+        part_is_in(s, false); /* nor will the keyspaces */
+    }
+    part_is_in(s, ok);
+}
+
 static bool ask(rdl_cql *s, const char *text, rdl_cql_done *done)
 {
     rdl_cql_request *r = rdl_cql_request_take(s, true);
@@ -270,8 +276,6 @@ void rdl_cql_topology_refresh(rdl_cql *s)
     s->generation++;
     ask(s, "SELECT * FROM system.local WHERE key = 'local'", local_is_in);
     ask(s, "SELECT * FROM system.peers_v2", peers_are_in);
-    ask(s, "SELECT keyspace_name, replication FROM system_schema.keyspaces",
-        keyspaces_are_in);
 }
 
 /* ---- Events ---- */
