@@ -16,6 +16,8 @@
 #include "base/fs.h"
 #include "source/decode/decode.h"
 
+#include <sys/resource.h>
+
 enum {
     ROUNDS_MAX = 50
 };
@@ -35,7 +37,16 @@ typedef struct bench {
     rdl_err err;
 } bench;
 
-/* One statement over our scan (ours) or DuckDB's reader; seconds. */
+/* Processor seconds of the whole process, all threads: what a busy machine does not stretch. */
+static double cpu_seconds(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+/* One statement over our scan (ours) or DuckDB's reader; wall and processor seconds. */
 static double timed(bench *b, bool ours, const char *before, const char *what)
 {
     rdl_decode *job = NULL;

@@ -84,6 +84,10 @@ RDL_MUST rdl_code rdl_describe_same(rdl_conn *c, rdl_arena *a, const char *sql, 
  * next leaves out->rows 0.  Order is not promised.
  */
 typedef struct rdl_scan_ops {
+    /* A query may read a scan more than once, at the same time too: each reading is a pass, and is
+     * what open_local and next get for `scan`.  NULL: the scan itself, for whoever reads it. */
+    rdl_code (*open_pass)(void *scan, void **out_pass, rdl_err *err);
+    void (*close_pass)(void *scan, void *pass); /* after the last local; may be NULL */
     rdl_code (*open_local)(void *scan, void **out_local, rdl_err *err); /* may be NULL */
     /* out has the registered columns; rows_max is rdl_vector_size().  wanted[i] tells whether
      * column i is read at all; the others may be left alone.  count(*) reads the first. */

@@ -2,9 +2,10 @@
  * duck/scan.c - rdl_scan('name'): rows of ours as a table of DuckDB's.
  *
  *   bind        finds the registered scan by name, gives its columns and estimate
- *   init        which columns are read (projection), how many threads
- *   local init  one rdl_scan_ops local and one set of views for each thread
- *   function    a chunk: views are bound to the projected vectors, then next fills them
+ *   init        which columns are read (projection), how many threads; a pass begins
+ *   local init  one set of views for each thread
+ *   function    a chunk: views are bound to the projected vectors, then next fills them; the
+ *               first opens the thread's rdl_scan_ops local (before it, the pass is not known)
  *
  * An entry is counted: dropping a name while a query still runs takes the name away and
  * leaves the entry to the query.  A failing scan leaves its rdl_err with the connection
@@ -31,7 +32,15 @@ typedef struct scan_bind {
     uint64_t conn_id;
 } scan_bind;
 
+/* One reading: counted by the query's state and by each thread's. */
+typedef struct scan_pass {
+    atomic_uint refs;
+    rdl_scan_entry *entry; /* counted */
+    void *pass;            /* what the ops get; NULL: it did not open */
+} scan_pass;
+
 typedef struct scan_init {
+    scan_pass *pass;
     size_t n;     /* projected columns */
     size_t *from; /* their indexes in the registered schema; SIZE_MAX: none of ours */
     bool *wanted; /* by registered column */
@@ -40,11 +49,42 @@ typedef struct scan_init {
 
 typedef struct scan_local {
     const scan_bind *bind;
+    scan_pass *pass;
     void *local;
     rdl_chunk chunk; /* registered columns */
     bool done;
     rdl_arena arena;
 } scan_local;
+
+static void entry_release(rdl_scan_entry *e);
+
+/* ---- passes ---- */
+
+static rdl_code pass_open(rdl_scan_entry *e, scan_pass **out, rdl_err *err)
+{
+    scan_pass *p = calloc(1, sizeof *p); /* allow: freed by pass_release */
+    if (p == NULL)
+        return rdl_err_nomem(err);
+    atomic_init(&p->refs, 1);
+    atomic_fetch_add(&e->refs, 1);
+    p->entry = e;
+    *out = p;
+    if (e->ops.open_pass != NULL)
+        return e->ops.open_pass(e->scan, &p->pass, err);
+    p->pass = e->scan;
+    return RDL_OK;
+}
+
+static void pass_release(scan_pass *p)
+{
+    if (p == NULL || atomic_fetch_sub(&p->refs, 1) != 1)
+        return;
+    rdl_scan_entry *e = p->entry;
+    if (p->pass != NULL && e->ops.open_pass != NULL && e->ops.close_pass != NULL)
+        e->ops.close_pass(e->scan, p->pass);
+    entry_release(e);
+    free(p); /* allow: see pass_open */
+}
 
 /* ---- the registry ---- */
 
@@ -206,6 +246,7 @@ fail:
 static void init_free(void *p)
 {
     scan_init *s = p;
+    pass_release(s->pass);
     rdl_arena_fini(&s->arena);
     free(s); /* allow: see scan_init_fn */
 }
@@ -232,6 +273,11 @@ static void scan_init_fn(duckdb_init_info info)
     duckdb_init_set_max_threads(
         info, b->entry->ops.threads_max > 0 ? b->entry->ops.threads_max : 1);
     duckdb_init_set_init_data(info, s, init_free);
+    rdl_err err = {0};
+    if (pass_open(b->entry, &s->pass, &err) != RDL_OK) {
+        rdl_conn_scan_failed(b->duck, b->conn_id, &err);
+        duckdb_init_set_error(info, err.msg);
+    }
 }
 
 static void local_free(void *p)
@@ -239,6 +285,7 @@ static void local_free(void *p)
     scan_local *l = p;
     if (l->local != NULL && l->bind->entry->ops.close_local != NULL)
         l->bind->entry->ops.close_local(l->local);
+    pass_release(l->pass);
     rdl_arena_fini(&l->arena);
     free(l); /* allow: see scan_local_fn */
 }
@@ -247,7 +294,6 @@ static void scan_local_fn(duckdb_init_info info)
 {
     const scan_bind *b = duckdb_init_get_bind_data(info);
     const rdl_schema *schema = &b->entry->schema;
-    rdl_err err = {0};
     scan_local *l = calloc(1, sizeof *l); /* allow: DuckDB frees it by local_free */
     if (l == NULL) {
         duckdb_init_set_error(info, "out of memory");
@@ -258,14 +304,20 @@ static void scan_local_fn(duckdb_init_info info)
     l->chunk = (rdl_chunk){.n = schema->n, .v = RDL_NEWN(&l->arena, rdl_vector, schema->n)};
     for (size_t i = 0; i < schema->n; i++)
         rdl_vector_shape(&l->arena, schema->v[i].type, &l->chunk.v[i]);
-    if (b->entry->ops.open_local != NULL &&
-        b->entry->ops.open_local(b->entry->scan, &l->local, &err) != RDL_OK) {
-        rdl_conn_scan_failed(b->duck, b->conn_id, &err);
-        duckdb_init_set_error(info, err.msg);
-        l->local = NULL;
-        l->done = true;
-    }
     duckdb_init_set_init_data(info, l, local_free);
+}
+
+/* The thread's first chunk: only now is it known which pass it belongs to. */
+static rdl_code join_pass(scan_local *l, const scan_init *s, rdl_err *err)
+{
+    const rdl_scan_ops *ops = &s->pass->entry->ops;
+    l->pass = s->pass;
+    atomic_fetch_add(&l->pass->refs, 1);
+    rdl_code rc =
+        ops->open_local != NULL ? ops->open_local(l->pass->pass, &l->local, err) : RDL_OK;
+    if (rc != RDL_OK)
+        l->local = NULL;
+    return rc;
 }
 
 static void scan_fn(duckdb_function_info info, duckdb_data_chunk output)
@@ -281,7 +333,10 @@ static void scan_fn(duckdb_function_info info, duckdb_data_chunk output)
         if (s->from[i] != SIZE_MAX)
             rdl_vector_bind(&l->chunk.v[s->from[i]],
                             duckdb_data_chunk_get_vector(output, i));
-    if (!l->done && e->ops.next(e->scan, l->local, s->wanted, &l->chunk, &err) != RDL_OK) {
+    rdl_code rc = l->pass == NULL ? join_pass(l, s, &err) : RDL_OK;
+    if (rc == RDL_OK && !l->done)
+        rc = e->ops.next(l->pass->pass, l->local, s->wanted, &l->chunk, &err);
+    if (rc != RDL_OK) {
         rdl_conn_scan_failed(l->bind->duck, l->bind->conn_id, &err);
         duckdb_function_set_error(info, err.msg);
         l->chunk.rows = 0;

@@ -30,6 +30,7 @@ void rdl_work_init(rdl_engine *e, rdl_work *w)
     w->range_count = RDL_NEWN(&w->arena, size_t, e->feed_count + 1);
     w->snapshots = RDL_NEWN(&w->arena, rdl_version, e->feed_count + 1);
     w->decodes = RDL_NEWN(&w->arena, rdl_decode *, e->feed_count + 1);
+    w->passing = RDL_NEWN(&w->arena, rdl_passing *, e->feed_count + 1);
     w->due = RDL_NEWN(&w->arena, bool, n + 1);
     w->decides = RDL_NEWN(&w->arena, bool, n + 1);
     w->changed = RDL_NEWN(&w->arena, bool, n + 1);
@@ -256,9 +257,10 @@ static rdl_code run_tables(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         rdl_table *t = e->pipeline->tables[i];
-        int64_t began = rdl_monotonic_us();
+        int64_t began = rdl_monotonic_us() - w->decode_us;
         RDL_TRY(run_table(e, w, t, err));
         RDL_TRY(rdl_keys_check(e, w, t, err));
+        began += w->decode_us; /* what was decoded meanwhile is a step of its own */
         note_time(w, t, began);
         if (t->kind == RDL_TABLE_STREAMING)
             rdl_engine_note_step(e, RDL_STEP_JUDGE, began, w->reports[i].ledger.read, 0);

@@ -2,7 +2,8 @@
  * stream/ingest.c - sources into relations.
  *
  * For an append-only source with ranges in the plan:
- *   e."decoded:<s>"  table: declared columns, system columns, _event_ts, and where each record lies
+ *   e."decoded:<s>"  declared columns, system columns, _event_ts, and where each record lies: rows
+ *                    held, a table, or (one reader, many rows) a view over the decoder itself
  *   e."new:<s>"      view of it without the places
  * For a snapshot with a new version: e."decoded:<s>" likewise, then the difference from the last
  * version by the declared columns, as multisets: e."new:<s>", e."old:<s>".  A row that did not
@@ -179,45 +180,37 @@ static uint64_t expected_rows(const rdl_decode_input *inputs, size_t n)
     return messages + bytes / RECORD_BYTES;
 }
 
-/* One reading of the inputs into e."decoded:<s>"; out_rows: those that are there. */
-static rdl_code read_once(rdl_engine *e, rdl_work *w, rdl_feed *f, const rdl_decode_input *inputs,
-                          size_t n, uint64_t expected, uint64_t *out_rows, rdl_err *err)
+/* The inputs as a scan, and the select that reads it. */
+static rdl_code open_scan(rdl_engine *e, rdl_work *w, rdl_feed *f, const rdl_decode_input *inputs,
+                          size_t n, rdl_buf *sql, rdl_err *err)
 {
     size_t at = (size_t)(f - e->feeds);
-    rdl_buf sql = {0};
     char *name = rdl_arena_printf(&w->arena, "decode:%s", f->table->full.p);
     rdl_decode_free(w->decodes[at]);
     w->decodes[at] = NULL;
-    rdl_code rc = rdl_decode_register(e->duck, name, &f->spec, inputs, n, &w->decodes[at], err);
-    if (rc == RDL_OK) {
-        rdl_buf_puts(&sql, "SELECT ");
-        put_declared(&sql, f->table->source);
-        put_system(&sql, w, f->table->source);
-        rdl_buf_puts(&sql, "rdl_scan(");
-        rdl_buf_put_sql_text(&sql, rdl_str_of(name));
-        rdl_buf_puts(&sql, ")");
-        rc = rdl_relation_make(e, w, "decoded:", f->table->full, rdl_buf_str(&sql), expected,
-                               out_rows, err);
-    }
-    rdl_buf_fini(&sql);
-    return rc;
+    RDL_TRY(rdl_decode_register(e->duck, name, &f->spec, inputs, n, &w->decodes[at], err));
+    rdl_buf_puts(sql, "SELECT ");
+    put_declared(sql, f->table->source);
+    put_system(sql, w, f->table->source);
+    rdl_buf_puts(sql, "rdl_scan(");
+    rdl_buf_put_sql_text(sql, rdl_str_of(name));
+    rdl_buf_puts(sql, ")");
+    return RDL_OK;
 }
 
-/* A scan is read once.  If more came than was expected, rows that were to be held beside DuckDB went
- * over their bound, and the table that took their place has only what came after them: read again,
- * into a table from the start. */
 static rdl_code decode_lines(rdl_engine *e, rdl_work *w, rdl_feed *f,
                              const rdl_decode_input *inputs, size_t n, rdl_err *err)
 {
-    size_t at = (size_t)(f - e->feeds);
     rdl_decode_counts counts;
+    rdl_buf sql = {0};
     uint64_t rows = 0;
-    RDL_TRY(read_once(e, w, f, inputs, n, expected_rows(inputs, n), &rows, err));
-    rdl_decode_result(w->decodes[at], &counts);
-    if (rows == counts.rows)
-        return RDL_OK;
-    RDL_TRY(read_once(e, w, f, inputs, n, UINT64_MAX, &rows, err));
-    rdl_decode_result(w->decodes[at], &counts);
+    rdl_code rc = open_scan(e, w, f, inputs, n, &sql, err);
+    if (rc == RDL_OK)
+        rc = rdl_relation_make(e, w, "decoded:", f->table->full, rdl_buf_str(&sql),
+                               expected_rows(inputs, n), &rows, err);
+    rdl_buf_fini(&sql);
+    RDL_TRY(rc);
+    rdl_decode_result(w->decodes[f - e->feeds], &counts);
     if (rows == counts.rows)
         return RDL_OK;
     return rdl_err_set(err, RDL_EBUG, 0,
@@ -273,10 +266,26 @@ static rdl_code malformed_fails(const rdl_feed *f, rdl_decode *d, rdl_err *err)
     return rdl_err_in(RDL_EDATA, err, "source %s", f->table->full.p);
 }
 
+/* What the decoder saw becomes the source's row of the ledger. */
+static rdl_code count_lines(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *err)
+{
+    rdl_decode *d = w->decodes[f - e->feeds];
+    rdl_ledger *l = &w->reports[f->table->index].ledger;
+    rdl_decode_counts counts;
+    rdl_decode_result(d, &counts);
+    l->read = counts.rows + counts.malformed;
+    w->rows_new[f->table->index] = counts.rows;
+    l->malformed = counts.malformed;
+    l->rescued = counts.rescued;
+    w->bytes += counts.bytes;
+    return counts.malformed > 0 && f->table->source->on_malformed == RDL_MALFORMED_FAIL
+               ? malformed_fails(f, d, err)
+               : RDL_OK;
+}
+
 static rdl_code decode(rdl_engine *e, rdl_work *w, rdl_feed *f, const rdl_decode_input *inputs,
                        size_t n, rdl_err *err)
 {
-    size_t at = (size_t)(f - e->feeds);
     rdl_ledger *l = &w->reports[f->table->index].ledger;
     rdl_code rc;
     if (f->format == RDL_FORMAT_PARQUET) {
@@ -284,16 +293,7 @@ static rdl_code decode(rdl_engine *e, rdl_work *w, rdl_feed *f, const rdl_decode
         w->rows_new[f->table->index] = l->read;
     } else {
         RDL_TRY(decode_lines(e, w, f, inputs, n, err));
-        rdl_decode_counts counts;
-        rdl_decode_result(w->decodes[at], &counts);
-        l->read = counts.rows + counts.malformed;
-        w->rows_new[f->table->index] = counts.rows;
-        l->malformed = counts.malformed;
-        l->rescued = counts.rescued;
-        w->bytes += counts.bytes;
-        rc = counts.malformed > 0 && f->table->source->on_malformed == RDL_MALFORMED_FAIL
-                 ? malformed_fails(f, w->decodes[at], err)
-                 : RDL_OK;
+        rc = count_lines(e, w, f, err);
     }
     w->rows += l->read;
     return rc;
@@ -351,22 +351,123 @@ static rdl_code count_records(const rdl_work *w, size_t at, const rdl_source_inp
     return RDL_OK;
 }
 
-static rdl_code ingest_ranges(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *err)
+static void seal_ranges(rdl_engine *e, rdl_work *w, const rdl_feed *f)
 {
     size_t at = (size_t)(f - e->feeds);
-    rdl_source_inputs inputs = {0};
-    RDL_TRY(f->source->ops->inputs(f->source, &w->arena, w->ranges[at], w->range_count[at], &inputs,
-                                   err));
-    if (inputs.list.n > 0) {
-        RDL_TRY(decode(e, w, f, inputs.list.v, inputs.list.n, err));
-        RDL_TRY(new_view(e, f, err));
-        note_row_bytes(w, f, w->ranges[at], &inputs);
-        w->changed[f->table->index] = true;
-    }
-    RDL_TRY(count_records(w, at, &inputs, err));
     for (size_t i = 0; i < w->range_count[at]; i++)
         RDL_PUSH(&w->arena, &w->seal.ranges) =
             (rdl_sealed_range){.source = f->table->full, .range = w->ranges[at][i]};
+}
+
+/* ---- rows that no table holds ---- */
+
+/*
+ * Writing decoded rows into a table costs more than decoding them.  So when a single body reads the
+ * source, and reads it once, e."decoded:<s>" is a view over the decoder: its rows are made where the
+ * body's query wants them, and again for whoever asks again (the places of rejected rows).  What
+ * was read is known after that query, by rdl_ingest_settle.
+ */
+static bool may_pass(const rdl_engine *e, const rdl_feed *f, uint64_t expected)
+{
+    size_t readers = 0;
+    if (f->format == RDL_FORMAT_PARQUET || expected <= rdl_held_rows_max(e))
+        return false;
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        for (size_t j = 0; j < t->input_count; j++) {
+            if (t->inputs[j].table != f->table || !e->tables[t->index].selected)
+                continue;
+            if (t->kind != RDL_TABLE_STREAMING || t->cdc_snapshot != NULL || !t->inputs[j].stream)
+                return false;
+            readers++;
+        }
+    }
+    return readers == 1;
+}
+
+static rdl_code pass(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_passing *p, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_code rc = open_scan(e, w, f, p->inputs.list.v, p->inputs.list.n, &sql, err);
+    if (rc == RDL_OK)
+        rc = rdl_relation_view(e, "decoded:", f->table->full, rdl_buf_str(&sql), true, err);
+    rdl_buf_fini(&sql);
+    w->passing[f - e->feeds] = p;
+    w->rows_new[f->table->index] = UINT64_MAX;
+    w->rows += p->expected; /* until it is settled */
+    return rc;
+}
+
+/* A query may leave rows unread (a join with an empty table): they are records all the same. */
+static rdl_code read_rest(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *err)
+{
+    const rdl_source_inputs *inputs = &w->passing[f - e->feeds]->inputs;
+    rdl_buf sql = {0}, count = {0};
+    int64_t n = 0;
+    rdl_code rc = open_scan(e, w, f, inputs->list.v, inputs->list.n, &sql, err);
+    rdl_buf_printf(&count, "SELECT count(*) FROM (%s)", rdl_buf_str(&sql));
+    if (rc == RDL_OK)
+        rc = rdl_query_i64(e->conn, rdl_buf_str(&count), &n, err);
+    if (rc == RDL_OK && !rdl_decode_is_read(w->decodes[f - e->feeds]))
+        rc = rdl_err_set(err, RDL_EBUG, 0, "\"%s\" was not decoded to its end",
+                         f->table->full.p);
+    rdl_buf_fini(&sql);
+    rdl_buf_fini(&count);
+    return rc;
+}
+
+static rdl_code settle(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *err)
+{
+    size_t at = (size_t)(f - e->feeds);
+    const rdl_passing *p = w->passing[at];
+    const rdl_ledger *l = &w->reports[f->table->index].ledger;
+    uint64_t bytes = w->bytes;
+    if (!rdl_decode_is_read(w->decodes[at]))
+        RDL_TRY(read_rest(e, w, f, err));
+    RDL_TRY(count_lines(e, w, f, err));
+    w->rows += l->read - p->expected;
+    w->passing[at] = NULL;
+    note_row_bytes(w, f, w->ranges[at], &p->inputs);
+    RDL_TRY(count_records(w, at, &p->inputs, err));
+    seal_ranges(e, w, f);
+    int64_t us = (int64_t)(rdl_decode_busy_us(w->decodes[at]) / rdl_cpu_count());
+    rdl_engine_note_step(e, RDL_STEP_DECODE, rdl_monotonic_us() - us, l->read, w->bytes - bytes);
+    w->decode_us += us;
+    return RDL_OK;
+}
+
+rdl_code rdl_ingest_settle(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
+{
+    for (size_t i = 0; i < t->input_count; i++) {
+        rdl_feed *f = rdl_feed_of(e, t->inputs[i].table);
+        if (f != NULL && w->passing[f - e->feeds] != NULL)
+            RDL_TRY(rdl_err_in(rdl_err_area(settle(e, w, f, err), err, RDL_AREA_SOURCE), err,
+                               "source %s", f->table->full.p));
+    }
+    return RDL_OK;
+}
+
+static rdl_code ingest_ranges(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *err)
+{
+    size_t at = (size_t)(f - e->feeds);
+    rdl_passing *p = RDL_NEW(&w->arena, rdl_passing);
+    rdl_source_inputs *inputs = &p->inputs;
+    RDL_TRY(f->source->ops->inputs(f->source, &w->arena, w->ranges[at], w->range_count[at], inputs,
+                                   err));
+    p->expected = expected_rows(inputs->list.v, inputs->list.n);
+    if (inputs->list.n > 0 && may_pass(e, f, p->expected)) {
+        RDL_TRY(pass(e, w, f, p, err));
+        w->changed[f->table->index] = true;
+        return new_view(e, f, err);
+    }
+    if (inputs->list.n > 0) {
+        RDL_TRY(decode(e, w, f, inputs->list.v, inputs->list.n, err));
+        RDL_TRY(new_view(e, f, err));
+        note_row_bytes(w, f, w->ranges[at], inputs);
+        w->changed[f->table->index] = true;
+    }
+    RDL_TRY(count_records(w, at, inputs, err));
+    seal_ranges(e, w, f);
     return RDL_OK;
 }
 
@@ -534,7 +635,11 @@ rdl_code rdl_ingest(rdl_engine *e, rdl_work *w, rdl_err *err)
             return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
                               f->table->full.p);
     }
-    rdl_engine_note_step(e, RDL_STEP_DECODE, began, w->rows, w->bytes);
+    uint64_t passing = 0;
+    for (size_t i = 0; i < e->feed_count; i++)
+        passing += w->passing[i] != NULL ? w->passing[i]->expected : 0;
+    if (w->rows > passing || passing == 0)
+        rdl_engine_note_step(e, RDL_STEP_DECODE, began, w->rows - passing, w->bytes);
     (void)RDL_FAULT_AT(DECODE_DONE);
     return RDL_OK;
 }

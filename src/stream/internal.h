@@ -116,6 +116,12 @@ typedef struct rdl_replay_request {
     const char *where;       /* SQL over the quarantine's columns; NULL: all */
 } rdl_replay_request;
 
+/* Inputs that are decoded by whoever reads their rows (ingest.c). */
+typedef struct rdl_passing {
+    rdl_source_inputs inputs;
+    uint64_t expected;       /* rows, by the bytes */
+} rdl_passing;
+
 /* One epoch while it is made. */
 typedef struct rdl_work {
     uint64_t epoch;
@@ -126,6 +132,8 @@ typedef struct rdl_work {
     size_t *range_count;
     rdl_version *snapshots;  /* by feed; n 0: no new version */
     rdl_decode **decodes;    /* by feed */
+    rdl_passing **passing;   /* by feed: not settled yet; or NULL */
+    int64_t decode_us;       /* spent so inside of other steps */
     bool barrier;            /* snapshots, no stream rows */
     bool caught_up;          /* one of them did */
     bool catch_up;           /* streaming tables that missed sealed rows read them now */
@@ -219,6 +227,8 @@ void rdl_feeds_rewind(rdl_engine *e); /* what was given and not sealed */
 /* Tell the sources what is sealed; settle: by a seal that was made just now. */
 void rdl_feeds_restore(rdl_engine *e, const rdl_sealed_range *ranges, size_t n, bool settle);
 RDL_MUST rdl_code rdl_ingest(rdl_engine *e, rdl_work *w, rdl_err *err);
+/* After t's body ran: what was decoded while it ran is counted.  Before any count of its rows. */
+RDL_MUST rdl_code rdl_ingest_settle(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
 /* e."decoded:<s>" from these records, which no range names. */
 RDL_MUST rdl_code rdl_ingest_records(rdl_engine *e, rdl_work *w, rdl_feed *f,
                                      const rdl_decode_input *inputs, size_t n, rdl_err *err);

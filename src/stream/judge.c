@@ -645,6 +645,7 @@ rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
     rdl_code rc = RDL_OK;
     RDL_TRY_OUT(rdl_reindex(e, w, t, err));
     RDL_TRY_OUT(run_body(e, w, t, &rows_out, err));
+    RDL_TRY_OUT(rdl_ingest_settle(e, w, t, err));
     if (again)
         RDL_TRY_OUT(rdl_replay_narrow(e, w, t, &rows_out, err));
     if (again || !rows_of_inputs(w, t, &rows_in)) {

@@ -510,6 +510,63 @@ static void many_small_files_share_chunks(void **state)
     run_close(&r);
 }
 
+static int64_t number_of(decode_run *r, const char *sql)
+{
+    int64_t n = 0;
+    assert_int_equal(rdl_query_i64(r->conn, sql, &n, &r->err), RDL_OK);
+    return n;
+}
+
+/* The first reading tells what was there; the others give the same rows and change nothing. */
+static void a_scan_is_read_any_number_of_times(void **state)
+{
+    (void)state;
+    decode_run r;
+    run_open(&r);
+    run_columns(&r, "a INTEGER; b TEXT");
+    r.window = 64;
+    r.piece = 64;
+    rdl_buf text = {0};
+    for (int i = 0; i < 500; i++)
+        rdl_buf_printf(&text, i % 50 == 49 ? "{\"a\": %d,}\n" : "{\"a\": %d, \"b\": \"row\"}\n", i);
+    rdl_decode_input in = {.bytes = {text.p, text.n}, .shown = "memory"};
+    assert_int_equal(rdl_decode_register(r.duck, "t", &r.spec, &in, 1, &r.job, &r.err), RDL_OK);
+    rdl_decode_set_sizes(r.job, r.window, r.piece);
+    assert_false(rdl_decode_is_read(r.job));
+    assert_int_equal(number_of(&r, "SELECT count(*) FROM rdl_scan('t') x JOIN rdl_scan('t') y USING (a)"), 490);
+    assert_true(rdl_decode_is_read(r.job));
+    assert_int_equal(number_of(&r, "SELECT sum(_source_offset)::BIGINT FROM rdl_scan('t')"), 499 * 250 - (49 + 499) * 5);
+    rdl_decode_counts counts;
+    size_t malformed;
+    rdl_decode_result(r.job, &counts);
+    (void)rdl_decode_malformed(r.job, &malformed);
+    assert_int_equal(counts.rows, 490);
+    assert_int_equal(counts.malformed, 10);
+    assert_int_equal(malformed, 10);
+    assert_int_equal(rdl_decode_input_records(r.job, 0), 500);
+    rdl_buf_fini(&text);
+    run_close(&r);
+}
+
+static void a_reading_that_stops_early_is_no_whole_one(void **state)
+{
+    (void)state;
+    decode_run r;
+    run_open(&r);
+    run_columns(&r, "a INTEGER");
+    rdl_buf text = {0};
+    for (int i = 0; i < 50000; i++)
+        rdl_buf_printf(&text, "{\"a\": %d}\n", i);
+    rdl_decode_input in = {.bytes = {text.p, text.n}, .shown = "memory"};
+    assert_int_equal(rdl_decode_register(r.duck, "t", &r.spec, &in, 1, &r.job, &r.err), RDL_OK);
+    assert_int_equal(number_of(&r, "SELECT count(*) FROM (SELECT * FROM rdl_scan('t') LIMIT 10)"), 10);
+    assert_false(rdl_decode_is_read(r.job));
+    assert_int_equal(number_of(&r, "SELECT count(*) FROM rdl_scan('t')"), 50000);
+    assert_false(rdl_decode_is_read(r.job));
+    rdl_buf_fini(&text);
+    run_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -531,6 +588,8 @@ int main(void)
         cmocka_unit_test(a_projection_changes_no_fate),
         cmocka_unit_test(two_columns_may_read_one_field),
         cmocka_unit_test(many_small_files_share_chunks),
+        cmocka_unit_test(a_scan_is_read_any_number_of_times),
+        cmocka_unit_test(a_reading_that_stops_early_is_no_whole_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

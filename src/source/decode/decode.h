@@ -145,12 +145,18 @@ typedef struct rdl_decode rdl_decode;
 void rdl_decode_spec_init(rdl_decode_spec *spec);
 void rdl_decode_schema(rdl_arena *a, const rdl_decode_spec *spec, rdl_schema *out);
 /*
- * Register the job as scan `name`.  The spec and inputs are copied.  The scan is read once.
- * An input that cannot be read, or an unpacking error, fails the query with RDL_AREA_SOURCE.
+ * Register the job as scan `name`.  The spec and inputs are copied.  Each reading of the scan
+ * decodes anew and gives the same rows; what is asked of the job below is known from the first
+ * one, when that came to its end (rdl_decode_is_read).  An input that cannot be read, or an
+ * unpacking error, fails the query with RDL_AREA_SOURCE.
  */
 RDL_MUST rdl_code rdl_decode_register(rdl_duck *d, const char *name, const rdl_decode_spec *spec,
                                       const rdl_decode_input *inputs, size_t input_count,
                                       rdl_decode **out, rdl_err *err);
+/* All records of all inputs were seen: a query may stop early (a join with nothing). */
+bool rdl_decode_is_read(rdl_decode *j);
+/* Time that threads spent decoding, in all readings; processor time of each. */
+uint64_t rdl_decode_busy_us(const rdl_decode *j);
 void rdl_decode_result(const rdl_decode *j, rdl_decode_counts *out); /* after the query */
 /* Malformed records sorted by (partition, offset); they live as long as the job. */
 const rdl_malformed *rdl_decode_malformed(rdl_decode *j, size_t *out_n);

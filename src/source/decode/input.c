@@ -101,7 +101,8 @@ static rdl_code open_input(rdl_decode *j, rdl_dinput *in, rdl_err *err)
     if (in->compression == RDL_COMPRESSION_AUTO)
         in->compression = rdl_inflate_detect(head, n);
     if (in->compression != RDL_COMPRESSION_NONE) {
-        in->in.begin = 0; /* compressed content is always read whole */
+        if (in->in.begin != 0)
+            in->in.begin = 0; /* compressed content is always read whole */
         in->end = UINT64_MAX;
     } else {
         in->end = in->in.end != 0 ? in->in.end : in->packed;

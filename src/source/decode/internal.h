@@ -93,6 +93,7 @@ typedef struct rdl_dinput {
 } rdl_dinput;
 
 struct rdl_decode {
+    rdl_decode *first; /* what the user holds, when this is a later reading of it; else itself */
     rdl_decode_spec spec;
     rdl_duck *duck; /* NULL: not registered */
     rdl_arena arena;
@@ -118,11 +119,14 @@ struct rdl_decode {
     size_t opening;                   /* under lock */
     rdl_dinput *splits;               /* under lock: with pieces left, in order */
     bool failed;                      /* under lock */
+    bool taken;                       /* under lock: its own reading has begun */
+    bool left;                        /* under lock: a worker went before it was done */
     RDL_VEC(rdl_malformed) malformed; /* under lock */
     rdl_arena malformed_arena;        /* under lock */
     bool sorted;
 
     _Atomic uint64_t rows, bad, rescued, bytes;
+    _Atomic uint64_t busy_us; /* of the first reading: all readings' */
 
     rdl_inflate *raw; /* rdl_decode_raw: an open stream of raw_input, at raw_at */
     rdl_file *raw_file;

@@ -129,6 +129,7 @@ rdl_code rdl_decode_new(const rdl_decode_spec *spec,
     rdl_decode *j = calloc(1, sizeof *j); /* allow: the job's own lifetime */
     if (j == NULL)
         return rdl_err_nomem(err);
+    j->first = j;
     rdl_arena_init(&j->arena, 0);
     rdl_arena_init(&j->malformed_arena, 0);
     rdl_mutex_init(&j->lock);
@@ -149,6 +150,40 @@ rdl_code rdl_decode_new(const rdl_decode_spec *spec,
     }
     *out = j;
     return RDL_OK;
+}
+
+/* The first reading is the job itself; later ones start from its inputs again. */
+static rdl_code open_pass(void *scan, void **out_pass, rdl_err *err)
+{
+    rdl_decode *j = scan, *again = NULL;
+    rdl_mutex_lock(&j->lock);
+    bool mine = !j->taken;
+    j->taken = true;
+    rdl_mutex_unlock(&j->lock);
+    if (mine) {
+        *out_pass = j;
+        return RDL_OK;
+    }
+    rdl_arena a;
+    rdl_arena_init(&a, 0);
+    rdl_decode_input *inputs = RDL_NEWN(&a, rdl_decode_input, j->input_count + 1);
+    for (size_t i = 0; i < j->input_count; i++)
+        inputs[i] = j->inputs[i].in;
+    rdl_code rc = rdl_decode_new(&j->spec, inputs, j->input_count, &again, err);
+    rdl_arena_fini(&a);
+    if (rc != RDL_OK)
+        return rc;
+    again->first = j;
+    again->taken = true;
+    rdl_decode_set_sizes(again, j->window_bytes, j->piece_bytes);
+    *out_pass = again;
+    return RDL_OK;
+}
+
+static void close_pass(void *scan, void *pass)
+{
+    if (pass != scan)
+        rdl_decode_free(pass);
 }
 
 static uint64_t rows_estimate(const rdl_decode *j)
@@ -175,7 +210,9 @@ rdl_code rdl_decode_register(rdl_duck *d,
     rdl_decode *j;
     RDL_TRY(rdl_decode_new(spec, inputs, input_count, &j, err));
     j->name = rdl_arena_strdup(&j->arena, name);
-    j->ops = (rdl_scan_ops){.open_local = rdl_worker_open,
+    j->ops = (rdl_scan_ops){.open_pass = open_pass,
+                            .close_pass = close_pass,
+                            .open_local = rdl_worker_open,
                             .next = rdl_worker_next,
                             .close_local = rdl_worker_close,
                             .threads_max = rdl_cpu_count(),
@@ -218,6 +255,20 @@ void rdl_decode_free(rdl_decode *j)
 }
 
 /* ---- results ---- */
+
+bool rdl_decode_is_read(rdl_decode *j)
+{
+    rdl_mutex_lock(&j->lock);
+    bool all = j->taken && !j->failed && !j->left && j->next_input == j->input_count &&
+               j->splits == NULL && j->opening == 0;
+    rdl_mutex_unlock(&j->lock);
+    return all;
+}
+
+uint64_t rdl_decode_busy_us(const rdl_decode *j)
+{
+    return atomic_load(&j->busy_us);
+}
 
 void rdl_decode_result(const rdl_decode *j, rdl_decode_counts *out)
 {

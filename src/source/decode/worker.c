@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 static void make_node(rdl_arena *a, rdl_node *node, const rdl_type *type)
 {
     node->type = type;
@@ -59,9 +61,12 @@ void rdl_worker_close(void *local)
     rdl_worker *w = local;
     if (w == NULL)
         return;
-    if (w->in != NULL)
+    if (w->in != NULL) {
+        rdl_mutex_lock(&w->job->lock);
+        w->job->left = true; /* nobody asked for the rest */
+        rdl_mutex_unlock(&w->job->lock);
         rdl_window_finish(w);
-    w->in = NULL;
+    }
     rdl_window_chunk(w);
     free(w->buf); /* allow: one per thread */
     rdl_chunk_free(w->scratch);
@@ -204,6 +209,7 @@ rdl_worker_next(void *scan, void *local, const bool *wanted, rdl_chunk *out, rdl
 {
     rdl_decode *j = scan;
     rdl_worker *w = local;
+    int64_t began = rdl_monotonic_us();
     rdl_code rc = bind(w, wanted, out, err);
     if (rc == RDL_OK)
         rc = fill(w, err);
@@ -220,5 +226,6 @@ rdl_worker_next(void *scan, void *local, const bool *wanted, rdl_chunk *out, rdl
     atomic_fetch_add(&j->rescued, w->rescued_done);
     atomic_fetch_add(&j->bytes, w->bytes_done);
     w->rows_done = w->bad_done = w->rescued_done = w->bytes_done = 0;
+    atomic_fetch_add(&j->first->busy_us, (uint64_t)(rdl_monotonic_us() - began));
     return RDL_OK;
 }
