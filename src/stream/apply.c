@@ -15,6 +15,10 @@
 #include "base/log.h"
 #include "stream/internal.h"
 
+enum {
+    STAGE_ROW_MEMORY = 1024, /* of the budget for each changed row that one statement may bring in */
+};
+
 /* ---- lake ---- */
 
 static rdl_code check_not_ahead(const rdl_apply *p, const rdl_table *t, int64_t shown,
@@ -128,6 +132,8 @@ static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *
     const rdl_table_history *h = rdl_history_table(p->history, t->full);
     uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
     rdl_buf select = {0}, touched = {0}, order = {0};
+    cut->stage = p->conn;
+    cut->stage_rows = p->e->memory_bytes / STAGE_ROW_MEMORY;
     rdl_code rc = rdl_cut_select(cut, t, false, &select, err);
     bool whole = t->partition_count == 0 || now->version < 0 || reset_after(h, after);
     rdl_lake_table as = *lake;
@@ -150,6 +156,8 @@ static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *
         rc = rdl_lake_replace(p->conn, &as, rdl_buf_str(&select),
                               whole ? NULL : rdl_buf_str(&touched),
                               order.n > 0 ? rdl_buf_str(&order) : NULL, info, out, err);
+    rdl_cut_unstage(cut);
+    cut->stage = NULL;
     rdl_buf_fini(&select);
     rdl_buf_fini(&touched);
     rdl_buf_fini(&order);

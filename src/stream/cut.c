@@ -201,9 +201,22 @@ static void put_same_key(rdl_buf *out, const rdl_table *t, const size_t *key, si
     }
 }
 
-/* For each key that (from, to] names: the new row of the newest epoch that names it, if any. */
+static void put_newest_keys(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
+                            const rdl_table *t, const size_t *key, size_t key_count, uint64_t from,
+                            uint64_t to)
+{
+    rdl_buf_puts(out, "SELECT max(_e) AS _e, ");
+    rdl_put_key(out, "", &t->columns, key, key_count);
+    rdl_buf_puts(out, " FROM (");
+    put_named_keys(c, out, h, t, key, key_count, from, to);
+    rdl_buf_puts(out, ") GROUP BY ALL");
+}
+
+/* For each key that (from, to] names: the new row of the newest epoch that names it, if any.
+ * named: where these keys and epochs are computed already; or NULL. */
 static void put_newest(rdl_cut *c, rdl_buf *out, const rdl_table_history *h, const rdl_table *t,
-                       const size_t *key, size_t key_count, uint64_t from, uint64_t to)
+                       const size_t *key, size_t key_count, uint64_t from, uint64_t to,
+                       const rdl_buf *named)
 {
     rdl_buf_puts(out, "SELECT ");
     rdl_put_columns(out, "l.", &t->columns);
@@ -225,25 +238,79 @@ static void put_newest(rdl_cut *c, rdl_buf *out, const rdl_table_history *h, con
         put_template(out, &t->columns);
         rdl_buf_puts(out, ")");
     }
-    rdl_buf_puts(out, ") l JOIN (SELECT max(_e) AS _e, ");
-    rdl_put_key(out, "", &t->columns, key, key_count);
-    rdl_buf_puts(out, " FROM (");
-    put_named_keys(c, out, h, t, key, key_count, from, to);
-    rdl_buf_puts(out, ") GROUP BY ALL) m ON l._e = m._e AND ");
+    rdl_buf_puts(out, ") l JOIN (");
+    if (named != NULL)
+        rdl_buf_put(out, named->p, named->n);
+    else
+        put_newest_keys(c, out, h, t, key, key_count, from, to);
+    rdl_buf_puts(out, ") m ON l._e = m._e AND ");
     put_same_key(out, t, key, key_count);
 }
 
-static void put_keyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, const rdl_table_history *h,
-                      const rdl_table *t, uint64_t from)
+static rdl_code make_stage(rdl_cut *c, const char *name, const rdl_buf *select, rdl_err *err)
 {
+    return rdl_execf(c->stage, err, "CREATE OR REPLACE TEMP TABLE %s AS %s", name,
+                     rdl_buf_str(select));
+}
+
+/* The keys that (from, epoch] names with their newest epoch, and the rows it has for them. */
+static rdl_code stage_changes(rdl_cut *c, const rdl_table_history *h, const rdl_table *t,
+                              uint64_t from, rdl_err *err)
+{
+    rdl_buf sql = {0}, named = {0};
+    put_newest_keys(c, &sql, h, t, t->primary_key, t->primary_key_count, from, c->epoch);
+    rdl_code rc = make_stage(c, "rdl_cut_keys", &sql, err);
+    rdl_buf_clear(&sql);
+    rdl_buf_puts(&named, "SELECT * FROM temp.rdl_cut_keys");
+    put_newest(c, &sql, h, t, t->primary_key, t->primary_key_count, from, c->epoch, &named);
+    if (rc == RDL_OK)
+        rc = make_stage(c, "rdl_cut_rows", &sql, err);
+    rdl_buf_fini(&sql);
+    rdl_buf_fini(&named);
+    return rc;
+}
+
+void rdl_cut_unstage(rdl_cut *c)
+{
+    rdl_err ignored;
+    if (c->stage == NULL)
+        return;
+    (void)!rdl_exec(c->stage, "DROP TABLE IF EXISTS temp.rdl_cut_keys", &ignored);
+    (void)!rdl_exec(c->stage, "DROP TABLE IF EXISTS temp.rdl_cut_rows", &ignored);
+}
+
+static bool wants_stage(const rdl_cut *c, const rdl_table_history *h, uint64_t from)
+{
+    uint64_t rows = 0;
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        if (s->epoch > from && s->epoch <= c->epoch)
+            rows += s->rows_new + s->rows_old;
+    }
+    return c->stage != NULL && rows > c->stage_rows;
+}
+
+static rdl_code put_keyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, const rdl_table_history *h,
+                          const rdl_table *t, uint64_t from, rdl_err *err)
+{
+    bool staged = wants_stage(c, h, from);
+    if (staged)
+        RDL_TRY(stage_changes(c, h, t, from, err));
     rdl_buf_puts(out, "SELECT ");
     rdl_put_columns(out, "l.", &t->columns);
     rdl_buf_printf(out, " FROM (%s) l ANTI JOIN (", rdl_buf_str(base));
-    put_named_keys(c, out, h, t, t->primary_key, t->primary_key_count, from, c->epoch);
+    if (staged)
+        rdl_buf_puts(out, "SELECT * FROM temp.rdl_cut_keys");
+    else
+        put_named_keys(c, out, h, t, t->primary_key, t->primary_key_count, from, c->epoch);
     rdl_buf_puts(out, ") m ON ");
     put_same_key(out, t, t->primary_key, t->primary_key_count);
     rdl_buf_puts(out, " UNION ALL ");
-    put_newest(c, out, h, t, t->primary_key, t->primary_key_count, from, c->epoch);
+    if (staged)
+        rdl_buf_puts(out, "SELECT * FROM temp.rdl_cut_rows");
+    else
+        put_newest(c, out, h, t, t->primary_key, t->primary_key_count, from, c->epoch, NULL);
+    return RDL_OK;
 }
 
 static void put_unkeyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, const rdl_table_history *h,
@@ -314,7 +381,7 @@ static rdl_code select_view(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_er
         if (!any_segment(h, from, c->epoch))
             rdl_buf_put(out, base.p, base.n);
         else if (t->primary_key_count > 0)
-            put_keyed(c, out, &base, h, t, from);
+            rc = put_keyed(c, out, &base, h, t, from, err);
         else
             put_unkeyed(c, out, &base, h, t, from);
     }

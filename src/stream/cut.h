@@ -32,6 +32,14 @@ struct rdl_cut {
     uint64_t epoch;              /* the cut; normally history->epoch */
     rdl_lake_snapshot **lakes;   /* by table->index; loaded when asked */
     rdl_lake_snapshot **quarantines;
+    /*
+     * A view with many changed keys joins, groups and sorts them in one statement, and what these
+     * need at the same time does not spill.  With a connection here, keys and new rows are
+     * computed into temporary tables first when more rows than this are named; the select reads
+     * them, and rdl_cut_unstage drops them after it ran.
+     */
+    rdl_conn *stage;             /* NULL: one statement whatever its size */
+    uint64_t stage_rows;
 };
 
 void rdl_cut_init(rdl_cut *c, rdl_arena *a, const rdl_root *root, const rdl_pipeline *p,
@@ -44,6 +52,7 @@ RDL_MUST rdl_code rdl_cut_quarantine_lake(rdl_cut *c, const rdl_table *t,
 /* Append SELECT of the visible columns (identity: and the identity columns of a streaming table). */
 RDL_MUST rdl_code rdl_cut_select(rdl_cut *c, const rdl_table *t, bool identity, rdl_buf *out,
                                  rdl_err *err);
+void rdl_cut_unstage(rdl_cut *c);
 /* The rows of a quarantine as they lie; and one row for each that was rejected: of one that was
  * replayed, the row that says so. */
 RDL_MUST rdl_code rdl_cut_select_rejected(rdl_cut *c, const rdl_table *t, rdl_buf *out,
