@@ -4,6 +4,7 @@
 #include "batch/relations.h"
 
 #include "lang/plan.h"
+#include "stream/damage.h"
 
 static rdl_code put_content(rdl_cut *c, const rdl_table *t, rdl_buf *sql, rdl_err *err)
 {
@@ -21,9 +22,10 @@ static rdl_code put_content(rdl_cut *c, const rdl_table *t, rdl_buf *sql, rdl_er
         rdl_buf_puts(sql, " WHERE false");
         return RDL_OK;
     }
+    const char *path;
+    RDL_TRY(rdl_snapshot_path(c->arena, c->root, h, &path, err));
     rdl_buf_puts(sql, "SELECT * FROM read_parquet(");
-    rdl_buf_put_sql_text(
-        sql, rdl_str_of(rdl_root_snapshot(c->arena, c->root, t->full, h->epoch)));
+    rdl_buf_put_sql_text(sql, rdl_str_of(path));
     rdl_buf_puts(sql, ")");
     return RDL_OK;
 }

@@ -301,6 +301,8 @@ rdl_code rdl_apply_to_lake(const rdl_apply *p, rdl_err *err)
             rdl_err_in(rc, err, "lake table %s", t->full.p);
     }
     rdl_arena_fini(&a);
+    if (rc != RDL_OK)
+        rc = rdl_engine_name_damage(p, err);
     rdl_engine_note_step(p->e, RDL_STEP_LAKE, began, 0, 0);
     return rdl_err_area(rc, err, RDL_AREA_STORE);
 }
@@ -499,6 +501,8 @@ rdl_code rdl_apply_to_store(const rdl_apply *p, rdl_store *s, rdl_err *err)
         if (d->store != s)
             continue;
         rc = apply_destination(p, d, err);
+        if (rc == RDL_EDATA || rc == RDL_EIO)
+            rc = rdl_engine_name_damage(p, err);
         if (rc != RDL_OK)
             rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",
                        d->publication->table->full.p);

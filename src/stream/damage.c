@@ -31,15 +31,16 @@ static bool snapshot_is_damaged(rdl_arena *a, rdl_conn *conn, const char *dir,
     return false;
 }
 
-static bool segments_are_damaged(const rdl_cut *c, rdl_conn *conn, const char **out_path,
-                                 rdl_err *why)
+/* Any of the Parquet files below a folder: segments, landed snapshots. */
+static bool folder_is_damaged(const rdl_cut *c, rdl_conn *conn, const char *dir,
+                              const char **out_path, rdl_err *why)
 {
     rdl_names names;
     rdl_err ignored;
-    if (rdl_fs_walk(c->arena, c->root->epochs, &names, &ignored) != RDL_OK)
+    if (rdl_fs_walk(c->arena, dir, &names, &ignored) != RDL_OK)
         return false;
     for (size_t i = 0; i < names.n; i++) {
-        const char *path = rdl_path_join(c->arena, c->root->epochs, names.v[i]);
+        const char *path = rdl_path_join(c->arena, dir, names.v[i]);
         if (rdl_str_ends(rdl_str_of(path), ".parquet") && is_damaged(conn, path, why)) {
             *out_path = path;
             return true;
@@ -56,12 +57,18 @@ static rdl_code blame(const char *path, const char *remedy, const rdl_err *why, 
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
 }
 
+static const char state_remedy[] = "Restore the folder state/ from a backup of the same time as the lake; "
+                                   "raudal backfill reads the sources again into a fresh root.";
+
 rdl_code rdl_damage_name(const rdl_cut *c, rdl_conn *conn, rdl_err *err)
 {
     const char *path = NULL;
     rdl_err why;
     if (err->code == RDL_EUSAGE || err->code == RDL_ESTOP || err->code == RDL_ELIMIT)
         return err->code;
+    if (folder_is_damaged(c, conn, c->root->epochs, &path, &why) ||
+        folder_is_damaged(c, conn, c->root->snapshots, &path, &why))
+        return blame(path, state_remedy, &why, err);
     for (size_t i = 0; i < c->pipeline->table_count; i++) {
         const rdl_table *t = c->pipeline->tables[i];
         if (snapshot_is_damaged(c->arena, conn, rdl_root_lake_table(c->arena, c->root, t),
@@ -77,7 +84,39 @@ rdl_code rdl_damage_name(const rdl_cut *c, rdl_conn *conn, rdl_err *err)
                                 c->quarantines[i], &path, &why))
             return blame(path, "Restore the file from a backup.", &why, err);
     }
-    if (segments_are_damaged(c, conn, &path, &why))
-        return blame(path, "Restore the folder state/ from a backup.", &why, err);
+    /* A file that is gone is named by DuckDB. */
+    if (err->hint[0] == '\0' && strstr(err->msg, c->root->state) != NULL) {
+        rdl_err_hint(err, "%s", state_remedy);
+        return rdl_err_area(err->code, err, RDL_AREA_STORE);
+    }
     return err->code;
+}
+
+/* ---- landed snapshots ---- */
+
+rdl_code rdl_snapshot_hash(const char *path, rdl_hash128 *out, rdl_err *err)
+{
+    rdl_map_file map = {0};
+    RDL_TRY(rdl_fs_map(path, &map, err));
+    *out = rdl_hash128_of(map.p, map.n);
+    rdl_fs_unmap(&map);
+    return RDL_OK;
+}
+
+rdl_code rdl_snapshot_path(rdl_arena *a, const rdl_root *root, const rdl_snapshot_history *h,
+                           const char **out, rdl_err *err)
+{
+    rdl_hash128 now;
+    *out = rdl_root_snapshot(a, root, h->source, h->epoch);
+    if (h->file.hi == 0 && h->file.lo == 0)
+        return RDL_OK;
+    rdl_code rc = rdl_snapshot_hash(*out, &now, err);
+    if (rc == RDL_OK && rdl_hash128_eq(now, h->file))
+        return RDL_OK;
+    if (rc == RDL_OK)
+        rc = rdl_err_set(err, RDL_EDATA, 0,
+                         "could not read data file \"%s\": its bytes are not those that were sealed",
+                         *out);
+    rdl_err_hint(err, "%s", state_remedy);
+    return rdl_err_area(rc, err, RDL_AREA_STORE);
 }

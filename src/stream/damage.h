@@ -17,4 +17,10 @@
  */
 RDL_MUST rdl_code rdl_damage_name(const rdl_cut *c, rdl_conn *conn, rdl_err *err);
 
+/* Of a landed snapshot's bytes: what its seal says. */
+RDL_MUST rdl_code rdl_snapshot_hash(const char *path, rdl_hash128 *out, rdl_err *err);
+/* The file of its newest version, in the arena, whose bytes are those that were sealed. */
+RDL_MUST rdl_code rdl_snapshot_path(rdl_arena *a, const rdl_root *root,
+                                    const rdl_snapshot_history *h, const char **out, rdl_err *err);
+
 #endif

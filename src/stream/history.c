@@ -98,6 +98,7 @@ void rdl_history_add_snapshot(rdl_history *h, uint64_t epoch, const rdl_sealed_s
         rdl_map_put(&h->snapshots, v->source, v);
     }
     v->hash = s->hash;
+    v->file = s->file;
     v->rows = s->rows;
     v->epoch = epoch;
 }

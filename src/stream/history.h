@@ -46,7 +46,7 @@ typedef struct rdl_watermark {
 
 typedef struct rdl_snapshot_history {
     rdl_str source;
-    rdl_hash128 hash;
+    rdl_hash128 hash, file;
     uint64_t epoch, rows;
 } rdl_snapshot_history;
 

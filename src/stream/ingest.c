@@ -12,6 +12,7 @@
  */
 #include <inttypes.h>
 
+#include "stream/damage.h"
 #include "stream/internal.h"
 #include "stream/source_spec.h"
 
@@ -174,6 +175,8 @@ static uint64_t expected_rows(const rdl_decode_input *inputs, size_t n)
             messages += inputs[i].count;
         else if (inputs[i].end > 0)
             bytes += inputs[i].end - inputs[i].begin;
+        else if (inputs[i].path == NULL)
+            bytes += inputs[i].bytes.n;
         else if (rdl_fs_stat(inputs[i].path, &st, &ignored) == RDL_OK)
             bytes += st.size * PACKED_MAX;
     }
@@ -544,7 +547,8 @@ static rdl_code refuse_unreadable(const rdl_feed *f, uint64_t malformed, int64_t
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
-static rdl_code land(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
+static rdl_code land(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_hash128 *out_file,
+                     rdl_err *err)
 {
     const char *path = rdl_root_snapshot(&w->arena, &e->root, t->full, w->epoch);
     RDL_TRY(rdl_fs_mkdirs(rdl_path_dir(&w->arena, path), err));
@@ -556,6 +560,8 @@ static rdl_code land(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *er
     rdl_buf_puts(&sql, " (FORMAT parquet)");
     rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
+    if (rc == RDL_OK)
+        rc = rdl_snapshot_hash(path, out_file, err);
     if (rc == RDL_OK)
         (void)RDL_FAULT_AT(SNAPSHOT_LANDED);
     return rc;
@@ -602,9 +608,10 @@ static rdl_code ingest_snapshot(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err
     w->changed[t->index] = gone != 0 || added != 0;
     w->rows_new[t->index] = added;
     RDL_TRY(rdl_cache_update(e, w, t, false, err));
-    RDL_TRY(land(e, w, t, err));
+    rdl_hash128 file;
+    RDL_TRY(land(e, w, t, &file, err));
     RDL_PUSH(&w->arena, &w->seal.snapshots) =
-        (rdl_sealed_snapshot){t->full, v->hash, now};
+        (rdl_sealed_snapshot){t->full, v->hash, now, file};
     rdl_sealed_table *s = rdl_work_seal_table(e, w, t);
     s->ledger = w->reports[t->index].ledger;
     s->ledger.written = now;

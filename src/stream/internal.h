@@ -358,6 +358,8 @@ RDL_MUST rdl_code rdl_applier_wait(rdl_applier *a, rdl_applied *out, rdl_err *er
 RDL_MUST rdl_code rdl_applier_finish(rdl_applier *a, rdl_applied *out, rdl_err *err);
 /* run.c */
 RDL_MUST rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err);
+/* err is a failure over this history's files: names the one that is damaged, with the remedy. */
+RDL_MUST rdl_code rdl_engine_name_damage(const rdl_apply *p, rdl_err *err);
 void rdl_run_begin(rdl_engine *e);
 void rdl_run_end(rdl_engine *e, rdl_run_report *out);
 /* loop.c: what is there and not read; also for status. */

@@ -16,6 +16,7 @@
  */
 #include <inttypes.h>
 
+#include "stream/damage.h"
 #include "stream/internal.h"
 
 enum {
@@ -267,17 +268,19 @@ rdl_code rdl_relations_reset(rdl_engine *e, rdl_err *err)
     return rdl_exec(e->conn, "DROP SCHEMA IF EXISTS e CASCADE; CREATE SCHEMA e", err);
 }
 
-static rdl_code snapshot_select(rdl_engine *e, rdl_arena *a, const rdl_table *t, rdl_buf *out)
+static rdl_code snapshot_select(rdl_engine *e, rdl_arena *a, const rdl_table *t, rdl_buf *out,
+                                rdl_err *err)
 {
+    const char *path;
     const rdl_snapshot_history *h = rdl_history_snapshot(&e->history, t->full);
     if (h == NULL) {
         rdl_buf_puts(out, "SELECT * FROM ");
         rdl_put_relation(out, "c", "empty:", t->full);
         return RDL_OK;
     }
+    RDL_TRY(rdl_snapshot_path(a, &e->root, h, &path, err));
     rdl_buf_puts(out, "SELECT * FROM read_parquet(");
-    rdl_buf_put_sql_text(
-        out, rdl_str_of(rdl_root_snapshot(a, &e->root, t->full, h->epoch)));
+    rdl_buf_put_sql_text(out, rdl_str_of(path));
     rdl_buf_puts(out, ")");
     return RDL_OK;
 }
@@ -295,7 +298,7 @@ rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err)
     rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE ");
     rdl_put_relation(&sql, "c", "", t->full);
     rdl_buf_puts(&sql, " AS ");
-    rdl_code rc = t->kind == RDL_TABLE_SNAPSHOT ? snapshot_select(e, &a, t, &sql)
+    rdl_code rc = t->kind == RDL_TABLE_SNAPSHOT ? snapshot_select(e, &a, t, &sql, err)
                                                 : rdl_cut_select(&cut, t, false, &sql, err);
     if (rc == RDL_OK)
         rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);

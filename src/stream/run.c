@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "base/log.h"
+#include "stream/damage.h"
 #include "stream/landing.h"
 #include "stream/model.h"
 
@@ -118,6 +119,28 @@ void rdl_engine_get_status(rdl_engine *e, rdl_engine_status *out)
     rdl_mutex_unlock(&e->status_lock);
 }
 
+/* A message of DuckDB's alone tells neither which file is damaged nor what to do. */
+rdl_code rdl_engine_name_damage(const rdl_apply *p, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_cut cut;
+    rdl_err ignored = {0};
+    const rdl_engine *e = p->e;
+    if (err->hint[0] != '\0' || err->code == RDL_EBUG || err->code == RDL_ECONFLICT)
+        return err->code;
+    rdl_arena_init(&a, 0);
+    rdl_cut_init(&cut, &a, &e->root, e->pipeline, p->history, e->uuid, p->history->epoch);
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        const rdl_lake_snapshot *lake;
+        if (e->pipeline->tables[i]->source == NULL)
+            (void)!rdl_cut_lake(&cut, e->pipeline->tables[i], &lake, &ignored);
+        (void)!rdl_cut_quarantine_lake(&cut, e->pipeline->tables[i], &lake, &ignored);
+    }
+    rdl_code rc = rdl_damage_name(&cut, p->conn, err);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
 /* ---- one epoch ---- */
 
 rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
@@ -128,8 +151,11 @@ rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
     w.continuous = !last;
     rdl_engine_progress_at(e, &w, "plan");
     rdl_code rc = rdl_plan_next(e, &w, last, did, err);
-    if (rc == RDL_OK && *did)
+    if (rc == RDL_OK && *did) {
         rc = rdl_epoch_run(e, &w, err);
+        if (rc != RDL_OK)
+            rc = rdl_engine_name_damage(&(rdl_apply){e, e->conn, &e->history}, err);
+    }
     if (rc == RDL_OK && *did) {
         add_reports(e, &w);
         add_status(e, &w, began);

@@ -204,6 +204,7 @@ void rdl_seal_print(const rdl_seal *s, rdl_buf *out)
         json_object_set_new(e, "source", rdl_json_text(s->snapshots.v[i].source));
         json_object_set_new(e, "hash", rdl_json_hex(s->snapshots.v[i].hash));
         rdl_json_put_int(e, "rows", s->snapshots.v[i].rows);
+        json_object_set_new(e, "file", rdl_json_hex(s->snapshots.v[i].file));
         json_array_append_new(list, e);
     }
     list = rdl_json_array_in(o, "tables");
@@ -379,7 +380,8 @@ rdl_code rdl_seal_parse(rdl_arena *a, rdl_str json, rdl_seal *out, rdl_err *err)
     }
     json_array_foreach(json_object_get(o, "snapshots"), i, e)
         RDL_PUSH(a, &out->snapshots) = (rdl_sealed_snapshot){
-            rdl_json_get_text(a, e, "source"), rdl_json_get_hex(e, "hash"), rdl_json_get_int(e, "rows")};
+            rdl_json_get_text(a, e, "source"), rdl_json_get_hex(e, "hash"), rdl_json_get_int(e, "rows"),
+            rdl_json_get_hex(e, "file")};
     json_array_foreach(json_object_get(o, "tables"), i, e) {
         rdl_sealed_table t;
         get_table(a, e, &t);

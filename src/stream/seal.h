@@ -37,6 +37,7 @@ typedef struct rdl_sealed_snapshot {
     rdl_str source;
     rdl_hash128 hash; /* of the content that was read */
     uint64_t rows;
+    rdl_hash128 file; /* of the landed file's bytes; 0: not said */
 } rdl_sealed_snapshot;
 
 /* One table's part.  Segment files exist where the count is not 0 (see stream/segment.h). */

@@ -106,6 +106,7 @@ static void put_snapshots(const rdl_history *h, json_t *o)
         json_object_set_new(e, "source", rdl_json_text(s->source));
         json_object_set_new(e, "hash", rdl_json_hex(s->hash));
         rdl_json_put_int(e, "rows", s->rows);
+        json_object_set_new(e, "file", rdl_json_hex(s->file));
         rdl_json_put_int(e, "epoch", s->epoch);
         json_array_append_new(list, e);
     }
@@ -225,7 +226,8 @@ static void read_watermarks_and_snapshots(rdl_history *h, rdl_arena *a, const js
     {
         const rdl_sealed_snapshot s = {rdl_json_get_text(a, e, "source"),
                                        rdl_json_get_hex(e, "hash"),
-                                       rdl_json_get_int(e, "rows")};
+                                       rdl_json_get_int(e, "rows"),
+                                       rdl_json_get_hex(e, "file")};
         rdl_history_add_snapshot(h, rdl_json_get_int(e, "epoch"), &s);
     }
 }

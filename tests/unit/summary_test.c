@@ -33,7 +33,8 @@ static void live(rdl_history *h, rdl_arena *a, unsigned from, unsigned to)
                   "\"prefix_bytes\":%u,\"mtime_us\":5,\"hash\":\"%032x\"},"
                   "{\"source\":\"k\",\"cluster\":\"c\",\"topic\":\"t\",\"topic_partition\":3,"
                   "\"partition\":1,\"begin\":%u,\"end\":%u,\"records\":7,\"absent\":1}],"
-                  "\"snapshots\":[{\"source\":\"dim\",\"hash\":\"%032x\",\"rows\":%u}],"
+                  "\"snapshots\":[{\"source\":\"dim\",\"hash\":\"%032x\",\"rows\":%u,"
+                  "\"file\":\"000000000000000000000000000000fe\"}],"
                   "\"tables\":[{\"table\":\"b.t\",\"fingerprint\":\"%032x\",\"new\":8,\"old\":0,"
                   "\"quarantined\":%u,\"content\":\"f/1:%u\",\"fresh\":3,\"evaluated\":true,\"took_us\":77,"
                   "\"ledger\":{\"read\":9,\"written\":8,\"quarantined\":%u}}],"
@@ -94,6 +95,7 @@ static void what_is_read_back_is_what_the_seals_said(void **state)
     assert_int_equal(t->pruned_quarantined, 45);
     assert_int_equal(rdl_history_watermark(&again, RDL_STR("b.t"), RDL_STR("s")), -50);
     assert_int_equal(rdl_history_snapshot(&again, RDL_STR("dim"))->epoch, 50);
+    assert_int_equal(rdl_history_snapshot(&again, RDL_STR("dim"))->file.lo, 0xfe);
     assert_int_equal(rdl_history_job(&again, RDL_STR("view g.v"))->cut, 50);
     assert_int_equal(rdl_history_partition(&again, RDL_STR("k"), RDL_STR("t/3")), 1);
     assert_int_equal(again.deltas.n, 4);
