@@ -242,6 +242,38 @@ agrees("an adopted store", "other", ref, reference)
 rc, _, err = once("ref", ref)
 check("the first root has lost it", rc == 5 or "another root" in err, f"{rc} {err[-400:]}")
 
+# ---- a process that was thought dead goes on after another root took its tables
+ks = keyspace("rdl_sink_zombie")
+zombie = once("zombie", ks, fault="cassandra.rows:1:stall:2000", wait=False)
+until, claimed = time.monotonic() + 120, False
+while time.monotonic() < until and zombie.poll() is None and not claimed:
+    try:
+        claimed = any(r.epoch != r.target for r in session.execute(f"SELECT epoch, target FROM {ks}.raudal_progress"))
+    except Exception:  # not made yet
+        time.sleep(0.02)
+zombie.send_signal(signal.SIGSTOP)
+check("it holds a claim", claimed and zombie.poll() is None)
+rc, _, err = once("heir", ks, "--adopt")
+check("another root takes its tables", rc == 0, err[-400:])
+zombie.send_signal(signal.SIGCONT)
+_, err = zombie.communicate(timeout=120)
+check("the late one is refused", zombie.returncode == 5 and "moved it" in err, f"{zombie.returncode} {err[-400:]}")
+got = cells(ks)
+check("its rows are older than those of the heir", all(got[t] == reference[t] for t in ("daily", "nested")))
+rc, _, err = run(["publish"], "heir", ks)
+check("publish", rc == 0, err[-300:])
+agrees("after a late writer", "heir", ks, reference)
+
+# ---- a store that was restored, and a root that was
+session.execute(f"UPDATE {ks}.raudal_progress SET epoch = 1, target = 1 WHERE table_name = 'top'")
+session.execute(f"TRUNCATE {ks}.top")
+rc, _, err = once("heir", ks)
+check("a store of yesterday is filled", rc == 0, err[-300:])
+agrees("a store of yesterday", "heir", ks, reference)
+session.execute(f"UPDATE {ks}.raudal_progress SET epoch = 99, target = 99 WHERE table_name = 'top'")
+rc, _, err = once("heir", ks)
+check("a store ahead of the journal is refused", rc != 0 and "shows epoch 99" in err, f"{rc} {err[-400:]}")
+
 fit = keyspace("rdl_sink_fit")
 session.execute(f"CREATE KEYSPACE {fit} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}")
 session.execute(f"CREATE TABLE {fit}.top (org text, service text, cost decimal, PRIMARY KEY ((org), service))")
@@ -259,7 +291,7 @@ check("no node is an error of the sink", rc == 5, f"{rc} {err[-300:]}")
 rc, _, err = once("away", "x", url=f"cassandra://{host}:{port}/x?colour=red")
 check("an unknown option of the URL", rc == 3 and "colour" in err, f"{rc} {err[-300:]}")
 
-for name in ("ref", "nine", "later", "kill", "random", "fit"):
+for name in ("ref", "nine", "later", "kill", "random", "zombie", "fit"):
     keyspace(f"rdl_sink_{name}")
 cluster.shutdown()
 print(f"{passed} passed, {failed} failed")
