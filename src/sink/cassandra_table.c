@@ -405,6 +405,11 @@ static void check_column(rdl_cassandra *s, rdl_cassandra_table *out, const rdl_s
     else if (!rdl_cassandra_fit(&s->arena, t->columns.v[i].type, c->type, false,
                                 &out->convs[i], &why))
         also(wrong, "column \"%.*s\": %s", (int)name.n, name.p, rdl_buf_str(&why));
+    for (size_t k = 0; k < t->key_count; k++)
+        if (t->key[k] == i && t->columns.v[i].type->kind == RDL_TYPE_LIST &&
+            c->type->kind == RDL_CQL_SET)
+            also(wrong, "column \"%.*s\" of the key is a set, which two lists may have in common",
+                 (int)name.n, name.p);
     out->live_list |= out->convs[i].live && c->type->kind == RDL_CQL_LIST;
     rdl_buf_fini(&why);
 }

@@ -407,6 +407,45 @@ static rdl_code refuse_null_key(rdl_cassandra *s, size_t column, rdl_err *err)
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SINK);
 }
 
+/* Why the store would take this value of the key for another one's: two rows would become one. */
+static const char *merges(const rdl_cassandra_conv *c, const rdl_vector *v, size_t row)
+{
+    if (v->type->kind == RDL_TYPE_TIMESTAMPTZ && c->to->kind == RDL_CQL_TIMESTAMP)
+        return RDL_VECTOR_AT(v, int64_t, row) % 1000 != 0
+                   ? "has microseconds, of which a timestamp there knows nothing"
+                   : NULL;
+    if (c->to->kind != RDL_CQL_UUID && c->to->kind != RDL_CQL_TIMEUUID)
+        return NULL;
+    rdl_str text = rdl_vector_str(v, row);
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] >= 'A' && text.p[i] <= 'F')
+            return "has capital letters, of which a uuid knows nothing";
+    return NULL;
+}
+
+static rdl_code check_key_values(rdl_cassandra *s, const rdl_cassandra_slot *slot,
+                                 const rdl_chunk *rows, size_t row, rdl_err *err)
+{
+    const rdl_cassandra_table *t = s->table;
+    for (size_t i = 0; i < t->key_count; i++) {
+        const rdl_vector *v = &rows->v[column_of(s, slot->kind, i)];
+        if (!rdl_vector_valid(v, row))
+            return refuse_null_key(s, t->key[i], err);
+        const char *why =
+            slot->kind != RDL_CASSANDRA_REMOVE ? merges(&t->convs[t->key[i]], v, row) : NULL;
+        if (why == NULL)
+            continue;
+        rdl_err_set(err, RDL_EDATA, 0,
+                    "cannot write table \"%s\" of Cassandra %s: column \"%s\" of its key %s, so "
+                    "two rows could become one",
+                    t->name, s->where, t->columns[t->key[i]], why);
+        rdl_err_hint(err, "Make it one value in the view (date_trunc('milliseconds', ...), "
+                          "lower(...)), or publish it as another type: WITH (types = '...').");
+        return rdl_err_area(RDL_EDATA, err, RDL_AREA_SINK);
+    }
+    return RDL_OK;
+}
+
 static rdl_code refuse_value(rdl_cassandra *s, size_t column, rdl_err *err)
 {
     rdl_err own = *err;
@@ -423,9 +462,7 @@ static rdl_code encode(rdl_cassandra *s, rdl_cassandra_slot *slot, const rdl_chu
     rdl_cql_writer w;
     bool unset = slot->kind == RDL_CASSANDRA_INSERT && s->same_rows;
     size_t n = slot->kind == RDL_CASSANDRA_REMOVE ? t->key_count : t->column_count;
-    for (size_t i = 0; i < t->key_count; i++)
-        if (!rdl_vector_valid(&rows->v[column_of(s, slot->kind, i)], row))
-            return refuse_null_key(s, t->key[i], err);
+    RDL_TRY(check_key_values(s, slot, rows, row, err));
     rdl_cql_row_begin(&w, statement_of(s, slot->kind), &slot->rows, err);
     for (size_t i = 0; i < n; i++) {
         size_t column = slot->kind == RDL_CASSANDRA_REMOVE ? t->key[i] : i;
@@ -440,6 +477,24 @@ static rdl_code encode(rdl_cassandra *s, rdl_cassandra_slot *slot, const rdl_chu
     rdl_buf_put(&slot->ends, &end, sizeof end);
     slot->count++;
     return RDL_OK;
+}
+
+/* Servers refuse batches of more than some size: the row that makes it one begins the next. */
+static rdl_code split(rdl_cassandra *s, rdl_cassandra_slot **slot, rdl_err *err)
+{
+    rdl_cassandra_slot *full = *slot, *next = take_slot(s, full->kind);
+    if (next == NULL)
+        return rdl_err_nomem(err);
+    rdl_str last = row_of(full, full->count - 1);
+    uint32_t end = (uint32_t)last.n;
+    rdl_buf_put(&next->rows, last.p, last.n);
+    rdl_buf_put(&next->ends, &end, sizeof end);
+    next->count = 1;
+    full->rows.n -= last.n;
+    full->ends.n -= sizeof end;
+    full->count--;
+    *slot = next;
+    return send(s, full, err);
 }
 
 static rdl_code send_places(rdl_cassandra *s, const rdl_chunk *rows, rdl_cassandra_kind kind,
@@ -460,6 +515,8 @@ static rdl_code send_places(rdl_cassandra *s, const rdl_chunk *rows, rdl_cassand
             rc = rdl_err_nomem(err);
         if (rc == RDL_OK)
             rc = encode(s, slot, rows, places[i].row, err);
+        if (rc == RDL_OK && slot->count > 1 && slot->rows.n > s->table->batch_bytes)
+            rc = split(s, &slot, err);
     }
     if (slot != NULL && rc == RDL_OK)
         return send(s, slot, err);

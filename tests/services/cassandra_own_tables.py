@@ -2,7 +2,7 @@
 # cassandra_own_tables - tables that people made: types that are not frozen, sets, vectors, uuid, varint; what
 # a value that does not fit says; queries in every format.
 "exec" "${PYTHON:?}" "$0" "$@"
-import json, os, subprocess, sys
+import json, os, shutil, subprocess, sys
 from cassandra.cluster import Cluster
 
 raudal, room = os.environ["RAUDAL"], os.getcwd()
@@ -94,6 +94,33 @@ session.execute(f"ALTER TABLE {KS}.n DROP id")
 session.execute(f"ALTER TABLE {KS}.n ADD name text")
 rc, _, err = run("run", "--once")
 check("a column that went is an error that names it", rc == 5 and '"id"' in err, err[-500:])
+
+# ---- rows of every size in one partition; keys that the store cannot tell apart
+session.execute(f"DROP KEYSPACE {KS}")
+with open(f"{room}/p/all.sql", "w") as f:
+    f.write("""CREATE SOURCE s (k TEXT, c INT, "at" TIMESTAMPTZ, note TEXT) FROM 'sizes/*.jsonl' FORMAT JSON;
+CREATE STREAMING TABLE b.t AS SELECT * FROM STREAM s;
+CREATE MATERIALIZED VIEW g.sizes PRIMARY KEY (k, c, "at") AS SELECT k, c, "at", max(note) AS note FROM STREAM b.t GROUP BY k, c, "at";
+PUBLISH g.sizes TO '${SERVING}' PRIMARY KEY ((k), c, "at");
+""")
+os.makedirs(f"{room}/p/sizes")
+
+
+def sizes(i, rows):
+    with open(f"{room}/p/sizes/{i}.jsonl", "w") as f:
+        for c, size, at in rows:
+            f.write(json.dumps({"k": "one", "c": c, "at": f"2025-08-01T10:00:00.{at}Z", "note": "n" * size}) + "\n")
+
+
+shutil.rmtree(f"{room}/root")
+sizes(1, [(c, [10, 3000, 60000, 4090, 1, 30000, 700000][c % 7], "123") for c in range(200)])
+rc, out, err = run("run", "--once")
+check("small and large rows of one partition", rc == 0, err[-500:])
+rc, out, err = run("verify")
+check("all of them are there", rc == 0 and "200 rows against the lake" in out, out[-500:] + err[-300:])
+sizes(2, [(1000, 1, "123456"), (1000, 1, "123789")])
+rc, out, err = run("run", "--once")
+check("two keys of one millisecond are not merged in silence", rc == 5 and '"at" of its key has microseconds' in err, f"{rc} {err[-500:]}")
 session.execute(f"DROP KEYSPACE {KS}")
 cluster.shutdown()
 print(f"{passed} passed, {failed} failed")
