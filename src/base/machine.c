@@ -172,6 +172,11 @@ unsigned rdl_cpu_count(void)
     return n > 0 ? (unsigned)n : 1;
 }
 
+long rdl_process_id(void)
+{
+    return (long)getpid();
+}
+
 double rdl_cpu_seconds(void)
 {
     struct rusage use;

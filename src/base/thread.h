@@ -43,6 +43,7 @@ unsigned rdl_cpu_count(void);
 uint64_t rdl_memory_total(void);    /* bytes of this machine, or of its control group */
 uint64_t rdl_memory_resident(void); /* bytes of this process now */
 uint64_t rdl_memory_peak(void);
+long rdl_process_id(void);
 double rdl_cpu_seconds(void); /* user + system of this process */
 
 #endif

@@ -10,13 +10,19 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "batch/relations.h"
 #include "lang/plan.h"
-#include "sink/sink.h"
 #include "stream/cut.h"
 #include "stream/damage.h"
-#include "stream/destination.h"
 
+
+enum {
+    AGAIN_MAX = 12, /* later cuts of a root that is written to */
+    AGAIN_MS = 20,  /* before the first; doubled AGAIN_DOUBLED times */
+    AGAIN_DOUBLED = 5,
+};
+#define NO_PUBLICATION SIZE_MAX
 
 /* ---- comparing v.want with v.have ---- */
 
@@ -290,175 +296,70 @@ static rdl_code check_stream(rdl_verifying *c, const rdl_table *t, rdl_verify_it
     return rc;
 }
 
-typedef struct copying {
-    rdl_appender *to;
-} copying;
-
-static void copy_value(const rdl_vector *from, size_t i, rdl_vector *to, size_t row);
-
-static void copy_list(const rdl_vector *from, size_t i, rdl_vector *to, size_t row)
-{
-    rdl_duck_list source = RDL_VECTOR_AT(from, rdl_duck_list, i);
-    rdl_duck_list *entries = to->data;
-    uint64_t at = 0;
-    for (size_t j = 0; j < row; j++) {
-        uint64_t end = entries[j].offset + entries[j].length;
-        at = rdl_vector_valid(to, j) && end > at ? end : at;
-    }
-    if (!rdl_vector_list_reserve(to, at + source.length))
-        return;
-    for (uint64_t j = 0; j < source.length; j++) {
-        for (size_t k = 0; k < to->child_count; k++)
-            copy_value(&from->children[k], source.offset + j, &to->children[k], at + j);
-    }
-    ((rdl_duck_list *)to->data)[row] = (rdl_duck_list){at, source.length};
-    rdl_vector_list_set_size(to, at + source.length);
-}
-
-static size_t width_of(const rdl_type *t)
-{
-    switch (t->kind) {
-    case RDL_TYPE_BOOLEAN:
-        return 1;
-    case RDL_TYPE_INTEGER:
-    case RDL_TYPE_DATE:
-        return 4;
-    case RDL_TYPE_DECIMAL:
-        return t->precision <= 4 ? 2 : t->precision <= 9 ? 4 : t->precision <= 18 ? 8 : 16;
-    default:
-        return 8;
-    }
-}
-
-static void copy_value(const rdl_vector *from, size_t i, rdl_vector *to, size_t row)
-{
-    if (!rdl_vector_valid(from, i)) {
-        rdl_vector_set_null(to, row);
-        return;
-    }
-    switch (to->type->kind) {
-    case RDL_TYPE_TEXT:
-    case RDL_TYPE_JSON:
-    case RDL_TYPE_BLOB: {
-        rdl_str s = rdl_vector_str(from, i);
-        rdl_vector_set_str(to, row, s.p, s.n);
-        return;
-    }
-    case RDL_TYPE_LIST:
-    case RDL_TYPE_MAP:
-        copy_list(from, i, to, row);
-        return;
-    case RDL_TYPE_STRUCT:
-        for (size_t k = 0; k < to->child_count; k++)
-            copy_value(&from->children[k], i, &to->children[k], row);
-        return;
-    default: {
-        size_t width = width_of(to->type);
-        memcpy((char *)to->data + row * width, (const char *)from->data + i * width, width);
-    }
-    }
-}
-
-static rdl_code take_served(void *arg, const rdl_chunk *rows, rdl_err *err)
-{
-    copying *copy = arg;
-    for (size_t i = 0; i < rows->rows; i++) {
-        rdl_chunk *c = rdl_appender_chunk(copy->to);
-        for (size_t j = 0; j < rows->n; j++)
-            copy_value(&rows->v[j], i, &c->v[j], c->rows);
-        c->rows++;
-        if (c->rows == RDL_VECTOR_ROWS)
-            RDL_TRY(rdl_appender_flush(copy->to, err));
-    }
-    return RDL_OK;
-}
-
-/* v.want as the store can give it back; rows that may have expired count when they are there. */
-static rdl_code expect_served(rdl_verifying *c, const rdl_sink_ops *ops, rdl_sink *s,
-                              const rdl_sink_table *table, const rdl_publication *p, rdl_err *err)
-{
-    const rdl_schema *columns = &p->table->columns;
-    rdl_buf sql = {0}, name = {0};
-    rdl_code rc = RDL_OK;
-    bool expires = false;
-    if (ops->served == NULL)
-        return RDL_OK;
-    rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE v.want AS SELECT ");
-    for (size_t i = 0; i < columns->n && rc == RDL_OK; i++) {
-        rdl_buf_clear(&name);
-        rdl_buf_put_sql_ident(&name, columns->v[i].name);
-        rdl_buf_puts(&sql, i > 0 ? ", " : "");
-        rc = ops->served(s, table, i, rdl_buf_str(&name), &sql, &expires, err);
-        rdl_buf_printf(&sql, " AS %s", rdl_buf_str(&name));
-    }
-    rdl_buf_puts(&sql, " FROM v.want");
-    if (expires) {
-        rdl_buf_puts(&sql, " SEMI JOIN v.have USING (");
-        rdl_put_key(&sql, "", columns, p->key, p->key_count);
-        rdl_buf_puts(&sql, ")");
-    }
-    if (rc == RDL_OK)
-        rc = rdl_exec(c->conn, rdl_buf_str(&sql), err);
-    rdl_buf_fini(&sql);
-    rdl_buf_fini(&name);
-    return rc;
-}
-
-static rdl_code fetch_served(rdl_verifying *c, const rdl_publication *p, int64_t *out_epoch, rdl_err *err)
-{
-    const rdl_sink_ops *ops;
-    rdl_sink *s = NULL;
-    copying copy = {0};
-    const rdl_sink_config config = {.url = rdl_arena_strndup(c->a, p->url.p, p->url.n),
-                                    .root_dir = rdl_reader_root(c->r),
-                                    .root_uuid = rdl_reader_root_uuid(c->r),
-                                    .read_only = true};
-    rdl_sink_table table;
-    rdl_sink_table_of(c->a, p, &table);
-    RDL_TRY(rdl_sink_find(p->url, &ops, err));
-    RDL_TRY(ops->open(&config, &s, err));
-    rdl_code rc = ops->prepare(s, &table, out_epoch, err);
-    if (rc == RDL_OK)
-        rc = rdl_appender_open(c->conn, "v", "have", &copy.to, err);
-    if (rc == RDL_OK)
-        rc = ops->scan(s, &table, take_served, &copy, err);
-    if (copy.to != NULL) {
-        rdl_err late;
-        rdl_code closed = rdl_appender_close(copy.to, rc == RDL_OK ? err : &late);
-        rc = rc == RDL_OK ? closed : rc;
-    }
-    if (rc == RDL_OK)
-        rc = expect_served(c, ops, s, &table, p, err);
-    ops->close(s);
-    return rc;
-}
-
-static rdl_code check_publication(rdl_verifying *c, const rdl_publication *p, rdl_verify_item *item,
-                                  rdl_err *err)
-{
-    int64_t epoch = -1;
-    const rdl_table *t = p->table;
-    item->against = "lake";
-    RDL_TRY(rdl_verify_fill_content(c, t, "want", err));
-    RDL_TRY(rdl_exec(c->conn, "CREATE OR REPLACE TABLE v.have AS SELECT * FROM v.want LIMIT 0",
-                     err));
-    RDL_TRY(fetch_served(c, p, &epoch, err));
-    return rdl_verify_compare(c, t, p, item, err);
-}
-
 /* ---- all ---- */
 
-static rdl_code run_check(rdl_verifying *c, const rdl_table *t, const rdl_publication *p, rdl_err *err)
+static rdl_code take_reader(rdl_verifying *c, rdl_reader *r, rdl_err *err)
 {
-    rdl_verify_item item = {.table = t, .publication = p, .against = ""};
+    c->r = r;
+    c->conn = rdl_reader_conn(r);
+    c->cut = *rdl_reader_cut(r);
+    RDL_TRY(rdl_batch_relations(c->conn, &c->cut, err));
+    return rdl_exec(c->conn, "CREATE SCHEMA IF NOT EXISTS v", err);
+}
+
+/* A later cut, after a pause that grows. */
+static rdl_code look_again(rdl_verifying *c, unsigned tries, rdl_err *err)
+{
+    rdl_reader *r;
+    rdl_sleep_ms((int64_t)AGAIN_MS << (tries < AGAIN_DOUBLED ? tries : AGAIN_DOUBLED));
+    RDL_TRY(c->options->reopen(c->options->reopen_arg, &r, err));
+    rdl_reader_close(c->own);
+    c->own = r;
+    return take_reader(c, r, err);
+}
+
+static bool writer_lives(rdl_verifying *c)
+{
+    return rdl_lock_held(rdl_path_join(c->a, c->cut.root->state, "LOCK"));
+}
+
+/* Of the table, or of what publishes it; names, since each reader has a pipeline of its own. */
+static rdl_code check_once(rdl_verifying *c, rdl_str table, size_t publication, rdl_verify_item *item,
+                           bool *moved, rdl_err *err)
+{
+    const rdl_pipeline *p = rdl_reader_pipeline(c->r);
+    const rdl_table *t = rdl_pipeline_find(p, table);
+    *item = (rdl_verify_item){.table = t, .against = ""};
+    if (publication != NO_PUBLICATION) {
+        item->publication = p->publications[publication];
+        return rdl_verify_publication(c, item->publication, item, moved, err);
+    }
+    return t->decision                ? rdl_verify_decision(c, t, item, err)
+           : t->kind == RDL_TABLE_VIEW ? check_view(c, t, item, err)
+                                       : check_stream(c, t, item, err);
+}
+
+/*
+ * Beside a run, files of the cut may be gone and a store be elsewhere by the time they are read:
+ * then a later cut is looked at.  What differs at one cut differs; that is not asked twice.
+ */
+static rdl_code run_check(rdl_verifying *c, const rdl_table *t, size_t publication, rdl_err *err)
+{
+    rdl_verify_item item;
     int64_t began = rdl_monotonic_us();
-    rdl_err own = {0};
+    rdl_err own;
+    rdl_code rc;
     if (c->options->only != NULL && !rdl_name_matches(c->options->only, t->full.p))
         return RDL_OK;
-    rdl_code rc = p != NULL                       ? check_publication(c, p, &item, &own)
-                  : t->decision                   ? rdl_verify_decision(c, t, &item, &own)
-                  : t->kind == RDL_TABLE_VIEW     ? check_view(c, t, &item, &own)
-                                                  : check_stream(c, t, &item, &own);
+    for (unsigned tries = 0;; tries++) {
+        bool moved = false;
+        own = (rdl_err){0};
+        rc = check_once(c, t->full, publication, &item, &moved, &own);
+        if ((rc == RDL_OK && !moved) || c->options->reopen == NULL || tries == AGAIN_MAX ||
+            !writer_lives(c))
+            break;
+        RDL_TRY(look_again(c, tries, err));
+    }
     if (rc != RDL_OK) {
         /* One table that cannot be checked does not hide the others; it is a difference. */
         (void)!rdl_damage_name(&c->cut, c->conn, &own);
@@ -467,29 +368,33 @@ static rdl_code run_check(rdl_verifying *c, const rdl_table *t, const rdl_public
     }
     item.seconds = (double)(rdl_monotonic_us() - began) / 1e6;
     RDL_PUSH(c->a, &c->items) = item;
-    (void)err;
+    return RDL_OK;
+}
+
+static rdl_code check_all(rdl_verifying *c, const rdl_pipeline *p, rdl_err *err)
+{
+    for (size_t i = 0; i < p->table_count; i++) {
+        const rdl_table *t = p->tables[i];
+        bool known = rdl_history_table(c->cut.history, t->full)->exists;
+        if (known && (t->kind == RDL_TABLE_VIEW || t->kind == RDL_TABLE_STREAMING))
+            RDL_TRY(run_check(c, t, NO_PUBLICATION, err));
+    }
+    for (size_t i = 0; c->options->stores && i < p->publication_count; i++) {
+        if (rdl_history_table(c->cut.history, p->publications[i]->table->full)->exists)
+            RDL_TRY(run_check(c, p->publications[i]->table, i, err));
+    }
     return RDL_OK;
 }
 
 rdl_code rdl_verify(rdl_reader *r, rdl_arena *a, const rdl_verify_options *options,
                     rdl_verify_item **out, size_t *out_n, rdl_err *err)
 {
-    rdl_verifying c = {.r = r, .a = a, .conn = rdl_reader_conn(r), .options = options};
-    c.cut = *rdl_reader_cut(r);
-    const rdl_pipeline *p = rdl_reader_pipeline(r);
-    RDL_TRY(rdl_batch_relations(c.conn, &c.cut, err));
-    RDL_TRY(rdl_exec(c.conn, "CREATE SCHEMA IF NOT EXISTS v", err));
-    for (size_t i = 0; i < p->table_count; i++) {
-        const rdl_table *t = p->tables[i];
-        bool known = rdl_history_table(c.cut.history, t->full)->exists;
-        if (known && (t->kind == RDL_TABLE_VIEW || t->kind == RDL_TABLE_STREAMING))
-            RDL_TRY(run_check(&c, t, NULL, err));
-    }
-    for (size_t i = 0; options->stores && i < p->publication_count; i++) {
-        if (rdl_history_table(c.cut.history, p->publications[i]->table->full)->exists)
-            RDL_TRY(run_check(&c, p->publications[i]->table, p->publications[i], err));
-    }
+    rdl_verifying c = {.a = a, .options = options};
+    rdl_code rc = take_reader(&c, r, err);
+    if (rc == RDL_OK)
+        rc = check_all(&c, rdl_reader_pipeline(r), err);
+    rdl_reader_close(c.own);
     *out = c.items.v;
     *out_n = c.items.n;
-    return RDL_OK;
+    return rc;
 }

@@ -1,7 +1,7 @@
 /*
  * batch/verify.h - does the speed layer hold what the batch layer answers?
  *
- * At one sealed cut: every view against its batch definition, every streaming table against its
+ * At a sealed cut (beside a run a later one, where the first is gone when it is read): every view against its batch definition, every streaming table against its
  * ledger (row count, identities unique) and every publication against the table it serves.
  */
 #ifndef RDL_BATCH_VERIFY_H
@@ -37,6 +37,10 @@ typedef struct rdl_verify_options {
     const char *only;     /* glob over table names; NULL: all */
     size_t samples_max;   /* default 10 */
     bool stores;          /* publications too; default true */
+    /* Another reader of the same root, as it is now; its pipeline must live as long as a.  NULL:
+     * nobody else writes to the root. */
+    rdl_code (*reopen)(void *arg, rdl_reader **out, rdl_err *err);
+    void *reopen_arg;
 } rdl_verify_options;
 
 RDL_MUST rdl_code rdl_verify(rdl_reader *r, rdl_arena *a, const rdl_verify_options *options,

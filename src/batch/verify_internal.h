@@ -9,6 +9,7 @@
 
 typedef struct rdl_verifying {
     rdl_reader *r;
+    rdl_reader *own; /* r, when it was opened here; or NULL */
     rdl_arena *a;
     rdl_conn *conn;
     rdl_cut cut;
@@ -29,6 +30,9 @@ RDL_MUST rdl_code rdl_verify_compare(rdl_verifying *c, const rdl_table *t,
 /* Is v.have, cell by cell, what the seals added? */
 RDL_MUST rdl_code rdl_verify_content(rdl_verifying *c, const rdl_table *t, rdl_verify_item *item,
                                      rdl_err *err);
+/* verify_store.c.  *out_moved: the store and the cut are of different epochs, and do differ. */
+RDL_MUST rdl_code rdl_verify_publication(rdl_verifying *c, const rdl_publication *p,
+                                         rdl_verify_item *item, bool *out_moved, rdl_err *err);
 /* verify_decision.c */
 RDL_MUST rdl_code rdl_verify_decision(rdl_verifying *c, const rdl_table *t, rdl_verify_item *item,
                                       rdl_err *err);

@@ -192,6 +192,11 @@ static rdl_code repair(rdl_cli *cli, const broken *b, rdl_err *err)
 
 /* ---- the command ---- */
 
+static rdl_code reopen(void *cli, rdl_reader **out, rdl_err *err)
+{
+    return rdl_cli_open_reader(cli, out, err);
+}
+
 static rdl_code verify(rdl_cli *cli, rdl_reader *r, broken *out, rdl_err *err)
 {
     rdl_verify_item *items;
@@ -204,7 +209,9 @@ static rdl_code verify(rdl_cli *cli, rdl_reader *r, broken *out, rdl_err *err)
     RDL_TRY(rdl_cli_count(cli, RDL_CLI_SAMPLES, 1000000, &samples, err));
     rdl_verify_options options = {.only = cli->values[RDL_CLI_ONLY],
                                   .samples_max = samples,
-                                  .stores = !rdl_cli_has(cli, RDL_CLI_NO_STORES)};
+                                  .stores = !rdl_cli_has(cli, RDL_CLI_NO_STORES),
+                                  .reopen = reopen,
+                                  .reopen_arg = cli};
     RDL_TRY(rdl_verify(r, &cli->arena, &options, &items, &n, err));
     if (n == 0 && options.only != NULL) {
         rdl_err_set(err, RDL_EUSAGE, 0, "no table matches --only \"%s\"", options.only);

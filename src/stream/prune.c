@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "stream/internal.h"
+#include "stream/lease.h"
 #include "stream/summary.h"
 
 /* A streaming table that was left out of epochs will read its inputs' segments. */
@@ -152,8 +153,10 @@ rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err)
         RDL_TRY(rdl_journal_append(e->journal, RDL_RECORD_PRUNE, rdl_str_of(record), err));
         rdl_history_prune(&e->history, upto);
     }
-    RDL_TRY(remove_epochs(e, e->history.pruned, err));
-    RDL_TRY(remove_snapshots(e, err));
+    if (!rdl_leases_held(&e->root)) {
+        RDL_TRY(remove_epochs(e, e->history.pruned, err));
+        RDL_TRY(remove_snapshots(e, err));
+    }
     return rotate_journal(e, err);
 }
 

@@ -13,8 +13,11 @@
 #include "stream/damage.h"
 #include "stream/destination.h"
 #include "stream/journal.h"
+#include "stream/lease.h"
 #include "stream/schedule.h"
 #include "stream/travel.h"
+
+enum { OPEN_AGAIN_MAX = 8 };
 
 struct rdl_reader {
     rdl_arena arena;
@@ -26,6 +29,7 @@ struct rdl_reader {
     char uuid[37];
     rdl_history history;
     rdl_cut cut;
+    rdl_lease *lease;
 };
 
 static rdl_code visit(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
@@ -128,6 +132,7 @@ static rdl_code load(rdl_reader *r, const rdl_reader_config *config, rdl_diags *
                                        r->pipeline->prelude_sql.n),
                      err));
     rdl_history_init(&r->history, &r->arena);
+    r->lease = rdl_lease_take(&r->arena, &r->root);
     RDL_TRY(read_journal(r, err));
     rdl_cut_init(&r->cut, &r->arena, &r->root, r->pipeline, &r->history, r->uuid,
                  r->history.epoch);
@@ -136,14 +141,18 @@ static rdl_code load(rdl_reader *r, const rdl_reader_config *config, rdl_diags *
     return RDL_OK;
 }
 
-rdl_code rdl_reader_open(const rdl_reader_config *config, rdl_diags *diags, rdl_reader **out,
-                         rdl_err *err)
+static rdl_code open_once(const rdl_reader_config *config, rdl_diags *diags, rdl_reader **out,
+                          rdl_err *err)
 {
     rdl_reader *r = calloc(1, sizeof *r); /* allow: the reader itself */
     if (r == NULL)
         return rdl_err_nomem(err);
     rdl_arena_init(&r->arena, 0);
     rdl_code rc = load(r, config, diags, err);
+    /* A segment that the writer removed after the journal was read: now it says so too. */
+    if (rc == RDL_EIO && r->root.state != NULL &&
+        rdl_lock_held(rdl_path_join(&r->arena, r->root.state, "LOCK")))
+        err->flags |= RDL_ERR_RETRY;
     if (rc != RDL_OK) {
         rdl_reader_close(r);
         r = NULL;
@@ -152,12 +161,24 @@ rdl_code rdl_reader_open(const rdl_reader_config *config, rdl_diags *diags, rdl_
     return rc;
 }
 
+rdl_code rdl_reader_open(const rdl_reader_config *config, rdl_diags *diags, rdl_reader **out,
+                         rdl_err *err)
+{
+    for (int again = 0;; again++) {
+        rdl_code rc = open_once(config, diags, out, err);
+        if (rc != RDL_EIO || (err->flags & RDL_ERR_RETRY) == 0 || again == OPEN_AGAIN_MAX)
+            return rc;
+        *err = (rdl_err){0};
+    }
+}
+
 void rdl_reader_close(rdl_reader *r)
 {
     if (r == NULL)
         return;
     rdl_conn_close(r->conn);
     rdl_duck_close(r->duck);
+    rdl_lease_release(r->lease);
     rdl_arena_fini(&r->arena);
     free(r); /* allow: as its calloc */
 }

@@ -4,8 +4,8 @@
  * Opening loads the pipeline, reads the journal up to its last good record and defines, in an
  * in-memory DuckDB, for every table s.t: view s.t (visible columns), view s."t$rows" (streaming
  * tables: identity columns too), quarantine.<schema>_<table>; sources have none.  They read lake
- * files and the sealed segments that the lake has not taken yet.  No lock is taken; a file
- * that vanished because the writer moved on makes a query fail with RDL_ERR_RETRY: open again.
+ * files and the sealed segments that the lake has not taken yet.  Nobody is waited for; a lease
+ * (lease.h) keeps what is read for a minute.  A file that vanished because the writer moved on makes a query fail with RDL_ERR_RETRY: open again.
  *
  * Thread: one at a time.
  */

@@ -1,0 +1,185 @@
+/*
+ * batch/verify_store.c - a published table, read back from its store, against the table it serves.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "batch/verify_internal.h"
+#include "sink/sink.h"
+#include "stream/destination.h"
+
+typedef struct copying {
+    rdl_appender *to;
+} copying;
+
+static void copy_value(const rdl_vector *from, size_t i, rdl_vector *to, size_t row);
+
+static void copy_list(const rdl_vector *from, size_t i, rdl_vector *to, size_t row)
+{
+    rdl_duck_list source = RDL_VECTOR_AT(from, rdl_duck_list, i);
+    rdl_duck_list *entries = to->data;
+    uint64_t at = 0;
+    for (size_t j = 0; j < row; j++) {
+        uint64_t end = entries[j].offset + entries[j].length;
+        at = rdl_vector_valid(to, j) && end > at ? end : at;
+    }
+    if (!rdl_vector_list_reserve(to, at + source.length))
+        return;
+    for (uint64_t j = 0; j < source.length; j++) {
+        for (size_t k = 0; k < to->child_count; k++)
+            copy_value(&from->children[k], source.offset + j, &to->children[k], at + j);
+    }
+    ((rdl_duck_list *)to->data)[row] = (rdl_duck_list){at, source.length};
+    rdl_vector_list_set_size(to, at + source.length);
+}
+
+static size_t width_of(const rdl_type *t)
+{
+    switch (t->kind) {
+    case RDL_TYPE_BOOLEAN:
+        return 1;
+    case RDL_TYPE_INTEGER:
+    case RDL_TYPE_DATE:
+        return 4;
+    case RDL_TYPE_DECIMAL:
+        return t->precision <= 4 ? 2 : t->precision <= 9 ? 4 : t->precision <= 18 ? 8 : 16;
+    default:
+        return 8;
+    }
+}
+
+static void copy_value(const rdl_vector *from, size_t i, rdl_vector *to, size_t row)
+{
+    if (!rdl_vector_valid(from, i)) {
+        rdl_vector_set_null(to, row);
+        return;
+    }
+    switch (to->type->kind) {
+    case RDL_TYPE_TEXT:
+    case RDL_TYPE_JSON:
+    case RDL_TYPE_BLOB: {
+        rdl_str s = rdl_vector_str(from, i);
+        rdl_vector_set_str(to, row, s.p, s.n);
+        return;
+    }
+    case RDL_TYPE_LIST:
+    case RDL_TYPE_MAP:
+        copy_list(from, i, to, row);
+        return;
+    case RDL_TYPE_STRUCT:
+        for (size_t k = 0; k < to->child_count; k++)
+            copy_value(&from->children[k], i, &to->children[k], row);
+        return;
+    default: {
+        size_t width = width_of(to->type);
+        memcpy((char *)to->data + row * width, (const char *)from->data + i * width, width);
+    }
+    }
+}
+
+static rdl_code take_served(void *arg, const rdl_chunk *rows, rdl_err *err)
+{
+    copying *copy = arg;
+    for (size_t i = 0; i < rows->rows; i++) {
+        rdl_chunk *c = rdl_appender_chunk(copy->to);
+        for (size_t j = 0; j < rows->n; j++)
+            copy_value(&rows->v[j], i, &c->v[j], c->rows);
+        c->rows++;
+        if (c->rows == RDL_VECTOR_ROWS)
+            RDL_TRY(rdl_appender_flush(copy->to, err));
+    }
+    return RDL_OK;
+}
+
+/* v.want as the store can give it back; rows that may have expired count when they are there. */
+static rdl_code expect_served(rdl_verifying *c, const rdl_sink_ops *ops, rdl_sink *s,
+                              const rdl_sink_table *table, const rdl_publication *p, rdl_err *err)
+{
+    const rdl_schema *columns = &p->table->columns;
+    rdl_buf sql = {0}, name = {0};
+    rdl_code rc = RDL_OK;
+    bool expires = false;
+    if (ops->served == NULL)
+        return RDL_OK;
+    rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE v.want AS SELECT ");
+    for (size_t i = 0; i < columns->n && rc == RDL_OK; i++) {
+        rdl_buf_clear(&name);
+        rdl_buf_put_sql_ident(&name, columns->v[i].name);
+        rdl_buf_puts(&sql, i > 0 ? ", " : "");
+        rc = ops->served(s, table, i, rdl_buf_str(&name), &sql, &expires, err);
+        rdl_buf_printf(&sql, " AS %s", rdl_buf_str(&name));
+    }
+    rdl_buf_puts(&sql, " FROM v.want");
+    if (expires) {
+        rdl_buf_puts(&sql, " SEMI JOIN v.have USING (");
+        rdl_put_key(&sql, "", columns, p->key, p->key_count);
+        rdl_buf_puts(&sql, ")");
+    }
+    if (rc == RDL_OK)
+        rc = rdl_exec(c->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    rdl_buf_fini(&name);
+    return rc;
+}
+
+/* *out_still: the store showed one epoch from the first row to the last. */
+static rdl_code fetch_served(rdl_verifying *c, const rdl_publication *p, int64_t *out_epoch,
+                             bool *out_still, rdl_err *err)
+{
+    int64_t after = -1;
+    const rdl_sink_ops *ops;
+    rdl_sink *s = NULL;
+    copying copy = {0};
+    const rdl_sink_config config = {.url = rdl_arena_strndup(c->a, p->url.p, p->url.n),
+                                    .root_dir = rdl_reader_root(c->r),
+                                    .root_uuid = rdl_reader_root_uuid(c->r),
+                                    .read_only = true};
+    rdl_sink_table table;
+    rdl_sink_table_of(c->a, p, &table);
+    RDL_TRY(rdl_sink_find(p->url, &ops, err));
+    RDL_TRY(ops->open(&config, &s, err));
+    rdl_code rc = ops->prepare(s, &table, out_epoch, err);
+    if (rc == RDL_OK)
+        rc = rdl_appender_open(c->conn, "v", "have", &copy.to, err);
+    if (rc == RDL_OK)
+        rc = ops->scan(s, &table, take_served, &copy, err);
+    if (copy.to != NULL) {
+        rdl_err late;
+        rdl_code closed = rdl_appender_close(copy.to, rc == RDL_OK ? err : &late);
+        rc = rc == RDL_OK ? closed : rc;
+    }
+    if (rc == RDL_OK)
+        rc = ops->prepare(s, &table, &after, err);
+    *out_still = after == *out_epoch;
+    if (rc == RDL_OK)
+        rc = expect_served(c, ops, s, &table, p, err);
+    ops->close(s);
+    return rc;
+}
+
+/* Is the store, at its epoch, what the table is at the cut? */
+static bool shows_cut(const rdl_verifying *c, const rdl_table *t, int64_t epoch)
+{
+    return epoch >= (int64_t)rdl_history_table(c->cut.history, t->full)->last_changed &&
+           epoch <= (int64_t)c->cut.epoch;
+}
+
+rdl_code rdl_verify_publication(rdl_verifying *c, const rdl_publication *p, rdl_verify_item *item,
+                                bool *out_moved, rdl_err *err)
+{
+    int64_t epoch = -1;
+    bool still = true;
+    const rdl_table *t = p->table;
+    item->against = "lake";
+    RDL_TRY(rdl_verify_fill_content(c, t, "want", err));
+    RDL_TRY(rdl_exec(c->conn, "CREATE OR REPLACE TABLE v.have AS SELECT * FROM v.want LIMIT 0",
+                     err));
+    RDL_TRY(fetch_served(c, p, &epoch, &still, err));
+    RDL_TRY(rdl_verify_compare(c, t, p, item, err));
+    *out_moved = item->differences > 0 && (!still || !shows_cut(c, t, epoch));
+    if (*out_moved)
+        snprintf(item->problem, sizeof item->problem,
+                 "the store shows epoch %" PRId64 "%s, the lake was read at %" PRIu64, epoch,
+                 still ? "" : " and went on while it was read", c->cut.epoch);
+    return RDL_OK;
+}
