@@ -64,7 +64,7 @@ static rdl_code unreadable(rdl_err *err, const char *where, const char *reason)
 {
     rdl_err_set(err, RDL_EDATA, 0, "could not read Delta log \"%s\": %s", where, reason);
     err->area = RDL_AREA_STORE;
-    return rdl_err_hint(err, "Restore the file from a backup, or rebuild the table.");
+    return rdl_err_hint(err, "Restore the file from a backup, or read everything again into a fresh root with raudal backfill.");
 }
 
 static rdl_code refused(rdl_err *err, const char *where, const char *feature)

@@ -351,7 +351,7 @@ same_column(const rdl_column *was, const rdl_column *now, const char *table, rdl
         (int)was->name.n, was->name.p, table, rdl_buf_str(&a), rdl_buf_str(&b));
     rdl_buf_fini(&a);
     rdl_buf_fini(&b);
-    return rdl_err_hint(err, "Give the column a new name, or rebuild the table.");
+    return rdl_err_hint(err, "Give the column a new name, or read everything again into a fresh root with raudal backfill.");
 }
 
 /* Is this what we would have written?  Without strict, metadata that we do not use may
@@ -452,7 +452,7 @@ rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s,
             "could not write table \"%s\": its partition columns are not the declared ones",
             name);
         return rdl_err_hint(
-            err, "Partitioning is fixed when a table is made; rebuild the table.");
+            err, "Partitioning is fixed when a table is made; read everything again into a fresh root with raudal backfill.");
     }
     for (size_t i = 0; i < s->schema.n; i++) {
         const int at = rdl_schema_find(&t->schema, s->schema.v[i].name);
@@ -461,7 +461,7 @@ rdl_code rdl_delta_schema_evolve(const rdl_delta_state *s,
                         "could not write table \"%s\": column \"%.*s\" is no longer there",
                         name, (int)s->schema.v[i].name.n, s->schema.v[i].name.p);
             return rdl_err_hint(err,
-                                "Keep the column (it may be NULL), or rebuild the table.");
+                                "Keep the column (it may be NULL), or read everything again into a fresh root with raudal backfill.");
         }
         RDL_TRY(same_column(&s->schema.v[i], &t->schema.v[at], name, err));
     }

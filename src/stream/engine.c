@@ -362,7 +362,6 @@ static rdl_code roll_forward(rdl_engine *e, rdl_err *err)
     if (e->history.epoch == 0)
         RDL_TRY(rdl_apply_check_fresh(e, err));
     if (e->history.epoch > 0) {
-        RDL_TRY(rdl_apply_check_schemas(e, err));
         RDL_TRY(rdl_apply_lake(e, err));
         RDL_TRY(roll_stores(e, err));
     }
@@ -397,6 +396,7 @@ rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags, rdl_
     RDL_TRY_OUT(rdl_schedules_open(e, err));
     RDL_TRY_OUT(rdl_models_open(e, err));
     RDL_TRY_OUT(make_templates(e, err));
+    RDL_TRY_OUT(rdl_apply_check_schemas(e, err));
     RDL_TRY_OUT(rdl_destinations_open(e, err));
     RDL_TRY_OUT(roll_forward(e, err));
     RDL_TRY_OUT(rdl_landing_recover(e, err));

@@ -86,6 +86,8 @@ rdl_code rdl_feeds_open(rdl_engine *e, rdl_err *err)
         RDL_TRY(open_feed(e, f, err));
     }
     rdl_feeds_restore(e, e->history.ranges.v, e->history.ranges.n, false);
+    for (size_t i = 0; i < e->feed_count; i++)
+        rdl_feed_find_elsewhere(e, &e->feeds[i]);
     return RDL_OK;
 }
 

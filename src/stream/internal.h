@@ -2,6 +2,7 @@
  * stream/internal.h - what the files of the engine share.  Not for other folders.
  *
  *   engine.c     open, restore, close; run.c one epoch, and once
+ *   renamed.c    what a changed text would read twice, or leaves unread
  *   plan.c       what the next epoch takes: snapshots, ranges of files, jobs
  *   schedule.c   which scheduled views it may touch; job.c other things that run by themselves
  *   epoch.c      the work of one epoch in graph order, and its seal
@@ -70,6 +71,7 @@ typedef struct rdl_feed {
     bool every_reader_deduplicates;
     double row_bytes;       /* of the url's bytes per record, lately; 0: not known */
     rdl_landing landing;    /* what happens to read files */
+    rdl_map *elsewhere;     /* path -> rdl_sealed_range * of a source that is gone; NULL: renamed.c */
     size_t landing_from;    /* sealed ranges before this index need no look */
 } rdl_feed;
 
@@ -314,6 +316,10 @@ RDL_MUST rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err);
 /* Bring c."<t>" to the end of this epoch from e."new:<t>", e."old:<t>". */
 RDL_MUST rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, rdl_err *err);
 void rdl_caches_forget(rdl_engine *e, const rdl_work *w); /* those that an aborted epoch touched */
+/* renamed.c: a source or a table under another name. */
+void rdl_feed_find_elsewhere(rdl_engine *e, rdl_feed *f);
+RDL_MUST rdl_code rdl_feed_check_elsewhere(const rdl_feed *f, const rdl_range *r, rdl_err *err);
+void rdl_warn_of_unread(rdl_engine *e);
 /* apply.c */
 RDL_MUST rdl_code rdl_destinations_open(rdl_engine *e, rdl_err *err);
 void rdl_destinations_close(rdl_engine *e);

@@ -26,6 +26,8 @@
  *   J5  The length of a record is checked by itself before it is believed.  Without that, one
  *       flipped bit in the length of an old record would look like a torn append and cut off
  *       every record behind it.
+ *   J8  An append that finds the file other than it was left (another writer, a file put in its place)
+ *       writes nothing, and the journal takes no more.
  *   J6  At most one append is ever in flight, so whatever is torn is the last record.
  *
  * Tests: tests/unit/journal_test.c.
@@ -62,6 +64,7 @@ struct rdl_journal {
     rdl_file *file;
     rdl_root_identity identity;
     uint64_t base;     /* sequence of the last record before the file */
+    uint64_t inode;
     uint64_t bytes;    /* durable */
     uint64_t bytes_first;
     uint64_t sequence; /* of the last record */
@@ -321,6 +324,14 @@ static rdl_code set_torn_aside(rdl_journal *j, rdl_str torn, rdl_err *err)
     return rdl_file_sync(j->file, err);
 }
 
+static rdl_code note_inode(rdl_journal *j, rdl_err *err)
+{
+    rdl_stat now;
+    RDL_TRY(rdl_fs_stat(j->path, &now, err));
+    j->inode = now.inode;
+    return RDL_OK;
+}
+
 static rdl_code open_file(rdl_journal *j,
                           rdl_root_identity *out_identity,
                           rdl_journal_visitor visit,
@@ -347,6 +358,7 @@ static rdl_code open_file(rdl_journal *j,
     if (c.torn)
         RDL_TRY_OUT(
             set_torn_aside(j, (rdl_str){map.p + c.good_bytes, map.n - c.good_bytes}, err));
+    RDL_TRY_OUT(note_inode(j, err));
 out:
     rdl_fs_unmap(&map);
     return rc;
@@ -437,6 +449,24 @@ static rdl_code write_record(rdl_journal *j, const char *p, size_t n, rdl_err *e
     return rdl_file_sync(j->file, err);
 }
 
+/*
+ * The root's lock keeps others out where the file system has locks; where it has none (or somebody
+ * removed the lock's file), a file that is not as we left it tells of another writer.
+ */
+static rdl_code check_alone(rdl_journal *j, rdl_err *err)
+{
+    rdl_stat now;
+    RDL_TRY(rdl_fs_stat(j->path, &now, err));
+    if (now.exists && now.size == j->bytes && now.inode == j->inode)
+        return RDL_OK;
+    j->broken = true;
+    rdl_err_set(err, RDL_ECONFLICT, 0,
+                "cannot append to journal \"%s\": %s", j->path,
+                now.exists ? "another process has written to it" : "it is gone");
+    return rdl_err_hint(err, "Nothing of this epoch is committed.  One process alone may write to a "
+                             "root: stop the other, then start raudal again.");
+}
+
 rdl_code rdl_journal_append(rdl_journal *j, uint32_t type, rdl_str payload, rdl_err *err)
 {
     rdl_buf record = {0};
@@ -456,6 +486,7 @@ rdl_code rdl_journal_append(rdl_journal *j, uint32_t type, rdl_str payload, rdl_
         err->area = RDL_AREA_STORE;
         return rdl_err_hint(err, "Set max_files_per_epoch lower.");
     }
+    RDL_TRY(rdl_err_area(check_alone(j, err), err, RDL_AREA_STORE));
     uint64_t sum = build_record(j->chain, j->sequence + 1, type, payload, &record);
     rdl_code rc = write_record(j, record.p + 8, record.n - 8, err);
     if (rc == RDL_OK) {
@@ -515,6 +546,7 @@ static rdl_code begin_again(rdl_journal *j, const rdl_buf *whole, const rdl_jour
     RDL_TRY(rdl_file_open_append(j->path, &file, err));
     rdl_file_close(j->file);
     j->file = file;
+    RDL_TRY(note_inode(j, err));
     j->base = next->base;
     j->sequence = next->sequence;
     j->chain = next->chain;
@@ -532,6 +564,7 @@ rdl_code rdl_journal_rotate(rdl_journal *j, const rdl_journal_record *records, s
     rdl_code rc = RDL_OK;
     if (j->broken || j->sequence == j->base)
         return RDL_OK;
+    RDL_TRY(rdl_err_area(check_alone(j, err), err, RDL_AREA_STORE));
     uint64_t bytes = 0;
     for (size_t i = 0; i < n; i++)
         bytes += RECORD_HEAD + records[i].payload.n + RECORD_TAIL;

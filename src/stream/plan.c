@@ -127,15 +127,18 @@ static bool snapshots_first(rdl_engine *e)
     return true;
 }
 
-static void number_ranges(rdl_engine *e, rdl_work *w, const rdl_feed *f, rdl_range *r, size_t n)
+static rdl_code number_ranges(rdl_engine *e, rdl_work *w, const rdl_feed *f, rdl_range *r, size_t n,
+                              rdl_err *err)
 {
     for (size_t i = 0; i < n; i++) {
         if (r[i].number >= 0)
             continue;
+        RDL_TRY(rdl_feed_check_elsewhere(f, &r[i], err));
         r[i].number = e->history.partition_next + (int32_t)w->seal.partitions.n;
         RDL_PUSH(&w->arena, &w->seal.partitions) =
             (rdl_sealed_partition){r[i].number, f->table->full, rdl_str_of(r[i].name)};
     }
+    return RDL_OK;
 }
 
 /* What an epoch may still take; UINT64_MAX: no bound. */
@@ -213,7 +216,7 @@ static rdl_code plan_ranges(rdl_engine *e, rdl_work *w, bool last, bool *any, rd
         if (rc != RDL_OK)
             return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
                               f->table->full.p);
-        number_ranges(e, w, f, w->ranges[i], w->range_count[i]);
+        RDL_TRY(number_ranges(e, w, f, w->ranges[i], w->range_count[i], err));
         take(&left, f, w->ranges[i], w->range_count[i]);
         *any |= w->range_count[i] > 0;
     }

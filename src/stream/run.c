@@ -194,6 +194,7 @@ void rdl_run_begin(rdl_engine *e)
     e->rows_read = 0;
     e->run_us = rdl_now_us(e->clock);
     e->began_us = rdl_monotonic_us();
+    rdl_warn_of_unread(e);
 }
 
 void rdl_run_end(rdl_engine *e, rdl_run_report *out)

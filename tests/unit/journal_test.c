@@ -593,6 +593,38 @@ static void a_rotation_that_finds_no_room_leaves_the_journal_at_work(void **stat
     rdl_buf_fini(&text);
 }
 
+/* What a lock that is not seen lets happen: an NFS mount without one, a lock's file removed. */
+static void a_second_writer_is_noticed_before_anything_is_written(void **state)
+{
+    fixture *f = *state;
+    rdl_err err = {0};
+    rdl_journal *first = NULL, *second = NULL;
+    rdl_buf text = {0};
+    assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &first, &err), RDL_OK);
+    append(first, RDL_RECORD_SEAL, "one");
+    assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &second, &err), RDL_OK);
+    append(second, RDL_RECORD_SEAL, "two");
+    assert_int_equal(rdl_journal_append(first, RDL_RECORD_SEAL, RDL_STR("lost"), &err),
+                     RDL_ECONFLICT);
+    assert_non_null(strstr(err.msg, "another process has written"));
+    assert_true(rdl_journal_is_broken(first));
+    append(second, RDL_RECORD_SEAL, "three");
+    rdl_journal_close(first);
+
+    /* Also when the other begins a new file. */
+    assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &first, &err), RDL_OK);
+    assert_int_equal(rotate(second, "sum", &err), RDL_OK);
+    assert_int_equal(rdl_journal_append(first, RDL_RECORD_SEAL, RDL_STR("lost"), &err),
+                     RDL_ECONFLICT);
+    assert_int_equal(rotate(first, "sum", &err), RDL_OK); /* broken: changes nothing */
+    append(second, RDL_RECORD_SEAL, "six");
+    rdl_journal_close(first);
+    rdl_journal_close(second);
+    assert_int_equal(rdl_journal_read(f->path, NULL, collect, &text, &err), RDL_OK);
+    assert_string_equal(rdl_buf_str(&text), "6/4:sum 2/5:runs 1/6:six ");
+    rdl_buf_fini(&text);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -612,6 +644,7 @@ int main(void)
         CASE(a_journal_of_a_later_format_is_refused_by_name),
         CASE(a_rotated_journal_begins_with_its_summary_and_the_past_keeps_every_record),
         CASE(a_past_that_was_deleted_begins_with_the_summary_of_what_is_gone),
+        CASE(a_second_writer_is_noticed_before_anything_is_written),
         CASE(any_damage_to_a_summary_is_damage_and_never_a_torn_tail),
         CASE(a_kill_anywhere_in_a_rotation_leaves_the_old_or_the_new_journal),
         CASE(a_rotation_that_finds_no_room_leaves_the_journal_at_work),
