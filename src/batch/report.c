@@ -108,6 +108,7 @@ rdl_code rdl_report_run(rdl_reader *r,
                        .request = request,
                        .format = request->has_format ? request->format : report->format,
                        .result = out};
+    x.fingerprint = rdl_report_fingerprint(&a, rdl_reader_pipeline(r), report);
     rdl_code rc = run(&x, err);
     rdl_arena_fini(&a);
     return rdl_err_in(rc, err, "report %s", report->name.p);
@@ -124,7 +125,11 @@ bool rdl_report_on_demand(const rdl_report *report)
 bool rdl_report_is_behind(rdl_reader *r, const rdl_report *report, const rdl_report_state *last)
 {
     const rdl_cut *cut = rdl_reader_cut(r);
-    if (last->epoch == 0 || !rdl_hash128_eq(last->fingerprint, report->fingerprint))
+    rdl_arena a;
+    rdl_arena_init(&a, 0);
+    rdl_hash128 now = rdl_report_fingerprint(&a, rdl_reader_pipeline(r), report);
+    rdl_arena_fini(&a);
+    if (last->epoch == 0 || !rdl_hash128_eq(last->fingerprint, now))
         return true;
     for (size_t i = 0; i < report->input_count; i++) {
         const rdl_table *t = report->inputs[i].table;

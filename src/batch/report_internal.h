@@ -22,6 +22,7 @@ typedef struct rdl_reporting {
     rdl_report_format format;
     rdl_report_result *result;
     const char **parameters; /* text by parameter, for places; NULL: null */
+    rdl_hash128 fingerprint; /* of the text and of the template files */
 } rdl_reporting;
 
 /* ---- report_rows.c ---- */

@@ -36,6 +36,27 @@ static rdl_str option(const rdl_report *r, const char *name, const char *fallbac
     return rdl_str_of(fallback);
 }
 
+rdl_hash128 rdl_report_fingerprint(rdl_arena *a, const rdl_pipeline *p, const rdl_report *report)
+{
+    const rdl_template *const templates[] = {&report->header, &report->row, &report->footer};
+    rdl_buf all = {0};
+    rdl_err ignored = {0};
+    rdl_buf_put(&all, &report->fingerprint, sizeof report->fingerprint);
+    for (size_t i = 0; i < 3; i++) {
+        if (!templates[i]->file)
+            continue;
+        const char *name = rdl_arena_strndup(a, templates[i]->text.p, templates[i]->text.n);
+        /* One that cannot be read fails the run; until then it is a text of its own. */
+        if (rdl_fs_read(rdl_path_join(a, p->dir, name), TEMPLATE_BYTES_MAX, &all, &ignored) != RDL_OK)
+            rdl_buf_puts(&all, "?");
+        rdl_buf_putc(&all, '\0');
+    }
+    rdl_hash128 hash = all.n == sizeof report->fingerprint ? report->fingerprint
+                                                           : rdl_hash128_of(all.p, all.n);
+    rdl_buf_fini(&all);
+    return hash;
+}
+
 static rdl_code read_template(const rdl_reporting *x, const rdl_template *t, rdl_str *out,
                               rdl_err *err)
 {

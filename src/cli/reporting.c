@@ -150,6 +150,7 @@ typedef struct timed {
     const rdl_report *report;
     rdl_timetable times;
     rdl_report_state last;
+    rdl_hash128 text;    /* of the report and its templates, as last seen */
     int64_t not_before_us;
 } timed;
 
@@ -175,7 +176,7 @@ static bool is_due(const timed *t, uint64_t epoch, int64_t now, int64_t *out_for
     *out_for = now;
     if (now < t->not_before_us || epoch == 0)
         return false;
-    if (t->last.epoch == 0 || !rdl_hash128_eq(t->last.fingerprint, t->report->fingerprint))
+    if (t->last.epoch == 0 || !rdl_hash128_eq(t->last.fingerprint, t->text))
         return true;
     if (is_timed(t)) {
         if (rdl_timetable_next(&t->times, t->last.for_us) > now)
@@ -229,6 +230,8 @@ static void turn(rdl_reporter *r)
         if (rc == RDL_OK)
             rc = rdl_report_last(&r->cli.arena, rdl_cli_root(&r->cli), t->report, &t->last, &err);
         t->last.epoch = seen > t->last.epoch ? seen : t->last.epoch;
+        if (rc == RDL_OK)
+            t->text = t->last.fingerprint;
         t->not_before_us = rc == RDL_OK ? INT64_MIN : now + RETRY_US;
         if (rc != RDL_OK)
             rdl_log(RDL_LOG_WARN, "report", "report_failed", "report=%s message=\"%s\"",
@@ -264,7 +267,9 @@ static rdl_code read_timetables(rdl_reporter *r, const rdl_pipeline *p, rdl_err 
         timed *t = &r->reports[r->n];
         if (rdl_report_on_demand(p->reports[i]))
             continue;
-        *t = (timed){.report = p->reports[i], .not_before_us = INT64_MIN};
+        *t = (timed){.report = p->reports[i],
+                     .text = rdl_report_fingerprint(&r->cli.arena, p, p->reports[i]),
+                     .not_before_us = INT64_MIN};
         rc = rdl_timetable_read(&r->cli.arena, conn, &t->report->schedule, t->report->name,
                                 &t->times, err);
         if (rc == RDL_OK)
