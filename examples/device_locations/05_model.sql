@@ -2,7 +2,7 @@
 CREATE MODEL weekday_factors
   SCHEDULE CRON '${TRAIN_CRON:-0 4 * * 1}' TIME ZONE '${ZONE:-America/Bogota}'
   AS TRAIN (SELECT day, device_type, devices FROM consumption.devices_by_day ORDER BY ALL)
-  USING 'python3 model/train.py' TIMEOUT INTERVAL 5 MINUTES VERSION '1';
+  USING '${TRAIN:-python3 model/train.py}' TIMEOUT INTERVAL 5 MINUTES VERSION '1';
 
 -- How many devices to expect on the day after the last.
 CREATE MODEL TABLE consumption.next_day (
@@ -14,5 +14,5 @@ CREATE MODEL TABLE consumption.next_day (
 ) PRIMARY KEY (day, device_type)
   SCHEDULE CRON '${DAILY_CRON:-30 4 * * *}' TIME ZONE '${ZONE:-America/Bogota}'
   AS TRANSFORM (SELECT day, device_type, devices FROM consumption.devices_by_day ORDER BY ALL)
-  USING 'python3 model/next_day.py' PARAMETERS (days = 7, width = 2.0)
+  USING '${FORECAST:-python3 model/next_day.py}' PARAMETERS (days = 7, width = 2.0)
   TIMEOUT INTERVAL 5 MINUTES VERSION '1' ARTIFACT weekday_factors;
