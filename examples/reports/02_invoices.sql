@@ -6,6 +6,14 @@ FROM invoices
 WHERE customer IS NOT NULL AND account IS NOT NULL AND month IS NOT NULL AND invoice IS NOT NULL
 GROUP BY ALL;
 
+-- Invoices that cannot be counted, and why: each of the file's rows is here or in the sums.
+CREATE MATERIALIZED VIEW silver.invoices_left_out AS
+SELECT customer, account, month, invoice,
+  CASE WHEN customer IS NULL THEN 'no customer' WHEN account IS NULL THEN 'no account'
+       WHEN month IS NULL THEN 'no month' ELSE 'no amount' END AS reason
+FROM invoices
+WHERE customer IS NULL OR account IS NULL OR month IS NULL OR invoice IS NULL;
+
 -- The month that the windows end before.
 CREATE FUNCTION reference_month() RETURNS DATE
 RETURN CAST('${REFERENCE_MONTH:-2020-01}-01' AS DATE);

@@ -1,14 +1,17 @@
 /*
  * examples/reports/generate.c - invoices and chat answers of the real shape.
  *
- *   generate --to DIR [--flows N] [--answers N] [--accounts N] [--hours N] [--seed N]
+ *   generate --to DIR [--flows N] [--answers N] [--accounts N] [--hours N] [--broken N]
+ *            [--seed N]
  *
  *   DIR/invoices.csv                         customer,account,month,invoice
  *   DIR/conversations/date=D/hour=HH.json    JSON arrays
+ *   DIR/fates.csv                            fate,rows: what becomes of them
  *
  * A flow has 3 to 12 questions of its own names; a session answers most of them, some twice, some
  * with an empty text first (which is no answer); one in a hundred sessions spans the hour.
- * About one account in three lacks a month.  The same arguments give the same bytes.
+ * About one account in three lacks a month.  --broken (2): so many messages of each kind that is refused,
+ * messages sent twice, and invoices that cannot be counted.  The same arguments give the same bytes.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -20,8 +23,30 @@
 
 typedef struct settings {
     const char *to;
-    uint64_t flows, answers, accounts, hours, seed;
+    uint64_t flows, answers, accounts, hours, broken, seed;
 } settings;
+
+/* Elements that are refused, and the reason. */
+static const struct {
+    const char *reason, *element;
+} refused[] = {
+    {"content_present", "{\"customer\": \"C1\", \"flow\": \"F1\", \"session\": \"S1\", \"timestamp\": "
+                        "\"2019-12-16T00:00:00+00:00\", \"content\": \"sim\"}"},
+    {"customer_present", "{\"flow\": \"F1\", \"session\": \"S1\", \"timestamp\": \"2019-12-16T00:00:00+00:00\", "
+                         "\"content\": {\"nota\": \"9\"}}"},
+    {"flow_present", "{\"customer\": \"C1\", \"flow\": null, \"session\": \"S1\", \"timestamp\": "
+                     "\"2019-12-16T00:00:00+00:00\", \"content\": {\"nota\": \"9\"}}"},
+    {"malformed", "{\"customer\": C1, \"flow\": \"F1\"}"},
+    {"session_present", "{\"customer\": \"C1\", \"flow\": \"F1\", \"timestamp\": \"2019-12-16T00:00:00+00:00\", "
+                        "\"content\": {\"nota\": \"9\"}}"},
+    {"time_present", "{\"customer\": \"C1\", \"flow\": \"F1\", \"session\": \"S1\", \"timestamp\": \"ontem\", "
+                     "\"content\": {\"nota\": \"9\"}}"},
+};
+enum { REFUSED = sizeof refused / sizeof refused[0] };
+
+typedef struct fates {
+    uint64_t answers, empty, twice;
+} fates;
 
 static uint64_t next(uint64_t *s)
 {
@@ -68,6 +93,8 @@ static void invoices(const settings *s)
                         1000 + a / 3, 1000 + a, 7 + m, cents / 100, cents % 100);
         }
     }
+    for (uint64_t i = 0; i < s->broken; i++)
+        fprintf(f, "C%05d,A%06" PRIu64 ",2019-12-01,\nC%05d,A%06" PRIu64 ",December,10.00\n", 99, i, 99, i);
     done(f, path);
 }
 
@@ -97,8 +124,15 @@ static void answer(FILE *f, uint64_t flow, uint64_t session, uint64_t q, uint64_
     *first = false;
 }
 
-/* Sessions of one hour; returns how many answers were written. */
-static uint64_t hour(const settings *s, uint64_t h, uint64_t wanted, uint64_t *session, uint64_t *r)
+/* What is refused, once for each time that --broken says. */
+static void broken(FILE *f, const settings *s)
+{
+    for (uint64_t i = 0; i < s->broken * REFUSED; i++)
+        fprintf(f, ",\n  %s", refused[i % REFUSED].element);
+}
+
+/* Sessions of one hour; counts what was written. */
+static void hour(const settings *s, uint64_t h, uint64_t wanted, uint64_t *session, uint64_t *r, fates *out)
 {
     char path[1000], text[64];
     uint64_t n = 0;
@@ -116,39 +150,62 @@ static uint64_t hour(const settings *s, uint64_t h, uint64_t wanted, uint64_t *s
                 continue;
             if (chance < 8) {
                 answer(f, flow, *session, q, at++, "", &first);
+                out->empty++;
                 n++;
             }
             snprintf(text, sizeof text, "resposta %" PRIu64 " ção", next(r) % 100000);
-            answer(f, flow, *session, q, at++, text, &first);
+            answer(f, flow, *session, q, at, text, &first);
+            if (out->twice < s->broken) { /* delivered again */
+                answer(f, flow, *session, q, at, text, &first);
+                out->twice++;
+            }
+            at++;
             n++;
         }
     }
+    out->answers += n;
+    if (h == 0)
+        broken(f, s);
     fputs("\n]\n", f);
     done(f, path);
-    return n;
+}
+
+static void write_fates(const settings *s, const fates *n)
+{
+    char path[1000];
+    snprintf(path, sizeof path, "%s/fates.csv", s->to);
+    FILE *f = create(path);
+    fprintf(f, "fate,rows\nread,%" PRIu64 "\nwritten,%" PRIu64 "\nempty,%" PRIu64 "\nduplicate,%" PRIu64 "\n",
+            n->answers + n->twice + s->broken * REFUSED, n->answers, n->empty, n->twice);
+    for (size_t i = 0; i < REFUSED; i++)
+        fprintf(f, "%s,%" PRIu64 "\n", refused[i].reason, s->broken);
+    fprintf(f, "no amount,%" PRIu64 "\nno month,%" PRIu64 "\n", s->broken, s->broken);
+    done(f, path);
 }
 
 static void conversations(const settings *s)
 {
     char path[1000];
-    uint64_t r = s->seed ^ 77, session = 0, n = 0;
+    uint64_t r = s->seed ^ 77, session = 0;
+    fates n = {0};
     snprintf(path, sizeof path, "%s/conversations", s->to);
     (void)mkdir(path, 0777);
     snprintf(path, sizeof path, "%s/conversations/date=2019-12-16", s->to);
     (void)mkdir(path, 0777);
     for (uint64_t h = 0; h < s->hours; h++)
-        n += hour(s, h, s->answers / s->hours, &session, &r);
-    fprintf(stderr, "%" PRIu64 " answers of %" PRIu64 " sessions\n", n, session);
+        hour(s, h, s->answers / s->hours, &session, &r, &n);
+    write_fates(s, &n);
+    fprintf(stderr, "%" PRIu64 " answers of %" PRIu64 " sessions\n", n.answers, session);
 }
 
 int main(int argc, char **argv)
 {
-    settings s = {NULL, 5, 400, 12, 4, 1};
+    settings s = {.flows = 5, .answers = 400, .accounts = 12, .hours = 4, .broken = 2, .seed = 1};
     const struct {
         const char *name;
         uint64_t *value;
     } numbers[] = {{"--flows", &s.flows}, {"--answers", &s.answers}, {"--accounts", &s.accounts},
-                   {"--hours", &s.hours}, {"--seed", &s.seed}};
+                   {"--hours", &s.hours}, {"--broken", &s.broken}, {"--seed", &s.seed}};
     for (int i = 1; i + 1 < argc; i += 2) {
         bool known = strcmp(argv[i], "--to") == 0;
         if (known)
