@@ -54,6 +54,10 @@ typedef struct rdl_ast_source {
     rdl_on_malformed on_malformed;
     rdl_on_repeat on_repeat;
     bool loss_continues;
+    rdl_idents unique;
+    rdl_on_duplicate on_duplicate;
+    int64_t refresh_us; /* 0: not written */
+    rdl_pos snapshot_pos; /* of the first clause that only a snapshot has */
 } rdl_ast_source;
 
 typedef struct rdl_ast_impute {

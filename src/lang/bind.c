@@ -156,6 +156,10 @@ static void put_source(rdl_buf *out, const rdl_source_def *d)
 {
     rdl_buf_printf(out, "source %d %d %d %" PRId64, (int)d->format, (int)d->on_malformed,
                    d->watermark_column, d->watermark_delay_us);
+    if (d->unique_count > 0) {
+        put_indexes(out, 'u', d->unique, d->unique_count);
+        rdl_buf_printf(out, "%d", (int)d->on_duplicate);
+    }
     for (size_t i = 0; i < d->option_count; i++) {
         put_hash(out, d->options[i].name);
         put_hash(out, d->options[i].value);

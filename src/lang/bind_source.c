@@ -27,9 +27,15 @@ static bool check_name(rdl_binder *b, const rdl_ast_source *ast, size_t i)
     return true;
 }
 
+/* postgres://, postgresql://, postgres:service=.. */
+static bool is_postgres(const rdl_ast_source *ast)
+{
+    return rdl_str_starts(ast->url, "postgres:") || rdl_str_starts(ast->url, "postgresql:");
+}
+
 static bool check_url(rdl_binder *b, const rdl_ast_source *ast)
 {
-    static const char *const later[] = {"postgres", "postgresql", "s3", "gs"};
+    static const char *const later[] = {"s3", "gs"};
     const char *scheme = NULL;
     for (size_t i = 0; i + 2 < ast->url.n && scheme == NULL; i++)
         if (memcmp(ast->url.p + i, "://", 3) == 0)
@@ -43,11 +49,34 @@ static bool check_url(rdl_binder *b, const rdl_ast_source *ast)
         rdl_bind_error(b, ast->url_pos, NULL, "the path is empty");
         return false;
     }
-    if (scheme == NULL || strcmp(scheme, "file") == 0 || strcmp(scheme, "kafka") == 0)
+    if (is_postgres(ast) && !ast->snapshot) {
+        rdl_bind_error(b, ast->url_pos, "Add the word SNAPSHOT: each look is a version of the whole.",
+                       "a table of PostgreSQL is no stream");
+        return false;
+    }
+    if (scheme == NULL || strcmp(scheme, "file") == 0 || strcmp(scheme, "kafka") == 0 ||
+        is_postgres(ast))
         return true;
-    rdl_bind_error(b, ast->url_pos, "Use a path: a file, a folder or a glob.",
+    rdl_bind_error(b, ast->url_pos, "Use a path, or kafka:// or postgres://.",
                    "sources of the kind \"%s:\" are not supported in this version", scheme);
     return false;
+}
+
+/* What only a snapshot can promise or be asked for. */
+static bool bind_snapshot(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t)
+{
+    rdl_source_def *def = t->source;
+    if (!ast->snapshot && (ast->unique.n > 0 || ast->refresh_us > 0)) {
+        rdl_bind_error(b, ast->snapshot_pos,
+                       "Add the word SNAPSHOT; rows of a stream are told apart by DEDUPLICATE ON (..) "
+                       "of a streaming table.",
+                       "UNIQUE KEY and REFRESH EVERY are for snapshots");
+        return false;
+    }
+    def->on_duplicate = ast->on_duplicate;
+    def->refresh_us = ast->refresh_us > 0 || !is_postgres(ast) ? ast->refresh_us
+                                                               : INT64_C(60) * 1000000;
+    return rdl_bind_columns(b, t, &ast->unique, "UNIQUE KEY", &def->unique, &def->unique_count);
 }
 
 static bool is_kafka(const rdl_ast_source *ast)
@@ -206,6 +235,8 @@ static bool check_options(rdl_binder *b, const rdl_ast_source *ast)
         "date_format", "timestamp_format", "quiet_ms", "allow_shrink", "after_commit",
         /* of topics */
         "start", "fetch_bytes", "discover_interval", "connect_timeout",
+        /* of databases */
+        "table", "query",
     };
     enum { KNOWN = sizeof known / sizeof known[0] };
     bool ok = true;
@@ -222,7 +253,8 @@ static bool check_options(rdl_binder *b, const rdl_ast_source *ast)
                        nearest != NULL
                            ? rdl_arena_printf(b->arena, "Did you mean \"%s\"?", nearest)
                            : "Options of a source: compression, delimiter, quote, escape, header, "
-                             "null, date_format, timestamp_format, quiet_ms, allow_shrink, after_commit.",
+                             "null, date_format, timestamp_format, quiet_ms, allow_shrink, after_commit, "
+                             "table, query.",
                        "unrecognized option \"%.*s\"", (int)o->name.n, o->name.p);
         ok = false;
     }
@@ -255,7 +287,8 @@ bool rdl_bind_source_def(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t)
     t->source = RDL_NEW(b->arena, rdl_source_def);
     *t->source = (rdl_source_def){
         .url = ast->url,
-        .format = ast->format,
+        /* One text serves files and databases; a database's rows come as JSON. */
+        .format = is_postgres(ast) ? RDL_FORMAT_JSON : ast->format,
         .options = ast->options,
         .option_count = ast->option_count,
         .on_malformed = ast->on_malformed,
@@ -264,9 +297,9 @@ bool rdl_bind_source_def(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t)
     };
     bool ok = check_url(b, ast);
     ok = check_options(b, ast) && check_after_commit(b, ast) && ok;
-    ok = check_format(b, ast, t) && ok;
+    ok = (is_postgres(ast) || check_format(b, ast, t)) && ok;
     ok = bind_columns(b, ast, t) && ok;
-    ok = ok && bind_computed(b, ast, t);
+    ok = ok && bind_snapshot(b, ast, t) && bind_computed(b, ast, t);
     return bind_watermark(b, ast, t) && ok;
 }
 

@@ -65,6 +65,12 @@ typedef enum rdl_on_repeat {
     RDL_REPEAT_READ,
 } rdl_on_repeat;
 
+typedef enum rdl_on_duplicate {
+    RDL_DUPLICATE_FAIL,
+    RDL_DUPLICATE_FIRST, /* by file, then place in it */
+    RDL_DUPLICATE_LAST,
+} rdl_on_duplicate;
+
 typedef enum rdl_format {
     RDL_FORMAT_JSON,
     RDL_FORMAT_CSV,
@@ -110,6 +116,10 @@ typedef struct rdl_source_def {
     rdl_on_malformed on_malformed;
     rdl_on_repeat on_repeat;
     bool loss_continues;    /* ON DATA LOSS CONTINUE */
+    size_t *unique;         /* SNAPSHOT: UNIQUE KEY, indexes in columns; none: rows may share one */
+    size_t unique_count;
+    int64_t refresh_us;     /* SNAPSHOT: REFRESH EVERY; 0: looked at with each epoch */
+    rdl_on_duplicate on_duplicate;
     int watermark_column;   /* index in columns; -1: none */
     int64_t watermark_delay_us;
 } rdl_source_def;

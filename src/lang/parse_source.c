@@ -4,7 +4,8 @@
 #include "lang/parse.h"
 
 typedef struct source_seen {
-    bool from, format, options, watermark, malformed, repeat, loss, snapshot;
+    bool from, format, options, watermark, malformed, repeat, loss, snapshot, unique, duplicate,
+        refresh;
 } source_seen;
 
 /* The comment behind a column on its line, or above it on lines of their own. */
@@ -164,11 +165,33 @@ static bool parse_loss(rdl_parser *p, rdl_ast_source *out)
     return true;
 }
 
+/* Clauses of a snapshot alone. */
+static bool parse_unique(rdl_parser *p, rdl_ast_source *out)
+{
+    return rdl_parse_idents(p, "the name of a column", &out->unique);
+}
+
+static bool parse_duplicate(rdl_parser *p, rdl_ast_source *out)
+{
+    static const char *const names[] = {"FAIL", "FIRST", "LAST"};
+    int choice = 0;
+    if (!parse_choice(p, names, 3, &choice))
+        return false;
+    out->on_duplicate = (rdl_on_duplicate)choice;
+    return true;
+}
+
+static bool parse_refresh(rdl_parser *p, rdl_ast_source *out)
+{
+    return rdl_parse_interval(p, &out->refresh_us);
+}
+
 static bool parse_clause(rdl_parser *p, source_seen *seen, rdl_ast_source *out)
 {
     static const char *const clauses[] = {"FROM",         "FORMAT",    "OPTIONS", "WATERMARK",
                                           "ON MALFORMED", "ON REPEAT", "ON DATA LOSS",
-                                          "SNAPSHOT"};
+                                          "SNAPSHOT",     "UNIQUE KEY", "ON DUPLICATE",
+                                          "REFRESH EVERY"};
     bool *flag = NULL;
     const char *name = NULL;
     bool (*read)(rdl_parser *, rdl_ast_source *) = NULL;
@@ -188,7 +211,16 @@ static bool parse_clause(rdl_parser *p, source_seen *seen, rdl_ast_source *out)
         out->snapshot = true;
         return rdl_parse_twice(p, seen->snapshot, "SNAPSHOT") && (seen->snapshot = true);
     }
-    if (rdl_parse_accept(p, "FORMAT"))
+    rdl_pos here = rdl_parse_pos(p, rdl_parse_token(p));
+    if (rdl_parse_accept2(p, "UNIQUE", "KEY"))
+        flag = &seen->unique, name = "UNIQUE KEY", read = parse_unique;
+    else if (rdl_parse_accept2(p, "ON", "DUPLICATE"))
+        flag = &seen->duplicate, name = "ON DUPLICATE", read = parse_duplicate;
+    else if (rdl_parse_accept2(p, "REFRESH", "EVERY"))
+        flag = &seen->refresh, name = "REFRESH EVERY", read = parse_refresh;
+    if (flag != NULL)
+        out->snapshot_pos = here;
+    else if (rdl_parse_accept(p, "FORMAT"))
         flag = &seen->format, name = "FORMAT", read = rdl_parse_format;
     else if (rdl_parse_accept(p, "WATERMARK"))
         flag = &seen->watermark, name = "WATERMARK", read = parse_watermark;
@@ -216,7 +248,10 @@ bool rdl_parse_source(rdl_parser *p, rdl_ast_source *out)
             return false;
     if (!seen.from)
         return rdl_parse_wrong(p, "FROM", "A source reads FROM 'path or URL'.");
-    if (!seen.format)
+    if (seen.duplicate && !seen.unique)
+        return rdl_parse_wrong(p, "UNIQUE KEY", "ON DUPLICATE says what becomes of rows that share "
+                                                "a UNIQUE KEY (column, ..).");
+    if (!seen.format && !rdl_str_starts(out->url, "postgres"))
         return rdl_parse_wrong(p, "FORMAT", "Add FORMAT JSON, FORMAT CSV or FORMAT PARQUET.");
     return true;
 }

@@ -16,7 +16,7 @@
 #if UINTPTR_MAX == UINT64_MAX
 _Static_assert(sizeof(rdl_table) == 432, "a new field of rdl_table belongs into table()");
 _Static_assert(sizeof(rdl_model) == 240, "a new field belongs into model()");
-_Static_assert(sizeof(rdl_source_def) == 80, "a new field belongs into source()");
+_Static_assert(sizeof(rdl_source_def) == 112, "a new field belongs into source()");
 _Static_assert(sizeof(rdl_constraint) == 88, "a new field belongs into constraint()");
 _Static_assert(sizeof(rdl_publication) == 128, "a new field belongs into publication()");
 _Static_assert(sizeof(rdl_report) == 472, "a new field belongs into report()");
@@ -299,6 +299,9 @@ static void source(archive *x, rdl_source_def *d)
     SMALL(x, d->on_malformed, RDL_MALFORMED_FAIL + 1);
     SMALL(x, d->on_repeat, RDL_REPEAT_READ + 1);
     FLAG(x, d->loss_continues);
+    indexes(x, &d->unique, &d->unique_count, d->column_count);
+    SMALL(x, d->on_duplicate, RDL_DUPLICATE_LAST + 1);
+    whole(x, &d->refresh_us);
     whole(x, &watermark);
     if (watermark < -1 || watermark >= (int64_t)d->column_count) {
         x->bad = true;

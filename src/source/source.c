@@ -3,7 +3,10 @@
  */
 #include "source/source.h"
 
-static const rdl_source_ops *const kinds[] = {&rdl_source_files, &rdl_source_kafka};
+#include "pg/connection.h"
+
+static const rdl_source_ops *const kinds[] = {&rdl_source_files, &rdl_source_kafka,
+                                              &rdl_source_postgres};
 
 enum {
     KIND_COUNT = sizeof kinds / sizeof kinds[0]
@@ -30,6 +33,8 @@ rdl_code rdl_source_find(rdl_str url, const rdl_source_ops **out, rdl_err *err)
             break;
         }
     }
+    if (rdl_pg_is_url(url)) /* postgresql://, postgres:service=.. */
+        scheme = RDL_STR("postgres");
     for (size_t i = 0; i < KIND_COUNT; i++) {
         if (rdl_str_eq_nocase(scheme, rdl_str_of(kinds[i]->kind))) {
             *out = kinds[i];

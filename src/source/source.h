@@ -133,7 +133,8 @@ struct rdl_source_ops {
     rdl_code (*inputs)(rdl_source *s, rdl_arena *a, const rdl_range *ranges, size_t n,
                        rdl_source_inputs *out, rdl_err *err);
     void (*rewind)(rdl_source *s); /* forget what was given and not restored */
-    void (*settle)(rdl_source *s); /* all ranges of a seal are restored; may be NULL */
+    /* All ranges of a seal are restored; or the version at hand is the sealed one.  May be NULL. */
+    void (*settle)(rdl_source *s);
     rdl_code (*lag)(rdl_source *s, const rdl_source_limits *limits, rdl_source_lag *out,
                     rdl_err *err);
     /* Begin (or go on) to wake config.watch when input comes; called after each epoch. */
@@ -144,14 +145,15 @@ struct rdl_source_ops {
     /* ---- SNAPSHOT; NULL when the kind has none ---- */
     /* The current version, landed nowhere yet: the engine compares the hash with the last sealed. */
     rdl_code (*version)(rdl_source *s, rdl_arena *a, rdl_version *out, rdl_err *err);
-    /* Its content for a decode job, one or more inputs per part (range: index of the part). */
+    /* Its content for a decode job, one or more inputs per part (range: index of the part); what is
+     * held for it goes with settle or the next version. */
     rdl_code (*version_inputs)(rdl_source *s, rdl_arena *a, const rdl_version *v,
                                rdl_source_inputs *out, rdl_err *err);
 
     void (*close)(rdl_source *s); /* NULL is fine */
 };
 
-extern const rdl_source_ops rdl_source_files, rdl_source_kafka;
+extern const rdl_source_ops rdl_source_files, rdl_source_kafka, rdl_source_postgres;
 
 /* By the URL's scheme; config.snapshot must be something that the kind has. */
 RDL_MUST rdl_code rdl_source_open(const rdl_source_config *config, rdl_source **out, rdl_err *err);

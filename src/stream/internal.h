@@ -6,7 +6,7 @@
  *   plan.c       what the next epoch takes: snapshots, ranges of files, jobs
  *   schedule.c   which scheduled views it may touch; job.c other things that run by themselves
  *   epoch.c      the work of one epoch in graph order, and its seal
- *   ingest.c     sources and snapshots into e."new:..", e."old:.."
+ *   ingest.c     sources into e."new:.."; snapshot.c: their versions into e."new:..", e."old:.."
  *   judge.c      each row's one fate; reindex.c when its keys are new
  *   quarantine.c rejected rows with their bytes and reasons
  *   view.c       pairs of old and new rows of a view; merge.c merges keyed state
@@ -69,6 +69,7 @@ typedef struct rdl_feed {
     rdl_format format;
     bool wanted;            /* a selected table reads it */
     bool every_reader_deduplicates;
+    int64_t look_us;        /* SNAPSHOT with REFRESH EVERY: when to look again */
     double row_bytes;       /* of the url's bytes per record, lately; 0: not known */
     rdl_landing landing;    /* what happens to read files */
     rdl_map *elsewhere;     /* path -> rdl_sealed_range * of a source that is gone; NULL: renamed.c */
@@ -232,6 +233,8 @@ RDL_MUST rdl_code rdl_ingest(rdl_engine *e, rdl_work *w, rdl_err *err);
 /* After t's body ran: what was decoded while it ran is counted.  Before any count of its rows. */
 RDL_MUST rdl_code rdl_ingest_settle(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
 /* e."decoded:<s>" from these records, which no range names. */
+/* snapshot.c: the version that the plan took. */
+RDL_MUST rdl_code rdl_ingest_snapshot(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *err);
 RDL_MUST rdl_code rdl_ingest_records(rdl_engine *e, rdl_work *w, rdl_feed *f,
                                      const rdl_decode_input *inputs, size_t n, rdl_err *err);
 rdl_feed *rdl_feed_of(rdl_engine *e, const rdl_table *source);

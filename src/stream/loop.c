@@ -164,12 +164,24 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* When a snapshot is to be looked at again. */
+static int64_t next_look(const rdl_engine *e)
+{
+    int64_t due = INT64_MAX;
+    for (size_t i = 0; i < e->feed_count; i++) {
+        const rdl_feed *f = &e->feeds[i];
+        if (f->table->kind == RDL_TABLE_SNAPSHOT && f->wanted && f->table->source->refresh_us > 0)
+            due = least(due, f->look_us);
+    }
+    return due;
+}
+
 /* Rest after looking in vain: until a change, the next trigger, or the next scheduled run. */
 static void rest(rdl_engine *e, int64_t began_us, int64_t cost_us)
 {
     int64_t idle = cost_us * IDLE_SHARE;
     idle = idle > e->trigger_us ? least(idle, IDLE_MAX_US) : e->trigger_us;
-    int64_t due = rdl_schedules_next(e);
+    int64_t due = least(rdl_schedules_next(e), next_look(e));
     if (due != INT64_MAX) {
         int64_t now = rdl_now_us(e->clock);
         idle = least(idle, due > now ? due - now : 0);

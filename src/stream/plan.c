@@ -17,6 +17,8 @@
 
 /* Until a source's first rows are seen: low, so that its first epoch is rather too small. */
 #define ROW_BYTES_UNKNOWN 32.0
+/* A snapshot's peer that did not answer is asked again after so long. */
+#define RETRY_US (INT64_C(10) * 1000000)
 
 static bool text_changed(rdl_engine *e, const rdl_table *t)
 {
@@ -88,22 +90,66 @@ static bool plan_deferred(rdl_engine *e, const rdl_work *w)
     return false;
 }
 
+/* Which rows of a version stay is part of what it is: another UNIQUE KEY makes another version. */
+static rdl_hash128 version_hash(const rdl_source_def *s, rdl_hash128 content)
+{
+    rdl_hash128 h = content;
+    rdl_buf all = {0};
+    if (s->unique_count == 0)
+        return h;
+    rdl_buf_put(&all, &content, sizeof content);
+    rdl_buf_printf(&all, "%d", (int)s->on_duplicate);
+    for (size_t i = 0; i < s->unique_count; i++)
+        rdl_buf_printf(&all, " %zu", s->unique[i]);
+    h = rdl_hash128_of(all.p, all.n);
+    rdl_buf_fini(&all);
+    return h;
+}
+
+/* A peer that does not answer: what was read of it last stays, and it is asked again soon. */
+static bool may_wait(rdl_engine *e, const rdl_work *w, rdl_feed *f, bool known, rdl_code rc,
+                     rdl_err *err)
+{
+    int64_t again = f->table->source->refresh_us < RETRY_US ? f->table->source->refresh_us : RETRY_US;
+    if (rc != RDL_ENET || (err->flags & RDL_ERR_RETRY) == 0 || !known || w->last)
+        return false;
+    f->look_us = rdl_now_us(e->clock) + again;
+    rdl_engine_warn(e, "source %s: %s; what was read last stays", f->table->full.p, err->msg);
+    *err = (rdl_err){0};
+    return true;
+}
+
+static rdl_code plan_snapshot(rdl_engine *e, rdl_work *w, size_t i, bool *any, rdl_err *err)
+{
+    rdl_feed *f = &e->feeds[i];
+    const rdl_source_def *s = f->table->source;
+    const rdl_snapshot_history *h = rdl_history_snapshot(&e->history, f->table->full);
+    rdl_version v = {0};
+    int64_t now = rdl_now_us(e->clock);
+    if (s->refresh_us > 0 && now < f->look_us && f->look_us <= now + s->refresh_us)
+        return RDL_OK;
+    rdl_code rc = f->source->ops->version(f->source, &w->arena, &v, err);
+    if (rc != RDL_OK && may_wait(e, w, f, h != NULL, rc, err))
+        return RDL_OK;
+    if (rc != RDL_OK)
+        return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
+                          f->table->full.p);
+    f->look_us = now + s->refresh_us;
+    v.hash = version_hash(s, v.hash);
+    if (v.n != 0 && (h == NULL || !rdl_hash128_eq(h->hash, v.hash))) {
+        w->snapshots[i] = v;
+        *any = true;
+    } else if (f->source->ops->settle != NULL) {
+        f->source->ops->settle(f->source);
+    }
+    return RDL_OK;
+}
+
 static rdl_code plan_snapshots(rdl_engine *e, rdl_work *w, bool *any, rdl_err *err)
 {
     for (size_t i = 0; i < e->feed_count; i++) {
-        rdl_feed *f = &e->feeds[i];
-        if (f->table->kind != RDL_TABLE_SNAPSHOT || !f->wanted)
-            continue;
-        rdl_version v = {0};
-        rdl_code rc = f->source->ops->version(f->source, &w->arena, &v, err);
-        if (rc != RDL_OK)
-            return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
-                              f->table->full.p);
-        const rdl_snapshot_history *h = rdl_history_snapshot(&e->history, f->table->full);
-        if (v.n == 0 || (h != NULL && rdl_hash128_eq(h->hash, v.hash)))
-            continue;
-        w->snapshots[i] = v;
-        *any = true;
+        if (e->feeds[i].table->kind == RDL_TABLE_SNAPSHOT && e->feeds[i].wanted)
+            RDL_TRY(plan_snapshot(e, w, i, any, err));
     }
     w->barrier = *any;
     return RDL_OK;
