@@ -196,6 +196,20 @@ static json_t *parse_error(const char *text)
     return doc;
 }
 
+/* What the system said through DuckDB: a full disk is the store's affair, whoever was writing. */
+static void hint_system(rdl_err *err)
+{
+    if (strstr(err->msg, "No space left on device") != NULL ||
+        strstr(err->msg, "Disk quota exceeded") != NULL) {
+        err->area = RDL_AREA_STORE;
+        rdl_err_hint(err, "Free space on that file system, then start again.");
+    } else if (strstr(err->msg, "Permission denied") != NULL) {
+        rdl_err_hint(err, "Check who may read and write it.");
+    } else if (strstr(err->msg, "Read-only file system") != NULL) {
+        rdl_err_hint(err, "The file system is mounted read-only.");
+    }
+}
+
 rdl_code rdl_duck_error(rdl_err *err, const char *text, duckdb_error_type fallback)
 {
     rdl_buf message = {0};
@@ -211,6 +225,7 @@ rdl_code rdl_duck_error(rdl_err *err, const char *text, duckdb_error_type fallba
     else
         rdl_err_set(err, code, 0, "%s", rdl_buf_str(&message));
     rdl_buf_fini(&message);
+    hint_system(err);
     err->line = 0;
     err->col = 0;
     if (doc != NULL) {

@@ -66,6 +66,10 @@ static rdl_code code_of(int extended, uint32_t *out_flags, const char **out_hint
         *out_flags = RDL_ERR_RETRY;
         *out_hint = "Free some disk space; nothing of this epoch was written.";
         return RDL_EIO;
+    case SQLITE_IOERR: /* also a -wal or -shm file that finds no room */
+        *out_flags = RDL_ERR_RETRY;
+        *out_hint = "Check the disk that holds it: its space, and whether it can be written.";
+        return RDL_EIO;
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
         *out_hint =

@@ -85,7 +85,8 @@ rdl_code rdl_damage_name(const rdl_cut *c, rdl_conn *conn, rdl_err *err)
             return blame(path, "Restore the file from a backup.", &why, err);
     }
     /* A file that is gone is named by DuckDB. */
-    if (err->hint[0] == '\0' && strstr(err->msg, c->root->state) != NULL) {
+    if (err->hint[0] == '\0' && strstr(err->msg, c->root->state) != NULL &&
+        strstr(err->msg, "could not write") == NULL) {
         rdl_err_hint(err, "%s", state_remedy);
         return rdl_err_area(err->code, err, RDL_AREA_STORE);
     }
