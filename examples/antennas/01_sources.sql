@@ -15,10 +15,12 @@ CREATE SOURCE devices (
   WATERMARK "timestamp" DELAY OF INTERVAL ${WATERMARK_DELAY:-15 SECONDS}
   ON MALFORMED QUARANTINE;
 
--- The users, as a whole: a CSV file, or a table in PostgreSQL.
+-- The users, as a whole: a CSV file, or a table in PostgreSQL.  A device that is there twice (a table
+-- that was provisioned twice, say) would count each of its bytes twice: the first is kept, and said.
 CREATE SOURCE users (
   id    TEXT,    -- the device; users.id = devices.id
   name  TEXT,
   email TEXT,    -- several devices may share one: they are one account
   quota BIGINT   -- bytes an hour that this device brings to its account
-) FROM '${USERS:-landing/users.csv}' FORMAT CSV SNAPSHOT;
+) FROM '${USERS:-landing/users.csv}' FORMAT CSV SNAPSHOT
+  UNIQUE KEY (id) ON DUPLICATE FIRST;
