@@ -2,6 +2,7 @@
 import argparse
 import csv
 import datetime
+import json
 import os
 import shutil
 import subprocess
@@ -50,7 +51,7 @@ def main():
     args = argparse.ArgumentParser()
     args.add_argument("--flows", type=int, default=10000)
     args.add_argument("--answers", type=int, default=10000000)
-    args.add_argument("--only", action="append", default=[])
+    args.add_argument("--only", action="append", default=[], help="raudal, pandas, polars, later; with --work they add up")
     args.add_argument("--work")
     args.add_argument("--no-write", action="store_true")
     args = args.parse_args()
@@ -59,9 +60,14 @@ def main():
     os.makedirs(work, exist_ok=True)
     try:
         given = f"{work}/given"
-        shutil.rmtree(given, ignore_errors=True)
-        subprocess.run([f"{BUILD}/examples/reports/generate", "--to", given, "--flows", str(args.flows), "--answers",
-                        str(args.answers), "--hours", "24"], check=True)
+        kept = f"{work}/results.json"
+        if args.work and args.only and os.path.exists(kept):  # program by program, over the same input
+            with open(kept, encoding="utf-8") as f:
+                results.update({k: tuple(v) for k, v in json.load(f).items()})
+        if not results:
+            shutil.rmtree(given, ignore_errors=True)
+            subprocess.run([f"{BUILD}/examples/reports/generate", "--to", given, "--flows", str(args.flows), "--answers",
+                            str(args.answers), "--hours", "24"], check=True)
         at = [f"{TOP}/examples/reports", "--root", f"{work}/root", "--set", f"INVOICES={given}/invoices.csv", "--set",
               f"CONVERSATIONS={given}/conversations/"]
         files = {"raudal": f"{work}/root/reports/conversations"}
@@ -76,14 +82,18 @@ def main():
                 files[name] = f"{work}/{name}"
                 shutil.rmtree(files[name], ignore_errors=True)
                 measure(name, [sys.executable, f"{HERE}/{name}_job.py", given, files[name]], work, results)
+        files = {**{name: f"{work}/{name}" for name in ("pandas", "polars")}, **files}
         there = {name: canonical(folder) for name, folder in files.items() if os.path.isdir(folder)}
         first = next(iter(there.values()))
         for name, content in there.items():
             if content != first:
                 sys.exit(f"{name} wrote other answers than {next(iter(there))}")
-        if "raudal" in results:
+        if "raudal" in results and (not args.only or "later" in args.only):
             later_hour(given)
             measure("raudal, a later hour", [RAUDAL, "run", *at, "--once"], work, results)
+        if args.work:
+            with open(kept, "w", encoding="utf-8") as f:
+                json.dump(results, f)
         size = sum(os.path.getsize(os.path.join(d, f)) for d, _, fs in os.walk(f"{given}/conversations") for f in fs)
         lines = [f"{args.answers:,} answers of {args.flows:,} flows in 24 JSON files ({size / 1e6:,.0f} MB), {len(first):,} files "
                  f"written, the same answers in all; {os.cpu_count()} cores, load {load:.0f} from other work when it began, "

@@ -3,7 +3,8 @@
 #
 #   bench/reports/run.sh [--flows 10000] [--answers 10000000] [--only NAME] [--work DIR] [--no-write]
 #
-# The files are compared, cell by cell.  The table goes to docs/benchmarks.md, between the markers of this benchmark.
+# --only with --work runs one of raudal, pandas, polars, later (an hour more) at a time, over the same input; the table
+# has all that ran.  The files are compared, cell by cell.  The table goes to docs/benchmarks.md, between the markers of this benchmark.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
