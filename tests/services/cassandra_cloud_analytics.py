@@ -44,6 +44,13 @@ lite, cass = ["--root", f"{room}/lite"], ["--root", f"{room}/cass", "--set", f"S
 
 rc, out, err = run("run", pipeline, "--once", *lite, *common)
 check("the example on SQLite", rc == 0, err[-500:])
+rc, out, err = run("provision", pipeline, "--dry-run", *cass, *common)
+check("provision tells each statement", rc == 0 and out.count("CREATE TABLE") == 10 and "CREATE KEYSPACE" in out and "CREATE TYPE" in out, out + err)
+check("and runs none", not session.execute(f"SELECT * FROM system_schema.keyspaces WHERE keyspace_name = '{keyspace}'").one())
+rc, out, err = run("provision", pipeline, *cass, *common)
+check("provision", rc == 0, out + err)
+rc, out, err = run("provision", pipeline, "--dry-run", *cass, *common)
+check("then there is nothing to make", rc == 0 and "CREATE" not in out, out + err)
 rc, out, err = run("run", pipeline, "--once", *cass, *common)
 check("the example on Cassandra", rc == 0, err[-500:])
 rc, out, err = run("verify", pipeline, *cass, *common)
@@ -189,15 +196,31 @@ if tls:
     admin_cluster = Cluster([tls.split(":")[0]], port=int(tls.split(":")[1]), ssl_context=context,
                             auth_provider=PlainTextAuthProvider("cassandra", "cassandra"))
     admin = admin_cluster.connect()
+    admin.default_timeout = 60
     admin.execute("CREATE ROLE IF NOT EXISTS guest WITH PASSWORD = 'guest' AND LOGIN = true")
     time.sleep(1)
     rc, out, err = small_run(f"cassandra://guest:guest@{tls}/tls_nowhere?{base}", "t4")
     check("no right to make a keyspace", rc == 5 and "CREATE" in err and "rant" in err, f"{rc} {err[-500:]}")
+    def small_provision(serving):
+        return run("provision", small, "--root", f"{room}/t5", "--set", f"SERVING={serving}")
+    rc, out, err = small_provision(f"cassandra://cassandra:cassandra@{tls}/tls_granted?{base}")
+    check("somebody with rights provisions", rc == 0 and "cassandra:cassandra@" not in out + err, out[-300:] + err[-300:])
+    for right in ("SELECT", "MODIFY"):
+        admin.execute(f"GRANT {right} ON KEYSPACE tls_granted TO guest")
+    for _ in range(100):  # the server keeps what it knew of a role's rights for some seconds
+        rc, out, err = small_run(f"cassandra://guest:guest@{tls}/tls_granted?{base}", "t5")
+        if rc == 0:
+            break
+        time.sleep(0.2)
+    check("somebody with SELECT and MODIFY publishes", rc == 0, err[-400:])
+    rows = list(admin.execute("SELECT * FROM tls_granted.n"))
+    check("and the row is there", [(r.k, r.n) for r in rows] == [("a", 1)], rows)
     rc, out, err = run("status", small, "--root", f"{room}/t1", "--set", f"SERVING=cassandra://cassandra:cassandra@{tls}/tls_test?{base}")
     check("status shows no password", "cassandra:cassandra@" not in out + err, out[-400:])
     rc, out, err = run("explain", small, "--set", "SERVING=cassandra://me:Secret22@h/k?token=Secret33")
     check("nor does explain", "Secret" not in out + err, out[-400:])
     admin.execute("DROP KEYSPACE IF EXISTS tls_test")
+    admin.execute("DROP KEYSPACE IF EXISTS tls_granted")
     admin.execute("DROP ROLE IF EXISTS guest")
     admin_cluster.shutdown()
 print(f"{passed} passed, {failed} failed")

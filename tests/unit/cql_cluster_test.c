@@ -46,6 +46,8 @@ typedef struct node {
 
 static node nodes[NODES];
 static const int64_t tokens[NODES] = {-3074457345618258603, 3074457345618258602, INT64_MAX, 0};
+static atomic_int hidden;   /* a node that the others do not know, or -1 */
+static atomic_int event_fd; /* who asked to be told */
 static uint16_t port;
 static rdl_err err;
 
@@ -142,9 +144,10 @@ static void put_peers(rdl_buf *b, int which)
                                      {"data_center", RDL_CQL_TEXT, {0}},
                                      {"rack", RDL_CQL_TEXT, {0}},
                                      {"tokens", RDL_CQL_SET, {RDL_CQL_TEXT}}};
-    put_head(b, columns, 5, NODES - 1);
+    int absent = atomic_load(&hidden);
+    put_head(b, columns, 5, absent < 0 || absent == which ? NODES - 1 : NODES - 2);
     for (int i = 0; i < NODES; i++) {
-        if (i == which)
+        if (i == which || i == absent)
             continue;
         const char address[4] = {127, 0, 0, (char)(i + 1)};
         rdl_wire_put_bytes(b, (rdl_str){address, 4});
@@ -229,6 +232,9 @@ static bool one_message(int which, int fd)
             put_peers(&b, which);
         else
             put_keyspaces(&b);
+    } else if (h[4] == RDL_CQL_OP_REGISTER) {
+        opcode = RDL_CQL_OP_READY;
+        atomic_store(&event_fd, fd);
     } else if (h[4] == RDL_CQL_OP_PREPARE) {
         put_prepared(&b);
     } else if (h[4] == RDL_CQL_OP_EXECUTE) {
@@ -303,6 +309,8 @@ static int start_all(void **state)
 {
     (void)state;
     port = 0;
+    atomic_store(&hidden, -1);
+    atomic_store(&event_fd, -1);
     for (int i = 0; i < NODES; i++)
         start_node(i);
     return 0;
@@ -333,7 +341,7 @@ static void wait_for_hosts(rdl_cql *s, uint32_t n)
     assert_int_equal(hosts_up(s), n);
 }
 
-static rdl_cql *open_session(rdl_cql_statement **st)
+static rdl_cql *open_session(rdl_cql_statement **st, uint32_t expected)
 {
     rdl_cql_config c;
     rdl_cql *s = NULL;
@@ -348,7 +356,7 @@ static rdl_cql *open_session(rdl_cql_statement **st)
     if (rc != RDL_OK)
         print_error("%s\n", err.msg);
     assert_int_equal(rc, RDL_OK);
-    wait_for_hosts(s, 3);
+    wait_for_hosts(s, expected);
     assert_int_equal(rdl_cql_prepare(s, "INSERT", st, &err), RDL_OK);
     return s;
 }
@@ -388,7 +396,7 @@ static void each_row_goes_to_the_node_that_holds_it(void **state)
 {
     (void)state;
     rdl_cql_statement *st = NULL;
-    rdl_cql *s = open_session(&st);
+    rdl_cql *s = open_session(&st, 3);
     write_keys(s, st);
     assert_int_equal(failures, 0);
     for (int i = 0; i < FAR; i++) {
@@ -403,7 +411,7 @@ static void another_datacentre_is_not_even_connected_to(void **state)
 {
     (void)state;
     rdl_cql_statement *st = NULL;
-    rdl_cql *s = open_session(&st);
+    rdl_cql *s = open_session(&st, 3);
     write_keys(s, st);
     assert_int_equal(atomic_load(&nodes[FAR].accepted), 0);
     rdl_cql_close(s);
@@ -413,7 +421,7 @@ static void the_rows_of_a_node_that_is_down_go_to_others_until_it_is_back(void *
 {
     (void)state;
     rdl_cql_statement *st = NULL;
-    rdl_cql *s = open_session(&st);
+    rdl_cql *s = open_session(&st, 3);
     stop_node(1);
     wait_for_hosts(s, 2);
     write_keys(s, st);
@@ -435,7 +443,7 @@ static void an_overloaded_node_is_passed_over_for_the_row_at_hand(void **state)
 {
     (void)state;
     rdl_cql_statement *st = NULL;
-    rdl_cql *s = open_session(&st);
+    rdl_cql *s = open_session(&st, 3);
     atomic_store(&nodes[2].overloaded, true);
     write_keys(s, st);
     assert_int_equal(failures, 0);
@@ -448,7 +456,7 @@ static void all_nodes_down_is_an_error_in_time_and_the_session_recovers(void **s
 {
     (void)state;
     rdl_cql_statement *st = NULL;
-    rdl_cql *s = open_session(&st);
+    rdl_cql *s = open_session(&st, 3);
     for (int i = 0; i < FAR; i++)
         stop_node(i);
     wait_for_hosts(s, 0);
@@ -457,6 +465,42 @@ static void all_nodes_down_is_an_error_in_time_and_the_session_recovers(void **s
     write_keys(s, st); /* waits for the first node that is back */
     assert_int_equal(failures, 0);
     assert_int_equal(total(), KEYS);
+    rdl_cql_close(s);
+}
+
+static void tell(const char *change, int which)
+{
+    rdl_buf b = {0};
+    put_s(&b, "TOPOLOGY_CHANGE");
+    put_s(&b, change);
+    const char address[5] = {4, 127, 0, 0, (char)(which + 1)};
+    rdl_wire_put_raw(&b, address, 5);
+    rdl_wire_put_int(&b, port);
+    assert_true(answer(atomic_load(&event_fd), -1, RDL_CQL_OP_EVENT, &b));
+}
+
+static void a_node_that_joins_gets_its_rows_and_one_that_leaves_gets_none(void **state)
+{
+    (void)state;
+    rdl_cql_statement *st = NULL;
+    atomic_store(&hidden, 2);
+    rdl_cql *s = open_session(&st, 2);
+    write_keys(s, st);
+    assert_int_equal(atomic_load(&nodes[2].accepted), 0);
+    unsigned before = total();
+    atomic_store(&hidden, -1);
+    tell("NEW_NODE", 2);
+    wait_for_hosts(s, 3);
+    write_keys(s, st);
+    assert_true(atomic_load(&nodes[2].own) > KEYS / 6);
+    assert_int_equal(total() - before, KEYS);
+    atomic_store(&hidden, 2);
+    tell("REMOVED_NODE", 2);
+    wait_for_hosts(s, 2);
+    before = atomic_load(&nodes[2].own);
+    write_keys(s, st);
+    assert_int_equal(failures, 0);
+    assert_int_equal(atomic_load(&nodes[2].own), before);
     rdl_cql_close(s);
 }
 
@@ -473,6 +517,8 @@ int main(void)
                                         start_all, stop_all),
         cmocka_unit_test_setup_teardown(
             all_nodes_down_is_an_error_in_time_and_the_session_recovers, start_all, stop_all),
+        cmocka_unit_test_setup_teardown(
+            a_node_that_joins_gets_its_rows_and_one_that_leaves_gets_none, start_all, stop_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
