@@ -319,6 +319,7 @@ RDL_MUST rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err);
 /* Bring c."<t>" to the end of this epoch from e."new:<t>", e."old:<t>". */
 RDL_MUST rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, rdl_err *err);
 void rdl_caches_forget(rdl_engine *e, const rdl_work *w); /* those that an aborted epoch touched */
+RDL_MUST rdl_code rdl_caches_drop(rdl_engine *e, rdl_err *err); /* all of them, for their memory */
 /* renamed.c: a source or a table under another name. */
 void rdl_feed_find_elsewhere(rdl_engine *e, rdl_feed *f);
 RDL_MUST rdl_code rdl_feed_check_elsewhere(const rdl_feed *f, const rdl_range *r, rdl_err *err);

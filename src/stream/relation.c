@@ -384,6 +384,22 @@ void rdl_caches_forget(rdl_engine *e, const rdl_work *w)
     }
 }
 
+rdl_code rdl_caches_drop(rdl_engine *e, rdl_err *err)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        rdl_buf sql = {0};
+        if (!e->tables[i].cached)
+            continue;
+        rdl_buf_puts(&sql, "DROP TABLE IF EXISTS ");
+        rdl_put_relation(&sql, "c", "", e->pipeline->tables[i]->full);
+        rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+        rdl_buf_fini(&sql);
+        RDL_TRY(rc);
+        e->tables[i].cached = false; /* loaded again when it is needed */
+    }
+    return RDL_OK;
+}
+
 /* Streaming tables are never kept: what is sealed, and this epoch's new rows. */
 static rdl_code put_stream_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_buf *sql, rdl_err *err)
 {

@@ -12,6 +12,9 @@
 #include "stream/landing.h"
 #include "stream/model.h"
 
+/* A budget under this lets go of kept tables before a long job that is no epoch. */
+#define CACHES_STAY_BYTES (UINT64_C(1) << 30)
+
 /* ---- reporting ---- */
 
 static const char *const step_names[RDL_STEP_COUNT] = {
@@ -240,6 +243,8 @@ rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
         else
             RDL_TRY(rdl_models_once(e, &did, err));
     }
+    if (e->memory_bytes < CACHES_STAY_BYTES)
+        RDL_TRY(rdl_caches_drop(e, err)); /* no epoch follows, and the lake needs room */
     RDL_TRY(rdl_apply_lake(e, err));
     RDL_TRY(rdl_landing_clear(e, e->history.epoch, err));
     RDL_TRY(rdl_apply_sinks(e, err));
