@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# memory_test.sh RAUDAL - a view whose changed rows are many times what DuckDB may hold goes to the lake with a
+# small --memory: the same rows as with plenty, and a peak that is the budget and what the program
+# needs without rows.
+set -euo pipefail
+raudal=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+say() { echo "$*"; exit 1; }
+budget_mb=128 overhead_mb=128
+
+mkdir -p "$work/p/in"
+for file in 1 2 3 4; do
+    awk -v f=$file 'BEGIN {
+        for (i = 0; i < 40000; i++)
+            printf "{\"id\":\"%d-%d\",\"org\":\"organisation number %d\",\"service\":\"service %d\",\"n\":%d}\n", f, i, i % 8000, i % 5, i
+    }' >"$work/p/in/$file.jsonl"
+done
+cat >"$work/p/p.sql" <<'SQL'
+CREATE SOURCE s (id TEXT, org TEXT, service TEXT, n BIGINT) FROM 'in/' FORMAT JSON;
+CREATE STREAMING TABLE b.s DEDUPLICATE ON (id) AS SELECT * FROM STREAM s;
+CREATE MATERIALIZED VIEW g.v PRIMARY KEY (org, service, n) AS SELECT org, service, n, count(*) AS c, sum(n) AS total FROM STREAM b.s GROUP BY ALL;
+SQL
+run() { # NAME MEMORY
+    "$raudal" run "$work/p" --once --root "$work/$1" --memory "$2" --set max_files_per_epoch=1 >"$work/$1.out" 2>&1 &
+    local pid=$! now=
+    peak_kb=0
+    while kill -0 "$pid" 2>/dev/null; do # it is looked at, not waited for
+        now=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status" 2>/dev/null) || true
+        [ -z "$now" ] || peak_kb=$now
+        sleep 0.05
+    done
+    wait "$pid" || { cat "$work/$1.out"; say "$1: the run failed"; }
+    "$raudal" sql "$work/p" --root "$work/$1" --format csv \
+        'SELECT count(*), sum(c), sum(total), count(DISTINCT org), min(c), max(c) FROM g.v' | tail -1 >"$work/$1.is"
+    "$raudal" verify "$work/p" --root "$work/$1" >"$work/$1.verify" 2>&1 || { cat "$work/$1.verify"; say "$1: verify"; }
+}
+run plenty 4GB
+run little ${budget_mb}MB
+diff "$work/plenty.is" "$work/little.is" || say "other rows with little memory"
+grep -q '^40000,160000,' "$work/little.is" || { cat "$work/little.is"; say "other rows than were written"; }
+[ "$peak_kb" -gt 0 ] || say "no peak was seen"
+[ "$peak_kb" -le $(((budget_mb + overhead_mb) * 1024)) ] || say "a peak of $peak_kb KB with $budget_mb MB"
