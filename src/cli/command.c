@@ -4,7 +4,7 @@
 #include "cli/command.h"
 
 #define BIT(id) RDL_CLI_BIT(id)
-#define ROOTED (BIT(SET) | BIT(ROOT))
+#define ROOTED (BIT(SET) | BIT(ROOT) | BIT(ENV))
 #define FORMATS (BIT(FORMAT) | BIT(JSON))
 #define READER (ROOTED | FORMATS | BIT(MEMORY) | BIT(THREADS))
 #define ENGINE (ROOTED | BIT(MEMORY) | BIT(THREADS) | BIT(LOG_LEVEL))
@@ -36,7 +36,7 @@ const rdl_command rdl_commands[] = {
      .examples = "raudal check shop\n"
                  "raudal check shop --json\n"
                  "raudal check shop --variables",
-     .options = BIT(SET) | BIT(JSON) | BIT(VARIABLES),
+     .options = BIT(SET) | BIT(ENV) | BIT(JSON) | BIT(VARIABLES),
      .has_dir = true,
      .run = rdl_cmd_check},
     {.name = "explain",
@@ -49,7 +49,7 @@ const rdl_command rdl_commands[] = {
          "With a TABLE, the SQL that an epoch runs for it as well.",
      .examples = "raudal explain shop\n"
                  "raudal explain shop gold.sales_by_day",
-     .options = BIT(SET) | BIT(JSON),
+     .options = BIT(SET) | BIT(ENV) | BIT(JSON),
      .args_max = 1,
      .has_dir = true,
      .run = rdl_cmd_explain},
@@ -63,12 +63,17 @@ const rdl_command rdl_commands[] = {
          "is lost either way).  It ends with a table of where the time went and the "
          "balance:\n"
          "every row that came in is written, or counted as what else became of it.\n"
+         "--only and --from (a table and all that reads it) leave the others as they are; they\n"
+         "catch up later.  A table, source or store that fails is put aside with what depends on\n"
+         "it and tried again, the others go on; with --once its failure is given at the end.\n"
          "Settings such as trigger_interval and max_files_per_epoch stand in raudal.env.",
      .examples = "raudal run shop --once\n"
                  "raudal run shop --root /data/shop --memory 2GB\n"
                  "raudal run shop --only 'bronze.*' --once\n"
+                 "raudal run shop --from silver.sales --once\n"
+                 "raudal run shop --env prod\n"
                  "raudal run shop --metrics 127.0.0.1:9464 --log-level info",
-     .options = ENGINE | FORMATS | BIT(ONCE) | BIT(ONLY) | BIT(ADOPT) | BIT(METRICS),
+     .options = ENGINE | FORMATS | BIT(ONCE) | BIT(ONLY) | BIT(FROM) | BIT(ADOPT) | BIT(METRICS),
      .has_dir = true,
      .run = rdl_cmd_run},
     {.name = "status",
@@ -106,7 +111,7 @@ const rdl_command rdl_commands[] = {
      .examples = "raudal query shop\n"
                  "raudal query shop sales_of product=tea\n"
                  "raudal query shop sales_of product=tea --format csv",
-     .options = BIT(SET) | BIT(ROOT) | FORMATS | BIT(STORE),
+     .options = ROOTED | FORMATS | BIT(STORE),
      .args_max = ANY,
      .has_dir = true,
      .run = rdl_cmd_query},

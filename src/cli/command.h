@@ -12,6 +12,8 @@
 /* X(id, "name", "VALUE" or NULL for a flag, "help") */
 #define RDL_CLI_OPTIONS(X)                                                                 \
     X(ROOT, "root", "DIR", "Where a run keeps its state and lake (default DIR/.raudal).")  \
+    X(ENV, "env", "NAME",                                                                  \
+      "Read raudal.NAME.env too, and keep the root apart (RAUDAL_ENV).")                   \
     X(SET, "set", "NAME=VALUE",                                                            \
       "Give a variable or a setting a value; may be repeated.")                            \
     X(FORMAT, "format", "FORMAT", "How results are printed: table, csv, json or jsonl.")   \

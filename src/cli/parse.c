@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "cli/cli.h"
 #include "lang/diag.h"
+#include "lang/variables.h"
 
 const rdl_cli_option rdl_cli_options[RDL_CLI_OPTION_COUNT] = {
 #define RDL_CLI_OPTION_ROW(id, name, value, help) [RDL_CLI_##id] = {name, value, help},
@@ -139,6 +140,60 @@ static rdl_code check_count(const rdl_cli *cli, rdl_err *err)
     return rdl_err_hint(err, "Usage: raudal %s %s", c->name, c->synopsis);
 }
 
+static bool is_environment_name(const char *s)
+{
+    size_t n = strlen(s);
+    for (size_t i = 0; i < n; i++)
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", s[i]) == NULL)
+            return false;
+    return n > 0;
+}
+
+/* The line root=.. of the environment's file; NULL: it has none, or cannot be read (loading says so). */
+static const char *root_line(rdl_cli *cli, const char *env)
+{
+    const char *name = rdl_arena_printf(&cli->arena, "raudal.%s.env", env);
+    rdl_text_file file = {.path = name};
+    rdl_diags diags;
+    rdl_variables v;
+    rdl_buf text = {0};
+    rdl_err ignored;
+    const char *out = NULL;
+    rdl_diags_init(&diags, &cli->arena);
+    if (rdl_fs_read(rdl_path_join(&cli->arena, cli->dir, name), 0, &text, &ignored) == RDL_OK) {
+        file.text = rdl_str_of(rdl_arena_strdup(&cli->arena, rdl_buf_str(&text)));
+        rdl_variables_init(&v, &cli->arena, &file, NULL, &diags);
+        for (size_t i = 0; i < v.file.n; i++)
+            if (rdl_str_eq(v.file.v[i].name, RDL_STR("root")))
+                out = rdl_arena_strndup(&cli->arena, v.file.v[i].value.p, v.file.v[i].value.n);
+    }
+    rdl_buf_fini(&text);
+    return out != NULL ? rdl_path_join(&cli->arena, cli->dir, out) : NULL;
+}
+
+/* --env, else RAUDAL_ENV, for commands that have the option; a root of its own unless one is given. */
+static rdl_code choose_environment(rdl_cli *cli, rdl_err *err)
+{
+    const char *env = cli->values[RDL_CLI_ENV];
+    if ((cli->command->options & RDL_CLI_BIT(ENV)) == 0)
+        return RDL_OK;
+    if (env == NULL && getenv("RAUDAL_ENV") != NULL && getenv("RAUDAL_ENV")[0] != '\0')
+        env = getenv("RAUDAL_ENV");
+    cli->values[RDL_CLI_ENV] = env;
+    if (env == NULL)
+        return RDL_OK;
+    if (!is_environment_name(env))
+        return rdl_err_set(err, RDL_EUSAGE, 0,
+                           "\"%s\" cannot name an environment: letters, digits, - and _ do", env);
+    if (cli->values[RDL_CLI_ROOT] != NULL)
+        return RDL_OK;
+    const char *root = root_line(cli, env);
+    cli->values[RDL_CLI_ROOT] =
+        root != NULL ? root
+                     : rdl_path_join(&cli->arena, cli->dir, rdl_arena_printf(&cli->arena, ".raudal-%s", env));
+    return RDL_OK;
+}
+
 rdl_code rdl_cli_parse(rdl_cli *cli, int argc, char **argv, rdl_err *err)
 {
     int words;
@@ -168,7 +223,8 @@ rdl_code rdl_cli_parse(rdl_cli *cli, int argc, char **argv, rdl_err *err)
         cli->args++;
         cli->arg_count--;
     }
-    return check_count(cli, err);
+    RDL_TRY(check_count(cli, err));
+    return choose_environment(cli, err);
 }
 
 /* ---- values of options ---- */
@@ -233,7 +289,8 @@ rdl_code rdl_cli_count(
 
 rdl_load_options rdl_cli_load_options(const rdl_cli *cli)
 {
-    return (rdl_load_options){.set = cli->set, .set_count = cli->set_count};
+    return (rdl_load_options){.set = cli->set, .set_count = cli->set_count,
+                              .env = cli->values[RDL_CLI_ENV]};
 }
 
 const char *rdl_cli_root(rdl_cli *cli)

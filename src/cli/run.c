@@ -24,6 +24,7 @@ typedef struct running {
     rdl_catalog_run record;
     rdl_progress progress;
     bool stopped; /* by a signal */
+    bool once, whole; /* neither --only nor --from */
 } running;
 
 /* The catalog is for people; a run does not stop for it. */
@@ -32,6 +33,7 @@ static void begin_record(running *r, const char *kind)
     rdl_err err = {0};
     int64_t now = rdl_now_us(&rdl_clock_system);
     rdl_code rc = rdl_catalog_open(rdl_cli_root(r->cli), false, &r->catalog, &err);
+    r->record.started_us = now;
     if (rc == RDL_OK)
         rc = rdl_catalog_begin_run(r->catalog, kind, now, &r->record.id, &err);
     if (rc != RDL_OK) {
@@ -55,6 +57,9 @@ end_record(running *r, rdl_code rc, const rdl_err *failure, const rdl_run_report
     r->record.rows_read = rc == RDL_OK ? report->total.read : status.total.read;
     r->record.outcome = rc != RDL_OK ? "failed" : report->stopped ? "stopped" : "done";
     r->record.message = rc != RDL_OK ? failure->msg : NULL;
+    /* A --once that came to its end did everything there was to do. */
+    if (r->once && r->whole && report->tables != NULL && !report->stopped)
+        (void)!rdl_catalog_recovered(r->catalog, r->record.started_us, r->record.ended_us, &err);
     if (rdl_catalog_end_run(r->catalog, &r->record, &err) != RDL_OK)
         rdl_cli_note("raudal: warning: the end of this run is not recorded: %s", err.msg);
     rdl_catalog_close(r->catalog);
@@ -134,7 +139,10 @@ static rdl_code work(running *r, bool once, const char *kind, rdl_err *err)
     rdl_metrics_stop(r->metrics);
     rdl_progress_clear(&r->progress);
     end_record(r, rc, err, &report);
-    return rc == RDL_OK ? print_report(r, &report, err) : rc;
+    /* What went on beside a failure is shown too. */
+    rdl_err own = {0};
+    rdl_code printed = report.tables != NULL ? print_report(r, &report, rc == RDL_OK ? err : &own) : rc;
+    return rc != RDL_OK ? rc : printed;
 }
 
 static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err *err)
@@ -149,7 +157,10 @@ static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err
                                 .job_arg = &r,
                                 .errand = serve_errand,
                                 .errand_arg = &r,
-                                .only = cli->values[RDL_CLI_ONLY]};
+                                .only = cli->values[RDL_CLI_ONLY],
+                                .from = cli->values[RDL_CLI_FROM]};
+    r.once = once;
+    r.whole = config.only == NULL && config.from == NULL;
     RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
     rdl_progress_init(&r.progress);
     rdl_code rc = rdl_cli_open_engine(cli, &config, &r.engine, err);
@@ -158,7 +169,7 @@ static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err
     if (rc == RDL_OK)
         rc = work(&r, once, kind, err);
     rdl_progress_clear(&r.progress);
-    bool reports = rc == RDL_OK && once && config.only == NULL && !r.stopped &&
+    bool reports = rc == RDL_OK && once && r.whole && !r.stopped &&
                    rdl_engine_pipeline(r.engine)->report_count > 0;
     bool alerts = r.engine != NULL && rdl_engine_pipeline(r.engine)->alert_count > 0;
     rdl_engine_close(r.engine);

@@ -408,6 +408,7 @@ typedef struct rdl_load_options {
     const char *const *set; /* "NAME=value" */
     size_t set_count;
     const char *plan_cache; /* file that rdl_pipeline_keep wrote, or NULL; a folder's load alone */
+    const char *env;        /* raudal.<env>.env is read after raudal.env; NULL: none */
 } rdl_load_options;
 
 /*

@@ -114,19 +114,53 @@ static rdl_code load_queries(loader *l, rdl_err *err)
     return RDL_OK;
 }
 
+/* NULL in out when there is none. */
+static rdl_code read_env(loader *l, const char *name, rdl_text_file **out, rdl_err *err)
+{
+    const char *path = rdl_path_join(l->arena, l->pipeline->dir, name);
+    rdl_stat st;
+    *out = NULL;
+    RDL_TRY(rdl_fs_stat(path, &st, err));
+    if (!st.exists || st.is_dir)
+        return RDL_OK;
+    rdl_text_file *file = RDL_NEW(l->arena, rdl_text_file);
+    RDL_TRY(read_text(l->arena, path, &file->text, err));
+    file->path = name;
+    file->original = file->text;
+    *out = file;
+    return RDL_OK;
+}
+
+static rdl_code no_environment(loader *l, const char *env, rdl_err *err)
+{
+    rdl_names names = {0};
+    rdl_buf known = {0};
+    RDL_TRY(rdl_fs_list(l->arena, l->pipeline->dir, &names, err));
+    for (size_t i = 0; i < names.n; i++) {
+        rdl_str name = rdl_str_of(names.v[i]);
+        if (rdl_str_starts(name, "raudal.") && rdl_str_ends(name, ".env") && name.n > 11)
+            rdl_buf_printf(&known, "%s%.*s", known.n > 0 ? ", " : "", (int)name.n - 11, name.p + 7);
+    }
+    rdl_err_set(err, RDL_EUSAGE, 0, "there is no environment \"%s\": the pipeline has no raudal.%s.env",
+                env, env);
+    rdl_err_hint(err, known.n > 0 ? "It has %s." : "Write that file; it may be empty.%s",
+                 rdl_buf_str(&known));
+    rdl_buf_fini(&known);
+    return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
+}
+
+/* raudal.env, then that of the environment that was named. */
 static rdl_code load_env(loader *l, const rdl_load_options *options, rdl_err *err)
 {
-    const char *path = rdl_path_join(l->arena, l->pipeline->dir, "raudal.env");
-    rdl_text_file *file = NULL;
-    rdl_stat st;
-    RDL_TRY(rdl_fs_stat(path, &st, err));
-    if (st.exists && !st.is_dir) {
-        file = RDL_NEW(l->arena, rdl_text_file);
-        RDL_TRY(read_text(l->arena, path, &file->text, err));
-        file->path = "raudal.env";
-        file->original = file->text;
-    }
+    rdl_text_file *file;
+    RDL_TRY(read_env(l, "raudal.env", &file, err));
     rdl_variables_init(&l->variables, l->arena, file, options, l->diags);
+    if (options == NULL || options->env == NULL)
+        return RDL_OK;
+    RDL_TRY(read_env(l, rdl_arena_printf(l->arena, "raudal.%s.env", options->env), &file, err));
+    if (file == NULL)
+        return no_environment(l, options->env, err);
+    rdl_variables_add(&l->variables, file, l->diags);
     return RDL_OK;
 }
 

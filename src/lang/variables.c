@@ -42,11 +42,9 @@ static bool read_line(rdl_str line, rdl_str *out_name, rdl_str *out_value)
     return name.n > 0;
 }
 
-void rdl_variables_init(rdl_variables *v, rdl_arena *a, const rdl_text_file *env,
-                        const rdl_load_options *options, rdl_diags *diags)
+void rdl_variables_add(rdl_variables *v, const rdl_text_file *env, rdl_diags *diags)
 {
-    *v = (rdl_variables){.arena = a, .options = options};
-    rdl_str text = env != NULL ? env->text : (rdl_str){"", 0};
+    rdl_str text = env->text;
     for (size_t at = 0; at < text.n;) {
         const char *nl = memchr(text.p + at, '\n', text.n - at);
         size_t end = nl != NULL ? (size_t)(nl - text.p) : text.n;
@@ -54,7 +52,7 @@ void rdl_variables_init(rdl_variables *v, rdl_arena *a, const rdl_text_file *env
         rdl_str name, value;
         if (line.n > 0 && line.p[0] != '#') {
             if (read_line(line, &name, &value))
-                RDL_PUSH(a, &v->file) = (rdl_variable){name, value, "raudal.env"};
+                RDL_PUSH(v->arena, &v->file) = (rdl_variable){name, value, env->path};
             else
                 rdl_diag_add(diags, RDL_DIAG_ERROR,
                              (rdl_pos){env, (uint32_t)(line.p - text.p), (uint32_t)line.n},
@@ -63,6 +61,14 @@ void rdl_variables_init(rdl_variables *v, rdl_arena *a, const rdl_text_file *env
         }
         at = end + 1;
     }
+}
+
+void rdl_variables_init(rdl_variables *v, rdl_arena *a, const rdl_text_file *env,
+                        const rdl_load_options *options, rdl_diags *diags)
+{
+    *v = (rdl_variables){.arena = a, .options = options};
+    if (env != NULL)
+        rdl_variables_add(v, env, diags);
 }
 
 bool rdl_variables_get(const rdl_variables *v, rdl_str name, rdl_variable *out)

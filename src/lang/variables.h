@@ -27,6 +27,8 @@ typedef struct rdl_variables {
 /* env may be empty: no raudal.env.  Bad lines are reported. */
 void rdl_variables_init(rdl_variables *v, rdl_arena *a, const rdl_text_file *env,
                         const rdl_load_options *options, rdl_diags *diags);
+/* The lines of another file, which win over those before: raudal.prod.env. */
+void rdl_variables_add(rdl_variables *v, const rdl_text_file *env, rdl_diags *diags);
 /* The value and where it came from; false when nobody set it. */
 bool rdl_variables_get(const rdl_variables *v, rdl_str name, rdl_variable *out);
 /* Fills text and edits from original. */

@@ -167,6 +167,22 @@ rdl_code rdl_catalog_add_run(rdl_catalog *c, const rdl_catalog_run *run, rdl_err
     return step == SQLITE_DONE ? RDL_OK : rdl_catalog_fail(c, "write", err);
 }
 
+rdl_code rdl_catalog_recovered(rdl_catalog *c, int64_t since_us, int64_t now_us, rdl_err *err)
+{
+    static const char sql[] =
+        "INSERT INTO runs (kind, started, ended, outcome) SELECT kind, ?1, ?1, 'done' FROM runs r WHERE "
+        "id = (SELECT max(id) FROM runs x WHERE x.kind = r.kind) AND outcome = 'failed' AND started < ?2 "
+        "AND (kind LIKE 'store %' OR kind LIKE 'table %' OR kind LIKE 'source %')";
+    sqlite3_stmt *st;
+    if (sqlite3_prepare_v2(c->db, sql, -1, &st, NULL) != SQLITE_OK)
+        return rdl_catalog_fail(c, "write", err);
+    rdl_catalog_bind_time(st, 1, now_us);
+    rdl_catalog_bind_time(st, 2, since_us);
+    int step = sqlite3_step(st);
+    sqlite3_finalize(st);
+    return step == SQLITE_DONE ? RDL_OK : rdl_catalog_fail(c, "write", err);
+}
+
 rdl_code rdl_catalog_runs(rdl_catalog *c,
                           rdl_arena *a,
                           size_t most,

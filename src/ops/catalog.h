@@ -38,6 +38,9 @@ RDL_MUST rdl_code rdl_catalog_end_run(rdl_catalog *c,
                                       rdl_err *err);
 /* A run that is over, of something with a name of its own in this one ("model s.n"). */
 RDL_MUST rdl_code rdl_catalog_add_run(rdl_catalog *c, const rdl_catalog_run *run, rdl_err *err);
+/* Tables, sources and stores whose newest run failed before `since` are done as of now: a whole run
+ * found nothing wrong with them. */
+RDL_MUST rdl_code rdl_catalog_recovered(rdl_catalog *c, int64_t since_us, int64_t now_us, rdl_err *err);
 /* The newest first; none when there is no catalog. */
 RDL_MUST rdl_code rdl_catalog_runs(rdl_catalog *c,
                                    rdl_arena *a,

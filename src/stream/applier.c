@@ -100,6 +100,8 @@ static void failed(rdl_applier *a, rdl_store *s, bool last, rdl_code rc, const r
     if (!ends)
         rdl_log_err(RDL_LOG_WARN, lake ? "lake" : "sink", "apply_failed", err);
     rdl_mutex_lock(&a->lock);
+    s->failing = true;
+    snprintf(s->why, sizeof s->why, "%.290s", err->msg);
     if (ends && a->rc == RDL_OK) {
         a->rc = rc;
         a->err = *err;
@@ -113,6 +115,9 @@ static void succeeded(rdl_applier *a, rdl_store *s)
         rdl_log(RDL_LOG_INFO, s == &a->lake ? "lake" : "sink", "apply_recovered",
                 "failures=%" PRIu64, s->failures);
     a->settled_old |= s->failures > 0 || s == &a->lake;
+    rdl_mutex_lock(&a->lock);
+    s->failing = false;
+    rdl_mutex_unlock(&a->lock);
     s->failures = 0;
     s->applied = a->now->history.epoch;
 }
@@ -292,6 +297,22 @@ void rdl_applier_hand(rdl_applier *a)
     handed_free(old);
 }
 
+/* The list of runs hears of a store that fails, and of its recovery, from the epoch thread. */
+static void tell_of_stores(rdl_applier *a)
+{
+    for (size_t i = 0; i < a->e->store_count; i++) {
+        rdl_store *s = &a->e->stores[i];
+        char why[sizeof s->why];
+        rdl_mutex_lock(&a->lock);
+        bool failing = s->failing, other = s->failing != s->told;
+        s->told = s->failing;
+        memcpy(why, s->why, sizeof why);
+        rdl_mutex_unlock(&a->lock);
+        if (other)
+            rdl_store_tell(a->e, s, failing ? why : NULL);
+    }
+}
+
 rdl_code rdl_applier_progress(rdl_applier *a, rdl_applied *out, rdl_err *err)
 {
     rdl_mutex_lock(&a->lock);
@@ -300,6 +321,7 @@ rdl_code rdl_applier_progress(rdl_applier *a, rdl_applied *out, rdl_err *err)
     if (rc != RDL_OK)
         *err = a->err;
     rdl_mutex_unlock(&a->lock);
+    tell_of_stores(a);
     return rc;
 }
 

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "base/url.h"
 #include "stream/internal.h"
 
 enum {
@@ -517,10 +518,36 @@ rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err)
     const rdl_apply p = {e, e->conn, &e->history};
     int64_t began = rdl_monotonic_us();
     rdl_engine_progress_at(e, NULL, "stores");
-    for (size_t i = 0; i < e->store_count; i++)
-        RDL_TRY(rdl_apply_to_store(&p, &e->stores[i], err));
+    rdl_code first = RDL_OK;
+    for (size_t i = 0; i < e->store_count; i++) {
+        rdl_err own = {0};
+        rdl_code rc = rdl_apply_to_store(&p, &e->stores[i], &own);
+        if (rc == RDL_OK)
+            continue;
+        rdl_store_tell(e, &e->stores[i], own.msg);
+        if (first == RDL_OK)
+            *err = own;
+        first = first == RDL_OK ? rc : first;
+    }
     rdl_engine_note_step(e, RDL_STEP_SINKS, began, 0, 0);
-    return RDL_OK;
+    return first;
+}
+
+void rdl_store_tell(rdl_engine *e, const rdl_store *s, const char *why)
+{
+    int64_t now = rdl_now_us(e->clock);
+    rdl_buf name = {0};
+    rdl_buf_puts(&name, "store ");
+    rdl_url_put_shown(&name, rdl_str_of(s->url));
+    const rdl_job_report report = {.name = rdl_buf_str(&name),
+                                   .started_us = now,
+                                   .ended_us = now,
+                                   .ok = why == NULL,
+                                   .message = why != NULL ? why : "",
+                                   .epoch = e->history.epoch};
+    if (e->config.job != NULL)
+        e->config.job(e->config.job_arg, &report);
+    rdl_buf_fini(&name);
 }
 
 rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err)

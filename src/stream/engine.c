@@ -146,11 +146,38 @@ static rdl_code check_only(rdl_engine *e, rdl_err *err)
         if (in == NULL || out == NULL || s->kind == RDL_TABLE_SNAPSHOT)
             continue;
         rdl_err_set(err, RDL_EUSAGE, 0,
-                    "--only selects \"%s\" but not \"%s\", which reads the same source \"%s\": "
-                    "its rows would be missed",
+                    "--only or --from selects \"%s\" but not \"%s\", which reads the same source "
+                    "\"%s\": its rows would be missed",
                     in->full.p, out->full.p, s->full.p);
         return rdl_err_hint(err, "Select both.");
     }
+    return RDL_OK;
+}
+
+/* --from: what does not depend on it is left out. */
+static rdl_code select_from(rdl_engine *e, rdl_err *err)
+{
+    const rdl_pipeline *p = e->pipeline;
+    bool *reached = RDL_NEWN(&e->arena, bool, p->table_count + 1);
+    if (e->config.from == NULL)
+        return RDL_OK;
+    const rdl_table *from = rdl_pipeline_find(p, rdl_str_of(e->config.from));
+    if (from == NULL || from->source != NULL) {
+        const char **names = RDL_NEWN(&e->arena, const char *, p->table_count + 1);
+        for (size_t i = 0; i < p->table_count; i++)
+            names[i] = p->tables[i]->full.p;
+        const char *nearest = rdl_nearest(rdl_str_of(e->config.from), names, p->table_count);
+        rdl_err_set(err, RDL_EUSAGE, 0, "there is no table \"%s\" to run from", e->config.from);
+        return nearest != NULL ? rdl_err_hint(err, "Did you mean %s?", nearest) : RDL_EUSAGE;
+    }
+    for (size_t i = from->index; i < p->table_count; i++) {
+        const rdl_table *t = p->tables[i];
+        reached[i] = t == from || (t->cdc_snapshot != NULL && reached[t->cdc_snapshot->index]);
+        for (size_t j = 0; j < t->input_count; j++)
+            reached[i] |= reached[t->inputs[j].table->index];
+    }
+    for (size_t i = 0; i < p->table_count; i++)
+        e->tables[i].selected &= reached[i] || p->tables[i]->source != NULL;
     return RDL_OK;
 }
 
@@ -186,6 +213,7 @@ static rdl_code prepare_tables(rdl_engine *e, rdl_err *err)
         if (append_without_need(e->pipeline->tables[i]))
             e->tables[i].cache_needed = e->tables[i].old_needed;
     }
+    RDL_TRY(select_from(e, err));
     return check_only(e, err);
 }
 

@@ -44,6 +44,7 @@ typedef struct rdl_engine_config {
     unsigned threads;         /* 0: one per processor */
     rdl_clock *clock;         /* NULL: wall clock */
     const char *only;         /* glob over table names: run these and what feeds nothing else; NULL: all */
+    const char *from;         /* a table: it and all that reads it, of those; NULL: all */
     /* Called on the engine's thread when something with a name of its own ended; may be NULL. */
     void (*job)(void *arg, const rdl_job_report *r);
     void *job_arg;

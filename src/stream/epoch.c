@@ -258,8 +258,10 @@ static rdl_code run_tables(rdl_engine *e, rdl_work *w, rdl_err *err)
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         rdl_table *t = e->pipeline->tables[i];
         int64_t began = rdl_monotonic_us() - w->decode_us;
+        e->blame = t;
         RDL_TRY(run_table(e, w, t, err));
         RDL_TRY(rdl_keys_check(e, w, t, err));
+        e->blame = NULL;
         began += w->decode_us; /* what was decoded meanwhile is a step of its own */
         note_time(w, t, began);
         if (t->kind == RDL_TABLE_STREAMING)

@@ -479,6 +479,7 @@ rdl_code rdl_ingest(rdl_engine *e, rdl_work *w, rdl_err *err)
     for (size_t i = 0; i < e->feed_count; i++) {
         rdl_feed *f = &e->feeds[i];
         rdl_code rc = RDL_OK;
+        e->blame = f->table;
         if (f->table->kind == RDL_TABLE_SNAPSHOT && w->snapshots[i].n > 0)
             rc = rdl_ingest_snapshot(e, w, f, err);
         else if (f->table->kind == RDL_TABLE_SOURCE && w->range_count[i] > 0)
@@ -486,6 +487,7 @@ rdl_code rdl_ingest(rdl_engine *e, rdl_work *w, rdl_err *err)
         if (rc != RDL_OK)
             return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
                               f->table->full.p);
+        e->blame = NULL;
     }
     uint64_t passing = 0;
     for (size_t i = 0; i < e->feed_count; i++)

@@ -10,6 +10,7 @@
  *   judge.c      each row's one fate; reindex.c when its keys are new
  *   quarantine.c rejected rows with their bytes and reasons
  *   view.c       pairs of old and new rows of a view; merge.c merges keyed state
+ *   parking.c    a table or source that fails is put aside
  *   replay.c     rows of a quarantine judged again
  *   decide.c     decision tables: rows that are added once
  *   model.c      programs over rows: when; model_run.c one run
@@ -57,6 +58,7 @@ typedef enum rdl_step {
 } rdl_step;
 
 typedef struct rdl_models rdl_models;       /* stream/model.c */
+typedef struct rdl_parking rdl_parking;     /* stream/parking.c */
 typedef struct rdl_model_run rdl_model_run; /* stream/model.h */
 typedef struct rdl_upkeep rdl_upkeep;       /* stream/upkeep.c */
 typedef struct rdl_job rdl_job; /* stream/schedule.h */
@@ -99,6 +101,8 @@ typedef struct rdl_store {
     uint64_t applied;       /* everything up to this epoch is there (applier.c) */
     uint64_t failures;      /* in a row */
     int64_t retry_us;       /* monotonic: not before */
+    bool failing, told;     /* under the applier's lock: as it is, and as the run was told */
+    char why[300];          /* the same */
 } rdl_store;
 
 typedef struct rdl_destination {
@@ -197,6 +201,8 @@ struct rdl_engine {
     uint64_t memory_bytes;
     rdl_upkeep *upkeep;
     rdl_models *models;      /* NULL: the pipeline has none */
+    rdl_parking *parking;    /* NULL: a failure ends the run */
+    const rdl_table *blame;  /* whose part of the epoch failed; NULL: nobody's */
     RDL_VEC(rdl_job *) jobs; /* with schedules */
     atomic_int stop;         /* set by rdl_engine_stop, also from a signal handler */
     atomic_int asked;        /* an errand waits */
@@ -330,7 +336,10 @@ void rdl_destinations_close(rdl_engine *e);
 RDL_MUST rdl_code rdl_apply_check_schemas(rdl_engine *e, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_check_fresh(rdl_engine *e, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_lake(rdl_engine *e, rdl_err *err);
+/* Every store, whichever fails; the first failure is given. */
 RDL_MUST rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err);
+/* The list of runs hears of it; why NULL: it works again. */
+void rdl_store_tell(rdl_engine *e, const rdl_store *s, const char *why);
 RDL_MUST rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err);
 /* Sealed epochs on their way into lake and stores, on any one thread at a time. */
 typedef struct rdl_apply {

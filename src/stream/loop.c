@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "stream/landing.h"
 #include "stream/model.h"
+#include "stream/parking.h"
 
 enum {
     IDLE_SHARE = 100, /* looking may cost 1 / IDLE_SHARE of the time */
@@ -53,9 +54,14 @@ rdl_code rdl_engine_measure_lag(rdl_engine *e, rdl_source_lag *out, rdl_err *err
             continue;
         const rdl_source_limits limits = rdl_plan_limits(e, f);
         rdl_code rc = f->source->ops->lag(f->source, &limits, &one, err);
-        if (rc != RDL_OK)
-            return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
-                              f->table->full.p);
+        if (rc != RDL_OK) {
+            e->blame = f->table;
+            rc = rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s", f->table->full.p);
+            if (!rdl_parking_take(e, rc, err))
+                return rc;
+            *err = (rdl_err){0};
+            continue;
+        }
         out->files += one.files;
         out->bytes += one.bytes;
         out->rows += one.rows;
@@ -181,7 +187,7 @@ static void rest(rdl_engine *e, int64_t began_us, int64_t cost_us)
 {
     int64_t idle = cost_us * IDLE_SHARE;
     idle = idle > e->trigger_us ? least(idle, IDLE_MAX_US) : e->trigger_us;
-    int64_t due = least(rdl_schedules_next(e), next_look(e));
+    int64_t due = least(least(rdl_schedules_next(e), next_look(e)), rdl_parking_next(e));
     if (due != INT64_MAX) {
         int64_t now = rdl_now_us(e->clock);
         idle = least(idle, due > now ? due - now : 0);
@@ -223,6 +229,7 @@ rdl_code rdl_engine_run(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     loop l = {.e = e};
     rdl_err at_end = {0};
     rdl_run_begin(e);
+    rdl_parking_begin(e);
     watch_sources(e);
     RDL_TRY(rdl_engine_measure_lag(e, &l.lag, err));
     RDL_TRY(rdl_applier_start(e, &l.applier, err));
@@ -240,6 +247,8 @@ rdl_code rdl_engine_run(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     e->status.applied = l.applied.everywhere;
     rdl_mutex_unlock(&e->status_lock);
     rdl_run_end(e, out);
+    rdl_err told; /* while it ran; what is aside is tried by the next run */
+    (void)!rdl_parking_end(e, &told);
     return RDL_OK;
 }
 

@@ -148,8 +148,11 @@ static rdl_code plan_snapshot(rdl_engine *e, rdl_work *w, size_t i, bool *any, r
 static rdl_code plan_snapshots(rdl_engine *e, rdl_work *w, bool *any, rdl_err *err)
 {
     for (size_t i = 0; i < e->feed_count; i++) {
-        if (e->feeds[i].table->kind == RDL_TABLE_SNAPSHOT && e->feeds[i].wanted)
-            RDL_TRY(plan_snapshot(e, w, i, any, err));
+        if (e->feeds[i].table->kind != RDL_TABLE_SNAPSHOT || !e->feeds[i].wanted)
+            continue;
+        e->blame = e->feeds[i].table;
+        RDL_TRY(plan_snapshot(e, w, i, any, err));
+        e->blame = NULL;
     }
     w->barrier = *any;
     return RDL_OK;
@@ -257,11 +260,13 @@ static rdl_code plan_ranges(rdl_engine *e, rdl_work *w, bool last, bool *any, rd
         if (*any && is_used_up(&left, &whole))
             break;
         const rdl_source_limits limits = limits_of(f, &left, last);
+        e->blame = f->table;
         rdl_code rc = f->source->ops->next(f->source, &w->arena, &limits, &w->ranges[i],
                                            &w->range_count[i], err);
         if (rc != RDL_OK)
             return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SOURCE), err, "source %s",
                               f->table->full.p);
+        e->blame = NULL;
         RDL_TRY(number_ranges(e, w, f, w->ranges[i], w->range_count[i], err));
         take(&left, f, w->ranges[i], w->range_count[i]);
         *any |= w->range_count[i] > 0;

@@ -11,6 +11,7 @@
 #include "stream/damage.h"
 #include "stream/landing.h"
 #include "stream/model.h"
+#include "stream/parking.h"
 
 /* A budget under this lets go of kept tables before a long job that is no epoch. */
 #define CACHES_STAY_BYTES (UINT64_C(1) << 30)
@@ -150,6 +151,9 @@ rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
 {
     rdl_work w;
     int64_t began = rdl_monotonic_us();
+    if (!last)
+        rdl_parking_turn(e);
+    e->blame = NULL;
     rdl_work_init(e, &w);
     w.continuous = !last;
     rdl_engine_progress_at(e, &w, "plan");
@@ -162,10 +166,16 @@ rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
     if (rc == RDL_OK && *did) {
         add_reports(e, &w);
         add_status(e, &w, began);
+        rdl_parking_sealed(e, &w);
         rdl_log(RDL_LOG_INFO, "epoch", "epoch_sealed", "epoch=%" PRIu64 " rows=%" PRIu64,
                 w.epoch, w.rows);
     }
     rdl_work_fini(e, &w);
+    if (rc != RDL_OK && rdl_parking_take(e, rc, err)) {
+        *err = (rdl_err){0};
+        *did = true; /* what is left is planned anew */
+        rc = RDL_OK;
+    }
     return rc;
 }
 
@@ -226,16 +236,49 @@ static rdl_code flush_when_many(rdl_engine *e, uint64_t *flushed, rdl_err *err)
     return rdl_prune(e, true, err);
 }
 
+/* What there is now is what this run takes. */
+static rdl_code freeze(rdl_engine *e, rdl_err *err)
+{
+    for (size_t i = 0; i < e->feed_count; i++) {
+        rdl_feed *f = &e->feeds[i];
+        if (!f->wanted || f->table->kind != RDL_TABLE_SOURCE)
+            continue;
+        e->blame = f->table;
+        rdl_code rc = rdl_err_area(f->source->ops->freeze(f->source, err), err, RDL_AREA_SOURCE);
+        if (rc != RDL_OK && !rdl_parking_take(e, rc, err))
+            return rc;
+        if (rc != RDL_OK)
+            *err = (rdl_err){0};
+    }
+    e->blame = NULL;
+    return RDL_OK;
+}
+
+/* Lake and stores are brought up whatever was put aside; the first failure is the run's. */
+static rdl_code finish(rdl_engine *e, rdl_run_report *out, rdl_err *err)
+{
+    rdl_err stores = {0};
+    RDL_TRY(rdl_apply_lake(e, err));
+    RDL_TRY(rdl_landing_clear(e, e->history.epoch, err));
+    rdl_code rc = rdl_apply_sinks(e, &stores);
+    /* What a killed run left unpruned is tidied up by the next one, though it has nothing to read. */
+    RDL_TRY(rdl_prune(e, e->report.epochs > 0 || pending_epochs(e) > 0, err));
+    if (e->report.epochs > 0)
+        rdl_upkeep_round(&(rdl_apply){e, e->conn, &e->history});
+    rdl_run_end(e, out);
+    RDL_TRY(rdl_parking_end(e, err));
+    if (rc != RDL_OK)
+        *err = stores;
+    return rc != RDL_OK ? rc : rdl_models_failed(e, err);
+}
+
 rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
 {
     bool did = true;
     uint64_t flushed = e->history.pruned;
     rdl_run_begin(e);
-    for (size_t i = 0; i < e->feed_count; i++) {
-        rdl_feed *f = &e->feeds[i];
-        if (f->wanted && f->table->kind == RDL_TABLE_SOURCE)
-            RDL_TRY(rdl_err_area(f->source->ops->freeze(f->source, err), err, RDL_AREA_SOURCE));
-    }
+    rdl_parking_begin(e);
+    RDL_TRY(freeze(e, err));
     while (did && !e->stop) {
         RDL_TRY(rdl_run_epoch(e, true, &did, err));
         if (did)
@@ -245,15 +288,7 @@ rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     }
     if (e->memory_bytes < CACHES_STAY_BYTES)
         RDL_TRY(rdl_caches_drop(e, err)); /* no epoch follows, and the lake needs room */
-    RDL_TRY(rdl_apply_lake(e, err));
-    RDL_TRY(rdl_landing_clear(e, e->history.epoch, err));
-    RDL_TRY(rdl_apply_sinks(e, err));
-    /* What a killed run left unpruned is tidied up by the next one, though it has nothing to read. */
-    RDL_TRY(rdl_prune(e, e->report.epochs > 0 || pending_epochs(e) > 0, err));
-    if (e->report.epochs > 0)
-        rdl_upkeep_round(&(rdl_apply){e, e->conn, &e->history});
-    rdl_run_end(e, out);
-    return rdl_models_failed(e, err);
+    return finish(e, out, err);
 }
 
 const rdl_pipeline *rdl_engine_pipeline(const rdl_engine *e)
