@@ -337,12 +337,13 @@ const rdl_command rdl_commands[] = {
     {.name = "docs",
      .synopsis = "[DIR]",
      .line = "Print the data dictionary, made from the SQL and its comments",
-     .about = "The -- lines above a statement describe its table, those above or beside a "
-              "column\n"
-              "the column.  --format markdown, html or json.",
+     .about = "The -- lines above a statement describe its table, those above or beside a column\n"
+              "the column; a line \"owner: ..\" names who answers for it.  --format markdown, html or\n"
+              "json.  HTML (one page, nothing beside it) and JSON tell of the root too, where there\n"
+              "is one: sizes, partitions, quality by day.",
      .examples = "raudal docs shop > dictionary.md\n"
                  "raudal docs shop --format html > dictionary.html",
-     .options = BIT(SET) | BIT(FORMAT) | BIT(JSON) | BIT(INTERNAL),
+     .options = READER | BIT(INTERNAL),
      .has_dir = true,
      .run = rdl_cmd_docs},
     {.name = "test",

@@ -1,16 +1,22 @@
 /*
- * cli/docs.c - `raudal docs`: the data dictionary, from the SQL and its comments.
+ * cli/docs.c - `raudal docs`: the data dictionary, from the SQL and its comments; Markdown and JSON (the
+ * page is docs_html.c's).  Markdown is of the text alone, so that it can be kept beside it; HTML and JSON tell
+ * of the root as well, where there is one.
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/url.h"
+#include "cli/docs_root.h"
 #include "cli/output.h"
 #include "lang/explain.h"
 
 typedef struct writer {
     rdl_cli *cli;
     const rdl_pipeline *p;
+    rdl_docs_root root;
     rdl_buf b;
 } writer;
 
@@ -183,119 +189,6 @@ static void put_markdown(writer *w)
     }
 }
 
-/* ---- HTML ---- */
-
-static void put_html_text(rdl_buf *b, rdl_str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '<')
-            rdl_buf_puts(b, "&lt;");
-        else if (s.p[i] == '&')
-            rdl_buf_puts(b, "&amp;");
-        else if (s.p[i] == '"')
-            rdl_buf_puts(b, "&quot;");
-        else
-            rdl_buf_putc(b, s.p[i]);
-    }
-}
-
-static void html_fact(writer *w, const char *name, const char *value)
-{
-    rdl_buf_printf(&w->b, "<li>%s: ", name);
-    put_html_text(&w->b, rdl_str_of(value));
-    rdl_buf_puts(&w->b, "</li>\n");
-}
-
-static void html_cell(rdl_buf *b, rdl_str text)
-{
-    rdl_buf_puts(b, "<td>");
-    put_html_text(b, text);
-    rdl_buf_puts(b, "</td>");
-}
-
-static void html_columns(writer *w, const rdl_table *t)
-{
-    rdl_buf_puts(&w->b,
-                 "<table><tr><th>column</th><th>type</th><th>role</th><th>meaning</th>"
-                 "</tr>\n");
-    for (size_t i = 0; i < t->columns.n; i++) {
-        rdl_buf type = {0}, role = {0};
-        rdl_type_print(t->columns.v[i].type, &type);
-        put_role(&role, t, i);
-        rdl_buf_puts(&w->b, "<tr>");
-        html_cell(&w->b, t->columns.v[i].name);
-        html_cell(&w->b, (rdl_str){rdl_buf_str(&type), type.n});
-        html_cell(&w->b, (rdl_str){rdl_buf_str(&role), role.n});
-        html_cell(&w->b, column_comment(t, i));
-        rdl_buf_puts(&w->b, "</tr>\n");
-        rdl_buf_fini(&type);
-        rdl_buf_fini(&role);
-    }
-    rdl_buf_puts(&w->b, "</table>\n");
-}
-
-static void html_constraints(writer *w, const rdl_table *t)
-{
-    if (t->constraint_count == 0)
-        return;
-    rdl_buf_puts(&w->b,
-                 "<table><tr><th>rule</th><th>expects</th><th>otherwise</th></tr>\n");
-    for (size_t i = 0; i < t->constraint_count; i++) {
-        const rdl_constraint *c = &t->constraints[i];
-        rdl_buf expects = {0};
-        if (c->unique_count != 0) {
-            rdl_buf_puts(&expects, "unique: ");
-            put_columns(&expects, t, c->unique, c->unique_count);
-        } else {
-            rdl_buf_put(&expects, c->expr.p, c->expr.n);
-        }
-        rdl_buf_puts(&w->b, "<tr>");
-        html_cell(&w->b, c->name);
-        html_cell(&w->b, (rdl_str){rdl_buf_str(&expects), expects.n});
-        html_cell(&w->b, rdl_str_of(action_name(c->action)));
-        rdl_buf_puts(&w->b, "</tr>\n");
-        rdl_buf_fini(&expects);
-    }
-    rdl_buf_puts(&w->b, "</table>\n");
-}
-
-static void put_html(writer *w)
-{
-    rdl_buf_puts(&w->b,
-                 "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-                 "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
-    put_html_text(&w->b, rdl_str_of(w->p->name));
-    rdl_buf_puts(&w->b,
-                 "</title>\n<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;"
-                 "margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
-                 "table{border-collapse:collapse;margin:1rem 0}"
-                 "th,td{border:1px solid #8886;padding:.2rem .6rem;text-align:left}"
-                 "p{white-space:pre-line}</style></head><body>\n<h1>Data dictionary of ");
-    put_html_text(&w->b, rdl_str_of(w->p->name));
-    rdl_buf_puts(&w->b, "</h1>\n");
-    for (size_t i = 0; i < w->p->table_count; i++) {
-        const rdl_table *t = w->p->tables[i];
-        if (!shown(w, t))
-            continue;
-        rdl_buf_puts(&w->b, "<h2 id=\"");
-        put_html_text(&w->b, t->full);
-        rdl_buf_puts(&w->b, "\">");
-        put_html_text(&w->b, t->full);
-        rdl_buf_printf(&w->b, "</h2>\n<p><em>%s</em></p>\n", kind_name(t));
-        if (t->comment.n != 0) {
-            rdl_buf_puts(&w->b, "<p>");
-            put_html_text(&w->b, t->comment);
-            rdl_buf_puts(&w->b, "</p>\n");
-        }
-        rdl_buf_puts(&w->b, "<ul>\n");
-        give_facts(w, t, html_fact);
-        rdl_buf_puts(&w->b, "</ul>\n");
-        html_columns(w, t);
-        html_constraints(w, t);
-    }
-    rdl_buf_puts(&w->b, "</body></html>\n");
-}
-
 /* ---- JSON ---- */
 
 static void json_fact(writer *w, const char *name, const char *value)
@@ -333,46 +226,130 @@ static void json_columns(writer *w, const rdl_table *t)
     rdl_buf_puts(&w->b, "]}");
 }
 
+static void json_root(writer *w, const rdl_table *t)
+{
+    const rdl_docs_table *d = &w->root.tables[t->index];
+    const rdl_table_status *s = &d->status;
+    if (!w->root.there || t->kind < RDL_TABLE_STREAMING)
+        return;
+    rdl_buf_printf(&w->b,
+                   ", \"rows\": %" PRIu64 ", \"files\": %" PRIu64 ", \"bytes\": %" PRIu64
+                   ", \"quarantined\": %" PRIu64 ", \"partitions\": %zu, \"changed\": ",
+                   s->rows, s->files, s->bytes, s->quarantined, d->partitions);
+    if (s->changed_us == INT64_MIN) {
+        rdl_buf_puts(&w->b, "null");
+    } else {
+        rdl_buf_putc(&w->b, '"');
+        rdl_timestamp_print_iso(s->changed_us, &w->b);
+        rdl_buf_putc(&w->b, '"');
+    }
+    rdl_buf_puts(&w->b, ", \"quality\": [");
+    for (size_t i = 0; i < d->days.n; i++) {
+        rdl_buf_puts(&w->b, i > 0 ? ", {\"day\": \"" : "{\"day\": \"");
+        rdl_date_print(d->days.v[i].day, &w->b);
+        rdl_buf_printf(&w->b, "\", \"written\": %" PRIu64 ", \"rejected\": %" PRIu64 "}",
+                       d->days.v[i].written, d->days.v[i].rejected);
+    }
+    rdl_buf_putc(&w->b, ']');
+}
+
+static void json_governance(writer *w, const rdl_table *t)
+{
+    bool first = true;
+    rdl_buf_puts(&w->b, ", \"owner\": ");
+    rdl_buf_put_json_text(&w->b, rdl_docs_owner(w->p, t->comment));
+    rdl_buf_puts(&w->b, ", \"inputs\": [");
+    for (size_t i = 0; i < t->input_count; i++) {
+        rdl_buf_puts(&w->b, i > 0 ? ", " : "");
+        rdl_buf_put_json_text(&w->b, t->inputs[i].table->full);
+    }
+    rdl_buf_puts(&w->b, "], \"granted_to\": [");
+    for (size_t i = 0; i < w->p->grant_count; i++) {
+        if (!rdl_grant_covers(&w->p->grants[i], t))
+            continue;
+        rdl_buf_puts(&w->b, first ? "" : ", ");
+        rdl_buf_put_json_text(&w->b, w->p->grants[i].role);
+        first = false;
+    }
+    rdl_buf_putc(&w->b, ']');
+}
+
 static void put_json(writer *w)
 {
     bool first = true;
     rdl_buf_puts(&w->b, "{\"pipeline\": ");
     rdl_buf_put_json_text(&w->b, rdl_str_of(w->p->name));
+    if (w->root.there)
+        rdl_buf_printf(&w->b, ", \"epoch\": %" PRIu64, w->root.epoch);
     rdl_buf_puts(&w->b, ", \"tables\": [");
     for (size_t i = 0; i < w->p->table_count; i++) {
         const rdl_table *t = w->p->tables[i];
         if (!shown(w, t))
             continue;
+        rdl_str comment = rdl_docs_comment(&w->cli->arena, t->comment);
         rdl_buf_puts(&w->b, first ? "\n  {\"table\": " : ",\n  {\"table\": ");
         first = false;
         rdl_buf_put_json_text(&w->b, t->full);
         rdl_buf_printf(&w->b, ", \"kind\": \"%s\", \"comment\": ", kind_name(t));
-        rdl_buf_put_json_text(&w->b, t->comment.p != NULL ? t->comment : RDL_STR(""));
+        rdl_buf_put_json_text(&w->b, comment.p != NULL ? comment : RDL_STR(""));
         give_facts(w, t, json_fact);
+        json_governance(w, t);
+        json_root(w, t);
         json_columns(w, t);
     }
     rdl_buf_puts(&w->b, "]}\n");
 }
 
-rdl_code rdl_cmd_docs(rdl_cli *cli, rdl_err *err)
+static void put_html(writer *w)
+{
+    rdl_docs_put_html(&w->b, w->p, &w->root, rdl_cli_has(w->cli, RDL_CLI_INTERNAL));
+}
+
+static rdl_code choose(rdl_cli *cli, void (**out)(writer *), rdl_err *err)
 {
     const char *format = cli->values[RDL_CLI_FORMAT];
+    *out = rdl_cli_has(cli, RDL_CLI_JSON) ? put_json : put_markdown;
+    if (format == NULL || strcmp(format, "markdown") == 0)
+        return RDL_OK;
+    *out = strcmp(format, "html") == 0 ? put_html : put_json;
+    if (*out == put_html || strcmp(format, "json") == 0)
+        return RDL_OK;
+    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized format \"%s\"", format);
+    return rdl_err_hint(err, "Formats are markdown, html and json.");
+}
+
+static rdl_code put_and_print(writer *w, void (*put)(writer *), rdl_err *err)
+{
+    put(w);
+    rdl_code rc = rdl_cli_print(&w->b, err);
+    rdl_buf_fini(&w->b);
+    return rc;
+}
+
+static rdl_code with_root(writer *w, void (*put)(writer *), rdl_err *err)
+{
+    rdl_reader *r;
+    RDL_TRY(rdl_cli_open_reader(w->cli, &r, err));
+    w->p = rdl_reader_pipeline(r);
+    rdl_code rc = rdl_docs_root_read(r, &w->cli->arena, &w->root, err);
+    if (rc == RDL_OK)
+        rc = put_and_print(w, put, err);
+    rdl_reader_close(r);
+    return rc;
+}
+
+rdl_code rdl_cmd_docs(rdl_cli *cli, rdl_err *err)
+{
     rdl_cli_pipeline p;
     writer w = {.cli = cli};
-    void (*put)(writer *) = rdl_cli_has(cli, RDL_CLI_JSON) ? put_json : put_markdown;
-    if (format != NULL && strcmp(format, "html") == 0)
-        put = put_html;
-    else if (format != NULL && strcmp(format, "json") == 0)
-        put = put_json;
-    else if (format != NULL && strcmp(format, "markdown") != 0) {
-        rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized format \"%s\"", format);
-        return rdl_err_hint(err, "Formats are markdown, html and json.");
-    }
+    void (*put)(writer *);
+    RDL_TRY(choose(cli, &put, err));
+    const char *journal = rdl_path_join(&cli->arena, rdl_cli_root(cli), "state/journal");
+    if (put != put_markdown && rdl_fs_exists(journal))
+        return with_root(&w, put, err);
     RDL_TRY(rdl_cli_load(cli, &p, err));
     w.p = p.pipeline;
-    put(&w);
-    rdl_code rc = rdl_cli_print(&w.b, err);
-    rdl_buf_fini(&w.b);
+    rdl_code rc = put_and_print(&w, put, err);
     rdl_cli_unload(&p);
     return rc;
 }

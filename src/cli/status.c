@@ -102,6 +102,15 @@ static void put_length(rdl_row *row, picture *p, int64_t us)
     rdl_buf_fini(&b);
 }
 
+static void put_promise(rdl_row *row, picture *p, int64_t us)
+{
+    rdl_buf b = {0};
+    if (us > 0)
+        rdl_interval_print(us, &b);
+    rdl_row_text(row, us > 0 ? rdl_arena_strdup(&p->arena, rdl_buf_str(&b)) : NULL);
+    rdl_buf_fini(&b);
+}
+
 static rdl_code print_tables(picture *p, rdl_err *err)
 {
     static const char *const names[] = {
@@ -200,7 +209,7 @@ static rdl_code print_schedules(picture *p, rdl_err *err)
         rdl_row_time(&row, s->last_us);
         put_next(&row, s, p->now_us);
         put_length(&row, p, v.took_us);
-        put_length(&row, p, s->promise_us);
+        put_promise(&row, p, s->promise_us);
         rdl_row_text(&row, v.state);
         rdl_output_row(o, row.cells);
     }

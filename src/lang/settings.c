@@ -8,7 +8,8 @@
 const char *const rdl_settings[] = {
     "journal_max_bytes",   "lake_compact_files",  "lake_interval",
     "lake_retention",      "max_bytes_per_epoch", "max_files_per_epoch",
-    "max_pending_epochs",  "max_rows_per_epoch",  "smtp_from",
+    "max_pending_epochs",  "max_rows_per_epoch",  "owner",
+    "smtp_from",
     "smtp_password",       "smtp_url",            "smtp_user",
     "trigger_interval",
 };
