@@ -346,6 +346,18 @@ const rdl_command rdl_commands[] = {
      .options = READER | BIT(INTERNAL),
      .has_dir = true,
      .run = rdl_cmd_docs},
+    {.name = "discover",
+     .synopsis = "PATH",
+     .line = "Infer CREATE SOURCE statements from files, with doubts as comments",
+     .about =
+         "PATH is a file, a folder or a pattern.  Files of one format in one folder make one\n"
+         "source; JSON (lines or arrays), CSV and Parquet are known, compressed or not.  A\n"
+         "sample is read.  What was inferred passes raudal check; read its doubts before use.",
+     .examples = "raudal discover landing > shop/01_sources.sql\n"
+                 "raudal discover 'landing/*.csv.gz'",
+     .args_min = 1,
+     .args_max = 1,
+     .run = rdl_cmd_discover},
     {.name = "test",
      .synopsis = "[DIR]",
      .line = "Run the pipeline's own tests: the scripts tests/*.slt",

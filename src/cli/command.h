@@ -113,6 +113,7 @@ RDL_CLI_COMMAND(lake_vacuum);
 RDL_CLI_COMMAND(quarantine_list);
 RDL_CLI_COMMAND(quarantine_show);
 RDL_CLI_COMMAND(docs);
+RDL_CLI_COMMAND(discover);
 RDL_CLI_COMMAND(test);
 RDL_CLI_COMMAND(doctor);
 RDL_CLI_COMMAND(version);

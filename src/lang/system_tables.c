@@ -201,6 +201,10 @@ bool rdl_system_table_named(rdl_str sql, rdl_system_table_id id)
 
 void rdl_system_tables_print_reference(rdl_buf *out)
 {
+    rdl_buf_puts(out, "# System tables: raudal.*\n\nWhat the platform says of itself, as tables for `raudal "
+                      "sql` and for the conditions of [alerts](alerts.md). They are made when a\ntext names them, "
+                      "as of the cut that is read. Views and tables of a pipeline cannot read them. This page is "
+                      "what\n`raudal help tables` prints.\n\n");
     for (size_t i = 0; i < RDL_SYSTEM_TABLE_COUNT; i++) {
         const rdl_system_table *t = &rdl_system_tables[i];
         rdl_buf_printf(out, "## raudal.%s\n\n%s.\n\n| column | type | meaning |\n| --- | --- | --- |\n",

@@ -14,7 +14,7 @@
  * a full disk, a lost lock or our own mistake still ends the run.
  *
  * INVARIANT  Q1  No sealed epoch holds rows of a source that a reader of it, which is aside, will not see.
- *                tests/slt/parking
+ *                tests/cli/apart_test.sh
  *
  * Thread: epoch.
  */

@@ -1,0 +1,208 @@
+/*
+ * cli/discover.c - `raudal discover PATH`: which files belong together, and a CREATE SOURCE for each kind.
+ *
+ * A source is the files of one format in one folder (folders such as day=2025-08-01 count as the folder that
+ * they lie in).  What was inferred is no promise: what is doubtful stands beside it as a comment.
+ */
+#include "cli/discover.h"
+
+#include <stdio.h>
+
+#include "base/fs.h"
+
+enum {
+    FILES_MAX = 100000,
+    GROUPS_MAX = 50,
+};
+
+typedef struct finding {
+    rdl_arena *a;
+    RDL_VEC(rdl_found_group *) groups;
+    size_t passed; /* files of no known format */
+} finding;
+
+static const struct {
+    const char *suffix;
+    rdl_format format;
+} suffixes[] = {
+    {".json", RDL_FORMAT_JSON},  {".jsonl", RDL_FORMAT_JSON},     {".ndjson", RDL_FORMAT_JSON},
+    {".csv", RDL_FORMAT_CSV},    {".tsv", RDL_FORMAT_CSV},        {".parquet", RDL_FORMAT_PARQUET},
+};
+
+/* ".csv", ".csv.gz", ".csv.zst": where it begins; NULL: none of ours. */
+static const char *suffix_of(const char *name, rdl_format *out)
+{
+    static const char *const packed[] = {"", ".gz", ".zst"};
+    rdl_str all = rdl_str_of(name);
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        for (size_t k = 0; k < 3; k++) {
+            char whole[32];
+            snprintf(whole, sizeof whole, "%s%s", suffixes[i].suffix, packed[k]);
+            if (!rdl_str_ends(all, whole) || (k > 0 && suffixes[i].format == RDL_FORMAT_PARQUET))
+                continue;
+            *out = suffixes[i].format;
+            return name + all.n - strlen(whole);
+        }
+    }
+    return NULL;
+}
+
+/* Without key=value folders at its end. */
+static const char *folder_of(rdl_arena *a, const char *path)
+{
+    const char *dir = rdl_path_dir(a, path);
+    while (strchr(rdl_path_base(dir), '=') != NULL)
+        dir = rdl_path_dir(a, dir);
+    return dir;
+}
+
+static void add_file(finding *f, const char *path)
+{
+    rdl_format format;
+    const char *suffix = suffix_of(path, &format);
+    const char *base = rdl_path_base(path);
+    rdl_stat st = {0};
+    rdl_err ignored;
+    if (suffix == NULL || base[0] == '.' || base[0] == '_') {
+        f->passed += base[0] != '.' && base[0] != '_';
+        return;
+    }
+    const char *dir = folder_of(f->a, path);
+    rdl_found_group *g = NULL;
+    for (size_t i = 0; i < f->groups.n && g == NULL; i++)
+        if (strcmp(f->groups.v[i]->dir, dir) == 0 && strcmp(f->groups.v[i]->suffix, suffix) == 0)
+            g = f->groups.v[i];
+    if (g == NULL) {
+        g = RDL_NEW(f->a, rdl_found_group);
+        *g = (rdl_found_group){.dir = dir, .format = format, .suffix = rdl_arena_strdup(f->a, suffix)};
+        for (size_t i = 0; i < f->groups.n; i++)
+            if (strcmp(f->groups.v[i]->dir, dir) == 0)
+                g->several = f->groups.v[i]->several = true;
+        RDL_PUSH(f->a, &f->groups) = g;
+    }
+    if (rdl_fs_stat(path, &st, &ignored) == RDL_OK)
+        g->bytes += st.size;
+    RDL_PUSH(f->a, &g->paths) = path;
+}
+
+static rdl_code find_files(finding *f, const char *path, rdl_err *err)
+{
+    rdl_names names = {0};
+    rdl_stat st;
+    RDL_TRY(rdl_fs_stat(path, &st, err));
+    if (st.exists && !st.is_dir) {
+        add_file(f, path);
+        return RDL_OK;
+    }
+    if (!st.exists) {
+        RDL_TRY(rdl_fs_glob(f->a, path, &names, err));
+        if (names.n == 0)
+            return rdl_err_area(rdl_err_set(err, RDL_EUSAGE, 0, "there is nothing at \"%s\"", path), err,
+                                RDL_AREA_SOURCE);
+    } else {
+        RDL_TRY(rdl_fs_walk(f->a, path, &names, err));
+    }
+    for (size_t i = 0; i < names.n && i < FILES_MAX; i++)
+        add_file(f, st.exists ? rdl_path_join(f->a, path, names.v[i]) : names.v[i]);
+    return RDL_OK;
+}
+
+/* ---- names ---- */
+
+static char *identifier(rdl_arena *a, const char *text, size_t n)
+{
+    char *out = rdl_arena_x(a, n + 3);
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        bool fine = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (fine && k == 0 && c <= '9')
+            out[k++] = '_';
+        if (fine)
+            out[k++] = c;
+        else if (k > 0 && out[k - 1] != '_')
+            out[k++] = '_';
+    }
+    while (k > 0 && out[k - 1] == '_')
+        k--;
+    out[k] = '\0';
+    return k > 0 ? out : rdl_arena_strdup(a, "files");
+}
+
+/* A single file's own name, a folder's otherwise; made unique. */
+static void name_groups(finding *f)
+{
+    for (size_t i = 0; i < f->groups.n; i++) {
+        rdl_found_group *g = f->groups.v[i];
+        const char *base = g->paths.n == 1 ? rdl_path_base(g->paths.v[0]) : rdl_path_base(g->dir);
+        size_t n = strlen(base);
+        if (g->paths.n == 1)
+            n -= strlen(g->suffix);
+        const char *name = identifier(f->a, base, n), *unique = name;
+        for (unsigned again = 2, k = 0; k < i; k++)
+            if (strcmp(f->groups.v[k]->name, unique) == 0) {
+                unique = rdl_arena_printf(f->a, "%s_%u", name, again++);
+                k = (unsigned)-1;
+            }
+        g->name = unique;
+    }
+}
+
+/* ---- the command ---- */
+
+static rdl_code print_groups(finding *f, rdl_conn *conn, rdl_err *err)
+{
+    for (size_t i = 0; i < f->groups.n && i < GROUPS_MAX; i++) {
+        rdl_buf b = {0};
+        rdl_err own = {0};
+        const rdl_found_group *g = f->groups.v[i];
+        rdl_buf_puts(&b, i > 0 ? "\n" : "");
+        rdl_code rc = rdl_discover_print(conn, f->a, g, &b, &own);
+        if (rc != RDL_OK) {
+            rdl_buf_clear(&b);
+            rdl_buf_printf(&b, "%s-- %zu file%s %s/*%s could not be read: %.200s\n", i > 0 ? "\n" : "",
+                           g->paths.n, g->paths.n == 1 ? "" : "s", g->dir, g->suffix, own.msg);
+            for (size_t k = 1; k < b.n; k++)
+                if (b.p[k] == '\n' && k + 1 < b.n)
+                    b.p[k] = ' ';
+        }
+        rc = rdl_cli_print(&b, err);
+        rdl_buf_fini(&b);
+        RDL_TRY(rc);
+    }
+    return RDL_OK;
+}
+
+static rdl_code discover(rdl_cli *cli, rdl_conn *conn, rdl_err *err)
+{
+    finding f = {.a = &cli->arena};
+    RDL_TRY(find_files(&f, rdl_path_absolute(&cli->arena, cli->args[0]), err));
+    if (f.groups.n == 0) {
+        rdl_err_set(err, RDL_EUSAGE, 0, "there is no JSON, CSV or Parquet file at \"%s\"", cli->args[0]);
+        rdl_err_hint(err, "Names end in .json, .jsonl, .ndjson, .csv, .tsv or .parquet, the first five also "
+                          "in .gz and .zst.");
+        return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_SOURCE);
+    }
+    name_groups(&f);
+    if (f.groups.n > GROUPS_MAX)
+        rdl_cli_note("raudal: warning: %zu kinds of files were found, %d are shown", f.groups.n, GROUPS_MAX);
+    if (f.passed > 0)
+        rdl_cli_note("raudal: warning: %zu file%s of other kinds passed over", f.passed,
+                     f.passed == 1 ? " was" : "s were");
+    return print_groups(&f, conn, err);
+}
+
+rdl_code rdl_cmd_discover(rdl_cli *cli, rdl_err *err)
+{
+    rdl_duck *duck = NULL;
+    rdl_conn *conn = NULL;
+    RDL_TRY(rdl_duck_open(&(rdl_duck_config){.threads = 1}, &duck, err));
+    rdl_code rc = rdl_conn_open(duck, &conn, err);
+    if (rc == RDL_OK)
+        rc = discover(cli, conn, err);
+    rdl_conn_close(conn);
+    rdl_duck_close(duck);
+    return rc;
+}
