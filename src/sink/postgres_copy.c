@@ -10,7 +10,7 @@
  * Rows are encoded from the chunk's vectors into one buffer that is handed to libpq when it is
  * full; nothing is called per row or per value.  What is new goes straight into the table; what
  * changed goes through a temporary table, which is not logged, and one INSERT ... ON CONFLICT DO
- * UPDATE.  docs/notes/0002-postgres-writes.md has the measurements behind that.
+ * UPDATE.
  */
 #include "sink/postgres_internal.h"
 
