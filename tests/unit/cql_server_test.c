@@ -381,7 +381,12 @@ static void *serve(void *arg)
             while (recv(fd, ignored, sizeof ignored, 0) > 0)
                 ;
         } else if (s->manner != HANGS_UP) {
+            char rest[256];
             while (one_message(s, fd))
+                ;
+            /* What is unread when a socket is closed becomes a reset: the end is said first. */
+            shutdown(fd, SHUT_WR);
+            while (recv(fd, rest, sizeof rest, 0) > 0)
                 ;
         }
         close(fd);
