@@ -29,8 +29,9 @@ static const struct {
     {".csv", RDL_FORMAT_CSV},    {".tsv", RDL_FORMAT_CSV},        {".parquet", RDL_FORMAT_PARQUET},
 };
 
-/* ".csv", ".csv.gz", ".csv.zst": where it begins; NULL: none of ours. */
-static const char *suffix_of(const char *name, rdl_format *out)
+/* Where ".csv" begins, or ".csv.gz", ".csv.zst"; NULL: none of ours.  *out_n is the length without what
+ * says that it is compressed, for both kinds may lie side by side. */
+static const char *suffix_of(const char *name, rdl_format *out, size_t *out_n)
 {
     static const char *const packed[] = {"", ".gz", ".zst"};
     rdl_str all = rdl_str_of(name);
@@ -41,6 +42,7 @@ static const char *suffix_of(const char *name, rdl_format *out)
             if (!rdl_str_ends(all, whole) || (k > 0 && suffixes[i].format == RDL_FORMAT_PARQUET))
                 continue;
             *out = suffixes[i].format;
+            *out_n = strlen(suffixes[i].suffix);
             return name + all.n - strlen(whole);
         }
     }
@@ -59,7 +61,8 @@ static const char *folder_of(rdl_arena *a, const char *path)
 static void add_file(finding *f, const char *path)
 {
     rdl_format format;
-    const char *suffix = suffix_of(path, &format);
+    size_t n = 0;
+    const char *suffix = suffix_of(path, &format, &n);
     const char *base = rdl_path_base(path);
     rdl_stat st = {0};
     rdl_err ignored;
@@ -68,13 +71,14 @@ static void add_file(finding *f, const char *path)
         return;
     }
     const char *dir = folder_of(f->a, path);
+    suffix = rdl_arena_strndup(f->a, suffix, n);
     rdl_found_group *g = NULL;
     for (size_t i = 0; i < f->groups.n && g == NULL; i++)
         if (strcmp(f->groups.v[i]->dir, dir) == 0 && strcmp(f->groups.v[i]->suffix, suffix) == 0)
             g = f->groups.v[i];
     if (g == NULL) {
         g = RDL_NEW(f->a, rdl_found_group);
-        *g = (rdl_found_group){.dir = dir, .format = format, .suffix = rdl_arena_strdup(f->a, suffix)};
+        *g = (rdl_found_group){.dir = dir, .format = format, .suffix = suffix};
         for (size_t i = 0; i < f->groups.n; i++)
             if (strcmp(f->groups.v[i]->dir, dir) == 0)
                 g->several = f->groups.v[i]->several = true;
@@ -137,9 +141,11 @@ static void name_groups(finding *f)
     for (size_t i = 0; i < f->groups.n; i++) {
         rdl_found_group *g = f->groups.v[i];
         const char *base = g->paths.n == 1 ? rdl_path_base(g->paths.v[0]) : rdl_path_base(g->dir);
-        size_t n = strlen(base);
-        if (g->paths.n == 1)
-            n -= strlen(g->suffix);
+        rdl_format format;
+        size_t n = strlen(base), length;
+        const char *suffix = g->paths.n == 1 ? suffix_of(base, &format, &length) : NULL;
+        if (suffix != NULL)
+            n = (size_t)(suffix - base);
         const char *name = identifier(f->a, base, n), *unique = name;
         for (unsigned again = 2, k = 0; k < i; k++)
             if (strcmp(f->groups.v[k]->name, unique) == 0) {

@@ -15,7 +15,7 @@ typedef struct rdl_found_group {
     RDL_VEC(const char *) paths; /* by name */
     uint64_t bytes;
     bool several;        /* other formats lie in the folder too: FROM needs a pattern */
-    const char *suffix;  /* ".csv.gz" */
+    const char *suffix;  /* ".csv", of compressed files too */
     const char *name;    /* of the source, as an identifier without quotes */
 } rdl_found_group;
 

@@ -74,7 +74,7 @@ static rdl_code study_csv(study *s, rdl_err *err)
     s->delimiter = found != NULL && found[0] != '\0' ? found[0] : ',';
     s->header = found == NULL || found[strlen(found) - 1] == '1';
     s->reader = rdl_arena_printf(s->a, "read_csv(%s, union_by_name = true, header = %s, delim = '%c', "
-                                       "ignore_errors = true)",
+                                       "ignore_errors = true, hive_partitioning = false)",
                                  s->files, s->header ? "true" : "false", s->delimiter);
     return RDL_OK;
 }
@@ -86,9 +86,9 @@ static rdl_code study_files(study *s, rdl_err *err)
         return study_csv(s, err);
     s->reader = s->g->format == RDL_FORMAT_JSON
                     ? rdl_arena_printf(s->a, "read_json(%s, union_by_name = true, ignore_errors = true, "
-                                             "maximum_depth = 2, sample_size = %d)",
+                                             "maximum_depth = 2, sample_size = %d, hive_partitioning = false)",
                                        s->files, SAMPLE_ROWS)
-                    : rdl_arena_printf(s->a, "read_parquet(%s, union_by_name = true)", s->files);
+                    : rdl_arena_printf(s->a, "read_parquet(%s, union_by_name = true, hive_partitioning = false)", s->files);
     return RDL_OK;
 }
 
@@ -109,7 +109,7 @@ static char *texts_of(study *s, const guess *c)
         rdl_buf_puts(&b, "SELECT ");
         rdl_buf_put_sql_ident(&b, c->name);
         rdl_buf_printf(&b, " AS t FROM read_csv(%s, union_by_name = true, all_varchar = true, header = %s, "
-                           "delim = '%c', ignore_errors = true) LIMIT %d",
+                           "delim = '%c', ignore_errors = true, hive_partitioning = false) LIMIT %d",
                        s->files, s->header ? "true" : "false", s->delimiter, SAMPLE_ROWS);
     }
     char *out = rdl_arena_strdup(s->a, rdl_buf_str(&b));
@@ -317,6 +317,14 @@ static void print_columns(const study *s, rdl_buf *out)
     }
 }
 
+static bool any_packed(const rdl_found_group *g)
+{
+    for (size_t i = 0; i < g->paths.n; i++)
+        if (!rdl_str_ends(rdl_str_of(g->paths.v[i]), g->suffix))
+            return true;
+    return false;
+}
+
 static void print_from(const study *s, rdl_buf *out)
 {
     static const char *const formats[] = {"JSON", "CSV", "PARQUET"};
@@ -325,7 +333,8 @@ static void print_from(const study *s, rdl_buf *out)
     if (g->paths.n == 1)
         rdl_buf_puts(&url, g->paths.v[0]);
     else
-        rdl_buf_printf(&url, "%s/%s%s", g->dir, g->several ? "**/*" : "", g->several ? g->suffix : "");
+        rdl_buf_printf(&url, "%s/%s%s%s", g->dir, g->several ? "**/*" : "", g->several ? g->suffix : "",
+                       g->several && any_packed(g) ? "*" : "");
     rdl_buf_puts(out, ") FROM ");
     rdl_buf_put_sql_text(out, (rdl_str){url.p, url.n});
     rdl_buf_printf(out, " FORMAT %s", formats[g->format]);

@@ -79,7 +79,8 @@ wants "g.b from there" "$(count g.b)" 4
 code 2 "$RAUDAL" run "$p" --once --from g.x
 code 2 "$RAUDAL" run "$p" --once --from l.also_a # l.a reads the same source
 code 0 "$RAUDAL" verify "$p"
-"$RAUDAL" status "$p" | grep -q ' 1h ' || fail "status does not show what was promised"
+"$RAUDAL" status "$p" >"$room/out"
+grep -q ' 1h ' "$room/out" || fail "status does not show what was promised"
 
 # Environments: variables and a root of their own.
 mkdir "$p/prod_in"
