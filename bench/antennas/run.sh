@@ -12,9 +12,9 @@ venv="$top/build/venv"
 
 "$top/tools/deps" --test --quiet
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-need="$here/requirements.txt"
-case " $* " in *" --skip spark "*) need=<(grep -v pyspark "$here/requirements.txt") ;; esac
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$need"
+case " $* " in *" --skip spark "*) without=pyspark ;; *) without=- ;; esac
+grep -v "^$without" "$here/requirements.txt" >"$venv/bench.txt"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$venv/bench.txt"
 export BUILD="${BUILD:-$top/build}"
 export RAUDAL="${RAUDAL:-$BUILD/raudal}"
 exec "$venv/bin/python" "$here/measure.py" "$@"

@@ -5,7 +5,7 @@
 -- columns are found by header name, so a delivery with its columns in another order, or with
 -- one more, is read correctly; what is not declared here goes to _rescued.
 
--- One metered use of a resource.  Files arrive in any order and are shuffles of two months, so
+-- One metered use of a resource.  From files, or a topic (EVENTS=kafka://broker:9092/usage).  Files arrive in any order and are shuffles of two months, so
 -- that most rows lie behind any watermark: late rows count (ON LATE AMEND, 02_bronze.sql).
 -- Schema 2 (from 2025-07-18) adds carbon_kg and, for the service genai, genai_tokens; rows of
 -- schema 1 leave both null.
@@ -23,7 +23,7 @@ CREATE SOURCE usage_events (
   schema_version     INTEGER,         -- 1 or 2
   carbon_kg          DOUBLE,          -- schema 2
   genai_tokens       BIGINT           -- schema 2, service genai
-) FROM '${LANDING:-landing}/usage_events_stream/*.jsonl' FORMAT JSON
+) FROM '${EVENTS:-${LANDING:-landing}/usage_events_stream/*.jsonl}' FORMAT JSON
   WATERMARK "timestamp" DELAY OF INTERVAL ${WATERMARK_DELAY:-10 MINUTES}
   ON MALFORMED QUARANTINE;
 

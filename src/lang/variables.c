@@ -139,12 +139,52 @@ static size_t variable_length(const char *p, size_t n, rdl_str *out_name, rdl_st
     *out_name = (rdl_str){p + 2, i - 2};
     *out_default = (rdl_str){NULL, 0};
     if (i + 1 < n && p[i] == ':' && p[i + 1] == '-') {
-        size_t start = i += 2;
-        while (i < n && p[i] != '}' && p[i] != '\n')
-            i++;
+        size_t start = i += 2, depth = 0;
+        for (; i < n && p[i] != '\n' && (p[i] != '}' || depth > 0); i++) {
+            depth += p[i] == '{' && p[i - 1] == '$';
+            depth -= p[i] == '}';
+        }
         *out_default = (rdl_str){p + start, i - start};
     }
     return i < n && p[i] == '}' && out_name->n > 0 ? i + 1 : 0;
+}
+
+static void not_set(const rdl_text_file *file, size_t at, rdl_str name, rdl_diags *diags)
+{
+    rdl_diag_add(diags, RDL_DIAG_ERROR, (rdl_pos){file, (uint32_t)at, 0},
+                 "Set it with --set NAME=value, in the environment or in raudal.env, "
+                 "or write ${NAME:-default}.",
+                 "variable \"%.*s\" is not set", (int)name.n, name.p);
+}
+
+/* A default with the variables in it replaced, as a shell does it; `at` is for errors. */
+static rdl_str expand(rdl_variables *v, rdl_str text, const rdl_text_file *file, size_t at,
+                      rdl_diags *diags)
+{
+    rdl_buf out = {0};
+    if (memchr(text.p, '$', text.n) == NULL)
+        return text;
+    for (size_t i = 0; i < text.n;) {
+        rdl_str name, fallback;
+        size_t n = variable_length(text.p + i, text.n - i, &name, &fallback);
+        rdl_variable value = {name, fallback, "default"};
+        if (n == 0) {
+            rdl_buf_putc(&out, text.p[i++]);
+            continue;
+        }
+        bool found = rdl_variables_get(v, name, &value);
+        if (!found && fallback.p != NULL)
+            value.value = expand(v, fallback, file, at, diags); /* shorter each time */
+        if (found || fallback.p != NULL)
+            remember(v, value);
+        else
+            not_set(file, at, name, diags);
+        rdl_buf_put(&out, value.value.p != NULL ? value.value.p : "", value.value.n);
+        i += n;
+    }
+    rdl_str whole = {rdl_arena_strndup(v->arena, rdl_buf_str(&out), out.n), out.n};
+    rdl_buf_fini(&out);
+    return whole;
 }
 
 void rdl_variables_replace(rdl_variables *v, rdl_text_file *file, rdl_diags *diags)
@@ -170,15 +210,16 @@ void rdl_variables_replace(rdl_variables *v, rdl_text_file *file, rdl_diags *dia
             continue;
         }
         rdl_variable value = {name, fallback, "default"};
-        bool found = rdl_variables_get(v, name, &value) || fallback.p != NULL;
+        bool found = rdl_variables_get(v, name, &value);
+        if (!found && fallback.p != NULL) {
+            value.value = expand(v, fallback, file, out.n, diags);
+            found = true;
+        }
         RDL_PUSH(v->arena, &edits) = (rdl_text_edit){out.n, value.value.n, at, n};
         if (found)
             remember(v, value);
         else
-            rdl_diag_add(diags, RDL_DIAG_ERROR, (rdl_pos){file, (uint32_t)out.n, 0},
-                         "Set it with --set NAME=value, in the environment or in raudal.env, "
-                         "or write ${NAME:-default}.",
-                         "variable \"%.*s\" is not set", (int)name.n, name.p);
+            not_set(file, out.n, name, diags);
         rdl_buf_put(&out, value.value.p != NULL ? value.value.p : "", value.value.n);
         at += n;
     }

@@ -2,7 +2,7 @@
  * lang/variables.h - ${NAME} and ${NAME:-default} in a pipeline's text.
  *
  * Values come from raudal.env, the environment and --set; the later wins.  Comments are left
- * alone.  A replaced value is not searched again.
+ * alone.  A replaced value is not searched again; a default is: ${A:-${B:-x}/y}.
  *
  * raudal.env holds NAME=value lines; spaces around both are cut, a value may stand in single or
  * double quotes, `export ` before the name and lines that start with # are allowed.

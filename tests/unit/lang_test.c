@@ -619,7 +619,9 @@ static void variables_come_from_the_file_the_environment_and_set(void **state)
         "CREATE SOURCE a (x TEXT) FROM '${LANG_TEST_A}' FORMAT JSON;\n"
         "CREATE SOURCE b (x TEXT) FROM '${LANG_TEST_B}' FORMAT JSON;\n"
         "CREATE SOURCE c (x TEXT) FROM '${LANG_TEST_C:-default c}' FORMAT JSON;\n"
-        "CREATE SOURCE d (x TEXT) FROM '${LANG_TEST_D}' FORMAT JSON;\n";
+        "CREATE SOURCE d (x TEXT) FROM '${LANG_TEST_D}' FORMAT JSON;\n"
+        "CREATE SOURCE e (x TEXT) FROM '${LANG_TEST_E:-${LANG_TEST_B}/${LANG_TEST_F:-f}/*}' FORMAT "
+        "JSON;\n";
     assert_int_equal(rdl_fs_write_durable(rdl_path_join(&f.arena, dir, "a.sql"), text,
                                           sizeof text - 1, &f.err), RDL_OK);
     assert_int_equal(rdl_fs_mkdirs(rdl_path_join(&f.arena, dir, "queries"), &f.err), RDL_OK);
@@ -638,6 +640,7 @@ static void variables_come_from_the_file_the_environment_and_set(void **state)
     str_is(table(&f, "b")->source->url, "env b");
     str_is(table(&f, "c")->source->url, "default c");
     str_is(table(&f, "d")->source->url, "set d");
+    str_is(table(&f, "e")->source->url, "env b/f/*");
     str_is(rdl_pipeline_setting(f.p, "max_rows_per_epoch", "1"), "7");
     str_is(rdl_pipeline_setting(f.p, "trigger_interval", "30 s"), "30 s");
     setenv("RAUDAL_MAX_ROWS_PER_EPOCH", "8", 1);
