@@ -51,7 +51,7 @@ def middle(runs, i):
 
 def table(results, rows, rounds):
     readers = sorted({r for by in results.values() for r in by if r.startswith("DuckDB")})
-    lines = [f"{rounds} rounds in turn, {os.cpu_count()} cores, {datetime.date.today().isoformat()}. CPU seconds of all threads (wall in brackets), "
+    lines = [f"{max(rows.values()):,} records, {rounds} rounds in turn, {os.cpu_count()} cores, {datetime.date.today().isoformat()}. CPU seconds of all threads (wall in brackets), "
              "median; a busy machine stretches wall time. *Table*: the declared columns into a new in-memory table. *All columns*: with our "
              "system columns too. *Values*: into the query that reads them, which is what a large epoch does. Ratios are of CPU seconds.", "",
              "| input | case | threads | Raudal | M rows/s a core | " + " | ".join(f"{r} | ratio" for r in readers) + " |",
