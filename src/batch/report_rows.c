@@ -470,7 +470,8 @@ static rdl_code take_pivot(walk *w, const rdl_chunk *k, size_t row, rdl_err *err
         rdl_buf_putc(&w->key, valid ? 'v' : 'n');
         if (valid)
             rdl_vector_print(&k->v[1 + i], row, &w->key);
-        rdl_buf_printf(&w->key, "\n%zu\n", w->key.n - at);
+        at = w->key.n - at;
+        rdl_buf_put(&w->key, &at, sizeof at); /* read from the end, a key has one meaning */
     }
     bool same = w->any && w->key.n == w->row_key.n &&
                 memcmp(w->key.p, w->row_key.p, w->key.n) == 0;
