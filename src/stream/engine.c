@@ -74,7 +74,7 @@ static rdl_code read_settings(rdl_engine *e, rdl_err *err)
     RDL_TRY(number_setting(e, "max_pending_epochs", "64", &e->pending_max, err));
     if (e->pending_max == 0)
         e->pending_max = UINT64_MAX;
-    RDL_TRY(number_setting(e, "journal_max_bytes", "4194304", &e->journal_max, err));
+    RDL_TRY(number_setting(e, "journal_max_bytes", "1048576", &e->journal_max, err));
     e->row_bytes = 160;
     RDL_TRY(interval_setting(e, "trigger_interval", "1 second", &e->trigger_us, err));
     RDL_TRY(interval_setting(e, "lake_interval", "30 seconds", &e->lake_interval_us, err));
