@@ -91,6 +91,7 @@ static rdl_code prepare_database(rdl_duck *d, rdl_err *err)
     RDL_TRY_OUT(rdl_functions_register(c, err));
     RDL_TRY_OUT(rdl_scan_function_register(d, c->handle, err));
     RDL_TRY_OUT(rdl_held_function_register(d, c->handle, err));
+    RDL_TRY_OUT(rdl_packed_function_register(d, c->handle, err));
     RDL_TRY_OUT(rdl_exec(c, "SET GLOBAL lock_configuration = true", err));
 out:
     rdl_conn_close(c);

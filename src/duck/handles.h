@@ -92,6 +92,12 @@ RDL_MUST rdl_code rdl_held_function_register(rdl_duck *d,
                                              duckdb_connection c,
                                              rdl_err *err);
 void rdl_helds_free(rdl_duck *d);
+RDL_MUST rdl_code rdl_packed_function_register(rdl_duck *d,
+                                               duckdb_connection c,
+                                               rdl_err *err);
+size_t rdl_held_chunks(const rdl_held *h);
+duckdb_data_chunk rdl_held_chunk(const rdl_held *h, size_t i); /* borrowed */
+int rdl_held_column(const rdl_held *h, rdl_str name, duckdb_logical_type *out_borrowed);
 /* The chunk's own handle; the rest of it is freed. */
 duckdb_data_chunk rdl_chunk_take(rdl_chunk *taken);
 

@@ -214,6 +214,27 @@ static rdl_held *settle(rdl_duck *d, rdl_held *h, bool *new_shape)
     return h;
 }
 
+size_t rdl_held_chunks(const rdl_held *h)
+{
+    return h->n;
+}
+
+duckdb_data_chunk rdl_held_chunk(const rdl_held *h, size_t i)
+{
+    return h->chunks[i];
+}
+
+int rdl_held_column(const rdl_held *h, rdl_str name, duckdb_logical_type *out_borrowed)
+{
+    for (size_t i = 0; i < h->columns; i++) {
+        if (rdl_str_eq(rdl_str_of(h->names[i]), name)) {
+            *out_borrowed = h->types[i];
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
 /* ---- filling ---- */
 
 static rdl_code add_chunk(rdl_held *h, duckdb_data_chunk taken, rdl_err *err)

@@ -42,7 +42,7 @@ RDL_MUST rdl_code rdl_held_filter(rdl_held *h, const bool *gone, rdl_err *err);
 /*
  * As rdl_exec and rdl_query, and the plan is kept for the next time that the same text comes.
  * Only for texts that read no table of DuckDB's: its plans use the tables' statistics of the time
- * when they were made, and are wrong when rows came since (1.5; duck_test shows it).
+ * when they were made, and give wrong results when rows came since (as of 1.5.6).
  */
 RDL_MUST rdl_code rdl_exec_kept(rdl_conn *c, const char *sql, rdl_err *err);
 RDL_MUST rdl_code rdl_query_kept(rdl_conn *c, const char *sql, rdl_result **out, rdl_err *err);

@@ -107,10 +107,8 @@ static void put_touched(rdl_buf *out, const rdl_apply *p, rdl_arena *a, const rd
                 continue;
             rdl_buf_puts(out, any ? " UNION ALL SELECT " : "SELECT ");
             rdl_put_key(out, "", &t->columns, t->partition_by, t->partition_count);
-            rdl_buf_puts(out, " FROM read_parquet(");
-            rdl_buf_put_sql_text(
-                out, rdl_str_of(rdl_root_segment(a, &p->e->root, s->epoch, t->full, kind)));
-            rdl_buf_puts(out, ")");
+            rdl_buf_puts(out, " FROM ");
+            rdl_put_segment(out, a, &p->e->root, s, t->full, kind);
             any = true;
         }
     }

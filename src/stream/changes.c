@@ -36,10 +36,7 @@ static bool covers(const range *r, const rdl_segment_ref *s)
 
 static void put_file(const range *r, rdl_buf *out, const rdl_segment_ref *s, rdl_segment kind)
 {
-    rdl_buf_puts(out, "read_parquet(");
-    rdl_buf_put_sql_text(out, rdl_str_of(rdl_root_segment(r->cut->arena, r->cut->root, s->epoch,
-                                                          r->history->table, kind)));
-    rdl_buf_puts(out, ")");
+    rdl_put_segment(out, r->cut->arena, r->cut->root, s, r->history->table, kind);
 }
 
 static void put_key(const range *r, rdl_buf *out, const char *prefix)

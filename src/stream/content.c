@@ -22,21 +22,34 @@ static uint64_t columns_hash(const rdl_schema *s)
     return h;
 }
 
+void rdl_content_put_sum(rdl_buf *sql, rdl_arena *a, const rdl_table *t)
+{
+    rdl_schema schema;
+    rdl_table_lake_schema(a, t, &schema);
+    rdl_buf_puts(sql, "SELECT coalesce(sum(hash(");
+    rdl_put_columns(sql, "", &schema);
+    rdl_buf_puts(sql, ")::HUGEINT), 0)::VARCHAR FROM ");
+}
+
+rdl_str rdl_content_text(rdl_arena *a, const rdl_table *t, const char *sum)
+{
+    rdl_schema schema;
+    rdl_table_lake_schema(a, t, &schema);
+    return rdl_str_of(rdl_arena_printf(a, "%s/%016" PRIx64 ":%s", rdl_duck_version(),
+                                       columns_hash(&schema), sum != NULL ? sum : "0"));
+}
+
 rdl_code rdl_content_sum(rdl_conn *conn, rdl_arena *a, const rdl_table *t, const char *from,
                          rdl_str *out, rdl_err *err)
 {
-    rdl_schema schema;
     rdl_buf sql = {0};
     char *sum = NULL;
-    rdl_table_lake_schema(a, t, &schema);
-    rdl_buf_puts(&sql, "SELECT coalesce(sum(hash(");
-    rdl_put_columns(&sql, "", &schema);
-    rdl_buf_printf(&sql, ")::HUGEINT), 0)::VARCHAR FROM %s", from);
+    rdl_content_put_sum(&sql, a, t);
+    rdl_buf_puts(&sql, from);
     rdl_code rc = rdl_query_text(conn, a, rdl_buf_str(&sql), &sum, err);
     rdl_buf_fini(&sql);
     if (rc == RDL_OK)
-        *out = rdl_str_of(rdl_arena_printf(a, "%s/%016" PRIx64 ":%s", rdl_duck_version(),
-                                           columns_hash(&schema), sum != NULL ? sum : "0"));
+        *out = rdl_content_text(a, t, sum);
     return rc;
 }
 

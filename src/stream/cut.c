@@ -103,12 +103,25 @@ static void put_template(rdl_buf *out, const rdl_schema *s)
     rdl_buf_puts(out, " WHERE false");
 }
 
-static void put_file(rdl_cut *c, rdl_buf *out, uint64_t epoch, rdl_str table, rdl_segment kind)
+void rdl_put_segment(rdl_buf *out, rdl_arena *a, const rdl_root *root, const rdl_segment_ref *s,
+                     rdl_str table, rdl_segment kind)
 {
-    rdl_buf_puts(out, "read_parquet(");
-    rdl_buf_put_sql_text(
-        out, rdl_str_of(rdl_root_segment(c->arena, c->root, epoch, table, kind)));
+    if (s->packed && kind != RDL_SEGMENT_QUARANTINE) {
+        rdl_buf_puts(out, "rdl_packed(");
+        rdl_buf_put_sql_text(out, rdl_str_of(rdl_root_packed(a, root, s->epoch)));
+        rdl_buf_puts(out, ", ");
+        rdl_buf_put_sql_text(out, rdl_str_of(rdl_root_packed_name(a, table, kind)));
+    } else {
+        rdl_buf_puts(out, "read_parquet(");
+        rdl_buf_put_sql_text(out, rdl_str_of(rdl_root_segment(a, root, s->epoch, table, kind)));
+    }
     rdl_buf_puts(out, ")");
+}
+
+static void put_file(rdl_cut *c, rdl_buf *out, const rdl_segment_ref *s, rdl_str table,
+                     rdl_segment kind)
+{
+    rdl_put_segment(out, c->arena, c->root, s, table, kind);
 }
 
 static uint64_t rows_of(const rdl_segment_ref *s, rdl_segment kind)
@@ -131,6 +144,13 @@ static void put_segments(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
         const rdl_segment_ref *s = &h->segments.v[i];
         if (s->epoch <= from || s->epoch > to || rows_of(s, kind) == 0)
             continue;
+        if (s->packed && kind != RDL_SEGMENT_QUARANTINE) {
+            rdl_buf_puts(out, any ? "], union_by_name = true)" : "");
+            rdl_buf_puts(out, " UNION ALL BY NAME SELECT * FROM ");
+            put_file(c, out, s, h->table, kind);
+            any = false;
+            continue;
+        }
         rdl_buf_puts(out, any ? ", " : " UNION ALL BY NAME SELECT * FROM read_parquet([");
         rdl_buf_put_sql_text(
             out, rdl_str_of(rdl_root_segment(c->arena, c->root, s->epoch, h->table, kind)));
@@ -177,7 +197,7 @@ static void put_named_keys(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
                            any ? " UNION ALL " : "", s->epoch);
             rdl_put_key(out, "", &t->columns, key, key_count);
             rdl_buf_puts(out, " FROM ");
-            put_file(c, out, s->epoch, h->table, kind);
+            put_file(c, out, s, h->table, kind);
             any = true;
         }
     }
@@ -230,7 +250,7 @@ static void put_newest(rdl_cut *c, rdl_buf *out, const rdl_table_history *h, con
                        s->epoch);
         rdl_put_columns(out, "", &t->columns);
         rdl_buf_puts(out, " FROM ");
-        put_file(c, out, s->epoch, h->table, RDL_SEGMENT_NEW);
+        put_file(c, out, s, h->table, RDL_SEGMENT_NEW);
         any = true;
     }
     if (!any) {
@@ -329,7 +349,7 @@ static void put_unkeyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, const rdl
                                kind == RDL_SEGMENT_OLD ? "EXCEPT ALL" : "UNION ALL");
                 rdl_put_columns(&next, "", &t->columns);
                 rdl_buf_puts(&next, " FROM ");
-                put_file(c, &next, s->epoch, h->table, kind);
+                put_file(c, &next, s, h->table, kind);
                 rdl_buf_puts(&next, ")");
                 rdl_buf swap = now;
                 now = next;

@@ -69,6 +69,10 @@ RDL_MUST rdl_code rdl_cut_written_after(rdl_cut *c, const rdl_table *t, uint64_t
 RDL_MUST rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err);
 RDL_MUST rdl_code rdl_cut_segments_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,
                                               rdl_err *err);
+/* A segment's rows as a table function of SQL. */
+void rdl_put_segment(rdl_buf *out, rdl_arena *a, const rdl_root *root, const rdl_segment_ref *s,
+                     rdl_str table, rdl_segment kind);
+
 /* The columns that a table has in the lake: visible, then identity for streaming tables. */
 void rdl_table_lake_schema(rdl_arena *a, const rdl_table *t, rdl_schema *out);
 /* "a", "b", "c": the names of columns quoted, each with a prefix such as l. */

@@ -19,7 +19,10 @@
  */
 #include <inttypes.h>
 
+#include "duck/packed.h"
 #include "stream/model.h"
+
+enum { PACKED_BYTES_MAX = 32 << 20 };
 
 void rdl_work_init(rdl_engine *e, rdl_work *w)
 {
@@ -301,29 +304,104 @@ static rdl_code write_segment(rdl_engine *e, rdl_work *w, const rdl_table *t, rd
 static rdl_code note_content(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_sealed_table *s,
                              rdl_err *err)
 {
-    rdl_buf from = {0};
-    if (t->kind != RDL_TABLE_STREAMING && !t->decision)
+    rdl_buf sql = {0};
+    char *sum = NULL;
+    if (t->kind != RDL_TABLE_STREAMING)
         return RDL_OK;
-    rdl_put_relation(&from, "e", "new:", t->full);
-    rdl_code rc = rdl_content_sum(e->conn, &w->arena, t, rdl_buf_str(&from), &s->content, err);
-    rdl_buf_fini(&from);
+    rdl_content_put_sum(&sql, &w->arena, t);
+    rdl_put_relation(&sql, "e", "new:", t->full);
+    rdl_code rc = rdl_relation_text(e, &w->arena, rdl_buf_str(&sql), &sum, err);
+    rdl_buf_fini(&sql);
+    if (rc == RDL_OK)
+        s->content = rdl_content_text(&w->arena, t, sum);
     return rc;
+}
+
+/* The held rows behind e."new:<t>" or e."old:<t>"; a streaming table's are those that were judged. */
+static const rdl_held *held_rows(rdl_engine *e, const rdl_table *t, rdl_segment kind)
+{
+    const char *role = kind == RDL_SEGMENT_OLD ? "old:" : "new:";
+    rdl_held *h = rdl_relation_held(e, role, t->full);
+    bool judged = h == NULL && kind == RDL_SEGMENT_NEW && t->kind == RDL_TABLE_STREAMING;
+    return judged ? rdl_relation_held(e, "judge:", t->full) : h;
+}
+
+static void segment_schema(rdl_arena *a, const rdl_table *t, const rdl_sealed_table *s,
+                           rdl_segment kind, rdl_schema *out)
+{
+    rdl_schema lake;
+    rdl_table_lake_schema(a, t, &lake);
+    *out = (rdl_schema){RDL_NEWN(a, rdl_column, lake.n + 1), lake.n};
+    memcpy(out->v, lake.v, lake.n * sizeof *lake.v);
+    if (t->kind == RDL_TABLE_STREAMING)
+        out->v[out->n++] =
+            (rdl_column){RDL_STR("_event_ts"), rdl_type_of(RDL_TYPE_TIMESTAMPTZ)};
+    else if (kind == RDL_SEGMENT_NEW && s->marked)
+        out->v[out->n++] = (rdl_column){RDL_STR("_was"), rdl_type_of(RDL_TYPE_BOOLEAN)};
+}
+
+/* Both kinds of a table's rows into the epoch's one file; false: they go into files of their own. */
+static bool pack(rdl_engine *e, rdl_work *w, const rdl_table *t, const rdl_sealed_table *s,
+                 rdl_buf *file)
+{
+    const uint64_t rows[] = {s->rows_new, s->rows_old};
+    size_t before = file->n;
+    for (rdl_segment kind = RDL_SEGMENT_NEW; kind <= RDL_SEGMENT_OLD; kind++) {
+        const rdl_held *h = held_rows(e, t, kind);
+        rdl_schema schema;
+        if (rows[kind] == 0)
+            continue;
+        segment_schema(&w->arena, t, s, kind, &schema);
+        if (h == NULL || rdl_held_rows(h) != rows[kind] || file->n > PACKED_BYTES_MAX ||
+            !rdl_held_pack(h, rdl_root_packed_name(&w->arena, t->full, kind), &schema, file)) {
+            file->n = before;
+            return false;
+        }
+    }
+    return true;
+}
+
+static rdl_code write_packed(rdl_engine *e, rdl_work *w, const rdl_buf *file, rdl_err *err)
+{
+    rdl_file *f = NULL;
+    if (file->n == strlen(RDL_PACKED_MAGIC))
+        return RDL_OK;
+    rdl_code rc = rdl_file_create(rdl_root_packed(&w->arena, &e->root, w->epoch), &f, err);
+    if (rc == RDL_OK)
+        rc = rdl_file_write(f, file->p, file->n, err);
+    rdl_file_close(f);
+    (void)RDL_FAULT_AT(SEGMENT_WRITTEN);
+    return rdl_err_in(rc, err, "rows of the epoch");
+}
+
+static rdl_code write_table(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_sealed_table *s,
+                            rdl_buf *file, rdl_err *err)
+{
+    if (s->rows_new > 0)
+        RDL_TRY(note_content(e, w, t, s, err));
+    s->packed = s->rows_new + s->rows_old > 0 && pack(e, w, t, s, file);
+    if (s->packed)
+        return RDL_OK;
+    if (s->rows_new > 0)
+        RDL_TRY(write_segment(e, w, t, RDL_SEGMENT_NEW, err));
+    return s->rows_old > 0 ? write_segment(e, w, t, RDL_SEGMENT_OLD, err) : RDL_OK;
 }
 
 static rdl_code write_segments(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
-    for (size_t i = 0; i < w->seal.tables.n; i++) {
+    rdl_buf file = {0};
+    rdl_code rc = RDL_OK;
+    rdl_buf_puts(&file, RDL_PACKED_MAGIC);
+    for (size_t i = 0; i < w->seal.tables.n && rc == RDL_OK; i++) {
         rdl_sealed_table *s = &w->seal.tables.v[i];
         const rdl_table *t = rdl_pipeline_find(e->pipeline, s->table);
-        if (t == NULL || t->kind == RDL_TABLE_SNAPSHOT || t->kind == RDL_TABLE_SOURCE)
-            continue;
-        if (s->rows_new > 0) {
-            RDL_TRY(note_content(e, w, t, s, err));
-            RDL_TRY(write_segment(e, w, t, RDL_SEGMENT_NEW, err));
-        }
-        if (s->rows_old > 0)
-            RDL_TRY(write_segment(e, w, t, RDL_SEGMENT_OLD, err));
+        if (t != NULL && t->kind != RDL_TABLE_SNAPSHOT && t->kind != RDL_TABLE_SOURCE)
+            rc = write_table(e, w, t, s, &file, err);
     }
+    if (rc == RDL_OK)
+        rc = write_packed(e, w, &file, err);
+    rdl_buf_fini(&file);
+    RDL_TRY(rc);
     RDL_TRY(rdl_state_write_delta(e->state, rdl_root_delta(&w->arena, &e->root, w->epoch), err));
     w->seal.has_delta = true;
     (void)RDL_FAULT_AT(STATE_MERGED);

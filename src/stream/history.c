@@ -71,6 +71,7 @@ static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_s
             .rows_quarantined = s->rows_quarantined,
             .rows_fresh = s->rows_fresh,
             .reset = s->reset,
+            .packed = s->packed,
             .marked = s->marked};
 }
 

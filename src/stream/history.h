@@ -16,7 +16,7 @@
 typedef struct rdl_segment_ref {
     uint64_t epoch, rows_new, rows_old, rows_quarantined;
     uint64_t rows_fresh; /* marked: new rows whose key was not there */
-    bool reset, marked;
+    bool reset, marked, packed;
 } rdl_segment_ref;
 
 typedef struct rdl_table_history {

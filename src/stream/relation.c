@@ -70,7 +70,7 @@ uint64_t rdl_held_rows_max(const rdl_engine *e)
 /* Does the text read tables of DuckDB's, or files, or scans that are registered for one time? */
 static bool reads_tables(const char *sql)
 {
-    static const char *const marks[] = {"e.\"all:", "read_parquet", "rdl_scan", "rdl_segment"};
+    static const char *const marks[] = {"e.\"all:", "read_parquet", "rdl_scan", "rdl_packed"};
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         if (strstr(sql, marks[i]) != NULL)
             return true;

@@ -7,6 +7,8 @@
 
 #include "base/fs.h"
 
+static const char *const suffixes[] = {"new", "old", "quarantine"};
+
 void rdl_root_paths(rdl_arena *a, const char *dir, rdl_root *out)
 {
     const char *full = rdl_path_absolute(a, dir);
@@ -54,9 +56,18 @@ static const char *file_name(rdl_arena *a, rdl_str name)
 char *rdl_root_segment(rdl_arena *a, const rdl_root *r, uint64_t epoch, rdl_str table,
                        rdl_segment kind)
 {
-    static const char *const suffix[] = {"new", "old", "quarantine"};
     return rdl_arena_printf(a, "%s/%012" PRIu64 "/%s.%s.parquet", r->epochs, epoch,
-                            file_name(a, table), suffix[kind]);
+                            file_name(a, table), suffixes[kind]);
+}
+
+char *rdl_root_packed(rdl_arena *a, const rdl_root *r, uint64_t epoch)
+{
+    return rdl_arena_printf(a, "%s/%012" PRIu64 "/rows", r->epochs, epoch);
+}
+
+char *rdl_root_packed_name(rdl_arena *a, rdl_str table, rdl_segment kind)
+{
+    return rdl_arena_printf(a, "%.*s.%s", (int)table.n, table.p, suffixes[kind]);
 }
 
 char *rdl_root_delta(rdl_arena *a, const rdl_root *r, uint64_t epoch)

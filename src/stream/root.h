@@ -43,6 +43,9 @@ char *rdl_root_epoch_dir(rdl_arena *a, const rdl_root *r, uint64_t epoch);
 /* table is rdl_table.full; characters that do not fit in a file name are percent-encoded. */
 char *rdl_root_segment(rdl_arena *a, const rdl_root *r, uint64_t epoch, rdl_str table,
                        rdl_segment kind);
+/* Segments of small epochs: one file of blocks (duck/packed.h), and a block's name. */
+char *rdl_root_packed(rdl_arena *a, const rdl_root *r, uint64_t epoch);
+char *rdl_root_packed_name(rdl_arena *a, rdl_str table, rdl_segment kind);
 char *rdl_root_delta(rdl_arena *a, const rdl_root *r, uint64_t epoch);
 char *rdl_root_snapshot(rdl_arena *a, const rdl_root *r, rdl_str source, uint64_t epoch);
 char *rdl_root_model(rdl_arena *a, const rdl_root *r, rdl_str name);   /* a run's folder */

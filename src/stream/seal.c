@@ -141,6 +141,8 @@ static json_t *table_to_json(const rdl_sealed_table *t)
     rdl_json_put_int(o, "new", t->rows_new);
     rdl_json_put_int(o, "old", t->rows_old);
     rdl_json_put_int(o, "quarantined", t->rows_quarantined);
+    if (t->packed)
+        json_object_set_new(o, "packed", json_true());
     if (t->marked)
         rdl_json_put_int(o, "fresh", t->rows_fresh);
     if (t->reset)
@@ -324,6 +326,7 @@ static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
         .rows_old = rdl_json_get_int(e, "old"),
         .rows_quarantined = rdl_json_get_int(e, "quarantined"),
         .rows_fresh = rdl_json_get_int(e, "fresh"),
+        .packed = json_is_true(json_object_get(e, "packed")),
         .marked = json_object_get(e, "fresh") != NULL,
         .reset = json_is_true(json_object_get(e, "reset")),
         .evaluated = json_is_true(json_object_get(e, "evaluated")),

@@ -1,0 +1,244 @@
+/*
+ * tests/unit/held_test.c - rows held beside DuckDB, kept plans over them, and packed files.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "duck/packed.h"
+
+typedef struct fixture {
+    rdl_duck *duck;
+    rdl_conn *conn;
+    rdl_arena arena;
+    const char *dir;
+} fixture;
+
+static rdl_err err;
+
+#define OK(expr)                                                                           \
+    do {                                                                                   \
+        if ((expr) != RDL_OK) {                                                            \
+            print_error("%s\n", err.msg);                                                  \
+            fail();                                                                        \
+        }                                                                                  \
+    } while (0)
+
+static int setup(void **state)
+{
+    static fixture f;
+    rdl_duck_config config = {.threads = 2, .memory_bytes = 512u << 20};
+    rdl_arena_init(&f.arena, 0);
+    f.dir = rdl_fs_temp_dir(&f.arena, "held", &err);
+    if (f.dir == NULL || rdl_duck_open(&config, &f.duck, &err) != RDL_OK ||
+        rdl_conn_open(f.duck, &f.conn, &err) != RDL_OK)
+        return -1;
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    rdl_conn_close(f->conn);
+    rdl_duck_close(f->duck);
+    (void)!rdl_fs_remove_tree(f->dir, &err);
+    rdl_arena_fini(&f->arena);
+    return 0;
+}
+
+static int64_t kept_number(fixture *f, const char *sql)
+{
+    rdl_result *r = NULL;
+    const rdl_chunk *k;
+    OK(rdl_query_kept(f->conn, sql, &r, &err));
+    assert_true(rdl_result_next(r, &k));
+    int64_t n = RDL_VECTOR_AT(&k->v[0], int64_t, 0);
+    rdl_result_free(r);
+    return n;
+}
+
+static rdl_held *hold(fixture *f, const char *name, const char *select, bool *new_shape)
+{
+    rdl_held *h = NULL;
+    OK(rdl_held_query(f->conn, name, select, false, 1 << 20, &h, new_shape, &err));
+    assert_non_null(h);
+    return h;
+}
+
+static void kept_plans_read_the_rows_that_are_held_now(void **state)
+{
+    fixture *f = *state;
+    static const char sum[] = "SELECT coalesce(sum(a), 0)::BIGINT FROM rdl_held('t') WHERE a > 100";
+    bool new_shape;
+    rdl_held *h = hold(f, "t", "SELECT range AS a FROM range(10)", &new_shape);
+    assert_true(new_shape);
+    assert_int_equal(kept_number(f, sum), 0);
+    assert_ptr_equal(hold(f, "t", "SELECT range AS a FROM range(5000)", &new_shape), h);
+    assert_false(new_shape);
+    assert_int_equal(kept_number(f, sum), 4999LL * 5000 / 2 - 5050);
+    rdl_held_clear(h);
+    assert_int_equal(kept_number(f, sum), 0);
+}
+
+static void another_shape_forgets_the_plans_over_the_old_one(void **state)
+{
+    fixture *f = *state;
+    static const char count[] = "SELECT count(*) FROM rdl_held('t')";
+    bool new_shape;
+    (void)hold(f, "t", "SELECT 1::BIGINT AS a", &new_shape);
+    assert_int_equal(kept_number(f, count), 1);
+    (void)hold(f, "t", "SELECT 'x' AS a, [1, 2] AS b FROM range(3)", &new_shape);
+    assert_true(new_shape);
+    assert_int_equal(kept_number(f, count), 3);
+    (void)hold(f, "t", "SELECT 'y' AS a, [3] AS b FROM range(4)", &new_shape);
+    assert_false(new_shape);
+    assert_int_equal(kept_number(f, count), 4);
+}
+
+static void rows_are_numbered_and_rejected_ones_go(void **state)
+{
+    fixture *f = *state;
+    bool new_shape;
+    rdl_held *h = hold(f, "t", "SELECT range AS a, 'row ' || range AS b, [range] AS c FROM range(5000)",
+                       &new_shape);
+    assert_int_equal(kept_number(f, "SELECT count(*) FROM rdl_held('t') WHERE rowid = a AND c[1] = a"),
+                     5000);
+    bool *gone = calloc(5000, sizeof *gone);
+    for (size_t i = 0; i < 5000; i += 2)
+        gone[i] = true;
+    OK(rdl_held_filter(h, gone, &err));
+    free(gone);
+    assert_int_equal(rdl_held_rows(h), 2500);
+    assert_int_equal(kept_number(f, "SELECT count(*) FROM rdl_held('t') WHERE a % 2 = 1 AND b = 'row ' "
+                                    "|| a AND c[1] = a"),
+                     2500);
+}
+
+static void more_rows_than_asked_for_are_not_held(void **state)
+{
+    fixture *f = *state;
+    rdl_held *h;
+    bool new_shape;
+    OK(rdl_held_query(f->conn, "t", "SELECT * FROM range(11)", false, 10, &h, &new_shape, &err));
+    assert_null(h);
+}
+
+static const char every_type[] =
+    "SELECT CASE WHEN i % 7 = 0 THEN NULL ELSE i % 2 = 0 END AS b, i::INTEGER AS n, "
+    "CASE WHEN i % 5 = 0 THEN NULL ELSE i * 1000000007 END AS g, "
+    "CASE i % 4 WHEN 0 THEN -0.0::DOUBLE WHEN 1 THEN 'nan'::DOUBLE ELSE i / 3 END AS d, "
+    "(i / 100)::DECIMAL(4,2) AS d2, i::DECIMAL(9,2) AS d4, i::DECIMAL(18,3) AS d8, "
+    "-i::DECIMAL(38,4) AS d16, CASE WHEN i % 3 = 0 THEN NULL ELSE repeat('text ', (i % 9)::INTEGER) "
+    "END AS t, ('\\x00' || i)::BLOB AS bl, DATE '2026-01-01' + i::INTEGER AS dt, "
+    "make_timestamp(i * 1000003)::TIMESTAMPTZ AS ts, json_object('a', i) AS j, "
+    "CASE WHEN i % 6 = 0 THEN NULL ELSE list_transform(range(i % 5), lambda x: CASE WHEN x = 2 THEN "
+    "NULL ELSE 'e' || x END) END AS l, MAP {'z': i, 'a': NULL} AS m, "
+    "CASE WHEN i % 8 = 0 THEN NULL ELSE {'x': i, 'y': [i, NULL]} END AS s "
+    "FROM (SELECT range AS i FROM range(5000))";
+
+static rdl_schema schema_of(fixture *f, const char *select)
+{
+    rdl_schema s;
+    OK(rdl_describe(f->conn, &f->arena, select, &s, &err));
+    return s;
+}
+
+static const char *write_file(fixture *f, const rdl_buf *bytes)
+{
+    const char *path = rdl_path_join(&f->arena, f->dir, "rows");
+    OK(rdl_fs_write_durable(path, bytes->p, bytes->n, &err));
+    return path;
+}
+
+static void packed_rows_come_back_as_they_were(void **state)
+{
+    fixture *f = *state;
+    bool new_shape;
+    rdl_buf file = {0};
+    rdl_schema all = schema_of(f, every_type);
+    rdl_column some[] = {all.v[8], all.v[1]};
+    const rdl_schema two = {some, 2};
+    rdl_held *h = hold(f, "t", every_type, &new_shape);
+    rdl_buf_puts(&file, RDL_PACKED_MAGIC);
+    assert_true(rdl_held_pack(h, "part", &two, &file));
+    assert_true(rdl_held_pack(h, "all", &all, &file));
+    const char *path = write_file(f, &file);
+    char sql[1000];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM (SELECT * FROM rdl_packed('%s', 'all') EXCEPT ALL "
+             "SELECT * EXCLUDE (rowid) FROM rdl_held('t'))",
+             path);
+    assert_int_equal(kept_number(f, sql), 0);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM rdl_packed('%s', 'all') WHERE s.y[1] = n", path);
+    assert_int_equal(kept_number(f, sql), 4375);
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM (SELECT t, n FROM rdl_held('t') EXCEPT ALL SELECT * FROM "
+             "rdl_packed('%s', 'part'))",
+             path);
+    assert_int_equal(kept_number(f, sql), 0);
+    rdl_buf_fini(&file);
+}
+
+static void columns_that_would_change_their_type_are_not_packed(void **state)
+{
+    fixture *f = *state;
+    bool new_shape;
+    rdl_buf file = {0};
+    rdl_column c[] = {{RDL_STR("a"), rdl_type_of(RDL_TYPE_BIGINT)}};
+    rdl_schema s = {c, 1};
+    assert_false(rdl_held_pack(hold(f, "t", "SELECT 1::HUGEINT AS a", &new_shape), "t", &s, &file));
+    assert_false(rdl_held_pack(hold(f, "t", "SELECT 1::INTEGER AS a", &new_shape), "t", &s, &file));
+    assert_false(rdl_held_pack(hold(f, "t", "SELECT 1::BIGINT AS b", &new_shape), "t", &s, &file));
+    assert_int_equal(file.n, 0);
+    rdl_buf_fini(&file);
+}
+
+static void every_flipped_byte_of_a_packed_file_is_damage(void **state)
+{
+    fixture *f = *state;
+    static const char select[] = "SELECT range AS a, 'x' || range AS b, [range] AS c FROM range(20)";
+    bool new_shape;
+    rdl_buf file = {0};
+    rdl_schema s = schema_of(f, select);
+    rdl_buf_puts(&file, RDL_PACKED_MAGIC);
+    assert_true(rdl_held_pack(hold(f, "t", select, &new_shape), "t", &s, &file));
+    for (size_t i = 0; i < file.n; i++) {
+        rdl_packed *p = NULL;
+        file.p[i] = (char)(file.p[i] ^ 0x20);
+        rdl_code rc = rdl_packed_open(write_file(f, &file), "t", &p, &err);
+        file.p[i] = (char)(file.p[i] ^ 0x20);
+        rdl_packed_close(p);
+        assert_int_equal(rc, RDL_EDATA);
+    }
+    for (size_t n = 0; n < file.n; n++) {
+        rdl_packed *p = NULL;
+        const rdl_buf cut = {.p = file.p, .n = n};
+        assert_int_not_equal(rdl_packed_open(write_file(f, &cut), "t", &p, &err), RDL_OK);
+    }
+    rdl_buf_fini(&file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(kept_plans_read_the_rows_that_are_held_now, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_shape_forgets_the_plans_over_the_old_one, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(rows_are_numbered_and_rejected_ones_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(more_rows_than_asked_for_are_not_held, setup, teardown),
+        cmocka_unit_test_setup_teardown(packed_rows_come_back_as_they_were, setup, teardown),
+        cmocka_unit_test_setup_teardown(columns_that_would_change_their_type_are_not_packed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(every_flipped_byte_of_a_packed_file_is_damage, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
