@@ -306,7 +306,7 @@ static rdl_code note_content(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl
 {
     rdl_buf sql = {0};
     char *sum = NULL;
-    if (t->kind != RDL_TABLE_STREAMING)
+    if (t->kind != RDL_TABLE_STREAMING && !t->decision)
         return RDL_OK;
     rdl_content_put_sum(&sql, &w->arena, t);
     rdl_put_relation(&sql, "e", "new:", t->full);
