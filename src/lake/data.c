@@ -84,8 +84,8 @@ static void split_columns(writer *w)
 
 /*
  * zstd for what stays.  Rows that arrive for many partitions at once make small files,
- * where setting zstd up costs more than compressing (360 files: a third of the time);
- * compaction writes them again.
+ * where setting zstd up costs more than compressing (360 files: a third of the time), and a
+ * filter for each column an eighth; compaction writes them again.
  */
 static void
 put_copy(const writer *w, const char *select, const char *order_by, rdl_buf *sql)
@@ -122,9 +122,9 @@ put_copy(const writer *w, const char *select, const char *order_by, rdl_buf *sql
     }
     rdl_buf_put_sql_text(sql, rdl_str_of(w->stage));
     rdl_buf_printf(sql,
-                   " (FORMAT parquet, COMPRESSION %s, RETURN_STATS, OVERWRITE_OR_IGNORE, "
-                   "FILENAME_PATTERN '{uuid}', PARTITION_BY (",
-                   codec);
+                   " (FORMAT parquet, COMPRESSION %s, WRITE_BLOOM_FILTER %s, RETURN_STATS, "
+                   "OVERWRITE_OR_IGNORE, FILENAME_PATTERN '{uuid}', PARTITION_BY (",
+                   codec, w->compaction ? "true" : "false");
     for (size_t i = 0; i < keys; i++)
         rdl_buf_printf(sql, "%srdl_k%zu", i > 0 ? ", " : "", i);
     rdl_buf_puts(sql, "))");

@@ -111,6 +111,9 @@ const rdl_delta_txn *rdl_delta_txn_of(const rdl_delta_state *s, const char *app_
 /* The hash that a commit carries: head is its first line up to the hash's name. */
 void rdl_delta_commit_hash(rdl_str head, rdl_str body, char out[17]);
 
+/* A commit's bytes: of ours, whole, and as they were written? */
+bool rdl_delta_is_ours(rdl_str all);
+
 /* delta_write.c */
 typedef struct rdl_delta_change {
     const rdl_lake_table *table;

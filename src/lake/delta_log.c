@@ -361,21 +361,35 @@ void rdl_delta_commit_hash(rdl_str head, rdl_str body, char out[17])
     rdl_buf_fini(&text);
 }
 
-static rdl_code check_hash(rdl_str all, const char *where, rdl_err *err)
+/* Does it carry a hash, and the right one? */
+static bool is_marked(rdl_str all, bool *out_good)
 {
     static const char mark[] = ",\"raudalXxh64\":\"";
     const char *end = memchr(all.p, '\n', all.n);
     if (end == NULL)
-        return RDL_OK;
+        return false;
     const size_t first = (size_t)(end - all.p);
     const char *at = memmem(all.p, first, mark, sizeof mark - 1);
     if (at == NULL)
-        return RDL_OK;
+        return false;
     char hash[17];
     rdl_delta_commit_hash((rdl_str){all.p, (size_t)(at - all.p)},
                           (rdl_str){end + 1, all.n - first - 1}, hash);
     at += sizeof mark - 1;
-    if (first - (size_t)(at - all.p) < 16 || memcmp(at, hash, 16) != 0)
+    *out_good = first - (size_t)(at - all.p) >= 16 && memcmp(at, hash, 16) == 0;
+    return true;
+}
+
+bool rdl_delta_is_ours(rdl_str all)
+{
+    bool good = false;
+    return is_marked(all, &good) && good && all.p[all.n - 1] == '\n';
+}
+
+static rdl_code check_hash(rdl_str all, const char *where, rdl_err *err)
+{
+    bool good = false;
+    if (is_marked(all, &good) && !good)
         return unreadable(err, where, "its bytes are not the ones that were written");
     return RDL_OK;
 }

@@ -53,6 +53,10 @@ typedef struct rdl_lake_snapshot {
 /* version -1: newest; else as of that version (RDL_EUSAGE when it never was or is cleaned). */
 RDL_MUST rdl_code rdl_lake_load(rdl_arena *a, const char *dir, const char *app_id, int64_t version,
                                 rdl_lake_snapshot *out, rdl_err *err);
+/* The newest version and our txn's version in it, -1 where there is none: as rdl_lake_load says, at
+ * the price of the newest commit. */
+RDL_MUST rdl_code rdl_lake_shown(const char *dir, const char *app_id, int64_t *out_version,
+                                 int64_t *out_txn, rdl_err *err);
 /* The newest version committed at or before the time. */
 RDL_MUST rdl_code rdl_lake_version_at(const char *dir, int64_t at_us, int64_t *out_version,
                                       rdl_err *err);

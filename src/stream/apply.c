@@ -231,17 +231,20 @@ static rdl_code apply_table(const rdl_apply *p, rdl_cut *cut, const rdl_table *t
                             const rdl_lake_commit_info *info, rdl_err *err)
 {
     const rdl_table_history *h = rdl_history_table(p->history, t->full);
+    const char *dir = rdl_root_lake_table(cut->arena, &p->e->root, t);
     const rdl_lake_snapshot *now;
     rdl_lake_result result;
+    int64_t version, shown;
     if (!h->exists || t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_SNAPSHOT)
         return RDL_OK;
-    RDL_TRY(rdl_cut_lake(cut, t, &now, err));
-    RDL_TRY(check_not_ahead(p, t, now->txn_version, "the lake table", err));
-    uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
+    RDL_TRY(rdl_lake_shown(dir, p->e->uuid, &version, &shown, err));
+    RDL_TRY(check_not_ahead(p, t, shown, "the lake table", err));
+    uint64_t after = shown > 0 ? (uint64_t)shown : 0;
     RDL_TRY(check_not_behind(t->full, after, h->pruned_changed, err));
-    if ((now->version >= 0 && !pending(h, after, false)) || is_stale(t, h))
+    if ((version >= 0 && !pending(h, after, false)) || is_stale(t, h))
         return RDL_OK;
-    rdl_lake_table lake = {.dir = rdl_root_lake_table(cut->arena, &p->e->root, t),
+    RDL_TRY(rdl_cut_lake(cut, t, &now, err));
+    rdl_lake_table lake = {.dir = dir,
                            .app_id = p->e->uuid,
                            .name = t->full.p,
                            .description = t->comment.p};
@@ -257,20 +260,21 @@ static rdl_code apply_quarantine(const rdl_apply *p, rdl_cut *cut, const rdl_tab
                                  const rdl_lake_commit_info *info, rdl_err *err)
 {
     const rdl_table_history *h = rdl_history_table(p->history, t->full);
-    const rdl_lake_snapshot *now;
+    const char *dir = rdl_root_quarantine(cut->arena, &p->e->root, t);
     rdl_lake_result result;
+    int64_t version, shown;
     if (h->last_quarantined == 0)
         return RDL_OK;
-    RDL_TRY(rdl_cut_quarantine_lake(cut, t, &now, err));
-    uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
+    RDL_TRY(rdl_lake_shown(dir, p->e->uuid, &version, &shown, err));
+    uint64_t after = shown > 0 ? (uint64_t)shown : 0;
     rdl_str name = rdl_str_of(
         rdl_arena_printf(cut->arena, "quarantine.%s", rdl_root_quarantine_name(cut->arena, t)));
-    RDL_TRY(check_not_ahead(p, t, now->txn_version, "the quarantine", err));
+    RDL_TRY(check_not_ahead(p, t, shown, "the quarantine", err));
     RDL_TRY(check_not_behind(name, after, h->pruned_quarantined, err));
     if (!pending(h, after, true))
         return RDL_OK;
     rdl_lake_table lake = {
-        .dir = rdl_root_quarantine(cut->arena, &p->e->root, t),
+        .dir = dir,
         .app_id = p->e->uuid,
         .name = name.p,
         .description = "rows that were rejected, with their bytes and the reasons",
@@ -556,35 +560,40 @@ rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err)
     return apply_whole(&p, d, err);
 }
 
+/* The epoch before the first that the lake lacks of the table, if that is less than *epoch. */
+static rdl_code hold_for_lake(const rdl_apply *p, rdl_arena *a, const rdl_table *t, uint64_t *epoch,
+                              rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(p->history, t->full);
+    const rdl_root *root = &p->e->root;
+    bool kept = t->kind != RDL_TABLE_SNAPSHOT && t->kind != RDL_TABLE_SOURCE;
+    int64_t version, here = -1, there = -1;
+    if (h->segments.n == 0)
+        return RDL_OK;
+    if (kept)
+        RDL_TRY(rdl_lake_shown(rdl_root_lake_table(a, root, t), p->e->uuid, &version, &here, err));
+    RDL_TRY(rdl_lake_shown(rdl_root_quarantine(a, root, t), p->e->uuid, &version, &there, err));
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        bool rows = s->rows_new > 0 || s->rows_old > 0 || s->reset;
+        bool lacks = (kept && rows && here < (int64_t)s->epoch) ||
+                     (s->rows_quarantined > 0 && there < (int64_t)s->epoch);
+        if (lacks && s->epoch - 1 < *epoch)
+            *epoch = s->epoch - 1;
+    }
+    return RDL_OK;
+}
+
 /* The newest epoch that no destination still needs. */
 rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err)
 {
     rdl_arena a;
-    rdl_cut cut;
     rdl_engine *e = p->e;
     uint64_t epoch = p->history->epoch;
     rdl_code rc = RDL_OK;
     rdl_arena_init(&a, 0);
-    rdl_cut_init(&cut, &a, &e->root, e->pipeline, p->history, e->uuid, p->history->epoch);
-    for (size_t i = 0; i < e->pipeline->table_count && rc == RDL_OK; i++) {
-        const rdl_table *t = e->pipeline->tables[i];
-        const rdl_table_history *h = rdl_history_table(p->history, t->full);
-        const rdl_lake_snapshot *now = NULL, *rejected = NULL;
-        if (h->segments.n == 0)
-            continue;
-        if (t->kind != RDL_TABLE_SNAPSHOT && t->kind != RDL_TABLE_SOURCE)
-            rc = rdl_cut_lake(&cut, t, &now, err);
-        if (rc == RDL_OK)
-            rc = rdl_cut_quarantine_lake(&cut, t, &rejected, err);
-        for (size_t j = 0; rc == RDL_OK && j < h->segments.n; j++) {
-            const rdl_segment_ref *s = &h->segments.v[j];
-            bool here = (s->rows_new > 0 || s->rows_old > 0 || s->reset) && now != NULL &&
-                        now->txn_version < (int64_t)s->epoch;
-            bool there = s->rows_quarantined > 0 && rejected->txn_version < (int64_t)s->epoch;
-            if ((here || there) && s->epoch - 1 < epoch)
-                epoch = s->epoch - 1;
-        }
-    }
+    for (size_t i = 0; i < e->pipeline->table_count && rc == RDL_OK; i++)
+        rc = hold_for_lake(p, &a, e->pipeline->tables[i], &epoch, err);
     for (size_t i = 0; i < e->destination_count; i++) {
         const rdl_destination *d = &e->destinations[i];
         const rdl_table_history *h = rdl_history_table(p->history, d->publication->table->full);

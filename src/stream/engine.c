@@ -217,36 +217,6 @@ static rdl_code prepare_tables(rdl_engine *e, rdl_err *err)
     return check_only(e, err);
 }
 
-/* c."empty:<s>" for sources: what a version before the first, or an epoch without rows, looks like. */
-static rdl_code make_templates(rdl_engine *e, rdl_err *err)
-{
-    rdl_buf sql = {0};
-    rdl_code rc = RDL_OK;
-    rdl_buf_puts(&sql, "CREATE SCHEMA IF NOT EXISTS c; CREATE SCHEMA IF NOT EXISTS e; ");
-    for (size_t i = 0; i < e->pipeline->table_count; i++) {
-        const rdl_table *t = e->pipeline->tables[i];
-        bool source = t->source != NULL;
-        if (!source && t->kind != RDL_TABLE_STREAMING)
-            continue;
-        rdl_buf_puts(&sql, "CREATE TABLE ");
-        rdl_put_relation(&sql, "c", "empty:", t->full);
-        rdl_buf_putc(&sql, '(');
-        for (size_t j = 0; j < t->columns.n; j++) {
-            rdl_buf_put_sql_ident(&sql, t->columns.v[j].name);
-            rdl_buf_putc(&sql, ' ');
-            rdl_type_print(t->columns.v[j].type, &sql);
-            rdl_buf_puts(&sql, ", ");
-        }
-        rdl_buf_puts(&sql, source ? "_source_file TEXT, _ingest_ts TIMESTAMPTZ, _rescued JSON, "
-                                  : "");
-        rdl_buf_puts(&sql, "_epoch BIGINT, _source_partition INTEGER, _source_offset BIGINT, "
-                           "_ordinal BIGINT, _event_ts TIMESTAMPTZ); ");
-    }
-    rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
-    rdl_buf_fini(&sql);
-    return rc;
-}
-
 /* ---- opening ---- */
 
 static rdl_code visit_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload,
@@ -423,7 +393,6 @@ rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags, rdl_
     RDL_TRY_OUT(prepare_tables(e, err));
     RDL_TRY_OUT(rdl_schedules_open(e, err));
     RDL_TRY_OUT(rdl_models_open(e, err));
-    RDL_TRY_OUT(make_templates(e, err));
     RDL_TRY_OUT(rdl_apply_check_schemas(e, err));
     RDL_TRY_OUT(rdl_destinations_open(e, err));
     RDL_TRY_OUT(roll_forward(e, err));

@@ -294,7 +294,7 @@ static rdl_code write_segment(rdl_engine *e, rdl_work *w, const rdl_table *t, rd
     rdl_buf_puts(&sql, ") TO ");
     rdl_buf_put_sql_text(
         &sql, rdl_str_of(rdl_root_segment(&w->arena, &e->root, w->epoch, t->full, kind)));
-    rdl_buf_puts(&sql, " (FORMAT parquet, COMPRESSION snappy)");
+    rdl_buf_puts(&sql, " (FORMAT parquet, COMPRESSION snappy, WRITE_BLOOM_FILTER false)");
     rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
     (void)RDL_FAULT_AT(SEGMENT_WRITTEN);
@@ -432,6 +432,39 @@ static rdl_code sync_all(rdl_engine *e, rdl_work *w, rdl_err *err)
 
 /* ---- the whole ---- */
 
+/* c."empty:<s>" for sources: what a version before the first, or an epoch without rows, looks like.
+ * Made by the first epoch, so that a run with nothing to do does not pay for it. */
+static rdl_code make_templates(rdl_engine *e, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    if (e->templates_made)
+        return RDL_OK;
+    rdl_buf_puts(&sql, "CREATE SCHEMA IF NOT EXISTS c; CREATE SCHEMA IF NOT EXISTS e; ");
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        const rdl_table *t = e->pipeline->tables[i];
+        bool source = t->source != NULL;
+        if (!source && t->kind != RDL_TABLE_STREAMING)
+            continue;
+        rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE ");
+        rdl_put_relation(&sql, "c", "empty:", t->full);
+        rdl_buf_putc(&sql, '(');
+        for (size_t j = 0; j < t->columns.n; j++) {
+            rdl_buf_put_sql_ident(&sql, t->columns.v[j].name);
+            rdl_buf_putc(&sql, ' ');
+            rdl_type_print(t->columns.v[j].type, &sql);
+            rdl_buf_puts(&sql, ", ");
+        }
+        rdl_buf_puts(&sql, source ? "_source_file TEXT, _ingest_ts TIMESTAMPTZ, _rescued JSON, "
+                                  : "");
+        rdl_buf_puts(&sql, "_epoch BIGINT, _source_partition INTEGER, _source_offset BIGINT, "
+                           "_ordinal BIGINT, _event_ts TIMESTAMPTZ); ");
+    }
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    e->templates_made = rc == RDL_OK;
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
 static rdl_code work(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     const char *dir = rdl_root_epoch_dir(&w->arena, &e->root, w->epoch);
@@ -488,6 +521,7 @@ rdl_code rdl_epoch_run(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     (void)RDL_FAULT_AT(PLAN_DONE);
     int64_t began = rdl_monotonic_us();
+    RDL_TRY(make_templates(e, err));
     rdl_code rc = rdl_state_begin(e->state, w->epoch, err);
     if (rc == RDL_OK)
         rc = work(e, w, err);

@@ -198,6 +198,7 @@ struct rdl_engine {
     uint64_t journal_max;    /* bytes of records after which the journal begins with a summary */
     uint64_t pending_max;    /* sealed epochs that a store may lack before we wait for it */
     bool unclean;            /* the last holder did not close */
+    bool templates_made;     /* c."empty:.." (epoch.c) */
     uint64_t memory_bytes;
     rdl_upkeep *upkeep;
     rdl_models *models;      /* NULL: the pipeline has none */

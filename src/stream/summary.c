@@ -31,6 +31,8 @@ static json_t *segment_json(const rdl_segment_ref *s)
         rdl_json_put_int(o, "fresh", s->rows_fresh);
     if (s->reset)
         json_object_set_new(o, "reset", json_true());
+    if (s->packed)
+        json_object_set_new(o, "packed", json_true());
     return o;
 }
 
@@ -208,6 +210,7 @@ static void read_table(rdl_history *h, const json_t *o)
             .rows_fresh = rdl_json_get_int(e, "fresh"),
             .marked = json_object_get(e, "fresh") != NULL,
             .reset = json_is_true(json_object_get(e, "reset")),
+            .packed = json_is_true(json_object_get(e, "packed")),
         };
 }
 
