@@ -316,8 +316,9 @@ static rdl_code plan_texts(loader *l, rdl_conn *conn, const char *cache, rdl_err
 }
 
 static rdl_code finish(loader *l, rdl_conn *conn, const rdl_load_options *options,
-                       const char *cache, rdl_pipeline **out, rdl_err *err)
+                       rdl_pipeline **out, rdl_err *err)
 {
+    const char *cache = options != NULL ? options->plan_cache : NULL;
     RDL_TRY(check_set(l, options, err));
     RDL_TRY(plan_texts(l, conn, cache, err));
     if (l->diags->errors == 0)
@@ -359,7 +360,7 @@ rdl_code rdl_pipeline_load(rdl_arena *a, rdl_conn *conn, const char *dir,
         add_text(&l, names.v[i], text);
     }
     RDL_TRY(load_queries(&l, err));
-    return finish(&l, conn, options, options != NULL ? options->plan_cache : NULL, out, err);
+    return finish(&l, conn, options, out, err);
 }
 
 rdl_code rdl_pipeline_load_text(rdl_arena *a, rdl_conn *conn, const char *dir, rdl_str text,
@@ -370,7 +371,7 @@ rdl_code rdl_pipeline_load_text(rdl_arena *a, rdl_conn *conn, const char *dir, r
     RDL_TRY(begin(&l, a, dir, options, diags, err));
     char *copy = rdl_arena_strndup(a, text.p, text.n);
     add_text(&l, "pipeline.sql", (rdl_str){copy, text.n});
-    return finish(&l, conn, options, NULL, out, err);
+    return finish(&l, conn, options, out, err);
 }
 
 rdl_code rdl_pipeline_keep(rdl_pipeline *p, const char *path, rdl_err *err)

@@ -298,7 +298,7 @@ static rdl_code load_pipeline(rdl_engine *e, rdl_diags *diags, rdl_err *err)
     options.plan_cache = e->root.plan_cache;
     if (e->config.text != NULL)
         RDL_TRY(rdl_pipeline_load_text(diags->arena, e->conn, e->config.dir,
-                                       rdl_str_of(e->config.text), &e->config.load, diags,
+                                       rdl_str_of(e->config.text), &options, diags,
                                        &e->pipeline, err));
     else
         RDL_TRY(rdl_pipeline_load(diags->arena, e->conn, e->config.dir, &options, diags,

@@ -122,7 +122,7 @@ static rdl_code load(rdl_reader *r, const rdl_reader_config *config, rdl_diags *
     options.plan_cache = r->root.plan_cache;
     if (config->text != NULL)
         RDL_TRY(rdl_pipeline_load_text(diags->arena, r->conn, config->dir,
-                                       rdl_str_of(config->text), &config->load, diags,
+                                       rdl_str_of(config->text), &options, diags,
                                        &r->pipeline, err));
     else
         RDL_TRY(rdl_pipeline_load(diags->arena, r->conn, config->dir, &options, diags,
