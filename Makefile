@@ -55,6 +55,7 @@ demo-device-locations: all ## two weeks of device positions: generate, run, prov
 
 bench: all ## ratios against DuckDB and Spark, into docs/benchmarks.md
 	@bench/cloud_analytics/run.sh
+	@bench/start/run.sh
 
 lint: ## clang-tidy over src, and the laws
 	@tools/lint

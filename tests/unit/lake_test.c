@@ -118,10 +118,21 @@ append(world *w, const rdl_lake_table *t, const char *select, uint64_t epoch)
     return out;
 }
 
+/* The end of the log says what the whole log says. */
+static void shows(world *w, int64_t version, int64_t txn)
+{
+    int64_t got_version, got_txn;
+    OK(rdl_lake_shown(w->table, ROOT, &got_version, &got_txn, &w->err));
+    assert_int_equal(got_version, version);
+    assert_int_equal(got_txn, txn);
+}
+
 static rdl_lake_snapshot load(world *w, int64_t version)
 {
     rdl_lake_snapshot s;
     OK(rdl_lake_load(&w->arena, w->table, ROOT, version, &s, &w->err));
+    if (version < 0)
+        shows(w, s.version, s.txn_version);
     return s;
 }
 
@@ -594,11 +605,13 @@ static void a_damaged_log_is_never_read_as_if_it_were_whole(void **state)
     rdl_buf whole = {0};
     OK(rdl_fs_read(path, 0, &whole, &w->err));
     rdl_lake_snapshot s;
+    int64_t version, txn;
     const char *mark = strstr(whole.p, ",\"raudalXxh64\"");
     for (size_t at = 0; at < whole.n; at += 5) {
         if (whole.p + at >= mark && whole.p + at < mark + 15)
             continue; /* the hash's own name */
         flip(w, path, at, SIZE_MAX);
+        FAILS(RDL_EDATA, rdl_lake_shown(w->table, ROOT, &version, &txn, &w->err));
         FAILS(RDL_EDATA, rdl_lake_load(&w->arena, w->table, ROOT, -1, &s, &w->err));
         assert_non_null(strstr(w->err.msg, path));
         assert_int_equal(w->err.area, RDL_AREA_STORE);
@@ -607,6 +620,7 @@ static void a_damaged_log_is_never_read_as_if_it_were_whole(void **state)
     }
     for (size_t keep = 0; keep < whole.n; keep += 11) {
         flip(w, path, SIZE_MAX, keep);
+        FAILS(RDL_EDATA, rdl_lake_shown(w->table, ROOT, &version, &txn, &w->err));
         FAILS(RDL_EDATA, rdl_lake_load(&w->arena, w->table, ROOT, -1, &s, &w->err));
         OK(rdl_fs_write_durable(path, whole.p, whole.n, &w->err));
     }
