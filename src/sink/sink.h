@@ -59,7 +59,8 @@ typedef struct rdl_sink_config {
     bool adopt;            /* take a store that belongs to another root: its progress is dropped */
     bool read_only;        /* for status, verify, query: nothing is created or changed; prepare of a
                               table that is missing gives -1 (scan of it gives no row), begin must
-                              not be called */
+                              not be called.  Where the store has snapshots, prepare takes one: scan
+                              gives the rows of the epoch that it said */
 } rdl_sink_config;
 
 typedef struct rdl_sink_ops {

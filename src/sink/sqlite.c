@@ -619,9 +619,10 @@ prepare_read_only(rdl_sqlite *s, const rdl_sink_table *t, int64_t *out_epoch, rd
     *out_epoch = -1;
     if (s->db == NULL)
         return RDL_OK;
-    /* One snapshot until it is closed: the progress and the rows that are scanned belong together. */
-    if (sqlite3_get_autocommit(s->db))
-        RDL_TRY(exec(s, "BEGIN", "begin to read", err));
+    /* One snapshot until the next call: the progress and the rows that are scanned belong together. */
+    if (!sqlite3_get_autocommit(s->db))
+        RDL_TRY(exec(s, "COMMIT", "end reading", err));
+    RDL_TRY(exec(s, "BEGIN", "begin to read", err));
     RDL_TRY(look(s, t->name, &f, err));
     if (!f.table)
         return RDL_OK;

@@ -565,7 +565,7 @@ static void columns_of_messages_are_for_topics_and_typed(void **state)
     (void)state;
     fixture f;
     static const char *const texts[][2] = {
-        {"CREATE SOURCE k (a TEXT FROM KEY) FROM 'in/' FORMAT JSON;", "a record of a file has no key"},
+        {"CREATE SOURCE k (a TEXT) FROM 'in/' FORMAT TEXT;", "are for messages"},
         {"CREATE SOURCE k (a TEXT FROM OFFSET) FROM 'kafka://b/t' FORMAT JSON;",
          "a column FROM OFFSET is declared as BIGINT"},
         {"CREATE SOURCE k (a TEXT FROM HEADERS) FROM 'kafka://b/t' FORMAT JSON;", "MAP(TEXT, TEXT)"},
@@ -584,6 +584,10 @@ static void columns_of_messages_are_for_topics_and_typed(void **state)
         assert_int_equal(load(&f, texts[i][0], NULL), RDL_EUSAGE);
         assert_non_null(strstr(rdl_buf_str(&f.said), texts[i][1]));
     }
+    /* So that one text runs on a folder and on a topic. */
+    assert_int_equal(load(&f, "CREATE SOURCE k (a TEXT FROM KEY, b TEXT FROM VALUE) FROM 'in/' FORMAT JSON;",
+                          NULL),
+                     RDL_OK);
     assert_int_equal(
         load(&f, "CREATE SOURCE k (key TEXT FROM KEY, at TIMESTAMPTZ FROM TIMESTAMP, "
                  "h MAP(TEXT, TEXT) FROM HEADERS, t TEXT FROM TOPIC, p INT FROM PARTITION, "

@@ -32,7 +32,7 @@ while IFS='|' read -r name default; do
         echo "\${$name:-$default} in the text, but \"$got\" in raudal.env"
         fail=1
     fi
-done < <(grep -ho '\${[A-Z_]*:-[^}]*}' ./*.sql | sed 's/^\${\([A-Z_]*\):-\(.*\)}$/\1|\2/' | sort -u)
+done < <(grep -ho '\${[A-Z_]*:-[^}$]*}' ./*.sql | sed 's/^\${\([A-Z_]*\):-\(.*\)}$/\1|\2/' | sort -u)
 if [ $fail -eq 0 ]; then
     echo "defaults agree"
 fi
