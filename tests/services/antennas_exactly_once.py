@@ -103,9 +103,12 @@ class Fire:
             servers = ["kafka-stop", "kafka-kill", "postgres-stop", "postgres-kill"] * (kills // 10)
         if proxy is None:
             cuts, servers = [], [s for s in servers if s.startswith("kafka")]
-        self.events = ["kill"] * (kills - 2) + cuts + servers
-        rng.shuffle(self.events)
-        self.events[:0] = ["kill"] * 2  # the last: a cut needs rows on their way
+        # Taken from the end.  A cut needs rows on their way, and the producer does not wait: servers,
+        # which take their time to come back, go down after the cuts.
+        first = ["kill"] * (kills - 2) + cuts
+        rng.shuffle(servers)
+        rng.shuffle(first)
+        self.events = ["kill"] * 2 + servers + first
         self.done = []
 
     def strike(self):

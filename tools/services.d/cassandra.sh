@@ -43,8 +43,7 @@ cassandra_yaml() { # cassandra_yaml NAME NATIVE_PORT STORAGE_PORT
 	rpc_address: 127.0.0.1
 	start_native_transport: true
 	native_transport_port: $2
-	commitlog_sync: periodic
-	commitlog_sync_period: 1000ms
+	commitlog_sync: batch
 	memtable_heap_space: 64MiB
 	memtable_offheap_space: 64MiB
 	file_cache_size: 32MiB
