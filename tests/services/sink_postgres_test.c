@@ -337,7 +337,7 @@ static void a_keyless_table_is_provisioned_when_its_rows_differ(void **state)
                                 "timestamp TIMESTAMPTZ, id TEXT, type TEXT, value BIGINT", 3);
     rdl_sink *s = open_as(u, ROOT_A, false, false);
     assert_int_equal(s->ops->provision(s, &t, keep_statement, &said, &err), RDL_ECONFLICT);
-    assert_non_null(strstr(err.msg, "1 keys are there more than once, among them (\"2025-01-01 "
+    assert_non_null(strstr(err.msg, "1 key is there more than once, among them (\"2025-01-01 "
                                     "00:00:00\",a,x)"));
     assert_non_null(strstr(err.hint, "HAVING count(*) > 1"));
     raw_exec("DELETE FROM bytes WHERE value = 2");
