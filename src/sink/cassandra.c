@@ -55,6 +55,19 @@ static const char *hint_for(const rdl_cql_error *e)
     }
 }
 
+bool rdl_cassandra_again(const rdl_cassandra *s, rdl_cassandra_wait *w, const rdl_err *err)
+{
+    enum { PAUSE_MS = 50, DOUBLED = 5 };
+    int64_t now = rdl_monotonic_us();
+    if (w->since_us == 0)
+        w->since_us = now;
+    if ((err->flags & RDL_ERR_RETRY) == 0 || now - w->since_us > s->patience_us)
+        return false;
+    rdl_sleep_ms((int64_t)PAUSE_MS << (w->turns < DOUBLED ? w->turns : DOUBLED));
+    w->turns++;
+    return true;
+}
+
 rdl_code rdl_cassandra_fail(const rdl_cassandra *s, rdl_code rc, rdl_err *err, const char *fmt,
                             ...)
 {

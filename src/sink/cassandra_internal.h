@@ -109,6 +109,13 @@ rdl_cassandra_table *rdl_cassandra_table_named(const rdl_cassandra *s, const cha
 rdl_code rdl_cassandra_fail(const rdl_cassandra *s, rdl_code rc, rdl_err *err,
                             const char *fmt, ...) RDL_PRINTF(4, 5);
 
+/* cassandra.c: what may be asked again, and is, until the store was away for `patience`.  False: err
+ * is another failure, or it was; else a pause that grows is over. */
+typedef struct rdl_cassandra_wait {
+    int64_t since_us; /* monotonic; 0: not waiting yet */
+    unsigned turns;
+} rdl_cassandra_wait;
+bool rdl_cassandra_again(const rdl_cassandra *s, rdl_cassandra_wait *w, const rdl_err *err);
 /* cassandra_url.c: fills config, keyspace, where, patience_us. */
 RDL_MUST rdl_code rdl_cassandra_read_url(rdl_cassandra *s, const char *url,
                                          const char *root_dir, rdl_err *err);

@@ -31,14 +31,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/clock.h"
-
 static const char name[] = "raudal_progress";
-
-enum {
-    TRIES = 8,
-    PAUSE_MS = 50,
-};
 
 rdl_code rdl_cassandra_progress_create(rdl_cassandra *s, rdl_sink_say say, void *arg, bool apply,
                                        rdl_err *err)
@@ -183,19 +176,21 @@ static rdl_code try_move(rdl_cassandra *s, const move *m, bool *applied, rdl_err
 /* Until it is known to have happened, or somebody else's did. */
 static rdl_code carry_out(rdl_cassandra *s, const move *m, rdl_err *err)
 {
-    for (unsigned n = 0;; n++) {
+    for (rdl_cassandra_wait w = {0};;) {
         rdl_cassandra_progress now;
         bool applied = false;
         rdl_code rc = try_move(s, m, &applied, err);
         if (rc == RDL_OK && applied)
             return RDL_OK;
-        if (rc != RDL_OK && ((err->flags & RDL_ERR_RETRY) == 0 || n == TRIES))
+        if (rc != RDL_OK && !rdl_cassandra_again(s, &w, err))
             return rdl_cassandra_fail(s, rc, err, "move the progress of table \"%s\"",
                                       m->table);
-        if (rc != RDL_OK)
-            rdl_sleep_ms((int64_t)PAUSE_MS << n);
         *err = (rdl_err){0};
-        RDL_TRY(rdl_cassandra_progress_read(s, m->table, &now, err));
+        rc = rdl_cassandra_progress_read(s, m->table, &now, err);
+        if (rc != RDL_OK && !rdl_cassandra_again(s, &w, err))
+            return rc;
+        if (rc != RDL_OK)
+            continue; /* a move that happened meanwhile is found so by the next turn */
         if (same(&now, &m->after))
             return RDL_OK;
         if (!same(&now, &m->before))

@@ -323,11 +323,23 @@ static void put_where(rdl_buf *b, const rdl_cassandra_table *t, size_t n)
     }
 }
 
+/* As long as the rows would, a node that is away is waited for. */
+static rdl_code prepare(rdl_cassandra *s, const rdl_buf *cql, rdl_cql_statement **out, rdl_err *err)
+{
+    for (rdl_cassandra_wait w = {0}; *out == NULL;) {
+        rdl_code rc = rdl_cql_prepare(s->session, rdl_buf_str(cql), out, err);
+        if (rc == RDL_OK || !rdl_cassandra_again(s, &w, err))
+            return rc;
+        *err = (rdl_err){0};
+    }
+    return RDL_OK;
+}
+
 static rdl_code make_statements(rdl_cassandra *s, rdl_err *err)
 {
     rdl_cassandra_table *t = s->table;
     rdl_buf cql = {0};
-    if (t->insert != NULL)
+    if (t->insert != NULL && t->remove != NULL)
         return RDL_OK;
     rdl_buf_puts(&cql, "INSERT INTO ");
     rdl_cassandra_put_table(s, &cql, t->name);
@@ -338,13 +350,13 @@ static rdl_code make_statements(rdl_cassandra *s, rdl_err *err)
     for (size_t i = 0; i < t->column_count; i++)
         rdl_buf_puts(&cql, i > 0 ? ", ?" : ") VALUES (?");
     rdl_buf_putc(&cql, ')');
-    rdl_code rc = rdl_cql_prepare(s->session, rdl_buf_str(&cql), &t->insert, err);
+    rdl_code rc = prepare(s, &cql, &t->insert, err);
     rdl_buf_clear(&cql);
     rdl_buf_puts(&cql, "DELETE FROM ");
     rdl_cassandra_put_table(s, &cql, t->name);
     put_where(&cql, t, t->key_count);
     if (rc == RDL_OK)
-        rc = rdl_cql_prepare(s->session, rdl_buf_str(&cql), &t->remove, err);
+        rc = prepare(s, &cql, &t->remove, err);
     rdl_buf_fini(&cql);
     return rc == RDL_OK ? RDL_OK
                         : rdl_cassandra_fail(s, rc, err, "prepare the statements of table \"%s\"",
