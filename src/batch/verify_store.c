@@ -33,21 +33,6 @@ static void copy_list(const rdl_vector *from, size_t i, rdl_vector *to, size_t r
     rdl_vector_list_set_size(to, at + source.length);
 }
 
-static size_t width_of(const rdl_type *t)
-{
-    switch (t->kind) {
-    case RDL_TYPE_BOOLEAN:
-        return 1;
-    case RDL_TYPE_INTEGER:
-    case RDL_TYPE_DATE:
-        return 4;
-    case RDL_TYPE_DECIMAL:
-        return t->precision <= 4 ? 2 : t->precision <= 9 ? 4 : t->precision <= 18 ? 8 : 16;
-    default:
-        return 8;
-    }
-}
-
 static void copy_value(const rdl_vector *from, size_t i, rdl_vector *to, size_t row)
 {
     if (!rdl_vector_valid(from, i)) {
@@ -71,7 +56,7 @@ static void copy_value(const rdl_vector *from, size_t i, rdl_vector *to, size_t 
             copy_value(&from->children[k], i, &to->children[k], row);
         return;
     default: {
-        size_t width = width_of(to->type);
+        size_t width = rdl_vector_width(to->type);
         memcpy((char *)to->data + row * width, (const char *)from->data + i * width, width);
     }
     }

@@ -31,26 +31,6 @@ static void put_text(rdl_buf *out, rdl_str s)
     rdl_buf_put(out, s.p, s.n);
 }
 
-/* Bytes of a value in a vector; 0: it is not of fixed width. */
-static size_t width_of(const rdl_type *t)
-{
-    switch (t->kind) {
-    case RDL_TYPE_BOOLEAN:
-        return 1;
-    case RDL_TYPE_INTEGER:
-    case RDL_TYPE_DATE:
-        return 4;
-    case RDL_TYPE_BIGINT:
-    case RDL_TYPE_DOUBLE:
-    case RDL_TYPE_TIMESTAMPTZ:
-        return 8;
-    case RDL_TYPE_DECIMAL:
-        return t->precision <= 4 ? 2 : t->precision <= 9 ? 4 : t->precision <= 18 ? 8 : 16;
-    default:
-        return 0;
-    }
-}
-
 static void put_vector(const rdl_vector *v, const size_t *rows, size_t n, rdl_buf *out);
 
 static void put_validity(const rdl_vector *v, const size_t *rows, size_t n, rdl_buf *out)
@@ -105,7 +85,7 @@ static void put_lists(const rdl_vector *v, const size_t *rows, size_t n, rdl_buf
 
 static void put_vector(const rdl_vector *v, const size_t *rows, size_t n, rdl_buf *out)
 {
-    size_t width = width_of(v->type);
+    size_t width = rdl_vector_width(v->type);
     put_validity(v, rows, n, out);
     if (width > 0) {
         rdl_buf_reserve(out, n * width);
@@ -254,7 +234,7 @@ static void get_lists(cursor *c, rdl_vector *v, size_t n)
 
 static bool get_vector(cursor *c, rdl_vector *v, size_t n)
 {
-    size_t width = width_of(v->type);
+    size_t width = rdl_vector_width(v->type);
     set_nulls(c, v, n);
     if (width > 0) {
         const char *p = take(c, n * width);

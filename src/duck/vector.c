@@ -329,3 +329,22 @@ void rdl_chunk_free(rdl_chunk *c)
     rdl_arena_fini(&o->arena);
     free(o); /* allow: heap chunk of rdl_chunk_new */
 }
+
+size_t rdl_vector_width(const rdl_type *t)
+{
+    switch (t->kind) {
+    case RDL_TYPE_BOOLEAN:
+        return 1;
+    case RDL_TYPE_INTEGER:
+    case RDL_TYPE_DATE:
+        return 4;
+    case RDL_TYPE_BIGINT:
+    case RDL_TYPE_DOUBLE:
+    case RDL_TYPE_TIMESTAMPTZ:
+        return 8;
+    case RDL_TYPE_DECIMAL:
+        return t->precision <= 4 ? 2 : t->precision <= 9 ? 4 : t->precision <= 18 ? 8 : 16;
+    default:
+        return 0;
+    }
+}

@@ -61,6 +61,8 @@ static inline rdl_str rdl_vector_str(const rdl_vector *v, size_t row)
     return (rdl_str){s->n <= 12 ? s->inlined : s->pointer.p, s->n};
 }
 #define RDL_VECTOR_AT(vec, ctype, row) (((ctype *)(vec)->data)[row])
+/* Bytes of a value in a vector of the type; 0: it is not of fixed width. */
+size_t rdl_vector_width(const rdl_type *t);
 
 void rdl_vector_set_null(rdl_vector *v, size_t row); /* makes the validity mask if needed */
 void rdl_vector_set_str(rdl_vector *v, size_t row, const char *p, size_t n); /* copies */

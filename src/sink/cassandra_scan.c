@@ -26,15 +26,7 @@ typedef struct scan {
 
 static rdl_code flush(scan *c, rdl_err *err)
 {
-    if (c->chunk->rows == 0)
-        return RDL_OK;
-    for (size_t i = 0; i < c->chunk->n; i++)
-        rdl_text_slot_finish(&c->chunk->v[i], &c->slots[i]);
-    RDL_TRY(c->visit(c->arg, c->chunk, err));
-    rdl_chunk_reset(c->chunk);
-    for (size_t i = 0; i < c->chunk->n; i++)
-        rdl_text_slot_reset(c->chunk->v[i].type, &c->slots[i]);
-    return RDL_OK;
+    return rdl_text_slots_flush(c->chunk, c->slots, c->visit, c->arg, err);
 }
 
 static rdl_code take_row(scan *c, const rdl_cql_result *r, rdl_err *err)

@@ -27,15 +27,7 @@ static uint32_t get_u32(const char *p)
 
 static rdl_code scan_flush(scan *c, rdl_err *err)
 {
-    if (c->chunk->rows == 0)
-        return RDL_OK;
-    for (size_t i = 0; i < c->chunk->n; i++)
-        rdl_text_slot_finish(&c->chunk->v[i], &c->slots[i]);
-    RDL_TRY(c->visit(c->arg, c->chunk, err));
-    rdl_chunk_reset(c->chunk);
-    for (size_t i = 0; i < c->chunk->n; i++)
-        rdl_text_slot_reset(c->chunk->v[i].type, &c->slots[i]);
-    return RDL_OK;
+    return rdl_text_slots_flush(c->chunk, c->slots, c->visit, c->arg, err);
 }
 
 static rdl_code refuse_value(const scan *c, size_t column, rdl_err *err)

@@ -466,3 +466,18 @@ bool rdl_text_read(rdl_str text, rdl_vector *v, size_t row, rdl_text_slot *s)
     skip_space(&r);
     return r.p == r.end;
 }
+
+rdl_code rdl_text_slots_flush(rdl_chunk *chunk, rdl_text_slot *slots,
+                              rdl_code (*visit)(void *arg, const rdl_chunk *rows, rdl_err *err),
+                              void *arg, rdl_err *err)
+{
+    if (chunk->rows == 0)
+        return RDL_OK;
+    for (size_t i = 0; i < chunk->n; i++)
+        rdl_text_slot_finish(&chunk->v[i], &slots[i]);
+    RDL_TRY(visit(arg, chunk, err));
+    rdl_chunk_reset(chunk);
+    for (size_t i = 0; i < chunk->n; i++)
+        rdl_text_slot_reset(chunk->v[i].type, &slots[i]);
+    return RDL_OK;
+}

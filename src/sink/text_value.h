@@ -26,6 +26,14 @@ void rdl_text_slot_reset(const rdl_type *t, rdl_text_slot *s);
 void rdl_text_slot_finish(rdl_vector *v, const rdl_text_slot *s);
 /* Room for n more elements in the children of a LIST or MAP. */
 bool rdl_text_slot_reserve(rdl_vector *v, rdl_text_slot *s, size_t n);
+/*
+ * For a store's scan: give the rows of the chunk away, if there are any, and begin the next.  slots:
+ * one for each column.
+ */
+RDL_MUST rdl_code rdl_text_slots_flush(rdl_chunk *chunk, rdl_text_slot *slots,
+                                       rdl_code (*visit)(void *arg, const rdl_chunk *rows,
+                                                         rdl_err *err),
+                                       void *arg, rdl_err *err);
 /* False when the text is not a value of v's type.  NULL is the caller's business. */
 bool rdl_text_read(rdl_str text, rdl_vector *v, size_t row, rdl_text_slot *s);
 
