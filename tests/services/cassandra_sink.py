@@ -73,17 +73,21 @@ with open(f"{room}/p/queries/day.cql", "w") as f:
 
 
 def deliver(folder, files, rows=300):
-    """The same files for every run: events of few groups, so that groups change often."""
+    """The same files for every run: events of few groups, so that groups change often.  A file appears whole:
+    a run that watches the folder would make two epochs of one that it met half written."""
     os.makedirs(folder, exist_ok=True)
     for i in files:
-        r = random.Random(i)
-        with open(f"{folder}/f{i:03}.jsonl", "w") as f:
+        name, r = f"{folder}/f{i:03}", random.Random(i)
+        if os.path.exists(name + ".jsonl"):
+            continue
+        with open(name + ".part", "w") as f:
             for j in range(rows):
                 f.write(json.dumps({
                     "id": f"{i}-{j}", "org": f"org{r.randrange(6)}", "service": r.choice(["a", "b", "it's \"c\"", "d\u00e9", "e"]),
                     "cost": f"{r.randrange(-100, 100000) / 10000:.4f}", "use": r.random() * 10 ** r.randrange(-3, 9),
                     "at": f"2025-0{r.randrange(6, 9)}-{r.randrange(1, 28):02}T{r.randrange(24):02}:00:00.{r.randrange(10**6):06}Z",
                     "note": r.choice([None, "x", "", "long " * 50]), "big": r.randrange(-2**62, 2**62) // 1000}) + "\n")
+        os.rename(name + ".part", name + ".jsonl")
 
 
 def run(command, root, keyspace, *more, fault=None, wait=True, landing="landing", url=None):
