@@ -8,14 +8,14 @@
  *   24 bytes      with flag 2: how many NaN, +inf, -inf, int64 little-endian each
  *   1 byte        index of the lowest limb (unit 2^(32 * index - 1088))
  *   4 bytes each  limbs of the magnitude, little-endian, lowest first; the first and the
- * last are not zero.  A zero sum ends before the index.
+ *                 last are not zero.  A zero sum ends before the index.
  *
  * INVARIANTS
  *
  *   E1  No slot exceeds adds * 2^32 in magnitude and adds stays below 2^31, so that slots
- * do not overflow; a carry pass brings every slot but the highest into 0 .. 2^32 - 1. E2
- * Equal values have equal encodings: the magnitude's limbs are unique and trimmed. E3
- * Rounding happens once, in round_big, from all bits.
+ *       do not overflow; a carry pass brings every slot but the highest into 0 .. 2^32 - 1.
+ *   E2  Equal values have equal encodings: the magnitude's limbs are unique and trimmed.
+ *   E3  Rounding happens once, in round_big, from all bits.
  *
  * E1 to E3 are checked by tests/unit/exact_sum_test.c against exact rational arithmetic.
  */

@@ -4,8 +4,9 @@
  * INVARIANTS
  *
  *   F4  A file that rdl_file_open_append or rdl_file_create made has its name on disk after
- * the first rdl_file_sync: that one syncs the folder too. F5  rdl_file_size is what has
- * been written whole: after a write that failed half way, the file is cut back to it.
+ *       the first rdl_file_sync: that one syncs the folder too.
+ *   F5  rdl_file_size is what has been written whole: after a write that failed half way,
+ *       the file is cut back to it.
  *
  * A lock is an open-file-description lock: it belongs to the opened file, so two takers in
  * one process conflict too, and the kernel drops it with the process.  The text in the file

@@ -5,10 +5,10 @@
  *
  *   F1  A file made by rdl_fs_write_durable or rdl_fs_put_if_absent has all of its bytes on
  *       disk before it has its name: written as .<name>.<pid>-<n>.tmp, synced, then renamed
- * or linked, then its folder is synced before anyone is told. F2  Of any number of
- * rdl_fs_put_if_absent on one name, in any processes, one succeeds. F3  A failed sync is
- * never tried again: the page cache cannot be trusted after it, so the failure asks for a
- * replay.
+ *       or linked, then its folder is synced before anyone is told.
+ *   F2  Of any number of rdl_fs_put_if_absent on one name, in any processes, one succeeds.
+ *   F3  A failed sync is never tried again: the page cache cannot be trusted after it, so
+ *       the failure asks for a replay.
  *
  * Checked by tests/unit/fs_test.c.
  */

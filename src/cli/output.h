@@ -1,11 +1,12 @@
 /*
  * cli/output.h - rows to stdout as table, csv, json or jsonl.
  *
- * csv   a header line, then RFC 4180 quoting; lines end in LF; NULL is empty, an empty text
- * "". json  an array of objects, one object a line; jsonl: the objects alone.  Numbers and
- * nested values as JSON, times as ISO 8601 text. table columns aligned by display width,
- * numbers to the right, NULL shown; cut to the terminal's width on a terminal.  Widths are
- * those of the first rows (TABLE_ROWS).
+ *   csv    a header line, then RFC 4180 quoting; lines end in LF; NULL is empty, an empty
+ *          text ""
+ *   json   an array of objects, one object a line; jsonl: the objects alone.  Numbers and
+ *          nested values as JSON, times as ISO 8601 text
+ *   table  columns aligned by display width, numbers to the right, NULL shown; cut to the
+ *          terminal's width on a terminal.  Widths are those of the first rows (TABLE_ROWS)
  */
 #ifndef RDL_CLI_OUTPUT_H
 #define RDL_CLI_OUTPUT_H

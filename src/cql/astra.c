@@ -5,10 +5,11 @@
  * ca.crt, cert and key.  All connections are TLS with that client certificate:
  *
  *   GET https://host:port/metadata ->
- *     {"contact_info": {"type": "sni_proxy", "local_dc": "…", "sni_proxy_address":
- * "host:port", "contact_points": ["<host id>", …]}}
+ *     {"contact_info": {"type": "sni_proxy", "local_dc": "…",
+ *                       "sni_proxy_address": "host:port",
+ *                       "contact_points": ["<host id>", …]}}
  *
- *   Each node is reached through the proxy: the server name of the TLS handshake (SNI) is
+ * Each node is reached through the proxy: the server name of the TLS handshake (SNI) is
  * the node's host id, the certificate that is verified is the proxy's.  Nodes that are
  * found in system.peers are reached in the same way, by their host_id.
  *

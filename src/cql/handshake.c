@@ -1,9 +1,11 @@
 /*
  * cql/handshake.c - from a connected socket to a connection that takes requests.
  *
- *   OPTIONS (as version 4, which every node since 2.2 reads) -> SUPPORTED: versions,
- * compression STARTUP (in the version agreed on)  -> READY, or AUTHENTICATE AUTH_RESPONSE
- * -> AUTH_SUCCESS QUERY "USE keyspace"                -> RESULT
+ *   OPTIONS (as version 4, which every node since 2.2 reads)
+ *                                       -> SUPPORTED: versions, compression
+ *   STARTUP (in the version agreed on)  -> READY, or AUTHENTICATE
+ *   AUTH_RESPONSE                       -> AUTH_SUCCESS
+ *   QUERY "USE keyspace"                -> RESULT
  *
  * The answer to STARTUP is the last message without segments in version 5.
  */

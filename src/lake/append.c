@@ -3,7 +3,7 @@
  *
  * INVARIANTS
  *   L7  An epoch that the table's txn has already changes nothing: no file stays, no
- * version.
+ *       version.
  */
 #include "base/fs.h"
 #include "lake/delta.h"

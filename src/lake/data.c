@@ -17,7 +17,7 @@
  * INVARIANTS
  *   L1  Files, their folders and the folders above are synced when rdl_data_write returns.
  *   L3  Names are known: part-<root8>-<epoch>-..., with a c before the number for
- * compaction.
+ *       compaction.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -11,8 +11,9 @@
  *   _raudal.<20 digits>.jsonl              the same state as action lines, ended by a line
  *                                          {"raudalEnd":{"xxh64":...}}: what the Parquet
  *                                          checkpoint was made from.  Read in its place,
- * since that needs no engine; one that does not check out is passed over.  Other readers
- * ignore it.
+ *                                          since that needs no engine; one that does not
+ *                                          check out is passed over.  Other readers ignore
+ *                                          it.
  *
  * Our commits carry in commitInfo, as its last member raudalXxh64, a hash of every other
  * byte of the file, so that a bit that flipped on disk is found when the log is read (L5).

@@ -6,10 +6,12 @@
  *
  * INVARIANTS
  *   L4  Protocol and schema are understood in full, or the table is refused by the
- * feature's name: newer reader versions, deletion vectors, column mapping, absolute paths.
+ *       feature's name: newer reader versions, deletion vectors, column mapping, absolute
+ *       paths.
  *   L5  A commit that cannot be read, whose hash is not the one it carries, or that is
- * absent between two that are there, fails the load with its path. Checked by
- * tests/unit/lake_test.c.
+ *       absent between two that are there, fails the load with its path.
+ *
+ * Checked by tests/unit/lake_test.c.
  */
 #include <inttypes.h>
 #include <jansson.h>

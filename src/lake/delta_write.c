@@ -11,9 +11,9 @@
  *   L1  The data files it names were synced before (data.c).
  *   L2  It is published by rdl_fs_put_if_absent: whole or not at all, by one writer.
  *   L6  When somebody else took the version: if the log now has our txn, that is our
- * commit. Otherwise it is tried at the next one if schema and partitions are as before and
- * every file that it removes is still there; else RDL_ECONFLICT naming version and
- * operation.
+ *       commit.  Otherwise it is tried at the next one if schema and partitions are as
+ *       before and every file that it removes is still there; else RDL_ECONFLICT naming
+ *       version and operation.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -7,9 +7,9 @@
  * instead of the call; both routes give the same bits.  Choices among ties (first, last,
  * any_value, arg_min, arg_max) are the least or greatest of a struct
  *
- *     {a0 BOOLEAN, b0, ..., i0.., v}      order keys with their null flags, row identity,
- * value
+ *     {a0 BOOLEAN, b0, ..., i0.., v}
  *
+ * of order keys with their null flags (a, b), row identity (i) and value (v),
  * so that the earliest row (last: the latest) in arrival order wins, in any order of
  * reading.
  *

@@ -12,10 +12,11 @@
  *
  * INVARIANTS
  *   F1  Bytes before `end` of a known file hash to `hash`, or next fails: a source's files
- * are append-only. F2  A range begins where the last one ended, at a record's start, and
- * ends after a complete record (or at the file's end, when final). F3  A path that is new
- * but whose content is known is never read in silence: it is a rename (the old path is
- * gone), or ON REPEAT decides.
+ *       are append-only.
+ *   F2  A range begins where the last one ended, at a record's start, and ends after a
+ *       complete record (or at the file's end, when final).
+ *   F3  A path that is new but whose content is known is never read in silence: it is a
+ *       rename (the old path is gone), or ON REPEAT decides.
  *
  * After a restart, files are hashed once again as they come by, unless more than
  * TRUST_OVER_BYTES are sealed: then an unchanged size and mtime (which is in the journal)

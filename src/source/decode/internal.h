@@ -11,12 +11,13 @@
  *   D1  The buffer's bytes do not move or change while a chunk has rows (the next call of
  *       `next` on the same thread means that DuckDB is done with the chunk).
  *   D2  A window ends in a byte that no token accepts ('\n' for lines, '\0' for arrays and
- * CSV), with RDL_DECODE_PAD readable bytes after it, so that scanning needs no bounds. D3
- * A record that is malformed leaves no trace in the chunk: its row is written again. D4 The
- * number of a piece's first record is known before its first row is given: pieces are taken
- * in order and publish their counts before they are parsed. D1 is checked by
- * decode_json_test (windows of a few bytes), D2 by the sanitizers over the fuzz corpora, D3
- * and D4 by the differential cases with pieces of 64 bytes.
+ *       CSV), with RDL_DECODE_PAD readable bytes after it, so that scanning needs no bounds.
+ *   D3  A record that is malformed leaves no trace in the chunk: its row is written again.
+ *   D4  The number of a piece's first record is known before its first row is given: pieces
+ *       are taken in order and publish their counts before they are parsed.
+ *
+ * D1 is checked by decode_json_test (windows of a few bytes), D2 by the sanitizers over the
+ * fuzz corpora, D3 and D4 by the differential cases with pieces of 64 bytes.
  *
  * Thread: a worker belongs to one thread; rdl_decode is shared, under its lock.
  */
