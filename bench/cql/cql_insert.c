@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/thread.h"
+#include "base/machine.h"
 #include "cql/cql.h"
 
 static uint64_t failures;

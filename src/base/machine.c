@@ -6,6 +6,8 @@
  * memory/<group>/memory.limit_in_bytes and cpu/<group>/cpu.cfs_quota_us.  The limits of the
  * groups above hold too, so each one up to the root is read.
  */
+#include "base/machine.h"
+
 #include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
@@ -16,7 +18,6 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "base/thread.h"
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 

@@ -1,12 +1,8 @@
 /*
- * base/thread.c - POSIX threads, and the bounded queue.
- *
- * A queue is a ring under one lock.  After close, put is refused at once and get gives what
- * is left, then says that it is over.
+ * base/thread.c - POSIX threads, locks and conditions.
  */
 #include "base/thread.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,15 +14,6 @@ struct rdl_thread {
     char name[16];
     void *(*fn)(void *);
     void *arg;
-};
-
-struct rdl_queue {
-    rdl_mutex lock;
-    rdl_cond not_empty, not_full;
-    size_t bound;
-    size_t head, n; /* under lock */
-    bool closed;    /* under lock */
-    void *items[];  /* under lock; a ring */
 };
 
 /* A lock that cannot be used is a mistake of ours; to go on would race. */
@@ -149,89 +136,4 @@ void rdl_cond_signal(rdl_cond *c)
 void rdl_cond_broadcast(rdl_cond *c)
 {
     must(pthread_cond_broadcast(c));
-}
-
-rdl_code rdl_queue_new(size_t bound, rdl_queue **out, rdl_err *err)
-{
-    assert(bound > 0 && bound < SIZE_MAX / sizeof(void *) / 2);
-    rdl_queue *q = malloc(sizeof *q + bound * sizeof(void *));
-    if (q == NULL)
-        return rdl_err_nomem(err);
-    *q = (rdl_queue){.bound = bound};
-    rdl_mutex_init(&q->lock);
-    rdl_cond_init(&q->not_empty);
-    rdl_cond_init(&q->not_full);
-    *out = q;
-    return RDL_OK;
-}
-
-void rdl_queue_free(rdl_queue *q)
-{
-    if (q == NULL)
-        return;
-    rdl_cond_fini(&q->not_empty);
-    rdl_cond_fini(&q->not_full);
-    rdl_mutex_fini(&q->lock);
-    free(q);
-}
-
-bool rdl_queue_put(rdl_queue *q, void *item)
-{
-    rdl_mutex_lock(&q->lock);
-    while (q->n == q->bound && !q->closed)
-        rdl_cond_wait(&q->not_full, &q->lock);
-    bool ok = !q->closed;
-    if (ok) {
-        q->items[(q->head + q->n++) % q->bound] = item;
-        rdl_cond_signal(&q->not_empty);
-    }
-    rdl_mutex_unlock(&q->lock);
-    return ok;
-}
-
-/* Under the lock; false when it is empty. */
-static bool take(rdl_queue *q, void **out)
-{
-    if (q->n == 0)
-        return false;
-    *out = q->items[q->head];
-    q->head = (q->head + 1) % q->bound;
-    q->n--;
-    rdl_cond_signal(&q->not_full);
-    return true;
-}
-
-bool rdl_queue_get(rdl_queue *q, void **out)
-{
-    rdl_mutex_lock(&q->lock);
-    while (q->n == 0 && !q->closed)
-        rdl_cond_wait(&q->not_empty, &q->lock);
-    bool ok = take(q, out);
-    rdl_mutex_unlock(&q->lock);
-    return ok;
-}
-
-bool rdl_queue_try_get(rdl_queue *q, void **out)
-{
-    rdl_mutex_lock(&q->lock);
-    bool ok = take(q, out);
-    rdl_mutex_unlock(&q->lock);
-    return ok;
-}
-
-void rdl_queue_close(rdl_queue *q)
-{
-    rdl_mutex_lock(&q->lock);
-    q->closed = true;
-    rdl_cond_broadcast(&q->not_empty);
-    rdl_cond_broadcast(&q->not_full);
-    rdl_mutex_unlock(&q->lock);
-}
-
-size_t rdl_queue_len(rdl_queue *q)
-{
-    rdl_mutex_lock(&q->lock);
-    size_t n = q->n;
-    rdl_mutex_unlock(&q->lock);
-    return n;
 }

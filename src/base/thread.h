@@ -1,5 +1,9 @@
 /*
- * base/thread.h - threads, locks, and the bounded queue that everything shared goes through.
+ * base/thread.h - threads, locks, and waiting for what another thread does.
+ *
+ * Calls on a lock or condition that the system refuses end the process: they are our mistake.
+ *
+ * Thread: any.
  */
 #ifndef RDL_BASE_THREAD_H
 #define RDL_BASE_THREAD_H
@@ -28,22 +32,5 @@ void rdl_cond_wait(rdl_cond *c, rdl_mutex *m);
 bool rdl_cond_wait_ms(rdl_cond *c, rdl_mutex *m, int64_t ms); /* false at the timeout */
 void rdl_cond_signal(rdl_cond *c);
 void rdl_cond_broadcast(rdl_cond *c);
-
-/* Pointers, first in first out, at most `bound` of them. */
-typedef struct rdl_queue rdl_queue;
-RDL_MUST rdl_code rdl_queue_new(size_t bound, rdl_queue **out, rdl_err *err);
-void rdl_queue_free(rdl_queue *q); /* items left are the caller's */
-bool rdl_queue_put(rdl_queue *q, void *item); /* waits for room; false when closed */
-bool rdl_queue_get(rdl_queue *q, void **out); /* waits; false when closed and empty */
-bool rdl_queue_try_get(rdl_queue *q, void **out);
-void rdl_queue_close(rdl_queue *q);
-size_t rdl_queue_len(rdl_queue *q);
-
-unsigned rdl_cpu_count(void);
-uint64_t rdl_memory_total(void);    /* bytes of this machine, or of its control group */
-uint64_t rdl_memory_resident(void); /* bytes of this process now */
-uint64_t rdl_memory_peak(void);
-long rdl_process_id(void);
-double rdl_cpu_seconds(void); /* user + system of this process */
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "base/fault.h"
 #include "base/fs.h"
-#include "base/thread.h"
+#include "base/machine.h"
 #include "cli/output.h"
 #include "lake/lake.h"
 #include "ops/catalog.h"

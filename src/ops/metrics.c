@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/thread.h"
+#include "base/machine.h"
 
 enum {
     CONNECTIONS_MAX = 8,

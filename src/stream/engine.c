@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/machine.h"
 #include "stream/landing.h"
 #include "stream/model.h"
 #include "stream/schedule.h"

@@ -9,6 +9,8 @@
  */
 #include <inttypes.h>
 
+#include "base/machine.h"
+#include "source/files.h"
 #include "stream/internal.h"
 #include "stream/source_spec.h"
 
@@ -37,6 +39,12 @@ static bool readers_deduplicate(rdl_engine *e, const rdl_table *source)
     }
     return true;
 }
+
+/* What the language says is what a source is told. */
+_Static_assert((int)RDL_REPEAT_DEFAULT == RDL_FILES_REPEAT_DEFAULT &&
+                   (int)RDL_REPEAT_SKIP == RDL_FILES_REPEAT_SKIP &&
+                   (int)RDL_REPEAT_READ == RDL_FILES_REPEAT_READ,
+               "rdl_on_repeat and RDL_FILES_REPEAT_ have the same numbers");
 
 static rdl_code open_feed(rdl_engine *e, rdl_feed *f, rdl_err *err)
 {

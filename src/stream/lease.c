@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
-#include "base/thread.h"
+#include "base/machine.h"
 
 enum { LEASE_MAX_US = 60 * 1000 * 1000 };
 

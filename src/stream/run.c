@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "base/log.h"
+#include "base/machine.h"
 #include "stream/damage.h"
 #include "stream/landing.h"
 #include "stream/model.h"

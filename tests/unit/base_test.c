@@ -1,5 +1,5 @@
 /*
- * base_test.c - arenas, text, types, maps, hashes, faults, threads and the log.
+ * base_test.c - arenas, text, types, maps, hashes, faults, tickers and the log.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +16,10 @@
 #include "base/fault.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/map.h"
 #include "base/thread.h"
+#include "base/ticker.h"
 #include "base/type.h"
 #include "base/url.h"
 
@@ -253,60 +255,62 @@ static void faults_are_armed_from_the_environment_and_fire_once(void **state)
     assert_string_equal(rdl_fault_name(RDL_FAULT_AFTER_SEAL), "epoch.after_seal");
 }
 
-static void *produce(void *arg)
+typedef struct counted {
+    rdl_mutex lock;
+    rdl_cond turned;
+    int turns; /* under lock */
+} counted;
+
+static void count_turn(void *arg)
 {
-    static int items[1000];
-    rdl_queue *q = arg;
-    for (int i = 0; i < 1000; i++) {
-        items[i] = i;
-        if (!rdl_queue_put(q, &items[i]))
-            return NULL;
-    }
-    rdl_queue_close(q);
-    return items;
+    counted *c = arg;
+    rdl_mutex_lock(&c->lock);
+    c->turns++;
+    rdl_cond_signal(&c->turned);
+    rdl_mutex_unlock(&c->lock);
 }
 
-static void a_queue_keeps_order_and_gives_what_is_left_after_close(void **state)
+static void wait_for_turns(counted *c, int n)
+{
+    rdl_mutex_lock(&c->lock);
+    while (c->turns < n)
+        rdl_cond_wait(&c->turned, &c->lock);
+    rdl_mutex_unlock(&c->lock);
+}
+
+static void a_ticker_takes_turns_and_none_after_it_was_stopped(void **state)
 {
     (void)state;
     rdl_err err;
-    rdl_queue *q = NULL;
-    rdl_thread *t = NULL;
-    void *item = NULL;
-    assert_int_equal(rdl_queue_new(4, &q, &err), RDL_OK);
-    assert_false(rdl_queue_try_get(q, &item));
-    assert_int_equal(rdl_thread_start("producer-with-long-name", produce, q, &t, &err),
-                     RDL_OK);
-    for (int i = 0; i < 1000; i++) {
-        assert_true(rdl_queue_get(q, &item));
-        assert_int_equal(*(int *)item, i);
-        assert_true(rdl_queue_len(q) <= 4);
-    }
-    assert_false(rdl_queue_get(q, &item));
-    assert_non_null(rdl_thread_join(t));
-    rdl_queue_free(q);
-
-    int one = 1;
-    assert_int_equal(rdl_queue_new(2, &q, &err), RDL_OK);
-    assert_true(rdl_queue_put(q, &one));
-    rdl_queue_close(q);
-    assert_false(rdl_queue_put(q, &one));
-    assert_true(rdl_queue_get(q, &item));
-    assert_false(rdl_queue_get(q, &item));
-    rdl_queue_free(q);
+    rdl_ticker *t = NULL;
+    counted c = {0};
+    rdl_mutex_init(&c.lock);
+    rdl_cond_init(&c.turned);
+    assert_int_equal(rdl_ticker_start("a-name-of-many-bytes", 0, count_turn, &c, &t, &err), RDL_OK);
+    wait_for_turns(&c, 3);
+    rdl_ticker_stop(t);
+    int turns = c.turns; /* nobody else is there to change it: the sanitizer would say so */
+    assert_true(turns >= 3);
+    rdl_cond_fini(&c.turned);
+    rdl_mutex_fini(&c.lock);
 }
 
-static void a_producer_that_waits_is_woken_by_close(void **state)
+static void a_ticker_in_its_pause_is_stopped_at_once(void **state)
 {
     (void)state;
+    const int64_t an_hour_ms = 3600 * 1000;
     rdl_err err;
-    rdl_queue *q = NULL;
-    rdl_thread *t = NULL;
-    assert_int_equal(rdl_queue_new(1, &q, &err), RDL_OK);
-    assert_int_equal(rdl_thread_start("producer", produce, q, &t, &err), RDL_OK);
-    rdl_queue_close(q); /* wherever it is by now, it ends */
-    assert_null(rdl_thread_join(t));
-    rdl_queue_free(q);
+    rdl_ticker *t = NULL;
+    counted c = {0};
+    rdl_mutex_init(&c.lock);
+    rdl_cond_init(&c.turned);
+    assert_int_equal(rdl_ticker_start("ticker", an_hour_ms, count_turn, &c, &t, &err), RDL_OK);
+    wait_for_turns(&c, 1);
+    rdl_ticker_stop(t); /* comes back, or the test's time limit says so */
+    assert_int_equal(c.turns, 1);
+    rdl_ticker_stop(NULL);
+    rdl_cond_fini(&c.turned);
+    rdl_mutex_fini(&c.lock);
 }
 
 static void the_machine_has_processors_and_memory(void **state)
@@ -381,8 +385,8 @@ int main(void)
         cmocka_unit_test(a_map_keeps_the_order_of_insertion_and_finds_every_key),
         cmocka_unit_test(hashes_are_the_same_in_pieces_and_differ_by_key),
         cmocka_unit_test(faults_are_armed_from_the_environment_and_fire_once),
-        cmocka_unit_test(a_queue_keeps_order_and_gives_what_is_left_after_close),
-        cmocka_unit_test(a_producer_that_waits_is_woken_by_close),
+        cmocka_unit_test(a_ticker_takes_turns_and_none_after_it_was_stopped),
+        cmocka_unit_test(a_ticker_in_its_pause_is_stopped_at_once),
         cmocka_unit_test(the_machine_has_processors_and_memory),
         cmocka_unit_test(events_are_counted_even_when_they_are_not_shown),
     };

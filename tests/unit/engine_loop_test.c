@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "base/machine.h"
 #include "stream/internal.h"
 
 enum { DEADLINE_S = 60 };

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/machine.h"
+
 void rdl_decode_spec_init(rdl_decode_spec *spec)
 {
     *spec = (rdl_decode_spec){.format = RDL_DECODE_JSON,
