@@ -169,7 +169,7 @@ static void put_merge(rdl_postgres *s, bool last_of_each, rdl_buf *sql)
     rdl_pg_put_key(t, s->at, "", sql);
     rdl_buf_puts(sql, ") DO ");
     for (size_t i = 0; i < t->columns.n; i++) {
-        if (rdl_pg_is_key(t, i))
+        if (rdl_sink_is_key(t, i))
             continue;
         rdl_buf_printf(sql, "%s%s = excluded.%s", sep, s->at->columns[i].quoted,
                        s->at->columns[i].quoted);

@@ -104,7 +104,6 @@ void rdl_pg_put_key(const rdl_sink_table *t, const rdl_pg_table *at, const char 
 void rdl_pg_put_columns(const rdl_sink_table *t, const rdl_pg_table *at, const char *prefix,
                         rdl_buf *out);
 rdl_str rdl_pg_option(const rdl_sink_table *t, const char *name); /* n 0: not given */
-bool rdl_pg_is_key(const rdl_sink_table *t, size_t column);
 
 /* ---- postgres_value.c ---- */
 rdl_pg_type rdl_pg_type_of(uint32_t oid, uint32_t element, int32_t typmod);

@@ -14,15 +14,6 @@
 
 #include "sink/postgres_internal.h"
 
-bool rdl_pg_is_key(const rdl_sink_table *t, size_t column)
-{
-    for (size_t i = 0; i < t->key_count; i++) {
-        if (t->key[i] == column)
-            return true;
-    }
-    return false;
-}
-
 rdl_str rdl_pg_option(const rdl_sink_table *t, const char *name)
 {
     for (size_t i = 0; i < t->option_count; i++) {
@@ -219,7 +210,7 @@ static void fit_column(fit *f, const PGresult *r, int row)
     }
     if (PQgetvalue(r, row, COLUMN_GENERATED)[0] == 't')
         fit_say(f, "column \"%s\" is generated there", name);
-    if (PQgetvalue(r, row, COLUMN_NOT_NULL)[0] == 't' && !rdl_pg_is_key(f->table, (size_t)at))
+    if (PQgetvalue(r, row, COLUMN_NOT_NULL)[0] == 't' && !rdl_sink_is_key(f->table, (size_t)at))
         fit_say(f, "column \"%s\" is NOT NULL there", name);
 }
 
@@ -361,7 +352,7 @@ void rdl_pg_put_create(rdl_postgres *s, const rdl_sink_table *t, const rdl_pg_ta
         put_name(t, NULL, i, out);
         rdl_buf_putc(out, ' ');
         rdl_pg_put_type(t->columns.v[i].type, out);
-        rdl_buf_puts(out, rdl_pg_is_key(t, i) ? " NOT NULL" : "");
+        rdl_buf_puts(out, rdl_sink_is_key(t, i) ? " NOT NULL" : "");
     }
     rdl_buf_puts(out, ", PRIMARY KEY (");
     rdl_pg_put_key(t, NULL, "", out);

@@ -36,3 +36,11 @@ rdl_code rdl_sink_find(rdl_str url, const rdl_sink_ops **out, rdl_err *err)
     }
     return refuse(scheme, err);
 }
+
+bool rdl_sink_is_key(const rdl_sink_table *t, size_t column)
+{
+    for (size_t i = 0; i < t->key_count; i++)
+        if (t->key[i] == column)
+            return true;
+    return false;
+}

@@ -1,7 +1,9 @@
 /*
- * sink/sqlite_internal.h - what the files of the SQLite sink share: sqlite.c (tables,
- * progress, transactions), sqlite_rows.c (values in and out), sqlite_query.c (users'
- * queries).
+ * sink/sqlite_internal.h - what the files of the SQLite sink share: sqlite.c (opening,
+ * ownership, progress, transactions), sqlite_table.c (types, and whether a table fits),
+ * sqlite_rows.c (values in and out), sqlite_query.c (users' queries).
+ *
+ * Thread: one at a time for a sink.
  */
 #ifndef RDL_SINK_SQLITE_INTERNAL_H
 #define RDL_SINK_SQLITE_INTERNAL_H
@@ -44,6 +46,16 @@ RDL_MUST rdl_code rdl_sqlite_has_table(rdl_sqlite *s,
                                        const char *name,
                                        bool *out,
                                        rdl_err *err);
+
+static inline void rdl_sqlite_bind_text(sqlite3_stmt *st, int at, const char *text)
+{
+    sqlite3_bind_text(st, at, text, -1, SQLITE_TRANSIENT);
+}
+
+/* CREATE TABLE with the types, key and order that the pipeline says. */
+void rdl_sqlite_put_create(rdl_buf *b, const rdl_sink_table *t);
+/* RDL_ESCHEMA with all that does not fit: a column, its type, NOT NULL, the key. */
+RDL_MUST rdl_code rdl_sqlite_check_fit(rdl_sqlite *s, const rdl_sink_table *t, rdl_err *err);
 
 RDL_MUST rdl_code rdl_sqlite_upsert(rdl_sink *sink, const rdl_chunk *rows, rdl_err *err);
 RDL_MUST rdl_code rdl_sqlite_remove(rdl_sink *sink, const rdl_chunk *keys, rdl_err *err);

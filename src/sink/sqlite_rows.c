@@ -9,14 +9,6 @@
 #include "sink/sqlite_internal.h"
 #include "sink/text_value.h"
 
-static bool is_key(const rdl_sink_table *t, size_t column)
-{
-    for (size_t i = 0; i < t->key_count; i++)
-        if (t->key[i] == column)
-            return true;
-    return false;
-}
-
 /* ---- writing rows ---- */
 
 static double ten_to(unsigned n)
@@ -134,7 +126,7 @@ static rdl_code make_upsert(rdl_sqlite *s, rdl_err *err)
     rdl_buf_puts(&b, ") DO ");
     const char *sep = "UPDATE SET ";
     for (size_t i = 0; i < t->columns.n; i++) {
-        if (is_key(t, i))
+        if (rdl_sink_is_key(t, i))
             continue;
         rdl_buf_puts(&b, sep);
         rdl_buf_put_sql_ident(&b, t->columns.v[i].name);
