@@ -36,12 +36,19 @@ typedef struct rdl_file_range {
     bool skipped;          /* ON REPEAT SKIP: known content; takes no rows */
 } rdl_file_range;
 
+/* ON REPEAT; the numbers are those of the language's rdl_on_repeat, which this layer cannot see. */
+enum {
+    RDL_FILES_REPEAT_DEFAULT = 0, /* read if may_repeat, else an error */
+    RDL_FILES_REPEAT_SKIP = 1,
+    RDL_FILES_REPEAT_READ = 2,
+};
+
 typedef struct rdl_files_config {
     const char *base_dir;  /* relative urls start here */
     const char *url;       /* file, folder (recursive) or glob; "file:" prefix allowed */
     bool line_format;      /* JSON or CSV */
     char quote;            /* CSV: a newline between two of these ends no record; 0: JSON */
-    int repeat;            /* rdl_on_repeat: 0 default, 1 skip, 2 read */
+    int repeat;            /* RDL_FILES_REPEAT_... */
     bool may_repeat;       /* every table on the source deduplicates */
     int64_t quiet_ms;
     rdl_clock *clock;

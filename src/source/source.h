@@ -100,7 +100,7 @@ typedef struct rdl_source_config {
     bool parquet;          /* FORMAT PARQUET: the engine reads the files itself */
     bool snapshot;
     const rdl_decode_spec *spec; /* format, columns; borrowed while open runs */
-    int repeat;            /* rdl_on_repeat: 0 default, 1 skip, 2 read */
+    int repeat;            /* RDL_FILES_REPEAT_... of files.h */
     bool may_repeat;       /* every table on it deduplicates */
     bool loss_continues;   /* ON DATA LOSS CONTINUE */
     rdl_clock *clock;

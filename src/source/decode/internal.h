@@ -256,7 +256,7 @@ RDL_MUST rdl_code rdl_split_publish(rdl_worker *w,
 void rdl_split_read(rdl_worker *w); /* the piece's bytes are in the buffer */
 void rdl_job_fail(rdl_decode *j);   /* nobody waits any more */
 
-/* json.c: a value at p into node[row].  NULL: w->status says why. */
+/* json.c, json_skip.c: NULL: w->status says why.  A value at p into node[row]: */
 const char *rdl_json_put(rdl_worker *w, rdl_node *node, size_t row, const char *p);
 /* Past the value at p, checked throughout; NULL: malformed. */
 const char *rdl_json_skip(rdl_worker *w, const char *p);

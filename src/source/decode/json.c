@@ -14,175 +14,12 @@
  * large is not cast. A list, map or struct is null as a whole when an element does not
  * cast, and lies in _rescued; a struct with undeclared fields is kept and also lies in
  * _rescued whole.
- *
- * Every function takes the place to read and gives the place after it, or NULL with
- * w->status.
  */
-#include "source/decode/internal.h"
+#include "source/decode/json.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "source/decode/scan.h"
-
-static const char *bad(rdl_worker *w, const char *at, const char *why)
-{
-    w->status = RDL_PUT_BAD;
-    w->why = why;
-    w->why_at = at;
-    return NULL;
-}
-
-static const char *nocast(rdl_worker *w)
-{
-    w->status = RDL_PUT_NOCAST;
-    return NULL;
-}
-
-static inline bool digit(char c)
-{
-    return (unsigned char)(c - '0') < 10;
-}
-
-const char *rdl_json_space(const rdl_worker *w, const char *p)
-{
-    if (w->multiline) {
-        while (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')
-            p++;
-    } else {
-        while (*p == ' ' || *p == '\t' || *p == '\r')
-            p++;
-    }
-    return p;
-}
-
-static inline const char *space(const rdl_worker *w, const char *p)
-{
-    if (*p > ' ')
-        return p;
-    if (*p == ' ' && p[1] > ' ')
-        return p + 1;
-    return rdl_json_space(w, p);
-}
-
-/* ---- strings ---- */
-
-static const char *bad_string(rdl_worker *w, const char *at)
-{
-    if (at >= w->stop - 1 || *at == '\n' || *at == '\r')
-        return bad(w, at, "the text is not closed by a quote");
-    return bad(w, at, "a control byte must be escaped inside text");
-}
-
-static const char *check_utf8(rdl_worker *w, const char *p, const char *end)
-{
-    size_t n = (size_t)(end - p), ok = rdl_utf8_valid(p, n);
-    return ok == n ? end : bad(w, p + ok, "a byte sequence is not UTF-8");
-}
-
-static int hex4(const char *p)
-{
-    int v = 0;
-    for (int i = 0; i < 4; i++) {
-        char c = p[i], l = (char)(c | 32);
-        int d = digit(c) ? c - '0' : l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-        if (d < 0)
-            return -1;
-        v = v * 16 + d;
-    }
-    return v;
-}
-
-static char *put_utf8(char *to, uint32_t c)
-{
-    if (c < 0x80) {
-        *to++ = (char)c;
-    } else if (c < 0x800) {
-        *to++ = (char)(0xc0 | c >> 6);
-        *to++ = (char)(0x80 | (c & 63));
-    } else if (c < 0x10000) {
-        *to++ = (char)(0xe0 | c >> 12);
-        *to++ = (char)(0x80 | (c >> 6 & 63));
-        *to++ = (char)(0x80 | (c & 63));
-    } else {
-        *to++ = (char)(0xf0 | c >> 18);
-        *to++ = (char)(0x80 | (c >> 12 & 63));
-        *to++ = (char)(0x80 | (c >> 6 & 63));
-        *to++ = (char)(0x80 | (c & 63));
-    }
-    return to;
-}
-
-/* The escape at p (a backslash); *to gets its bytes unless NULL.  Gives the byte after it.
- */
-static const char *escape(rdl_worker *w, const char *p, char **to)
-{
-    static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
-    const char *plain = p[1] != '\0' ? strchr(from, p[1]) : NULL;
-    if (plain != NULL) {
-        if (to != NULL)
-            *(*to)++ = into[plain - from];
-        return p + 2;
-    }
-    if (p[1] != 'u')
-        return bad(w, p, "an escape must be one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u");
-    int c = hex4(p + 2);
-    if (c < 0)
-        return bad(w, p, "\\u needs four hexadecimal digits");
-    uint32_t code = (uint32_t)c;
-    const char *after = p + 6;
-    if (code >= 0xd800 && code < 0xe000) {
-        int low =
-            code < 0xdc00 && after[0] == '\\' && after[1] == 'u' ? hex4(after + 2) : -1;
-        if (low < 0xdc00 || low > 0xdfff)
-            return bad(w, p, "half of a surrogate pair stands alone");
-        code = 0x10000 + ((code - 0xd800) << 10) + ((uint32_t)low - 0xdc00);
-        after += 6;
-    }
-    if (to != NULL)
-        *to = put_utf8(*to, code);
-    return after;
-}
-
-/* Past the string whose opening quote is at p; *escaped when it holds a backslash. */
-static inline const char *skip_string(rdl_worker *w, const char *p, bool *escaped)
-{
-    *escaped = false;
-    for (p++;;) {
-        bool high;
-        const char *q = rdl_scan_string(p, &high);
-        if (high && check_utf8(w, p, q) == NULL)
-            return NULL;
-        if (*q == '"')
-            return q + 1;
-        if (*q != '\\')
-            return bad_string(w, q);
-        *escaped = true;
-        p = escape(w, q, NULL);
-        if (p == NULL)
-            return NULL;
-    }
-}
-
-const char *rdl_json_unescape(rdl_worker *w, const char *p, rdl_str *out)
-{
-    bool escaped;
-    const char *end = skip_string(w, p, &escaped);
-    if (end == NULL)
-        return NULL;
-    *out = (rdl_str){p + 1, (size_t)(end - p) - 2};
-    if (!escaped)
-        return end;
-    char *text = rdl_worker_take(w, out->n), *to = text;
-    for (p++; p < end - 1;) {
-        if (*p != '\\')
-            *to++ = *p++;
-        else if ((p = escape(w, p, &to)) == NULL)
-            return NULL;
-    }
-    *out = (rdl_str){text, (size_t)(to - text)};
-    return end;
-}
 
 static inline void put_string(rdl_vector *v, size_t row, const char *p, size_t n)
 {
@@ -210,35 +47,6 @@ static inline void put_string(rdl_vector *v, size_t row, const char *p, size_t n
 
 /* ---- numbers ---- */
 
-/* Past the number at p by JSON's grammar. */
-static const char *skip_number(rdl_worker *w, const char *p)
-{
-    const char *from = p;
-    p += *p == '-';
-    if (!digit(*p))
-        return bad(w, from,
-                   *from == '-' ? "a digit must follow '-'" : "a value is expected");
-    if (*p == '0' && digit(p[1]))
-        return bad(w, p, "a number must not start with 0");
-    while (digit(*p))
-        p++;
-    if (*p == '.') {
-        if (!digit(*++p))
-            return bad(w, p, "a digit must follow the decimal point");
-        while (digit(*p))
-            p++;
-    }
-    if (*p == 'e' || *p == 'E') {
-        p++;
-        p += *p == '-' || *p == '+';
-        if (!digit(*p))
-            return bad(w, p, "a digit must follow the exponent's mark");
-        while (digit(*p))
-            p++;
-    }
-    return p;
-}
-
 /* A sound number that its column cannot hold. */
 static const char *
 overflow(rdl_worker *w, const rdl_node *node, const char *p, const char *end)
@@ -249,19 +57,19 @@ overflow(rdl_worker *w, const rdl_node *node, const char *p, const char *end)
     snprintf(w->why_text, sizeof w->why_text, "the number %.*s does not fit %.30s", n, p,
              rdl_buf_str(&type));
     rdl_buf_fini(&type);
-    return bad(w, p, w->why_text);
+    return rdl_json_bad(w, p, w->why_text);
 }
 
 static const char *slow_number(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
-    const char *end = skip_number(w, p);
+    const char *end = rdl_json_skip_number(w, p);
     if (end == NULL)
         return NULL;
     switch (rdl_put_text(w, node, row, (rdl_str){p, (size_t)(end - p)})) {
     case RDL_PUT_OK:
         return end;
     case RDL_PUT_NOCAST:
-        return nocast(w);
+        return rdl_json_nocast(w);
     default:
         return overflow(w, node, p, end);
     }
@@ -382,71 +190,6 @@ static const char *put_decimal(rdl_worker *w, rdl_node *node, size_t row, const 
     return end;
 }
 
-/* ---- any value ---- */
-
-static const char *skip_word(rdl_worker *w, const char *p, const char *word, size_t n)
-{
-    if (memcmp(p, word, n) != 0)
-        return bad(w, p, "a value is expected");
-    return p + n;
-}
-
-static const char *skip_inside(rdl_worker *w, const char *p, bool object)
-{
-    char close = object ? '}' : ']';
-    bool escaped;
-    p = space(w, p + 1);
-    if (*p == close)
-        return p + 1;
-    for (;;) {
-        if (object) {
-            if (*p != '"')
-                return bad(w, p, "a field name in quotes is expected");
-            p = skip_string(w, p, &escaped);
-            if (p == NULL)
-                return NULL;
-            p = space(w, p);
-            if (*p != ':')
-                return bad(w, p, "':' is expected after the field name");
-            p = space(w, p + 1);
-        }
-        p = rdl_json_skip(w, p);
-        if (p == NULL)
-            return NULL;
-        p = space(w, p);
-        if (*p == close)
-            return p + 1;
-        if (*p != ',')
-            return bad(w, p, object ? "',' or '}' is expected" : "',' or ']' is expected");
-        p = space(w, p + 1);
-    }
-}
-
-const char *rdl_json_skip(rdl_worker *w, const char *p)
-{
-    bool escaped;
-    switch (*p) {
-    case '"':
-        return skip_string(w, p, &escaped);
-    case 't':
-        return skip_word(w, p, "true", 4);
-    case 'f':
-        return skip_word(w, p, "false", 5);
-    case 'n':
-        return skip_word(w, p, "null", 4);
-    case '{':
-    case '[':
-        if (w->depth >= RDL_DECODE_DEPTH_MAX)
-            return bad(w, p, "values are nested over 64 deep");
-        w->depth++;
-        p = skip_inside(w, p, *p == '{');
-        w->depth--;
-        return p;
-    default:
-        return skip_number(w, p);
-    }
-}
-
 /* ---- values into vectors ---- */
 
 static const char *put_raw(rdl_worker *w, rdl_node *node, size_t row, const char *p)
@@ -481,14 +224,14 @@ static const char *put_cast(rdl_worker *w, rdl_node *node, size_t row, const cha
     const char *end = rdl_json_unescape(w, p, &s);
     if (end == NULL)
         return NULL;
-    return rdl_put_text(w, node, row, s) == RDL_PUT_OK ? end : nocast(w);
+    return rdl_put_text(w, node, row, s) == RDL_PUT_OK ? end : rdl_json_nocast(w);
 }
 
 static const char *put_boolean(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
     if (*p == 't' || *p == 'f') {
         const char *end =
-            *p == 't' ? skip_word(w, p, "true", 4) : skip_word(w, p, "false", 5);
+            *p == 't' ? rdl_json_word(w, p, "true", 4) : rdl_json_word(w, p, "false", 5);
         RDL_VECTOR_AT(node->v, int8_t, row) = *p == 't';
         return end;
     }
@@ -499,197 +242,14 @@ static const char *put_boolean(rdl_worker *w, rdl_node *node, size_t row, const 
         RDL_VECTOR_AT(node->v, int8_t, row) = *p == '1';
         return end;
     }
-    return nocast(w);
-}
-
-static const char *put_list(rdl_worker *w, rdl_node *node, size_t row, const char *p)
-{
-    rdl_node *child = &node->children[0];
-    uint64_t from = node->used;
-    if (*p != '[')
-        return rdl_json_skip(w, p) != NULL ? nocast(w) : NULL;
-    p = space(w, p + 1);
-    for (bool more = *p != ']'; more;) {
-        if (!rdl_node_grow(node, node->used + 1))
-            return bad(w, p, "out of memory");
-        rdl_put_valid(child->v, node->used);
-        p = rdl_json_put(w, child, node->used, p);
-        if (p == NULL)
-            return NULL;
-        node->used++;
-        p = space(w, p);
-        if (*p != ',' && *p != ']')
-            return bad(w, p, "',' or ']' is expected");
-        more = *p == ',';
-        p = more ? space(w, p + 1) : p;
-    }
-    RDL_VECTOR_AT(node->v, rdl_duck_list, row) = (rdl_duck_list){from, node->used - from};
-    return p + 1;
-}
-
-static int compare_strings(const void *a, const void *b)
-{
-    return rdl_str_cmp(*(const rdl_str *)a, *(const rdl_str *)b);
-}
-
-/* Keys of a map must differ, as values: compared after the cast ("1" and "01" as INTEGER).
- */
-static bool keys_differ(rdl_worker *w, const rdl_str *keys, size_t n)
-{
-    if (n < 2)
-        return true;
-    rdl_str *sorted = (rdl_str *)(void *)rdl_worker_take(w, (n + 1) * sizeof *sorted);
-    sorted = (rdl_str *)(void *)(((uintptr_t)sorted + 7) & ~(uintptr_t)7);
-    memcpy(sorted, keys, n * sizeof *sorted);
-    qsort(sorted, n, sizeof *sorted, compare_strings);
-    for (size_t i = 1; i < n; i++) {
-        if (rdl_str_eq(sorted[i - 1], sorted[i]))
-            return false;
-    }
-    return true;
-}
-
-/* The stored bytes of a map's key, for comparing. */
-static rdl_str key_bytes(rdl_worker *w, const rdl_node *key, uint64_t at)
-{
-    rdl_buf_clear(&w->text);
-    if (key->type->kind == RDL_TYPE_TEXT)
-        return rdl_vector_str(key->v, at);
-    rdl_vector_print(key->v, at, &w->text);
-    char *copy = rdl_worker_take(w, w->text.n + 1);
-    memcpy(copy, rdl_buf_str(&w->text), w->text.n);
-    return (rdl_str){copy, w->text.n};
-}
-
-static bool map_keys_differ(rdl_worker *w, const rdl_node *node, uint64_t from)
-{
-    size_t n = (size_t)(node->used - from);
-    if (n < 2)
-        return true;
-    const rdl_node *key = &node->children[0];
-    char *room = rdl_worker_take(w, (n + 1) * sizeof(rdl_str));
-    rdl_str *keys = (rdl_str *)(void *)(((uintptr_t)room + 7) & ~(uintptr_t)7);
-    for (size_t i = 0; i < n; i++)
-        keys[i] = key_bytes(w, key, from + i);
-    return keys_differ(w, keys, n);
-}
-
-static const char *put_map_entry(rdl_worker *w, rdl_node *node, const char *p)
-{
-    rdl_str name;
-    if (*p != '"')
-        return bad(w, p, "a field name in quotes is expected");
-    p = rdl_json_unescape(w, p, &name);
-    if (p == NULL)
-        return NULL;
-    p = space(w, p);
-    if (*p != ':')
-        return bad(w, p, "':' is expected after the field name");
-    if (!rdl_node_grow(node, node->used + 1))
-        return bad(w, p, "out of memory");
-    rdl_put_valid(node->children[0].v, node->used);
-    rdl_put_valid(node->children[1].v, node->used);
-    if (rdl_put_text(w, &node->children[0], node->used, name) != RDL_PUT_OK)
-        return nocast(w);
-    p = rdl_json_put(w, &node->children[1], node->used, space(w, p + 1));
-    if (p != NULL)
-        node->used++;
-    return p;
-}
-
-static const char *put_map(rdl_worker *w, rdl_node *node, size_t row, const char *p)
-{
-    uint64_t from = node->used;
-    if (*p != '{')
-        return rdl_json_skip(w, p) != NULL ? nocast(w) : NULL;
-    p = space(w, p + 1);
-    for (bool more = *p != '}'; more;) {
-        p = put_map_entry(w, node, p);
-        if (p == NULL)
-            return NULL;
-        p = space(w, p);
-        if (*p != ',' && *p != '}')
-            return bad(w, p, "',' or '}' is expected");
-        more = *p == ',';
-        p = more ? space(w, p + 1) : p;
-    }
-    if (!map_keys_differ(w, node, from))
-        return nocast(w);
-    RDL_VECTOR_AT(node->v, rdl_duck_list, row) = (rdl_duck_list){from, node->used - from};
-    return p + 1;
-}
-
-static rdl_node *struct_field(rdl_node *node, rdl_str name)
-{
-    for (size_t i = 0; i < node->child_count; i++) {
-        if (rdl_str_eq(node->type->field_names[i], name))
-            return &node->children[i];
-    }
-    return NULL;
-}
-
-static const char *
-put_struct_field(rdl_worker *w, rdl_node *node, size_t row, const char *p)
-{
-    rdl_str name;
-    if (*p != '"')
-        return bad(w, p, "a field name in quotes is expected");
-    p = rdl_json_unescape(w, p, &name);
-    if (p == NULL)
-        return NULL;
-    p = space(w, p);
-    if (*p != ':')
-        return bad(w, p, "':' is expected after the field name");
-    p = space(w, p + 1);
-    rdl_node *field = struct_field(node, name);
-    if (field == NULL) {
-        w->struct_extra = true;
-        return rdl_json_skip(w, p);
-    }
-    rdl_put_valid(field->v, row);
-    return rdl_json_put(w, field, row, p);
-}
-
-static const char *put_struct(rdl_worker *w, rdl_node *node, size_t row, const char *p)
-{
-    if (*p != '{')
-        return rdl_json_skip(w, p) != NULL ? nocast(w) : NULL;
-    for (size_t i = 0; i < node->child_count; i++)
-        rdl_put_null(&node->children[i], row);
-    p = space(w, p + 1);
-    for (bool more = *p != '}'; more;) {
-        p = put_struct_field(w, node, row, p);
-        if (p == NULL)
-            return NULL;
-        p = space(w, p);
-        if (*p != ',' && *p != '}')
-            return bad(w, p, "',' or '}' is expected");
-        more = *p == ',';
-        p = more ? space(w, p + 1) : p;
-    }
-    return p + 1;
-}
-
-static const char *put_nested(rdl_worker *w, rdl_node *node, size_t row, const char *p)
-{
-    if (w->depth >= RDL_DECODE_DEPTH_MAX)
-        return bad(w, p, "values are nested over 64 deep");
-    uint64_t used = node->used;
-    w->depth++;
-    const char *end = node->type->kind == RDL_TYPE_LIST  ? put_list(w, node, row, p)
-                      : node->type->kind == RDL_TYPE_MAP ? put_map(w, node, row, p)
-                                                         : put_struct(w, node, row, p);
-    w->depth--;
-    if (end == NULL)
-        node->used = used;
-    return end;
+    return rdl_json_nocast(w);
 }
 
 static inline const char *
 put_value(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
     if (*p == 'n') {
-        p = skip_word(w, p, "null", 4);
+        p = rdl_json_word(w, p, "null", 4);
         if (p != NULL)
             rdl_put_null(node, row);
         return p;
@@ -700,12 +260,12 @@ put_value(rdl_worker *w, rdl_node *node, size_t row, const char *p)
     if (kind == RDL_TYPE_JSON)
         return put_raw(w, node, row, p);
     if (kind >= RDL_TYPE_LIST)
-        return put_nested(w, node, row, p);
+        return rdl_json_put_nested(w, node, row, p);
     if (*p == '"')
         return put_cast(w, node, row, p);
     if (kind == RDL_TYPE_BOOLEAN)
         return put_boolean(w, node, row, p);
-    if (digit(*p) || *p == '-') {
+    if (rdl_json_digit(*p) || *p == '-') {
         if (kind == RDL_TYPE_DOUBLE)
             return put_double(w, node, row, p);
         if (kind == RDL_TYPE_BIGINT || kind == RDL_TYPE_INTEGER)
@@ -713,7 +273,7 @@ put_value(rdl_worker *w, rdl_node *node, size_t row, const char *p)
         if (kind == RDL_TYPE_DECIMAL)
             return put_decimal(w, node, row, p);
     }
-    return rdl_json_skip(w, p) != NULL ? nocast(w) : NULL;
+    return rdl_json_skip(w, p) != NULL ? rdl_json_nocast(w) : NULL;
 }
 
 const char *rdl_json_put(rdl_worker *w, rdl_node *node, size_t row, const char *p)
@@ -818,16 +378,14 @@ static const char *twice(rdl_worker *w, const char *at, rdl_str name)
 {
     snprintf(w->why_text, sizeof w->why_text, "the field \"%.*s\" is given twice",
              (int)(name.n > 60 ? 60 : name.n), name.p);
-    return bad(w, at, w->why_text);
+    return rdl_json_bad(w, at, w->why_text);
 }
 
 /* The key at p, which is not the expected one; *column -1 when it is not declared. */
 static const char *other_key(rdl_worker *w, const char *p, int32_t *column)
 {
     rdl_str name;
-    if (*p != '"')
-        return bad(w, p, "a field name in quotes is expected");
-    const char *end = rdl_json_unescape(w, p, &name);
+    const char *end = rdl_json_name(w, p, &name);
     if (end == NULL)
         return NULL;
     *column = find_field(w->job, name);
@@ -859,10 +417,10 @@ const char *rdl_json_object(rdl_worker *w, const char *p)
     const rdl_field *fields = w->job->fields;
     size_t got = 0, before = 0; /* before: column + 1 of the last key */
     if (*p != '{')
-        return bad(w, p, "an object is expected");
+        return rdl_json_bad(w, p, "an object is expected");
     w->serial++;
     w->depth = 1;
-    p = space(w, p + 1);
+    p = rdl_json_blank(w, p + 1);
     for (bool more = *p != '}'; more;) {
         const char *key = p;
         int32_t c = (int32_t)w->after[before];
@@ -878,10 +436,9 @@ const char *rdl_json_object(rdl_worker *w, const char *p)
                 w->after[before] = (uint32_t)c;
         }
         size_t key_n = (size_t)(p - key);
-        p = space(w, p);
-        if (*p != ':')
-            return bad(w, p, "':' is expected after the field name");
-        p = space(w, p + 1);
+        p = rdl_json_colon(w, p);
+        if (p == NULL)
+            return NULL;
         if (c < 0) {
             p = put_undeclared(w, key, key_n, p);
         } else {
@@ -893,13 +450,8 @@ const char *rdl_json_object(rdl_worker *w, const char *p)
             p = fields[c].same < 0 ? put_column(w, (size_t)c, p, key, key_n)
                                    : put_same(w, (size_t)c, p, key, key_n);
         }
-        if (p == NULL)
+        if (p == NULL || (p = rdl_json_next(w, p, '}', &more)) == NULL)
             return NULL;
-        p = space(w, p);
-        if (*p != ',' && *p != '}')
-            return bad(w, p, "',' or '}' is expected");
-        more = *p == ',';
-        p = more ? space(w, p + 1) : p;
     }
     if (got < w->job->value_count)
         missing_to_null(w);
