@@ -73,7 +73,7 @@ clean: ## what was built; fetched libraries stay
 	@test ! -f build/build.ninja || cmake --build build --target clean
 	@rm -rf build/debug build/asan build/tsan build/cov build/fuzz build/demo build/demo-antennas build/demo-reports build/demo-notifications build/demo-device-locations
 
-help:
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' Makefile
 
 .PHONY: all deps test test-services test-crash test-interop check torture fuzz demo demo-antennas demo-reports demo-notifications demo-device-locations bench lint format docs install clean help

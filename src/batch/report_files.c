@@ -18,7 +18,7 @@
  *   Q3  A file is passed over only when the manifest says that it was made by the same text from
  *       rows of the same digest, and it is there with that size.
  *
- * tests/cli/report_kill.sh kills at report.planned, report.written, report.renamed,
+ * tests/cli/report_kill_test.sh kills at report.planned, report.written, report.renamed,
  * report.removed.
  */
 #include <inttypes.h>

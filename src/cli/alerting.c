@@ -15,8 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/thread.h"
-#include "cli/reporting.h"
+#include "base/ticker.h"
 #include "stream/timetable.h"
 
 #define AFTER_EPOCH_US (INT64_C(10) * 1000000)
@@ -45,9 +44,8 @@ static rdl_code with_reader(rdl_cli *cli, rdl_alert_wanted wanted, void *arg, un
 {
     rdl_reader *r = NULL;
     rdl_catalog *c = NULL;
-    rdl_diags diags;
     *out = (rdl_alerts_result){0};
-    RDL_TRY(rdl_reporting_reader(cli, &diags, &r, err));
+    RDL_TRY(rdl_cli_open_reader_quietly(cli, &r, err));
     rdl_code rc = rdl_catalog_open(rdl_cli_root(cli), false, &c, err);
     if (rc == RDL_OK)
         rc = look_and_tell(cli, r, c, wanted, arg, tries, out, err);
@@ -102,13 +100,11 @@ typedef struct timed {
 } timed;
 
 struct rdl_alerter {
-    rdl_cli cli; /* a copy: its arena is this thread's */
+    rdl_cli cli; /* a copy: its arena is the ticker's, for one turn */
     rdl_engine *engine;
-    rdl_thread *thread;
-    rdl_mutex lock;
-    rdl_cond wake;
-    bool stop; /* under lock */
-    timed *v;  /* by the pipeline's alerts */
+    rdl_ticker *ticker;
+    rdl_arena arena; /* until stop */
+    timed *v;        /* by the pipeline's alerts */
     size_t n;
     const rdl_pipeline *pipeline;
     bool waiting; /* notices that failed */
@@ -149,8 +145,9 @@ static void note_looked(rdl_alerter *a, uint64_t epoch, int64_t now)
     }
 }
 
-static void turn(rdl_alerter *a)
+static void turn(void *arg)
 {
+    rdl_alerter *a = arg;
     rdl_engine_status status = {0};
     rdl_alerts_result result = {0};
     rdl_err err = {0};
@@ -170,37 +167,19 @@ static void turn(rdl_alerter *a)
     rdl_arena_reset(&a->cli.arena);
 }
 
-static void *look_for_ever(void *arg)
+static rdl_code read_timetables(rdl_alerter *a, rdl_err *err)
 {
-    rdl_alerter *a = arg;
-    rdl_mutex_lock(&a->lock);
-    while (!a->stop) {
-        rdl_mutex_unlock(&a->lock);
-        turn(a);
-        rdl_mutex_lock(&a->lock);
-        if (!a->stop)
-            (void)rdl_cond_wait_ms(&a->wake, &a->lock, TURN_MS);
-    }
-    rdl_mutex_unlock(&a->lock);
-    return NULL;
-}
-
-static rdl_code read_timetables(rdl_alerter *a, rdl_arena *arena, rdl_err *err)
-{
-    rdl_duck *duck = NULL;
-    rdl_conn *conn = NULL;
-    const rdl_duck_config config = {.threads = 1};
+    rdl_duck *duck;
+    rdl_conn *conn;
     int64_t now = rdl_now_us(&rdl_clock_system);
-    rdl_code rc = rdl_duck_open(&config, &duck, err);
-    if (rc == RDL_OK)
-        rc = rdl_conn_open(duck, &conn, err);
+    rdl_code rc = rdl_cli_open_duck(&duck, &conn, err);
     for (; a->n < a->pipeline->alert_count && rc == RDL_OK; a->n++) {
         timed *t = &a->v[a->n];
         const rdl_alert *alert = a->pipeline->alerts[a->n];
         *t = (timed){.looked_us = INT64_MIN, .next_us = now};
         t->has_times = alert->schedule.kind == RDL_SCHEDULE_CRON ||
                        alert->schedule.kind == RDL_SCHEDULE_EVERY;
-        rc = rdl_timetable_read(arena, conn, &alert->schedule, alert->name, &t->times, err);
+        rc = rdl_timetable_read(&a->arena, conn, &alert->schedule, alert->name, &t->times, err);
         if (rc == RDL_OK && alert->schedule.kind == RDL_SCHEDULE_CRON)
             t->next_us = rdl_timetable_next(&t->times, now);
     }
@@ -219,18 +198,16 @@ rdl_code rdl_alerter_start(rdl_cli *cli, rdl_engine *e, rdl_alerter **out, rdl_e
     rdl_alerter *a = calloc(1, sizeof *a); /* allow: freed by rdl_alerter_stop */
     if (a == NULL)
         return rdl_err_nomem(err);
-    (void)rdl_cli_root(cli); /* made now, so that the copy finds it */
     a->cli = *cli;
     a->engine = e;
     a->pipeline = p;
-    a->v = RDL_NEWN(&cli->arena, timed, p->alert_count);
     a->waiting = true; /* what an earlier run left */
     rdl_arena_init(&a->cli.arena, 0);
-    rdl_mutex_init(&a->lock);
-    rdl_cond_init(&a->wake);
-    rdl_code rc = read_timetables(a, &cli->arena, err);
+    rdl_arena_init(&a->arena, 0);
+    a->v = RDL_NEWN(&a->arena, timed, p->alert_count);
+    rdl_code rc = read_timetables(a, err);
     if (rc == RDL_OK)
-        rc = rdl_thread_start("alerts", look_for_ever, a, &a->thread, err);
+        rc = rdl_ticker_start("alerts", TURN_MS, turn, a, &a->ticker, err);
     if (rc != RDL_OK) {
         rdl_alerter_stop(a);
         a = NULL;
@@ -243,14 +220,8 @@ void rdl_alerter_stop(rdl_alerter *a)
 {
     if (a == NULL)
         return;
-    rdl_mutex_lock(&a->lock);
-    a->stop = true;
-    rdl_cond_signal(&a->wake);
-    rdl_mutex_unlock(&a->lock);
-    if (a->thread != NULL)
-        (void)rdl_thread_join(a->thread);
-    rdl_cond_fini(&a->wake);
-    rdl_mutex_fini(&a->lock);
+    rdl_ticker_stop(a->ticker);
     rdl_arena_fini(&a->cli.arena);
+    rdl_arena_fini(&a->arena);
     free(a); /* allow: as its calloc */
 }

@@ -5,14 +5,17 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "cli/help.h"
 
 /* ---- printing ---- */
@@ -67,14 +70,22 @@ void rdl_cli_print_diags(const rdl_diags *diags)
 
 /* ---- loading ---- */
 
+rdl_code rdl_cli_open_duck(rdl_duck **out_duck, rdl_conn **out_conn, rdl_err *err)
+{
+    const rdl_duck_config config = {.threads = 1};
+    *out_duck = NULL;
+    *out_conn = NULL;
+    RDL_TRY(rdl_duck_open(&config, out_duck, err));
+    return rdl_conn_open(*out_duck, out_conn, err);
+}
+
 rdl_code rdl_cli_load(rdl_cli *cli, rdl_cli_pipeline *out, rdl_err *err)
 {
     rdl_diags diags;
     rdl_load_options options = rdl_cli_load_options(cli);
     *out = (rdl_cli_pipeline){0};
     rdl_diags_init(&diags, &cli->arena);
-    RDL_TRY(rdl_duck_open(&(rdl_duck_config){.threads = 1}, &out->duck, err));
-    rdl_code rc = rdl_conn_open(out->duck, &out->conn, err);
+    rdl_code rc = rdl_cli_open_duck(&out->duck, &out->conn, err);
     if (rc == RDL_OK)
         rc = rdl_pipeline_load(&cli->arena, out->conn, cli->dir, &options, &diags,
                                &out->pipeline, err);
@@ -86,8 +97,7 @@ rdl_code rdl_cli_load(rdl_cli *cli, rdl_cli_pipeline *out, rdl_err *err)
 
 void rdl_cli_unload(rdl_cli_pipeline *p)
 {
-    if (p->conn != NULL)
-        rdl_conn_close(p->conn);
+    rdl_conn_close(p->conn);
     rdl_duck_close(p->duck);
     *p = (rdl_cli_pipeline){0};
 }
@@ -104,17 +114,31 @@ static rdl_code read_limits(rdl_cli *cli, uint64_t *memory, unsigned *threads, r
     return RDL_OK;
 }
 
-rdl_code rdl_cli_open_reader(rdl_cli *cli, rdl_reader **out, rdl_err *err)
+static rdl_code open_reader(rdl_cli *cli, rdl_diags *diags, rdl_reader **out, rdl_err *err)
 {
-    rdl_diags diags;
     rdl_reader_config config = {.dir = cli->dir, .load = rdl_cli_load_options(cli)};
     config.root = cli->values[RDL_CLI_ROOT] != NULL ? rdl_cli_root(cli) : NULL;
+    /* Two DuckDBs must not share a folder, neither of two processes nor of one. */
+    config.temp_dir = rdl_arena_printf(&cli->arena, "%s/state/tmp/reader-%ld-%" PRId64,
+                                       rdl_cli_root(cli), rdl_process_id(), rdl_monotonic_us());
     RDL_TRY(read_limits(cli, &config.memory_bytes, &config.threads, err));
-    rdl_diags_init(&diags, &cli->arena);
-    rdl_code rc = rdl_reader_open(&config, &diags, out, err);
+    rdl_diags_init(diags, &cli->arena);
+    return rdl_reader_open(&config, diags, out, err);
+}
+
+rdl_code rdl_cli_open_reader(rdl_cli *cli, rdl_reader **out, rdl_err *err)
+{
+    rdl_diags diags = {0};
+    rdl_code rc = open_reader(cli, &diags, out, err);
     if (rc != RDL_OK)
         rdl_cli_print_diags(&diags);
     return rc;
+}
+
+rdl_code rdl_cli_open_reader_quietly(rdl_cli *cli, rdl_reader **out, rdl_err *err)
+{
+    rdl_diags diags;
+    return open_reader(cli, &diags, out, err);
 }
 
 rdl_code

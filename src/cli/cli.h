@@ -32,6 +32,8 @@ static inline bool rdl_cli_has(const rdl_cli *cli, rdl_cli_option_id id)
 
 /* Fill cli from the words after the program's name. */
 RDL_MUST rdl_code rdl_cli_parse(rdl_cli *cli, int argc, char **argv, rdl_err *err);
+/* RDL_EUSAGE: no command begins with these words; the nearest one is the hint. */
+rdl_code rdl_cli_refuse_command(rdl_cli *cli, const char *words, rdl_err *err);
 
 /* "512MB", "2GB", "1.5 GiB", "1000000": all in powers of 1024. */
 bool rdl_cli_parse_bytes(const char *text, uint64_t *out);
@@ -53,8 +55,14 @@ typedef struct rdl_cli_pipeline {
 } rdl_cli_pipeline;
 RDL_MUST rdl_code rdl_cli_load(rdl_cli *cli, rdl_cli_pipeline *out, rdl_err *err);
 void rdl_cli_unload(rdl_cli_pipeline *p);
-/* With its root; problems of the text are printed to stderr before these return. */
+/* A DuckDB of one thread, in memory; the caller closes conn, then duck, after a failure too. */
+RDL_MUST rdl_code rdl_cli_open_duck(rdl_duck **out_duck, rdl_conn **out_conn, rdl_err *err);
+/* With its root; problems of the text are printed to stderr before these return.  A reader spills
+ * into a folder of its own below state/tmp.  Its pipeline lives in cli->arena: close it before that
+ * is reset. */
 RDL_MUST rdl_code rdl_cli_open_reader(rdl_cli *cli, rdl_reader **out, rdl_err *err);
+/* The same for work beside a run: prints nothing. */
+RDL_MUST rdl_code rdl_cli_open_reader_quietly(rdl_cli *cli, rdl_reader **out, rdl_err *err);
 RDL_MUST rdl_code rdl_cli_open_engine(rdl_cli *cli,
                                       rdl_engine_config *config,
                                       rdl_engine **out,

@@ -17,10 +17,10 @@ const rdl_command rdl_commands[] = {
     {.name = "init",
      .synopsis = "DIR",
      .line = "Write a small pipeline that runs, to start from",
-     .about =
-         "Makes the folder DIR with a source, a cleaned table, two views, a published\n"
-         "table, a query, sample data and a test.  Everything in it is commented: it is\n"
-         "meant to be read and changed.  A folder that is not empty is left alone.",
+     .about = "Makes the folder DIR with a source, a cleaned table, two views, a "
+              "published table, a query, sample data and a test.  Everything in it is "
+              "commented: it is meant to be read and changed.  A folder that is not empty "
+              "is left alone.",
      .examples = "raudal init shop\n"
                  "raudal run shop --once\n"
                  "raudal query shop sales_of product=tea",
@@ -31,8 +31,8 @@ const rdl_command rdl_commands[] = {
      .synopsis = "[DIR]",
      .line = "Read and bind the pipeline's text; say what is wrong with it, and where",
      .about = "Nothing is run and no root is needed.  All errors that can be found in one "
-              "go are\n"
-              "printed with file, line and a caret; --json prints them for an editor.",
+              "go are printed with file, line and a caret; --json prints them for an "
+              "editor.",
      .examples = "raudal check shop\n"
                  "raudal check shop --json\n"
                  "raudal check shop --variables",
@@ -42,11 +42,9 @@ const rdl_command rdl_commands[] = {
     {.name = "explain",
      .synopsis = "[DIR [TABLE]]",
      .line = "Show the graph and how each table is kept up to date, and why",
-     .about =
-         "For every table: what it reads, whether it is maintained incrementally, by "
-         "groups\n"
-         "or recomputed, what in its text forced that, its keys and the state it keeps.\n"
-         "With a TABLE, the SQL that an epoch runs for it as well.",
+     .about = "For every table: what it reads, whether it is maintained incrementally, by "
+              "groups or recomputed, what in its text forced that, its keys and the state "
+              "it keeps.  With a TABLE, the SQL that an epoch runs for it as well.",
      .examples = "raudal explain shop\n"
                  "raudal explain shop gold.sales_by_day",
      .options = BIT(SET) | BIT(ENV) | BIT(JSON),
@@ -56,17 +54,15 @@ const rdl_command rdl_commands[] = {
     {.name = "run",
      .synopsis = "[DIR]",
      .line = "Run the pipeline: read, judge, aggregate, write the lake, fill the stores",
-     .about =
-         "With --once it processes all there is now and stops; without, it waits for more\n"
-         "until SIGINT or SIGTERM, which finish the epoch (a second one aborts it; "
-         "nothing\n"
-         "is lost either way).  It ends with a table of where the time went and the "
-         "balance:\n"
-         "every row that came in is written, or counted as what else became of it.\n"
-         "--only and --from (a table and all that reads it) leave the others as they are; they\n"
-         "catch up later.  A table, source or store that fails is put aside with what depends on\n"
-         "it and tried again, the others go on; with --once its failure is given at the end.\n"
-         "Settings such as trigger_interval and max_files_per_epoch stand in raudal.env.",
+     .about = "With --once it processes all there is now and stops; without, it waits for "
+              "more until SIGINT or SIGTERM, which finish the epoch (a second one aborts "
+              "it; nothing is lost either way).  It ends with a table of where the time "
+              "went and the balance: every row that came in is written, or counted as "
+              "what else became of it.  --only and --from (a table and all that reads it) "
+              "leave the others as they are; they catch up later.  A table, source or "
+              "store that fails is put aside with what depends on it and tried again, the "
+              "others go on; with --once its failure is given at the end.  Settings such "
+              "as trigger_interval and max_files_per_epoch stand in raudal.env.",
      .examples = "raudal run shop --once\n"
                  "raudal run shop --root /data/shop --memory 2GB\n"
                  "raudal run shop --only 'bronze.*' --once\n"
@@ -89,11 +85,10 @@ const rdl_command rdl_commands[] = {
     {.name = "alerts",
      .synopsis = "[DIR]",
      .line = "Show where the alerts stand; look at them now, or send a test",
-     .about =
-         "A run looks at the alerts beside its epochs and at its end.  --check does it from\n"
-         "elsewhere, a timer for example, which also notices that no run goes on; it exits 1\n"
-         "when an alert is active.  A notice that cannot be delivered is kept and tried again\n"
-         "for a day.",
+     .about = "A run looks at the alerts beside its epochs and at its end.  --check does "
+              "it from elsewhere, a timer for example, which also notices that no run "
+              "goes on; it exits 1 when an alert is active.  A notice that cannot be "
+              "delivered is kept and tried again for a day.",
      .examples = "raudal alerts shop\n"
                  "raudal alerts shop --check\n"
                  "raudal alerts shop --test late_sales",
@@ -104,10 +99,9 @@ const rdl_command rdl_commands[] = {
      .synopsis = "[DIR [NAME [PARAMETER=VALUE ...]]]",
      .line = "Ask a query of the pipeline's queries/ folder, answered by the serving store",
      .about = "NAME is a file queries/NAME.sql; its parameters are written $name in the "
-              "text and\n"
-              "described in its leading comment.  One whose description says (default ...) "
-              "may be\n"
-              "left out.  Without a NAME the queries and their parameters are listed.",
+              "text and described in its leading comment.  One whose description says "
+              "(default ...) may be left out.  Without a NAME the queries and their "
+              "parameters are listed.",
      .examples = "raudal query shop\n"
                  "raudal query shop sales_of product=tea\n"
                  "raudal query shop sales_of product=tea --format csv",
@@ -118,12 +112,12 @@ const rdl_command rdl_commands[] = {
     {.name = "report",
      .synopsis = "[DIR [NAME [PARAMETER=VALUE ...]]]",
      .line = "Print a report, or write its files; without a name list them",
-     .about =
-         "A report is a CREATE REPORT of the pipeline's text.  It is read from the last sealed\n"
-         "epoch, beside a run that is going on, and only from the lake files that its WHERE\n"
-         "can need; how many these were is said on stderr.  Parameters without a default must\n"
-         "be given.  --format csv, json, text or html prints another form than the declared.\n"
-         "--write writes the files that TO names, as a run does at its end.",
+     .about = "A report is a CREATE REPORT of the pipeline's text.  It is read from the "
+              "last sealed epoch, beside a run that is going on, and only from the lake "
+              "files that its WHERE can need; how many these were is said on stderr.  "
+              "Parameters without a default must be given.  --format csv, json, text or "
+              "html prints another form than the declared.  --write writes the files that "
+              "TO names, as a run does at its end.",
      .examples = "raudal report shop\n"
                  "raudal report shop sales_of product=tea\n"
                  "raudal report shop sales_of product=tea --format html --out tea.html\n"
@@ -135,14 +129,12 @@ const rdl_command rdl_commands[] = {
     {.name = "sql",
      .synopsis = "[DIR [\"SELECT ...\"]]",
      .line = "Any SQL over the lake, read-only; interactive without a text",
-     .about =
-         "Tables are named as in the pipeline (gold.sales_by_day); s.\"t$rows\" shows a\n"
-         "streaming table with the identity of its rows, quarantine.s_t what was "
-         "rejected.\n"
-         "A table can be read as it was: FROM s.t VERSION AS OF 3, or TIMESTAMP AS OF\n"
-         "'2025-08-01 12:00:00'.  Without a text and with a terminal it asks for "
-         "statements;\n"
-         "they end in a semicolon.  .help lists what else it understands.",
+     .about = "Tables are named as in the pipeline (gold.sales_by_day); s.\"t$rows\" "
+              "shows a streaming table with the identity of its rows, quarantine.s_t what "
+              "was rejected.  A table can be read as it was: FROM s.t VERSION AS OF 3, or "
+              "TIMESTAMP AS OF '2025-08-01 12:00:00'.  Without a text and with a terminal "
+              "it asks for statements; they end in a semicolon.  .help lists what else it "
+              "understands.",
      .examples = "raudal sql shop \"SELECT * FROM gold.sales_by_day\"\n"
                  "raudal sql shop \"FROM quarantine.bronze_sales\" --json\n"
                  "raudal sql shop < questions.sql",
@@ -155,11 +147,10 @@ const rdl_command rdl_commands[] = {
      .line =
          "Prove that stream and batch agree, and that the stores hold what the lake holds",
      .about = "At one sealed cut: every view is computed again from its inputs and "
-              "compared key by\n"
-              "key, every streaming table is compared with its ledger, every published "
-              "table with\n"
-              "the lake.  Prints the keys that differ and exits 1 when there is any.\n"
-              "--repair then computes views again and fills stores again, and verifies once more.",
+              "compared key by key, every streaming table is compared with its ledger, "
+              "every published table with the lake.  Prints the keys that differ and "
+              "exits 1 when there is any.  --repair then computes views again and fills "
+              "stores again, and verifies once more.",
      .examples = "raudal verify shop\n"
                  "raudal verify shop --repair\n"
                  "raudal verify shop --only 'gold.*' --json",
@@ -169,10 +160,10 @@ const rdl_command rdl_commands[] = {
     {.name = "why",
      .synopsis = "DIR TABLE COLUMN=VALUE ...",
      .line = "Follow one row: where it came from, where it went, why it is not there",
-     .about =
-         "Names a row by values of its columns.  Says which record of which source it was,\n"
-         "what each table made of it (written, quarantined and why, duplicate of which row,\n"
-         "filtered, dropped) and which row of each view counts it.",
+     .about = "Names a row by values of its columns.  Says which record of which source "
+              "it was, what each table made of it (written, quarantined and why, "
+              "duplicate of which row, filtered, dropped) and which row of each view "
+              "counts it.",
      .examples = "raudal why shop bronze.sales sale_id=s4\n"
                  "raudal why shop gold.sales_by_day product=tea sale_date=2025-08-01",
      .options = READER | BIT(LIMIT),
@@ -183,13 +174,11 @@ const rdl_command rdl_commands[] = {
     {.name = "refresh",
      .synopsis = "[DIR [TABLE ...]]",
      .line = "Compute views again from the lake, and what lies downstream",
-     .about =
-         "The result replaces what is there as one epoch, computed with the snapshots as they "
-         "are\n"
-         "now.  Without a TABLE all views are computed again.  --from and --to take the rows of "
-         "a\n"
-         "range alone (from is in it, to is not): of the view's partition or key column that is a\n"
-         "date or time, in UTC.  A run that holds the root is asked to do it, between two epochs.",
+     .about = "The result replaces what is there as one epoch, computed with the "
+              "snapshots as they are now.  Without a TABLE all views are computed again.  "
+              "--from and --to take the rows of a range alone (from is in it, to is not): "
+              "of the view's partition or key column that is a date or time, in UTC.  A "
+              "run that holds the root is asked to do it, between two epochs.",
      .examples = "raudal refresh shop\n"
                  "raudal refresh shop gold.sales_by_day\n"
                  "raudal refresh shop gold.sales_by_hour --from '2026-11-21 14:00' --to '2026-11-21 "
@@ -203,11 +192,9 @@ const rdl_command rdl_commands[] = {
     {.name = "publish",
      .synopsis = "[DIR [TABLE ...]]",
      .line = "Fill the stores from the lake, without computing anything again",
-     .about =
-         "For a store that is empty, lost, or was restored from an old copy.  Each "
-         "published\n"
-         "table is replaced whole in one transaction: readers see the old or the new rows.\n"
-         "A run that holds the root is asked to do it.",
+     .about = "For a store that is empty, lost, or was restored from an old copy.  Each "
+              "published table is replaced whole in one transaction: readers see the old "
+              "or the new rows.  A run that holds the root is asked to do it.",
      .examples = "raudal publish shop\n"
                  "raudal publish shop gold.sales_by_day --adopt",
      .options = ENGINE | BIT(ONLY) | BIT(ADOPT),
@@ -218,13 +205,13 @@ const rdl_command rdl_commands[] = {
     {.name = "provision",
      .synopsis = "[DIR [TABLE ...]]",
      .line = "Make what PUBLISH and SEED need in their stores: tables, keys, indexes, rows",
-     .about =
-         "Prints each statement and runs it; what is there already is left alone, so that it\n"
-         "may run before every deployment.  --dry-run prints and changes nothing.  A table\n"
-         "that people made is taken as it stands: a missing unique key is added, unless rows\n"
-         "share one, which are named first.  One whose columns do not fit is refused, with\n"
-         "the columns.  The rows of SEED statements are loaded by upsert.  A run makes missing\n"
-         "tables too; provision lets another role, with more rights, do it.",
+     .about = "Prints each statement and runs it; what is there already is left alone, so "
+              "that it may run before every deployment.  --dry-run prints and changes "
+              "nothing.  A table that people made is taken as it stands: a missing unique "
+              "key is added, unless rows share one, which are named first.  One whose "
+              "columns do not fit is refused, with the columns.  The rows of SEED "
+              "statements are loaded by upsert.  A run makes missing tables too; "
+              "provision lets another role, with more rights, do it.",
      .examples = "raudal provision shop --dry-run > ddl.sql\n"
                  "raudal provision shop\n"
                  "raudal provision shop gold.sales_by_day",
@@ -235,11 +222,10 @@ const rdl_command rdl_commands[] = {
     {.name = "backfill",
      .synopsis = "[DIR]",
      .line = "Read all sources again, from the beginning, into a fresh root",
-     .about =
-         "The kappa way to recompute: the same text over the same input gives the same\n"
-         "tables.  --root names the fresh root, which must be empty; when it is done, "
-         "compare,\n"
-         "and run from the new root.  Stores with a path below the root are filled there.",
+     .about = "The kappa way to recompute: the same text over the same input gives the "
+              "same tables.  --root names the fresh root, which must be empty; when it is "
+              "done, compare, and run from the new root.  Stores with a path below the "
+              "root are filled there.",
      .examples = "raudal backfill shop --root /data/shop-again",
      .options = ENGINE | FORMATS | BIT(ADOPT),
      .has_dir = true,
@@ -248,8 +234,7 @@ const rdl_command rdl_commands[] = {
      .synopsis = "[DIR]",
      .line = "List the Delta tables of the lake with their size",
      .about = "Every table is a Delta table below ROOT/lake: any reader of Delta or "
-              "Parquet can\n"
-              "read the path that is shown.",
+              "Parquet can read the path that is shown.",
      .examples = "raudal lake tables shop",
      .options = ROOTED | FORMATS,
      .has_dir = true,
@@ -277,9 +262,8 @@ const rdl_command rdl_commands[] = {
     {.name = "lake compact",
      .synopsis = "[DIR [TABLE ...]]",
      .line = "Merge small files of the lake's tables, partition by partition",
-     .about =
-         "Changes no row.  Old files stay until vacuum removes them.  The root's lock is\n"
-         "taken: stop a run first.",
+     .about = "Changes no row.  Old files stay until vacuum removes them.  The root's "
+              "lock is taken: stop a run first.",
      .examples = "raudal lake compact shop\n"
                  "raudal lake compact shop bronze.sales --dry-run",
      .options = ENGINE | BIT(ONLY) | BIT(DRY_RUN),
@@ -299,9 +283,8 @@ const rdl_command rdl_commands[] = {
     {.name = "quarantine list",
      .synopsis = "[DIR]",
      .line = "Count what was rejected, by table and reason",
-     .about = "A rejected row lies in quarantine.<schema>_<table> with its bytes, where it "
-              "came\n"
-              "from and every reason.",
+     .about = "A rejected row lies in quarantine.<schema>_<table> with its bytes, where "
+              "it came from and every reason.",
      .examples = "raudal quarantine list shop",
      .options = READER,
      .has_dir = true,
@@ -320,11 +303,11 @@ const rdl_command rdl_commands[] = {
     {.name = "quarantine replay",
      .synopsis = "DIR TABLE",
      .line = "Judge rejected rows again, by today's text",
-     .about =
-         "For rows that a mended constraint, body or type would now let through.  They keep\n"
-         "their identity, are never late, and may turn out to be duplicates; those that are\n"
-         "rejected again stay.  What is written flows on to views and stores in the same\n"
-         "epoch.  A run that holds the root is asked to do it.",
+     .about = "For rows that a mended constraint, body or type would now let through.  "
+              "They keep their identity, are never late, and may turn out to be "
+              "duplicates; those that are rejected again stay.  What is written flows on "
+              "to views and stores in the same epoch.  A run that holds the root is asked "
+              "to do it.",
      .examples = "raudal quarantine replay shop bronze.sales\n"
                  "raudal quarantine replay shop bronze.sales --where \"list_contains(reasons, "
                  "'sold_some')\"",
@@ -337,10 +320,11 @@ const rdl_command rdl_commands[] = {
     {.name = "docs",
      .synopsis = "[DIR]",
      .line = "Print the data dictionary, made from the SQL and its comments",
-     .about = "The -- lines above a statement describe its table, those above or beside a column\n"
-              "the column; a line \"owner: ..\" names who answers for it.  --format markdown, html or\n"
-              "json.  HTML (one page, nothing beside it) and JSON tell of the root too, where there\n"
-              "is one: sizes, partitions, quality by day.",
+     .about = "The -- lines above a statement describe its table, those above or beside a "
+              "column the column; a line \"owner: ..\" names who answers for it.  "
+              "--format markdown, html or json.  HTML (one page, nothing beside it) and "
+              "JSON tell of the root too, where there is one: sizes, partitions, quality "
+              "by day.",
      .examples = "raudal docs shop > dictionary.md\n"
                  "raudal docs shop --format html > dictionary.html",
      .options = READER | BIT(INTERNAL),
@@ -349,10 +333,10 @@ const rdl_command rdl_commands[] = {
     {.name = "discover",
      .synopsis = "PATH",
      .line = "Infer CREATE SOURCE statements from files, with doubts as comments",
-     .about =
-         "PATH is a file, a folder or a pattern.  Files of one format in one folder make one\n"
-         "source; JSON (lines or arrays), CSV and Parquet are known, compressed or not.  A\n"
-         "sample is read.  What was inferred passes raudal check; read its doubts before use.",
+     .about = "PATH is a file, a folder or a pattern.  Files of one format in one folder "
+              "make one source; JSON (lines or arrays), CSV and Parquet are known, "
+              "compressed or not.  A sample is read.  What was inferred passes raudal "
+              "check; read its doubts before use.",
      .examples = "raudal discover landing > shop/01_sources.sql\n"
                  "raudal discover 'landing/*.csv.gz'",
      .args_min = 1,
@@ -361,10 +345,9 @@ const rdl_command rdl_commands[] = {
     {.name = "test",
      .synopsis = "[DIR]",
      .line = "Run the pipeline's own tests: the scripts tests/*.slt",
-     .about =
-         "A script feeds rows, steps the clock, runs epochs and says which rows it "
-         "expects.\n"
-         "Exits 1 when a script fails.  --accept writes what came out into the scripts.",
+     .about = "A script feeds rows, steps the clock, runs epochs and says which rows it "
+              "expects.  Exits 1 when a script fails.  --accept writes what came out into "
+              "the scripts.",
      .examples = "raudal test shop\n"
                  "raudal test shop --only late*",
      .options = BIT(ONLY) | BIT(ACCEPT),
@@ -373,10 +356,9 @@ const rdl_command rdl_commands[] = {
     {.name = "doctor",
      .synopsis = "[DIR]",
      .line = "Look for what is wrong with this machine and this root",
-     .about =
-         "Versions of libraries, limits, disk space, who holds the lock, and whether "
-         "journal,\n"
-         "lake and stores can be read.  Changes nothing.  Exits 1 when something is wrong.",
+     .about = "Versions of libraries, limits, disk space, who holds the lock, and whether "
+              "journal, lake and stores can be read.  Changes nothing.  Exits 1 when "
+              "something is wrong.",
      .examples = "raudal doctor\n"
                  "raudal doctor shop\n"
                  "raudal doctor --faults",
@@ -393,9 +375,8 @@ const rdl_command rdl_commands[] = {
     {.name = "help",
      .synopsis = "[COMMAND]",
      .line = "Explain a command, or list them all",
-     .about =
-         "With --man, --markdown or --completion it prints the manual page, the reference\n"
-         "or what a shell needs to complete commands and options.",
+     .about = "With --man, --markdown or --completion it prints the manual page, the "
+              "reference or what a shell needs to complete commands and options.",
      .examples = "raudal help run\n"
                  "raudal help --man | man -l -\n"
                  "source <(raudal help --completion bash)",

@@ -2,7 +2,10 @@
  * cli/command.h - the table of commands: everything that is said about a command, once.
  *
  * The parser, `raudal help`, the manual page, the Markdown reference and the shell completions
- * all read these two tables (options.c, command.c); none has a list of its own.
+ * all read two tables, the options below and the commands of command.c; none has a list of its
+ * own.
+ *
+ * Thread: any; both tables are constants.
  */
 #ifndef RDL_CLI_COMMAND_H
 #define RDL_CLI_COMMAND_H
@@ -23,7 +26,7 @@
     X(FROM, "from", "VALUE", "Where a range begins (refresh), or the first table of a run.")  \
     X(TO, "to", "VALUE", "Where a range ends; the value itself is not in it.")             \
     X(REBUILD_STATE, "rebuild-state", NULL,                                                \
-      "Forget keyed state that is damaged; make it again from the lake")                   \
+      "Forget keyed state that is damaged; make it again from the lake.")                  \
     X(ADOPT, "adopt", NULL,                                                                \
       "Take over published tables that belong to another root: they are filled again.")    \
     X(MEMORY, "memory", "SIZE", "Memory to use, as in 512MB (default: half the machine).") \
@@ -37,7 +40,7 @@
     X(NO_STORES, "no-stores", NULL, "Check the lake alone, not the published tables.")     \
     X(REPAIR, "repair", NULL, "Compute again the views that differ, fill again the stores.") \
     X(WHERE, "where", "CONDITION",                                                         \
-      "only rows of the quarantine that this SQL holds of")                                 \
+      "Only rows of the quarantine that this SQL holds of.")                               \
     X(RETENTION, "retention", "INTERVAL",                                                  \
       "Keep files that the last versions used, as in '7 days' (the default).")             \
     X(DRY_RUN, "dry-run", NULL, "Say what would be done, and do nothing.")                 \
@@ -89,6 +92,11 @@ typedef struct rdl_command {
 
 extern const rdl_command rdl_commands[];
 extern const size_t rdl_command_count;
+
+static inline bool rdl_command_takes(const rdl_command *c, size_t option)
+{
+    return option == RDL_CLI_HELP || (c->options >> option & 1) != 0;
+}
 
 /* One function per row of the table, each in its own file. */
 #define RDL_CLI_COMMAND(name) rdl_code rdl_cmd_##name(rdl_cli *cli, rdl_err *err)

@@ -20,13 +20,6 @@ typedef struct writer {
     rdl_buf b;
 } writer;
 
-static const char *kind_name(const rdl_table *t)
-{
-    static const char *const names[] = {"source", "snapshot source", "streaming table",
-                                        "materialized view"};
-    return names[t->kind];
-}
-
 static bool shown(const writer *w, const rdl_table *t)
 {
     return !t->internal || rdl_cli_has(w->cli, RDL_CLI_INTERNAL);
@@ -180,7 +173,7 @@ static void put_markdown(writer *w)
         if (!shown(w, t))
             continue;
         rdl_buf_printf(&w->b, "## %.*s\n\n*%s*\n\n", (int)t->full.n, t->full.p,
-                       kind_name(t));
+                       rdl_table_kind_name(t));
         if (t->comment.n != 0)
             rdl_buf_printf(&w->b, "%.*s\n\n", (int)t->comment.n, t->comment.p);
         give_facts(w, t, markdown_fact);
@@ -290,7 +283,7 @@ static void put_json(writer *w)
         rdl_buf_puts(&w->b, first ? "\n  {\"table\": " : ",\n  {\"table\": ");
         first = false;
         rdl_buf_put_json_text(&w->b, t->full);
-        rdl_buf_printf(&w->b, ", \"kind\": \"%s\", \"comment\": ", kind_name(t));
+        rdl_buf_printf(&w->b, ", \"kind\": \"%s\", \"comment\": ", rdl_table_kind_name(t));
         rdl_buf_put_json_text(&w->b, comment.p != NULL ? comment : RDL_STR(""));
         give_facts(w, t, json_fact);
         json_governance(w, t);

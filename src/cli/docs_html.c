@@ -68,13 +68,6 @@ static void put_text(rdl_buf *b, rdl_str s)
     }
 }
 
-static const char *kind_name(const rdl_table *t)
-{
-    static const char *const names[] = {"source", "snapshot source", "streaming table",
-                                        "materialized view"};
-    return t->model != NULL ? "model table" : t->decision ? "decision table" : names[t->kind];
-}
-
 static bool shown(const page *x, const rdl_table *t)
 {
     return !t->internal || x->internal;
@@ -187,7 +180,7 @@ static void put_list(page *x)
         }
         rdl_buf_puts(x->b, "\"><td>");
         put_link(x, t);
-        rdl_buf_printf(x->b, "</td><td>%s</td><td>", kind_name(t));
+        rdl_buf_printf(x->b, "</td><td>%s</td><td>", rdl_table_kind_name(t));
         put_text(x->b, rdl_docs_owner(x->p, t->comment));
         rdl_buf_puts(x->b, "</td>");
         if (x->root->there) {
@@ -444,7 +437,7 @@ static void put_table(page *x, const rdl_table *t)
         rdl_buf_putc(x->b, ' ');
         put_text(x->b, t->columns.v[k].name);
     }
-    rdl_buf_printf(x->b, "\"><span class=\"kind\">%s</span><h2>", kind_name(t));
+    rdl_buf_printf(x->b, "\"><span class=\"kind\">%s</span><h2>", rdl_table_kind_name(t));
     put_text(x->b, t->full);
     rdl_buf_puts(x->b, "</h2>\n");
     if (comment.n > 0) {

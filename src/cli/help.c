@@ -1,11 +1,8 @@
 /*
- * cli/help.c - the tables of command.h, printed: for people, as a manual page, as Markdown
- * and for the completion of bash, zsh and fish.
+ * cli/help.c - `raudal help`: the tables of command.h, for people, as a manual page and as
+ * Markdown.
  */
 #include "cli/help.h"
-
-#include <stdio.h>
-#include <unistd.h>
 
 #include "lang/system_tables.h"
 
@@ -39,11 +36,6 @@ static const struct {
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
-static bool takes(const rdl_command *c, size_t option)
-{
-    return option == RDL_CLI_HELP || (c->options >> option & 1) != 0;
-}
-
 /* "--set NAME=VALUE" */
 static void put_option(rdl_buf *b, const rdl_cli_option *o)
 {
@@ -63,6 +55,35 @@ static void put_lines(rdl_buf *b, const char *text, const char *prefix)
 
 /* ---- for people ---- */
 
+enum {
+    WIDTH = 80,        /* of a line, in columns */
+    OPTION_WIDTH = 26, /* of "  --set NAME=VALUE" and the space after it */
+};
+
+/* Words in lines of WIDTH; the first line begins where the buffer's last one is, at `at` columns,
+ * the others after as many spaces.  A blank line parts paragraphs; other line ends are spaces. */
+static void put_wrapped(rdl_buf *b, const char *text, size_t at)
+{
+    size_t column = at;
+    for (const char *p = text; *p != '\0';) {
+        size_t gap = strspn(p, " \n"), n = strcspn(p + gap, " \n");
+        bool paragraph = strncmp(p, "\n\n", 2) == 0;
+        if (n == 0)
+            break;
+        if (paragraph || (column > at && column + gap + n > WIDTH)) {
+            rdl_buf_printf(b, "%s%*s", paragraph ? "\n\n" : "\n", (int)at, "");
+            column = at;
+        } else if (column > at) {
+            rdl_buf_printf(b, "%*s", (int)gap, "");
+            column += gap;
+        }
+        rdl_buf_put(b, p + gap, n);
+        column += n;
+        p += gap + n;
+    }
+    rdl_buf_putc(b, '\n');
+}
+
 static void put_overview(rdl_buf *b)
 {
     rdl_buf_printf(b, "%s\nusage: raudal COMMAND [DIR] [OPTIONS]\n\n", intro);
@@ -79,15 +100,16 @@ static void put_command(rdl_buf *b, const rdl_command *c)
                    c->synopsis[0] != '\0' ? " " : "", c->synopsis, c->line);
     if (c->about[0] != '\0') {
         rdl_buf_putc(b, '\n');
-        put_lines(b, c->about, "");
+        put_wrapped(b, c->about, 0);
     }
     rdl_buf_puts(b, "\noptions:\n");
     for (size_t i = 0; i < RDL_CLI_OPTION_COUNT; i++) {
         rdl_buf option = {0};
-        if (!takes(c, i))
+        if (!rdl_command_takes(c, i))
             continue;
         put_option(&option, &rdl_cli_options[i]);
-        rdl_buf_printf(b, "  %-24s %s\n", rdl_buf_str(&option), rdl_cli_options[i].help);
+        rdl_buf_printf(b, "  %-*s ", OPTION_WIDTH - 3, rdl_buf_str(&option));
+        put_wrapped(b, rdl_cli_options[i].help, OPTION_WIDTH);
         rdl_buf_fini(&option);
     }
     rdl_buf_puts(b, "\nexamples:\n");
@@ -140,7 +162,7 @@ static void put_roff_command(rdl_buf *b, const rdl_command *c)
     }
     for (size_t i = 0; i < RDL_CLI_OPTION_COUNT; i++) {
         const rdl_cli_option *o = &rdl_cli_options[i];
-        if (!takes(c, i))
+        if (!rdl_command_takes(c, i))
             continue;
         rdl_buf_puts(b, ".TP\n\\fB\\-\\-");
         put_roff(b, o->name);
@@ -196,7 +218,7 @@ static void put_markdown(rdl_buf *b)
             rdl_buf_printf(b, "%s\n\n", c->about);
         rdl_buf_puts(b, "| option | meaning |\n| --- | --- |\n");
         for (size_t k = 0; k < RDL_CLI_OPTION_COUNT; k++) {
-            if (!takes(c, k))
+            if (!rdl_command_takes(c, k))
                 continue;
             rdl_buf_puts(b, "| `");
             put_option(b, &rdl_cli_options[k]);
@@ -214,202 +236,14 @@ static void put_markdown(rdl_buf *b)
         rdl_buf_printf(b, "| `%s` | %s |\n", environment[i].name, environment[i].meaning);
 }
 
-/* ---- completion ---- */
-
-/* The first words of all commands, each once. */
-static void put_first_words(rdl_buf *b, const char *separator)
-{
-    const char *last = "";
-    size_t last_n = 0;
-    for (size_t i = 0; i < rdl_command_count; i++) {
-        const char *name = rdl_commands[i].name;
-        size_t n = strcspn(name, " ");
-        if (n != last_n || memcmp(name, last, n) != 0)
-            rdl_buf_printf(b, "%s%.*s", last_n != 0 ? separator : "", (int)n, name);
-        last = name;
-        last_n = n;
-    }
-}
-
-static void put_options_of(rdl_buf *b, const rdl_command *c)
-{
-    for (size_t i = 0; i < RDL_CLI_OPTION_COUNT; i++)
-        if (takes(c, i))
-            rdl_buf_printf(b, " --%s", rdl_cli_options[i].name);
-}
-
-static void put_second_words(rdl_buf *b, const char *first)
-{
-    size_t n = strlen(first);
-    for (size_t i = 0; i < rdl_command_count; i++)
-        if (strncmp(rdl_commands[i].name, first, n) == 0 && rdl_commands[i].name[n] == ' ')
-            rdl_buf_printf(b, " %s", rdl_commands[i].name + n + 1);
-}
-
-static void put_bash(rdl_buf *b)
-{
-    rdl_buf_puts(b, "_raudal() {\n"
-                    "    local word=\"${COMP_WORDS[COMP_CWORD]}\" words=\"\"\n"
-                    "    local before=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-                    "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        words=\"");
-    put_first_words(b, " ");
-    rdl_buf_puts(b, "\"\n    elif [ \"$before\" = --format ]; then\n"
-                    "        words=\"table csv json jsonl\"\n"
-                    "    else\n        case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n");
-    for (size_t pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < rdl_command_count; i++) {
-            const rdl_command *c = &rdl_commands[i];
-            bool two = strchr(c->name, ' ') != NULL;
-            if (two != (pass == 0))
-                continue;
-            rdl_buf_printf(b, "        \"%s%s", c->name, two ? "\")" : " \"*)");
-            rdl_buf_puts(b, " words=\"");
-            put_options_of(b, c);
-            rdl_buf_puts(b, "\" ;;\n");
-        }
-    }
-    rdl_buf_puts(b, "        \"lake \"*) words=\"");
-    put_second_words(b, "lake");
-    rdl_buf_puts(b, "\" ;;\n        \"quarantine \"*) words=\"");
-    put_second_words(b, "quarantine");
-    rdl_buf_puts(b, "\" ;;\n        esac\n    fi\n"
-                    "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-                    "    [ \"$COMP_CWORD\" -gt 1 ] && case \"$word\" in -*) ;; *)\n"
-                    "        COMPREPLY+=($(compgen -d -- \"$word\")) ;; esac\n"
-                    "}\ncomplete -o filenames -F _raudal raudal\n");
-}
-
-/* zsh's _arguments wants brackets and colons escaped. */
-static void put_zsh_text(rdl_buf *b, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == '\'')
-            rdl_buf_puts(b, "'\\''");
-        else if (strchr("[]:\\", *text) != NULL)
-            rdl_buf_printf(b, "\\%c", *text);
-        else
-            rdl_buf_putc(b, *text);
-    }
-}
-
-static void put_zsh(rdl_buf *b)
-{
-    rdl_buf_puts(b,
-                 "#compdef raudal\n_raudal() {\n    local -a commands\n    commands=(\n");
-    for (size_t i = 0; i < rdl_command_count; i++) {
-        const char *name = rdl_commands[i].name;
-        if (strchr(name, ' ') != NULL)
-            continue;
-        rdl_buf_printf(b, "        '%s:", name);
-        put_zsh_text(b, rdl_commands[i].line);
-        rdl_buf_puts(b, "'\n");
-    }
-    rdl_buf_puts(b,
-                 "        'lake:Look at and look after the lake'\n"
-                 "        'quarantine:Look at what was rejected'\n    )\n"
-                 "    if (( CURRENT == 2 )); then _describe command commands; return; fi\n"
-                 "    case \"$words[2]\" in\n");
-    for (size_t i = 0; i < rdl_command_count; i++) {
-        const rdl_command *c = &rdl_commands[i];
-        if (strchr(c->name, ' ') != NULL)
-            continue;
-        rdl_buf_printf(b, "    %s) _arguments", c->name);
-        for (size_t k = 0; k < RDL_CLI_OPTION_COUNT; k++) {
-            const rdl_cli_option *o = &rdl_cli_options[k];
-            if (!takes(c, k))
-                continue;
-            rdl_buf_printf(b, " \\\n        '%s--%s[", k == RDL_CLI_SET ? "*" : "",
-                           o->name);
-            put_zsh_text(b, o->help);
-            rdl_buf_putc(b, ']');
-            if (o->value != NULL) {
-                rdl_buf_putc(b, ':');
-                put_zsh_text(b, o->value);
-                rdl_buf_puts(b, k == RDL_CLI_ROOT     ? ":_files -/"
-                                : k == RDL_CLI_FORMAT ? ":(table csv json jsonl)"
-                                                      : ": ");
-            }
-            rdl_buf_putc(b, '\'');
-        }
-        rdl_buf_puts(b, " \\\n        '*:folder:_files -/' ;;\n");
-    }
-    rdl_buf_puts(b, "    lake) (( CURRENT == 3 )) && compadd --");
-    put_second_words(b, "lake");
-    rdl_buf_puts(b, " || _files -/ ;;\n    quarantine) (( CURRENT == 3 )) && compadd --");
-    put_second_words(b, "quarantine");
-    rdl_buf_puts(b, " || _files -/ ;;\n    esac\n}\n_raudal \"$@\"\n");
-}
-
-static void put_fish_text(rdl_buf *b, const char *text)
-{
-    rdl_buf_putc(b, '\'');
-    for (; *text != '\0'; text++) {
-        if (*text == '\'' || *text == '\\')
-            rdl_buf_putc(b, '\\');
-        rdl_buf_putc(b, *text);
-    }
-    rdl_buf_putc(b, '\'');
-}
-
-static void put_fish(rdl_buf *b)
-{
-    rdl_buf_puts(b, "complete -c raudal -f\n");
-    for (size_t i = 0; i < rdl_command_count; i++) {
-        const rdl_command *c = &rdl_commands[i];
-        const char *space = strchr(c->name, ' ');
-        size_t n = strcspn(c->name, " ");
-        if (space == NULL)
-            rdl_buf_printf(b, "complete -c raudal -n __fish_use_subcommand -a %s -d ",
-                           c->name);
-        else
-            rdl_buf_printf(
-                b,
-                "complete -c raudal -n __fish_use_subcommand -a %.*s\n"
-                "complete -c raudal -n '__fish_seen_subcommand_from %.*s' -a %s -d ",
-                (int)n, c->name, (int)n, c->name, space + 1);
-        put_fish_text(b, c->line);
-        rdl_buf_putc(b, '\n');
-        for (size_t k = 0; k < RDL_CLI_OPTION_COUNT; k++) {
-            const rdl_cli_option *o = &rdl_cli_options[k];
-            if (!takes(c, k))
-                continue;
-            rdl_buf_printf(
-                b, "complete -c raudal -n '__fish_seen_subcommand_from %s' -l %s%s -d ",
-                space != NULL ? space + 1 : c->name, o->name,
-                o->value != NULL ? " -r" : "");
-            put_fish_text(b, o->help);
-            rdl_buf_putc(b, '\n');
-        }
-    }
-    rdl_buf_puts(b, "complete -c raudal -n 'not __fish_use_subcommand' "
-                    "-a '(__fish_complete_directories)'\n");
-}
-
-static rdl_code put_completion(rdl_buf *b, const char *shell, rdl_err *err)
-{
-    if (strcmp(shell, "bash") == 0)
-        put_bash(b);
-    else if (strcmp(shell, "zsh") == 0)
-        put_zsh(b);
-    else if (strcmp(shell, "fish") == 0)
-        put_fish(b);
-    else {
-        rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized shell \"%s\"", shell);
-        return rdl_err_hint(err, "Shells are bash, zsh and fish.");
-    }
-    return RDL_OK;
-}
-
 /* ---- the command ---- */
 
 static rdl_code put_named(rdl_cli *cli, rdl_buf *b, rdl_err *err)
 {
-    char *words[2] = {(char *)cli->args[0],
-                      cli->arg_count > 1 ? (char *)cli->args[1] : (char *)""};
-    char name[64];
+    const char *name = cli->args[0];
     bool any = false;
-    snprintf(name, sizeof name, "%s%s%s", words[0], cli->arg_count > 1 ? " " : "",
-             words[1]);
+    if (cli->arg_count > 1)
+        name = rdl_arena_printf(&cli->arena, "%s %s", cli->args[0], cli->args[1]);
     size_t n = strlen(name);
     for (size_t i = 0; i < rdl_command_count; i++) {
         const char *is = rdl_commands[i].name;
@@ -420,12 +254,7 @@ static rdl_code put_named(rdl_cli *cli, rdl_buf *b, rdl_err *err)
         put_command(b, &rdl_commands[i]);
         any = true;
     }
-    if (any)
-        return RDL_OK;
-    rdl_cli other = {.arena = cli->arena};
-    rdl_code rc = rdl_cli_parse(&other, 1, words, err); /* says which is nearest */
-    cli->arena = other.arena;
-    return rc;
+    return any ? RDL_OK : rdl_cli_refuse_command(cli, name, err);
 }
 
 rdl_code rdl_cmd_help(rdl_cli *cli, rdl_err *err)
@@ -437,7 +266,7 @@ rdl_code rdl_cmd_help(rdl_cli *cli, rdl_err *err)
     else if (rdl_cli_has(cli, RDL_CLI_MARKDOWN))
         put_markdown(&b);
     else if (rdl_cli_has(cli, RDL_CLI_COMPLETION))
-        rc = put_completion(&b, cli->values[RDL_CLI_COMPLETION], err);
+        rc = rdl_help_put_completion(&b, cli->values[RDL_CLI_COMPLETION], err);
     else if (cli->arg_count == 1 && strcmp(cli->args[0], "tables") == 0)
         rdl_system_tables_print_reference(&b);
     else if (cli->arg_count != 0)

@@ -40,7 +40,7 @@ static const rdl_command *find_command(int argc, char **argv, int *out_words)
     return best;
 }
 
-static rdl_code refuse_command(rdl_cli *cli, const char *word, rdl_err *err)
+rdl_code rdl_cli_refuse_command(rdl_cli *cli, const char *word, rdl_err *err)
 {
     RDL_VEC(const char *) names = {0};
     rdl_buf group = {0};
@@ -67,16 +67,11 @@ static rdl_code refuse_command(rdl_cli *cli, const char *word, rdl_err *err)
 
 /* ---- options ---- */
 
-static bool takes(const rdl_command *c, size_t option)
-{
-    return option == RDL_CLI_HELP || (c->options >> option & 1) != 0;
-}
-
 static rdl_code refuse_option(rdl_cli *cli, const char *word, size_t n, rdl_err *err)
 {
     RDL_VEC(const char *) names = {0};
     for (size_t i = 0; i < RDL_CLI_OPTION_COUNT; i++)
-        if (takes(cli->command, i))
+        if (rdl_command_takes(cli->command, i))
             RDL_PUSH(&cli->arena, &names) = rdl_cli_options[i].name;
     const char *nearest = rdl_nearest((rdl_str){word + 2, n - 2}, names.v, names.n);
     rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized option \"%.*s\" of \"raudal %s\"", (int)n,
@@ -92,7 +87,7 @@ static rdl_code take_option(rdl_cli *cli, int argc, char **argv, int *at, rdl_er
     const char *word = argv[*at], *equals = strchr(word, '=');
     size_t n = equals != NULL ? (size_t)(equals - word) : strlen(word), i = 0;
     while (i < RDL_CLI_OPTION_COUNT &&
-           (!takes(cli->command, i) || strlen(rdl_cli_options[i].name) != n - 2 ||
+           (!rdl_command_takes(cli->command, i) || strlen(rdl_cli_options[i].name) != n - 2 ||
             memcmp(rdl_cli_options[i].name, word + 2, n - 2) != 0))
         i++;
     if (i == RDL_CLI_OPTION_COUNT)
@@ -203,7 +198,7 @@ rdl_code rdl_cli_parse(rdl_cli *cli, int argc, char **argv, rdl_err *err)
     cli->set = RDL_NEWN(&cli->arena, const char *, (size_t)argc + 1);
     cli->command = find_command(argc, argv, &words);
     if (cli->command == NULL)
-        return refuse_command(cli, argv[0], err);
+        return rdl_cli_refuse_command(cli, argv[0], err);
     for (int i = words; i < argc; i++) {
         if (!only_words && strcmp(argv[i], "--") == 0)
             only_words = true;

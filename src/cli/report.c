@@ -1,228 +1,213 @@
 /*
- * cli/report.c - see the header.
+ * cli/report.c - `raudal report`: a report on demand, to stdout or to its files; or the list.
  */
-#include "cli/report.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "cli/cli.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "cli/output.h"
+#include "cli/reporting.h"
 
-typedef struct fate {
-    const char *word; /* in the balance */
-    const char *name; /* in JSON */
-    size_t at;        /* in rdl_ledger */
-} fate;
+typedef struct printing {
+    bool many;   /* files, each under its name */
+    uint64_t files;
+} printing;
 
-#define FATE(word, field)                                                                  \
-    {                                                                                      \
-        word, #field, offsetof(rdl_ledger, field)                                          \
-    }
+/* ---- the list ---- */
 
-static const fate came_in[] = {FATE("read", read), FATE("replayed", replayed),
-                               FATE("fanned out", fanout)};
-static const fate went_out[] = {
-    FATE("written", written),
-    FATE("duplicate", duplicate),
-    FATE("late (diverted)", late_diverted),
-    FATE("late (dropped)", late_dropped),
-    FATE("quarantined", quarantined),
-    FATE("dropped", dropped),
-    FATE("filtered", filtered),
-};
-static const fate tags[] = {
-    FATE("amended", amended),     FATE("imputed", imputed),
-    FATE("kept", kept),           FATE("rescued", rescued),
-    FATE("malformed", malformed), FATE("copies of hops", hop_copies)};
-
-#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
-
-static uint64_t count_of(const rdl_ledger *l, const fate *f)
+static void put_parameters(rdl_buf *b, const rdl_report *r)
 {
-    uint64_t n;
-    memcpy(&n, (const char *)l + f->at, sizeof n);
-    return n;
-}
-
-static void put_side(rdl_buf *b, const rdl_ledger *l, const fate *fates, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint64_t x = count_of(l, &fates[i]);
-        if (i == 0 || x != 0)
-            rdl_buf_printf(b, "%s%" PRIu64 " %s", i != 0 ? " + " : "", x, fates[i].word);
+    for (size_t i = 0; i < r->parameter_count; i++) {
+        const rdl_parameter_def *p = &r->parameters[i];
+        rdl_buf_printf(b, "%s%s%.*s=", i > 0 ? " " : "", p->fallback.p != NULL ? "[" : "",
+                       (int)p->name.n, p->name.p);
+        rdl_type_print(p->type, b);
+        rdl_buf_puts(b, p->fallback.p != NULL ? "]" : "");
     }
 }
 
-void rdl_put_balance(rdl_buf *b, const rdl_ledger *l)
+static void put_schedule(rdl_buf *b, const rdl_report *r)
 {
-    put_side(b, l, came_in, COUNT(came_in));
-    rdl_buf_puts(b, rdl_ledger_balances(l) ? " = " : " DOES NOT EQUAL ");
-    put_side(b, l, went_out, COUNT(went_out));
-}
-
-static void put_fields(rdl_buf *b, const rdl_ledger *l, const fate *fates, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        rdl_buf_printf(b, "%s\"%s\": %" PRIu64, b->p[b->n - 1] == '{' ? "" : ", ",
-                       fates[i].name, count_of(l, &fates[i]));
-}
-
-void rdl_put_ledger_json(rdl_buf *b, const rdl_ledger *l)
-{
-    rdl_buf_putc(b, '{');
-    put_fields(b, l, came_in, COUNT(came_in));
-    put_fields(b, l, went_out, COUNT(went_out));
-    put_fields(b, l, tags, COUNT(tags));
-    rdl_buf_printf(b, ", \"balances\": %s}", rdl_ledger_balances(l) ? "true" : "false");
-}
-
-/* ---- the table of steps ---- */
-
-enum {
-    STEP_COLUMNS = 6
-};
-static const char *const heads[STEP_COLUMNS] = {"step",  "times", "rows",
-                                                "bytes", "time",  "share"};
-static const size_t widths[STEP_COLUMNS] = {19, 7, 10, 9, 9, 6};
-
-static void put_cell(rdl_buf *b, size_t column, const char *text)
-{
-    rdl_buf_puts(b, column == 0 ? " " : "  ");
-    rdl_put_padded(b, rdl_str_of(text), widths[column], column != 0);
-}
-
-static void put_rule(rdl_buf *b)
-{
-    for (size_t i = 0; i < STEP_COLUMNS; i++) {
-        char dashes[32] = {0};
-        memset(dashes, '-', widths[i]);
-        put_cell(b, i, dashes);
-    }
-    rdl_buf_putc(b, '\n');
-}
-
-static void put_count(rdl_buf *b, size_t column, uint64_t n)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%" PRIu64, n);
-    put_cell(b, column, n != 0 ? text : "-");
-}
-
-static void put_step(rdl_buf *b, const rdl_step_time *s, double total)
-{
-    rdl_buf cell = {0};
-    put_cell(b, 0, s->name);
-    put_count(b, 1, s->count);
-    put_count(b, 2, s->rows);
-    if (s->bytes != 0)
-        rdl_put_bytes(&cell, s->bytes);
-    else
-        rdl_buf_putc(&cell, '-');
-    put_cell(b, 3, rdl_buf_str(&cell));
-    rdl_buf_clear(&cell);
-    rdl_put_seconds(&cell, s->seconds);
-    put_cell(b, 4, rdl_buf_str(&cell));
-    rdl_buf_clear(&cell);
-    rdl_buf_printf(&cell, "%.0f %%", total > 0 ? 100 * s->seconds / total : 0);
-    put_cell(b, 5, rdl_buf_str(&cell));
-    rdl_buf_fini(&cell);
-    rdl_buf_putc(b, '\n');
-}
-
-static void put_last(rdl_buf *b, const rdl_run_report *r, uint64_t files_behind)
-{
-    rdl_buf_printf(b, "last epoch %" PRIu64 ", ", r->last_epoch);
-    if (files_behind == 0)
-        rdl_buf_puts(b, "lag 0");
-    else
-        rdl_buf_printf(b, "lag %" PRIu64 " file%s", files_behind,
-                       files_behind == 1 ? "" : "s");
-}
-
-void rdl_put_report(rdl_buf *b, const rdl_run_report *r, uint64_t files_behind)
-{
-    rdl_buf line = {0}, last = {0};
-    for (size_t i = 0; i < STEP_COLUMNS; i++)
-        put_cell(b, i, heads[i]);
-    rdl_buf_putc(b, '\n');
-    put_rule(b);
-    for (size_t i = 0; i < r->step_count; i++)
-        if (r->steps[i].count != 0)
-            put_step(b, &r->steps[i], r->seconds);
-    put_rule(b);
-    rdl_put_balance(&line, &r->total);
-    put_last(&last, r, files_behind);
-    rdl_buf_printf(&line, "   %s", rdl_buf_str(&last));
-    rdl_buf_printf(b, " %s\n", rdl_buf_str(&line));
-    rdl_buf_clear(&line);
-    rdl_put_seconds(&line, r->seconds);
-    rdl_buf_printf(b, " %" PRIu64 " epoch%s in %s%s\n", r->epochs,
-                   r->epochs == 1 ? "" : "s", rdl_buf_str(&line),
-                   r->stopped ? ", stopped when asked" : "");
-    rdl_buf_fini(&line);
-    rdl_buf_fini(&last);
-}
-
-/* ---- JSON ---- */
-
-static void put_table_json(rdl_buf *b, const rdl_table_report *t)
-{
-    rdl_buf_puts(b, "{\"table\": ");
-    rdl_buf_put_json_text(b, t->table->full);
-    if (t->table->kind == RDL_TABLE_STREAMING) {
-        rdl_buf_puts(b, ", \"ledger\": ");
-        rdl_put_ledger_json(b, &t->ledger);
+    const rdl_schedule *s = &r->schedule;
+    if (rdl_report_on_demand(r)) {
+        rdl_buf_puts(b, "on demand");
+    } else if (s->kind == RDL_SCHEDULE_CRON) {
+        rdl_buf_printf(b, "cron %.*s%s%.*s", (int)s->cron.n, s->cron.p, s->zone.n > 0 ? " " : "",
+                       (int)s->zone.n, s->zone.p != NULL ? s->zone.p : "");
+    } else if (s->kind == RDL_SCHEDULE_EVERY) {
+        rdl_buf_puts(b, "every ");
+        rdl_interval_print(s->every_us, b);
     } else {
-        rdl_buf_printf(b, ", \"rows_new\": %" PRIu64 ", \"rows_old\": %" PRIu64,
-                       t->rows_new, t->rows_old);
+        rdl_buf_puts(b, "on update");
     }
-    for (size_t i = 0; t->violations != NULL && i < t->table->constraint_count; i++) {
-        rdl_buf_puts(b, i == 0 ? ", \"violations\": {" : ", ");
-        rdl_buf_put_json_text(b, t->table->constraints[i].name);
-        rdl_buf_printf(b, ": %" PRIu64 "%s", t->violations[i],
-                       i + 1 == t->table->constraint_count ? "}" : "");
-    }
-    rdl_buf_putc(b, '}');
 }
 
-void rdl_put_report_json(rdl_buf *b,
-                         const rdl_pipeline *p,
-                         const rdl_run_report *r,
-                         uint64_t files_behind)
+static rdl_code list(rdl_cli *cli, const rdl_pipeline *p, rdl_err *err)
 {
-    bool first = true;
-    rdl_buf_printf(b,
-                   "{\"epochs\": %" PRIu64 ", \"last_epoch\": %" PRIu64
-                   ", \"stopped\": %s, "
-                   "\"seconds\": %.6f, \"bytes_read\": %" PRIu64
-                   ", \"files_behind\": %" PRIu64 ",\n \"ledger\": ",
-                   r->epochs, r->last_epoch, r->stopped ? "true" : "false", r->seconds,
-                   r->bytes_read, files_behind);
-    rdl_put_ledger_json(b, &r->total);
-    rdl_buf_puts(b, ",\n \"steps\": [");
-    bool first_step = true;
-    for (size_t i = 0; i < r->step_count; i++) {
-        if (r->steps[i].count == 0)
+    static const char *const names[] = {"report",     "format", "to",     "runs",
+                                        "parameters", "last run", "epoch"};
+    rdl_output_format format;
+    RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
+    rdl_output *o = rdl_output_new(format, names, 7);
+    for (size_t i = 0; i < p->report_count; i++) {
+        const rdl_report *r = p->reports[i];
+        rdl_buf parameters = {0}, schedule = {0}, ran = {0};
+        rdl_report_state last = {0};
+        rdl_row row;
+        rdl_code rc = rdl_report_last(&cli->arena, rdl_cli_root(cli), r, &last, err);
+        put_parameters(&parameters, r);
+        put_schedule(&schedule, r);
+        if (rc == RDL_OK && last.epoch > 0)
+            rdl_timestamp_print_iso(last.ran_us, &ran);
+        rdl_row_begin(&row, &cli->arena);
+        rdl_row_str(&row, r->name);
+        rdl_row_text(&row, rdl_report_format_name(r->format));
+        rdl_row_str(&row, r->path.p != NULL ? r->path : RDL_STR(""));
+        rdl_row_text(&row, rdl_buf_str(&schedule));
+        rdl_row_text(&row, rdl_buf_str(&parameters));
+        rdl_row_text(&row, rdl_buf_str(&ran));
+        rdl_row_text(&row, last.epoch > 0 ? rdl_arena_printf(&cli->arena, "%" PRIu64, last.epoch)
+                                          : "");
+        rdl_output_row(o, row.cells);
+        rdl_buf_fini(&parameters);
+        rdl_buf_fini(&schedule);
+        rdl_buf_fini(&ran);
+        if (rc != RDL_OK) {
+            rdl_output_drop(o);
+            return rc;
+        }
+    }
+    return rdl_output_finish(o, err);
+}
+
+/* ---- on demand ---- */
+
+static rdl_code begin_print(void *arg, const char *path, rdl_err *err)
+{
+    printing *p = arg;
+    (void)err;
+    if (p->many)
+        printf("%s==> %s <==\n", p->files > 0 ? "\n" : "", path != NULL ? path : "");
+    p->files++;
+    return RDL_OK;
+}
+
+static rdl_code print_bytes(void *arg, const char *bytes, size_t n, rdl_err *err)
+{
+    (void)arg;
+    if (fwrite(bytes, 1, n, stdout) == n)
+        return RDL_OK;
+    return rdl_err_set(err, RDL_EIO, 0, "could not write the report to stdout");
+}
+
+static rdl_code find(const rdl_pipeline *p, rdl_arena *a, const char *name, const rdl_report **out,
+                     rdl_err *err)
+{
+    *out = rdl_pipeline_report(p, rdl_str_of(name));
+    if (*out != NULL)
+        return RDL_OK;
+    const char **names = RDL_NEWN(a, const char *, p->report_count + 1);
+    for (size_t i = 0; i < p->report_count; i++)
+        names[i] = p->reports[i]->name.p;
+    const char *best = rdl_nearest(rdl_str_of(name), names, p->report_count);
+    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized report \"%s\" in pipeline \"%s\"", name, p->name);
+    return best != NULL ? rdl_err_hint(err, "Did you mean \"%s\"?", best)
+                        : rdl_err_hint(err, "`raudal report` lists the reports.");
+}
+
+static rdl_code read_values(rdl_cli *cli, rdl_report_request *q, rdl_err *err)
+{
+    const char **names = RDL_NEWN(&cli->arena, const char *, cli->arg_count + 1);
+    const char **values = RDL_NEWN(&cli->arena, const char *, cli->arg_count + 1);
+    for (size_t i = 1; i < cli->arg_count; i++) {
+        const char *equals = strchr(cli->args[i], '=');
+        if (equals == NULL || equals == cli->args[i]) {
+            rdl_err_set(err, RDL_EUSAGE, 0, "could not read \"%s\"", cli->args[i]);
+            return rdl_err_hint(err, "Values are given as PARAMETER=VALUE.");
+        }
+        names[q->value_count] = rdl_arena_strndup(&cli->arena, cli->args[i],
+                                                  (size_t)(equals - cli->args[i]));
+        for (size_t k = 0; k < q->value_count; k++)
+            if (strcmp(names[k], names[q->value_count]) == 0)
+                return rdl_err_set(err, RDL_EUSAGE, 0, "parameter \"%s\" is given twice", names[k]);
+        values[q->value_count++] = equals + 1;
+    }
+    q->names = names;
+    q->values = values;
+    return RDL_OK;
+}
+
+static rdl_code choose_format(const rdl_cli *cli, rdl_report_request *q, rdl_err *err)
+{
+    const char *wanted = rdl_cli_has(cli, RDL_CLI_JSON) ? "json" : cli->values[RDL_CLI_FORMAT];
+    for (int i = 0; wanted != NULL && i < RDL_REPORT_FORMAT_COUNT; i++) {
+        if (strcmp(wanted, rdl_report_format_name((rdl_report_format)i)) != 0)
             continue;
-        rdl_buf_printf(b,
-                       "%s{\"step\": \"%s\", \"times\": %" PRIu64 ", \"rows\": %" PRIu64
-                       ", \"bytes\": %" PRIu64 ", \"seconds\": %.6f}",
-                       first_step ? "\n  " : ",\n  ", r->steps[i].name, r->steps[i].count,
-                       r->steps[i].rows, r->steps[i].bytes, r->steps[i].seconds);
-        first_step = false;
+        q->has_format = true;
+        q->format = (rdl_report_format)i;
     }
-    rdl_buf_puts(b, "],\n \"tables\": [");
-    for (size_t i = 0; r->tables != NULL && i < p->table_count; i++) {
-        if (r->tables[i].table == NULL || r->tables[i].table->kind < RDL_TABLE_STREAMING)
-            continue;
-        rdl_buf_puts(b, first ? "\n  " : ",\n  ");
-        put_table_json(b, &r->tables[i]);
-        first = false;
+    if (wanted == NULL || q->has_format)
+        return RDL_OK;
+    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized format \"%s\"", wanted);
+    return rdl_err_hint(err, "A report is csv, json, text or html.");
+}
+
+static void note(const rdl_report *r, const rdl_report_result *n, bool files)
+{
+    rdl_buf b = {0};
+    rdl_buf_printf(&b, "report %s: %" PRIu64 " rows", r->name.p, n->rows);
+    if (files)
+        rdl_buf_printf(&b, ", %" PRIu64 " files, %" PRIu64 " written", n->files, n->files_written);
+    rdl_buf_printf(&b, " at epoch %" PRIu64 "; read %" PRIu64 " of %" PRIu64 " lake files, ",
+                   n->epoch, n->read_files, n->lake_files);
+    rdl_put_bytes(&b, n->read_bytes);
+    rdl_buf_puts(&b, " of ");
+    rdl_put_bytes(&b, n->lake_bytes);
+    rdl_cli_note("%s", rdl_buf_str(&b));
+    rdl_buf_fini(&b);
+}
+
+static rdl_code ask(rdl_cli *cli, rdl_reader *r, rdl_err *err)
+{
+    const rdl_report *report;
+    rdl_report_result result = {0};
+    rdl_report_request q = {.for_us = rdl_now_us(&rdl_clock_system),
+                            .to = cli->values[RDL_CLI_OUT]};
+    RDL_TRY(find(rdl_reader_pipeline(r), &cli->arena, cli->args[0], &report, err));
+    RDL_TRY(read_values(cli, &q, err));
+    RDL_TRY(choose_format(cli, &q, err));
+    printing p = {.many = report->each_count > 0};
+    const rdl_report_sink out = {begin_print, print_bytes, &p};
+    bool files = rdl_cli_has(cli, RDL_CLI_WRITE) || q.to != NULL;
+    if (files && q.to == NULL && report->path.n == 0) {
+        rdl_err_set(err, RDL_EUSAGE, 0, "report \"%s\" has no TO", report->name.p);
+        return rdl_err_hint(err, "Name a file with --out PATH.");
     }
-    rdl_buf_puts(b, "],\n \"warnings\": [");
-    for (size_t i = 0; i < r->warning_count; i++) {
-        rdl_buf_puts(b, i != 0 ? ", " : "");
-        rdl_buf_put_json_text(b, rdl_str_of(r->warnings[i]));
-    }
-    rdl_buf_puts(b, "]}\n");
+    if (!files)
+        q.sink = &out;
+    RDL_TRY(rdl_reporting_run(cli, r, report, &q, &result, err));
+    note(report, &result, files);
+    return fflush(stdout) == 0 ? RDL_OK
+                               : rdl_err_set(err, RDL_EIO, 0, "could not write to stdout");
+}
+
+static rdl_code list_all(rdl_cli *cli, rdl_err *err)
+{
+    rdl_cli_pipeline p;
+    RDL_TRY(rdl_cli_load(cli, &p, err));
+    rdl_code rc = list(cli, p.pipeline, err);
+    rdl_cli_unload(&p);
+    return rc;
+}
+
+rdl_code rdl_cmd_report(rdl_cli *cli, rdl_err *err)
+{
+    rdl_reader *r = NULL;
+    if (cli->arg_count == 0)
+        return list_all(cli, err);
+    RDL_TRY(rdl_cli_open_reader(cli, &r, err));
+    rdl_code rc = ask(cli, r, err);
+    rdl_reader_close(r);
+    return rc;
 }

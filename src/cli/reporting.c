@@ -18,9 +18,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/fs.h"
 #include "base/log.h"
-#include "base/thread.h"
+#include "base/ticker.h"
 #include "ops/catalog_report.h"
 #include "stream/cut.h"
 #include "stream/timetable.h"
@@ -63,20 +62,6 @@ rdl_code rdl_reporting_run(rdl_cli *cli, rdl_reader *r, const rdl_report *report
     if (request->sink == NULL)
         record(cli, report, began, rc, err, out);
     return rc;
-}
-
-rdl_code rdl_reporting_reader(rdl_cli *cli, rdl_diags *diags, rdl_reader **out, rdl_err *err)
-{
-    rdl_reader_config config = {.dir = cli->dir, .load = rdl_cli_load_options(cli)};
-    uint64_t threads = 0;
-    if (cli->values[RDL_CLI_ROOT] != NULL)
-        config.root = rdl_cli_root(cli);
-    RDL_TRY(rdl_cli_bytes(cli, RDL_CLI_MEMORY, &config.memory_bytes, err));
-    RDL_TRY(rdl_cli_count(cli, RDL_CLI_THREADS, 1024, &threads, err));
-    config.threads = (unsigned)threads;
-    config.temp_dir = rdl_path_join(&cli->arena, rdl_cli_root(cli), "state/tmp-reports");
-    rdl_diags_init(diags, &cli->arena);
-    return rdl_reader_open(&config, diags, out, err);
 }
 
 /* ---- --once ---- */
@@ -124,9 +109,8 @@ static rdl_code run_behind(rdl_cli *cli, rdl_reader *r, const rdl_report *report
 rdl_code rdl_reporting_once(rdl_cli *cli, bool print, rdl_err *err)
 {
     rdl_reader *r = NULL;
-    rdl_diags diags;
     rdl_code first = RDL_OK;
-    RDL_TRY(rdl_reporting_reader(cli, &diags, &r, err));
+    RDL_TRY(rdl_cli_open_reader_quietly(cli, &r, err));
     const rdl_pipeline *p = rdl_reader_pipeline(r);
     for (size_t i = 0; i < p->report_count; i++) {
         rdl_err own = {0};
@@ -155,12 +139,10 @@ typedef struct timed {
 } timed;
 
 struct rdl_reporter {
-    rdl_cli cli; /* a copy: its arena is this thread's */
+    rdl_cli cli; /* a copy: its arena is the ticker's, for one report's run */
     rdl_engine *engine;
-    rdl_thread *thread;
-    rdl_mutex lock;
-    rdl_cond wake;
-    bool stop; /* under lock */
+    rdl_ticker *ticker;
+    rdl_arena arena; /* until stop */
     timed *reports;
     size_t n;
 };
@@ -192,10 +174,9 @@ static bool is_due(const timed *t, uint64_t epoch, int64_t now, int64_t *out_for
 static rdl_code run_due(rdl_reporter *r, timed *t, int64_t for_us, rdl_err *err)
 {
     rdl_reader *reader = NULL;
-    rdl_diags diags;
     rdl_report_result result = {0};
     const rdl_report_request request = {.for_us = for_us};
-    RDL_TRY(rdl_reporting_reader(&r->cli, &diags, &reader, err));
+    RDL_TRY(rdl_cli_open_reader_quietly(&r->cli, &reader, err));
     const rdl_report *report =
         rdl_pipeline_report(rdl_reader_pipeline(reader), t->report->name);
     rdl_code rc = RDL_OK;
@@ -212,68 +193,56 @@ static rdl_code run_due(rdl_reporter *r, timed *t, int64_t for_us, rdl_err *err)
     return rc;
 }
 
-static void turn(rdl_reporter *r)
+static void run_one(rdl_reporter *r, timed *t, int64_t for_us, int64_t now)
 {
+    rdl_err err = {0};
+    rdl_code rc = RDL_EIO;
+    /* Files may move while a reader opens: it says so, and is asked again. */
+    for (int tries = 0; rc != RDL_OK && tries < TRIES; tries++)
+        rc = run_due(r, t, for_us, &err);
+    uint64_t seen = t->last.epoch;
+    if (rc == RDL_OK)
+        rc = rdl_report_last(&r->cli.arena, rdl_cli_root(&r->cli), t->report, &t->last, &err);
+    t->last.epoch = seen > t->last.epoch ? seen : t->last.epoch;
+    if (rc == RDL_OK)
+        t->text = t->last.fingerprint;
+    t->not_before_us = rc == RDL_OK ? INT64_MIN : now + RETRY_US;
+    if (rc != RDL_OK)
+        rdl_log(RDL_LOG_WARN, "report", "report_failed", "report=%s message=\"%s\"",
+                t->report->name.p, err.msg);
+}
+
+static void turn(void *arg)
+{
+    rdl_reporter *r = arg;
     rdl_engine_status status = {0};
     int64_t for_us, now = rdl_now_us(&rdl_clock_system);
     rdl_engine_get_status(r->engine, &status);
     for (size_t i = 0; i < r->n; i++) {
-        timed *t = &r->reports[i];
-        rdl_err err = {0};
-        rdl_code rc = RDL_EIO;
-        if (!is_due(t, status.epoch, now, &for_us))
+        if (!is_due(&r->reports[i], status.epoch, now, &for_us))
             continue;
-        /* Files may move while a reader opens: it says so, and is asked again. */
-        for (int tries = 0; rc != RDL_OK && tries < TRIES; tries++)
-            rc = run_due(r, t, for_us, &err);
-        uint64_t seen = t->last.epoch;
-        if (rc == RDL_OK)
-            rc = rdl_report_last(&r->cli.arena, rdl_cli_root(&r->cli), t->report, &t->last, &err);
-        t->last.epoch = seen > t->last.epoch ? seen : t->last.epoch;
-        if (rc == RDL_OK)
-            t->text = t->last.fingerprint;
-        t->not_before_us = rc == RDL_OK ? INT64_MIN : now + RETRY_US;
-        if (rc != RDL_OK)
-            rdl_log(RDL_LOG_WARN, "report", "report_failed", "report=%s message=\"%s\"",
-                    t->report->name.p, err.msg);
+        run_one(r, &r->reports[i], for_us, now);
+        rdl_arena_reset(&r->cli.arena); /* with the pipeline that its reader loaded */
     }
-}
-
-static void *report_for_ever(void *arg)
-{
-    rdl_reporter *r = arg;
-    rdl_mutex_lock(&r->lock);
-    while (!r->stop) {
-        rdl_mutex_unlock(&r->lock);
-        turn(r);
-        rdl_mutex_lock(&r->lock);
-        if (!r->stop)
-            (void)rdl_cond_wait_ms(&r->wake, &r->lock, TURN_MS);
-    }
-    rdl_mutex_unlock(&r->lock);
-    return NULL;
 }
 
 static rdl_code read_timetables(rdl_reporter *r, const rdl_pipeline *p, rdl_err *err)
 {
-    rdl_duck *duck = NULL;
-    rdl_conn *conn = NULL;
-    const rdl_duck_config config = {.threads = 1};
-    r->reports = RDL_NEWN(&r->cli.arena, timed, p->report_count + 1);
-    rdl_code rc = rdl_duck_open(&config, &duck, err);
-    if (rc == RDL_OK)
-        rc = rdl_conn_open(duck, &conn, err);
+    rdl_duck *duck;
+    rdl_conn *conn;
+    const char *root = rdl_cli_root(&r->cli);
+    rdl_code rc = rdl_cli_open_duck(&duck, &conn, err);
     for (size_t i = 0; i < p->report_count && rc == RDL_OK; i++) {
         timed *t = &r->reports[r->n];
         if (rdl_report_on_demand(p->reports[i]))
             continue;
         *t = (timed){.report = p->reports[i],
-                     .text = rdl_report_fingerprint(&r->cli.arena, p, p->reports[i]),
+                     .text = rdl_report_fingerprint(&r->arena, p, p->reports[i]),
                      .not_before_us = INT64_MIN};
-        rc = rdl_timetable_read(&r->cli.arena, conn, &t->report->schedule, t->report->name,
-                                &t->times, err);
+        rc = rdl_timetable_read(&r->arena, conn, &t->report->schedule, t->report->name, &t->times,
+                                err);
         if (rc == RDL_OK)
-            rc = rdl_report_last(&r->cli.arena, rdl_cli_root(&r->cli), t->report, &t->last, err);
+            rc = rdl_report_last(&r->arena, root, t->report, &t->last, err);
         r->n++;
     }
     rdl_conn_close(conn);
@@ -293,11 +262,11 @@ rdl_code rdl_reporter_start(rdl_cli *cli, rdl_engine *e, rdl_reporter **out, rdl
     r->cli = *cli;
     r->engine = e;
     rdl_arena_init(&r->cli.arena, 0);
-    rdl_mutex_init(&r->lock);
-    rdl_cond_init(&r->wake);
+    rdl_arena_init(&r->arena, 0);
+    r->reports = RDL_NEWN(&r->arena, timed, p->report_count);
     rdl_code rc = read_timetables(r, p, err);
     if (rc == RDL_OK)
-        rc = rdl_thread_start("reports", report_for_ever, r, &r->thread, err);
+        rc = rdl_ticker_start("reports", TURN_MS, turn, r, &r->ticker, err);
     if (rc != RDL_OK) {
         rdl_reporter_stop(r);
         r = NULL;
@@ -310,14 +279,8 @@ void rdl_reporter_stop(rdl_reporter *r)
 {
     if (r == NULL)
         return;
-    rdl_mutex_lock(&r->lock);
-    r->stop = true;
-    rdl_cond_signal(&r->wake);
-    rdl_mutex_unlock(&r->lock);
-    if (r->thread != NULL)
-        (void)rdl_thread_join(r->thread);
-    rdl_cond_fini(&r->wake);
-    rdl_mutex_fini(&r->lock);
+    rdl_ticker_stop(r->ticker);
     rdl_arena_fini(&r->cli.arena);
+    rdl_arena_fini(&r->arena);
     free(r); /* allow: as its calloc */
 }

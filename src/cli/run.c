@@ -9,8 +9,8 @@
 #include "cli/errand.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "cli/report.h"
 #include "cli/reporting.h"
+#include "cli/run_report.h"
 #include "cli/signal.h"
 #include "ops/catalog.h"
 #include "ops/metrics.h"
@@ -103,9 +103,9 @@ static rdl_code print_report(running *r, const rdl_run_report *report, rdl_err *
     for (size_t i = 0; i < report->warning_count; i++)
         rdl_cli_note("raudal: warning: %s", report->warnings[i]);
     if (format == RDL_OUTPUT_TABLE)
-        rdl_put_report(&b, report, status.files_behind);
+        rdl_put_run_report(&b, report, status.files_behind);
     else
-        rdl_put_report_json(&b, rdl_engine_pipeline(r->engine), report,
+        rdl_put_run_report_json(&b, rdl_engine_pipeline(r->engine), report,
                             status.files_behind);
     rdl_code rc = rdl_cli_print(&b, err);
     rdl_buf_fini(&b);

@@ -118,13 +118,6 @@ static const char dot_help[] =
     ".quit              leave (or Control-D)\n"
     "Anything else is SQL and ends in a semicolon.\n";
 
-static const char *kind_name(rdl_table_kind kind)
-{
-    static const char *const names[] = {"source", "snapshot source", "streaming table",
-                                        "materialized view"};
-    return names[kind];
-}
-
 static rdl_code show_tables(session *s, rdl_err *err)
 {
     static const char *const names[] = {"table", "kind", "columns"};
@@ -136,7 +129,7 @@ static rdl_code show_tables(session *s, rdl_err *err)
             continue;
         rdl_row_begin(&row, &s->cli->arena);
         rdl_row_str(&row, p->tables[i]->full);
-        rdl_row_text(&row, kind_name(p->tables[i]->kind));
+        rdl_row_text(&row, rdl_table_kind_name(p->tables[i]));
         rdl_row_u64(&row, p->tables[i]->columns.n);
         rdl_output_row(o, row.cells);
     }

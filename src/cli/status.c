@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/url.h"
 #include "cli/output.h"
-#include "cli/report.h"
+#include "cli/run_report.h"
 #include "cli/signal.h"
 #include "ops/alert.h"
 #include "ops/system.h"
@@ -31,12 +31,6 @@ typedef struct picture {
     size_t alert_count;
     int64_t now_us;
 } picture;
-
-static const char *kind_name(const rdl_table *t)
-{
-    static const char *const names[] = {"source", "snapshot", "streaming table", "view"};
-    return t->model != NULL ? "model table" : t->decision ? "decision table" : names[t->kind];
-}
 
 static bool shown(const picture *p, const rdl_table *t)
 {
@@ -125,7 +119,7 @@ static rdl_code print_tables(picture *p, rdl_err *err)
         rdl_row_begin(&row, &p->arena);
         rdl_row_str(&row, t->table->full);
         rdl_row_text(&row, reads_of(p, t->table));
-        rdl_row_text(&row, kind_name(t->table));
+        rdl_row_text(&row, rdl_table_kind_short(t->table));
         rdl_row_u64(&row, t->rows);
         rdl_row_u64(&row, t->quarantined);
         rdl_row_u64(&row, t->last_epoch);
@@ -317,7 +311,7 @@ static void put_table(rdl_buf *b, const rdl_table_status *t)
                    ", \"kind\": \"%s\", \"rows\": %" PRIu64 ", \"quarantined\": %" PRIu64
                    ", \"last_epoch\": %" PRIu64 ", \"lake_version\": %" PRId64
                    ", \"lake_epoch\": %" PRIu64 ", \"watermark\": ",
-                   kind_name(t->table), t->rows, t->quarantined, t->last_epoch,
+                   rdl_table_kind_short(t->table), t->rows, t->quarantined, t->last_epoch,
                    t->lake_version, t->lake_epoch);
     put_time(b, t->watermark_us);
     rdl_buf_puts(b, ", \"changed\": ");

@@ -91,3 +91,27 @@ bool rdl_grant_covers(const rdl_grant *g, const rdl_table *t)
     return rdl_str_eq_nocase(g->schema, schema) &&
            (g->name.n == 0 || rdl_str_eq_nocase(g->name, t->name));
 }
+
+static const char *kind_of(const rdl_table *t, const char *const names[4])
+{
+    return t->model != NULL ? "model table" : t->decision ? "decision table" : names[t->kind];
+}
+
+const char *rdl_table_kind_name(const rdl_table *t)
+{
+    static const char *const names[] = {"source", "snapshot source", "streaming table",
+                                        "materialized view"};
+    return kind_of(t, names);
+}
+
+const char *rdl_table_kind_short(const rdl_table *t)
+{
+    static const char *const names[] = {"source", "snapshot", "streaming table", "view"};
+    return kind_of(t, names);
+}
+
+const char *rdl_report_format_name(rdl_report_format format)
+{
+    static const char *const names[] = {"csv", "json", "text", "html"};
+    return names[format];
+}

@@ -256,6 +256,7 @@ typedef enum rdl_report_format {
     RDL_REPORT_JSON,
     RDL_REPORT_TEXT,
     RDL_REPORT_HTML,
+    RDL_REPORT_FORMAT_COUNT
 } rdl_report_format;
 
 typedef struct rdl_parameter_def {
@@ -427,6 +428,11 @@ RDL_MUST rdl_code rdl_pipeline_load_text(rdl_arena *a, rdl_conn *conn, const cha
 RDL_MUST rdl_code rdl_pipeline_keep(rdl_pipeline *p, const char *path, rdl_err *err);
 /* Of the table's text and, all the way down, of what it reads. */
 rdl_hash128 rdl_table_lineage(const rdl_table *t);
+/* What people call a table: "source", "snapshot source", "streaming table", "materialized view",
+ * "model table", "decision table"; and in a narrow column or a value: "snapshot", "view". */
+const char *rdl_table_kind_name(const rdl_table *t);
+const char *rdl_table_kind_short(const rdl_table *t);
+const char *rdl_report_format_name(rdl_report_format format); /* "csv" */
 const rdl_report *rdl_pipeline_report(const rdl_pipeline *p, rdl_str name); /* NULL; without case */
 /* Works out stream_fed and waits, once tables are planned. */
 void rdl_pipeline_relate(rdl_pipeline *p);

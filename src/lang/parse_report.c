@@ -11,17 +11,17 @@
 
 static bool parse_format(rdl_parser *p, rdl_ast_report *out)
 {
-    static const char *const names[] = {"CSV", "JSON", "TEXT", "HTML"};
+    static const char *const names[RDL_REPORT_FORMAT_COUNT] = {"CSV", "JSON", "TEXT", "HTML"};
     if (!rdl_parse_twice(p, out->has_format, "FORMAT"))
         return false;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < RDL_REPORT_FORMAT_COUNT; i++) {
         if (rdl_parse_accept(p, names[i])) {
             out->has_format = true;
             out->format = (rdl_report_format)i;
             return true;
         }
     }
-    return rdl_parse_clause_wrong(p, names, 4);
+    return rdl_parse_clause_wrong(p, names, RDL_REPORT_FORMAT_COUNT);
 }
 
 static bool behind_default(const rdl_parser *p)

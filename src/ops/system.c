@@ -24,12 +24,6 @@ typedef struct filling {
 
 typedef rdl_code (*fill_fn)(filling *f, rdl_err *err);
 
-static const char *kind_name(const rdl_table *t)
-{
-    static const char *const names[] = {"source", "snapshot", "streaming table", "view"};
-    return t->model != NULL ? "model table" : t->decision ? "decision table" : names[t->kind];
-}
-
 /* ---- the journal ---- */
 
 static bool reads_source(const rdl_table *t)
@@ -110,7 +104,7 @@ static rdl_code fill_tables(filling *f, rdl_err *err)
         if (t->table->internal)
             continue;
         rdl_sheet_str(&f->sheet, t->table->full);
-        rdl_sheet_text(&f->sheet, kind_name(t->table));
+        rdl_sheet_text(&f->sheet, rdl_table_kind_short(t->table));
         rdl_sheet_u64(&f->sheet, t->rows);
         rdl_sheet_u64(&f->sheet, t->quarantined);
         rdl_sheet_u64(&f->sheet, t->files);

@@ -40,7 +40,7 @@ kill_cases() { # of one point
     journal.*) stages=first ;;
     lake.compact_data) stages=compact ;;
     lake.vacuum) stages=vacuum ;;
-    # The pipeline has none of these: tests/services, tests/cli/report_kill.sh, tests/slt/models, tests/slt/landing.
+    # The pipeline has none of these: tests/services, tests/cli/report_kill_test.sh, tests/slt/models, tests/slt/landing.
     kafka.* | cassandra.* | report.* | model.* | landing.* | alert.*) return ;;
     snapshot.landed | epoch.after_seal | lake.after_data | sink.before_commit) stages="first second" ;;
     esac

@@ -1,8 +1,8 @@
 /*
- * cli/report.h - what a run did: where the time went, and the balance.
+ * cli/run_report.h - what a run did: where the time went, and the balance.
  */
-#ifndef RDL_CLI_REPORT_H
-#define RDL_CLI_REPORT_H
+#ifndef RDL_CLI_RUN_REPORT_H
+#define RDL_CLI_RUN_REPORT_H
 
 #include "stream/engine.h"
 
@@ -10,8 +10,8 @@
  */
 void rdl_put_balance(rdl_buf *b, const rdl_ledger *l);
 void rdl_put_ledger_json(rdl_buf *b, const rdl_ledger *l);
-void rdl_put_report(rdl_buf *b, const rdl_run_report *r, uint64_t files_behind);
-void rdl_put_report_json(rdl_buf *b,
+void rdl_put_run_report(rdl_buf *b, const rdl_run_report *r, uint64_t files_behind);
+void rdl_put_run_report_json(rdl_buf *b,
                          const rdl_pipeline *p,
                          const rdl_run_report *r,
                          uint64_t files_behind);

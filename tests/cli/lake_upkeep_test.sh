@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# lake_upkeep.sh BINARY - a run merges the small files that runs leave, loses nothing when it dies there,
+# lake_upkeep_test.sh BINARY - a run merges the small files that runs leave, loses nothing when it dies there,
 # and removes what no version of the retention needs.
 set -euo pipefail
 raudal=$(realpath "$1")

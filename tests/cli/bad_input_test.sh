@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# bad_input.sh RAUDAL - what bad files, damaged roots and other people's changes lead to: which
+# bad_input_test.sh RAUDAL - what bad files, damaged roots and other people's changes lead to: which
 # message, which exit code, and that no row is lost or counted twice.
 set -u
-raudal=$(realpath "${1:-${RAUDAL:?usage: bad_input.sh RAUDAL}}")
+raudal=$(realpath "${1:-${RAUDAL:?usage: bad_input_test.sh RAUDAL}}")
 work=$(mktemp -d "${TMPDIR:-/tmp}/raudal-bad-input.XXXXXX")
 trap 'cd /; rm -rf "$work"' EXIT
 failed=0 rc=0 case=
