@@ -436,6 +436,15 @@ void rdl_fs_unmap(rdl_map_file *m)
     *m = (rdl_map_file){.p = "", .n = 0};
 }
 
+void rdl_fs_read_ahead(const char *path, uint64_t from, uint64_t n)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return;
+    (void)posix_fadvise(fd, (off_t)from, (off_t)n, POSIX_FADV_WILLNEED);
+    close(fd);
+}
+
 /* Publishing. */
 
 rdl_code rdl_fs_rename(const char *from, const char *to, rdl_err *err)

@@ -54,6 +54,9 @@ typedef struct rdl_map_file {
 } rdl_map_file;
 RDL_MUST rdl_code rdl_fs_map(const char *path, rdl_map_file *out, rdl_err *err);
 void rdl_fs_unmap(rdl_map_file *m);
+/* Has the system begin to read bytes [from, from + n) into its cache, and returns at once.  A hint:
+ * what cannot be read ahead is met when it is read. */
+void rdl_fs_read_ahead(const char *path, uint64_t from, uint64_t n);
 
 /* Write under another name, sync, rename over, sync the folder.  All or nothing. */
 RDL_MUST rdl_code rdl_fs_write_durable(const char *path, const void *p, size_t n, rdl_err *err);

@@ -19,6 +19,10 @@
 
 #include "source/content.h"
 
+/* Read ahead where a call has no bound of its own. */
+#define AHEAD_FILES 1000
+#define AHEAD_BYTES (UINT64_C(64) << 20)
+
 /* ---- life ---- */
 
 rdl_code rdl_files_new(const rdl_files_config *config, rdl_files **out, rdl_err *err)
@@ -180,6 +184,28 @@ static bool within_freeze(const rdl_files *f, rdl_listed *at)
     return size > 0;
 }
 
+/*
+ * What the next call will give is fetched while the epoch of this one runs: as many files and bytes
+ * as one call gives, from list[i] on.
+ */
+static void read_ahead(const rdl_files_planner *p, const rdl_listing *list, size_t i)
+{
+    uint64_t files = p->limits->files_max > 0 ? p->limits->files_max : AHEAD_FILES;
+    uint64_t bytes = p->limits->bytes_max > 0 ? p->limits->bytes_max : AHEAD_BYTES;
+    for (; i < list->n && files > 0 && bytes > 0; i++) {
+        const rdl_listed *at = &list->v[i];
+        const rdl_known_file *k = rdl_map_get(&p->f->by_path, rdl_str_of(at->path));
+        const rdl_file_mark *m = k != NULL ? rdl_file_last_mark(k) : NULL;
+        uint64_t from = m != NULL ? m->end : 0;
+        if (from >= at->stat.size)
+            continue;
+        uint64_t n = at->stat.size - from < bytes ? at->stat.size - from : bytes;
+        rdl_fs_read_ahead(at->path, from, n);
+        bytes -= n;
+        files--;
+    }
+}
+
 rdl_code rdl_files_next(rdl_files *f,
                         rdl_arena *a,
                         const rdl_files_limits *limits,
@@ -200,8 +226,10 @@ rdl_code rdl_files_next(rdl_files *f,
             continue;
         bool full = (limits->files_max > 0 && p.ranges.n >= limits->files_max) ||
                     (p.ranges.n > 0 && p.bytes_left == 0);
-        if (full)
+        if (full) {
+            read_ahead(&p, &list, i > 0 ? i - 1 : 0); /* list[i - 1] may have been cut */
             break;
+        }
         rc = rdl_files_plan(&p, know(f, at->path), at, err);
     }
     rdl_arena_fini(&call);

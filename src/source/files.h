@@ -12,7 +12,9 @@
  *   known content under a new path  by ON REPEAT; the default reads it if may_repeat, else an error
  *   names that begin with . or _ and names that end in .tmp, .crc, ._COPYING_ are not input
  *
- * Thread: the prefetch thread or the epoch thread, one at a time.
+ * What the next call will give is read ahead by the operating system while this epoch runs.
+ *
+ * Thread: the epoch thread.
  */
 #ifndef RDL_SOURCE_FILES_H
 #define RDL_SOURCE_FILES_H

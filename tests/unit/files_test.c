@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -343,6 +345,51 @@ static void a_snapshot_is_the_hash_of_paths_and_contents(void **state)
     box_close(&b);
 }
 
+/* Pages of a file in the system's cache. */
+static size_t cached_pages(const char *path)
+{
+    rdl_err err = {0};
+    rdl_map_file map;
+    unsigned char in[64] = {0};
+    size_t pages = 0;
+    assert_int_equal(rdl_fs_map(path, &map, &err), RDL_OK);
+    assert_true(map.n <= sizeof in * 4096);
+    assert_int_equal(mincore((void *)(uintptr_t)map.p, map.n, in), 0);
+    for (size_t i = 0; i < sizeof in; i++)
+        pages += in[i] & 1;
+    rdl_fs_unmap(&map);
+    return pages;
+}
+
+static void the_next_epochs_files_are_read_ahead(void **state)
+{
+    (void)state;
+    box b;
+    char line[4096];
+    box_open(&b, "in/");
+    memset(line, '1', sizeof line - 1);
+    line[sizeof line - 2] = '\n';
+    line[sizeof line - 1] = '\0';
+    put(&b, "in/a.jsonl", "1\n");
+    put(&b, "in/b.jsonl", line);
+    put(&b, "in/c.jsonl", line);
+    for (const char *name = "bc"; *name != '\0'; name++) {
+        int fd = open(at(&b, *name == 'b' ? "in/b.jsonl" : "in/c.jsonl"), O_RDONLY);
+        assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+        close(fd);
+    }
+    if (cached_pages(at(&b, "in/b.jsonl")) > 0) {
+        box_close(&b);
+        skip(); /* a file system that lives in memory */
+    }
+    expect(&b, (rdl_files_limits){.files_max = 1}, "a.jsonl 0-2 @0");
+    for (int i = 0; i < 5000 && cached_pages(at(&b, "in/b.jsonl")) == 0; i++)
+        usleep(1000);
+    assert_int_equal(cached_pages(at(&b, "in/b.jsonl")), 1);
+    assert_int_equal(cached_pages(at(&b, "in/c.jsonl")), 0); /* not more than one epoch takes */
+    box_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +404,7 @@ int main(void)
         cmocka_unit_test(whole_files_wait_until_they_are_quiet),
         cmocka_unit_test(a_missing_folder_and_an_unreadable_file_are_named),
         cmocka_unit_test(a_snapshot_is_the_hash_of_paths_and_contents),
+        cmocka_unit_test(the_next_epochs_files_are_read_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
