@@ -42,12 +42,15 @@ WITH billed AS (
   SELECT customer_id, message_day, channel, CAST(sum(notifications) AS BIGINT) AS notifications,
     CAST(sum(amount) AS DECIMAL(18, 2)) AS amount
   FROM gold.bills GROUP BY ALL),
+bill_of_day AS (
+  SELECT DISTINCT customer_id, bill_day FROM gold.bills),
 closed AS (
   SELECT c.customer_id, c.local_day, c.channel, c.customer_name, c.notifications, c.amount,
-    b.notifications AS billed_notifications, b.amount AS billed_amount,
-    b.notifications IS NOT NULL AS late
-  FROM gold.costs_by_day c LEFT JOIN billed b ON b.customer_id = c.customer_id
-    AND b.message_day = c.local_day AND b.channel = c.channel
+    coalesce(b.notifications, 0) AS billed_notifications, coalesce(b.amount, 0) AS billed_amount,
+    i.bill_day IS NOT NULL AS late -- the bill is out: a channel that it does not name is late, too
+  FROM gold.costs_by_day c
+  LEFT JOIN billed b ON b.customer_id = c.customer_id AND b.message_day = c.local_day AND b.channel = c.channel
+  LEFT JOIN bill_of_day i ON i.customer_id = c.customer_id AND i.bill_day = c.local_day
   WHERE c.local_day < local_date(now(), c.zone)),
 -- The bills that are issued now.
 issued AS (
