@@ -1,10 +1,13 @@
--- The services that cost a customer most in the last 14 days.
+-- The services that cost a customer most in the last days, dearest first.
 --   $org    organization
 --   $as_of  last day, inclusive (YYYY-MM-DD)
+--   $days   number of days, $as_of being the last of them (default 14)
 --   $n      how many services (default 5)
-SELECT service, cost, events
-FROM org_top_services_14d
+SELECT service, printf('%.6f', sum(daily_cost_usd)) AS cost, sum(event_count) AS events
+FROM org_daily_usage_by_service
 WHERE org_id = $org
-  AND as_of = date($as_of)
-ORDER BY cost DESC, service
+  AND date > date($as_of, '-' || CAST(coalesce($days, 14) AS INTEGER) || ' days')
+  AND date <= date($as_of)
+GROUP BY service
+ORDER BY sum(daily_cost_usd) DESC, service
 LIMIT CAST(coalesce($n, 5) AS INTEGER);
