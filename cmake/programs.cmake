@@ -26,3 +26,10 @@ foreach(file ${benches})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
   target_link_libraries(${name} PRIVATE raudal_objects)
 endforeach()
+
+# The client of Cassandra's protocol used as another program would: by its shared library alone.
+add_executable(readings examples/cql_client/readings.c)
+set_target_properties(readings PROPERTIES
+  RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/examples/cql_client)
+target_include_directories(readings PRIVATE src)
+target_link_libraries(readings PRIVATE raudal_cql)

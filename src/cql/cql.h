@@ -18,8 +18,9 @@
  *     rdl_cql_close(session)
  *
  * The protocol itself is described where it is spoken: wire.h (primitives), frame.h (envelopes
- * and segments), message.h (requests and answers), type.h (values); docs/format/cql.md is the
- * map.  Versions 4 and 5.
+ * and segments), message.h (requests and answers), type.h (values); docs/reference/cql.md is the
+ * map, and says who owns what.  Versions 4 and 5.  Another program links -lraudal-cql
+ * (examples/cql_client).
  *
  * PROMISES
  *
@@ -464,6 +465,7 @@ typedef struct rdl_cql_option {
 
 typedef struct rdl_cql_table {
     rdl_str keyspace, name;
+    uint8_t id[16]; /* of this making of it: one that is dropped and made again has another */
     rdl_cql_table_column *columns; /* partition key, clustering, then static and regular by name */
     uint32_t n, partition_keys, clustering_keys;
     rdl_cql_option *options; /* of system_schema.tables: comment, compaction, gc_grace_seconds, … */

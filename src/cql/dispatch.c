@@ -326,8 +326,7 @@ static void error_in(rdl_cql_request *r, const rdl_cql_envelope *envelope)
 {
     rdl_cql_error e;
     rdl_err why;
-    rdl_wire w = {envelope->body, envelope->n, false};
-    if (!rdl_cql_error_read(w, r->s->version, &e)) {
+    if (!rdl_cql_error_read(envelope, r->s->version, &e)) {
         rdl_err_set(&why, RDL_ENET, 0,
                     "could not understand an error: its %u bytes end early", envelope->n);
         answer_is_bad(r, &why);

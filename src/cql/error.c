@@ -1,16 +1,17 @@
 /*
  * cql/error.c - ERROR bodies, what they mean for the request, and how they are told.
  *
- *   unavailable                [short] consistency, [int] required, [int] alive
- *   write timeout              [short] consistency, [int] received, [int] required,
- * [string] kind read timeout               [short] consistency, [int] received, [int]
- * required, [byte] data read failure               as read timeout, with the failures
- * before [byte] data write failure              as write timeout, with the failures before
- * [string] kind CAS write unknown          [short] consistency, [int] received, [int]
- * required function failure           [string] keyspace, [string] name, [string list]
- * argument types already exists             [string] keyspace, [string] table unprepared
- * [short bytes] id failures: [int] n; version 5: n times (address, [short] reason) behind
- * it
+ *   unavailable         [short] consistency, [int] required, [int] alive
+ *   write timeout       [short] consistency, [int] received, [int] required, [string] kind
+ *   read timeout        [short] consistency, [int] received, [int] required, [byte] data
+ *   read failure        as read timeout, with the failures before [byte] data
+ *   write failure       as write timeout, with the failures before [string] kind
+ *   CAS write unknown   [short] consistency, [int] received, [int] required
+ *   function failure    [string] keyspace, [string] name, [string list] argument types
+ *   already exists      [string] keyspace, [string] table
+ *   unprepared          [short bytes] id
+ *
+ *   failures            [int] n; version 5: n times (address, [short] reason) behind it
  */
 #include <stdio.h>
 
@@ -183,8 +184,10 @@ void rdl_cql_error_judge(rdl_cql_error *e)
     }
 }
 
-bool rdl_cql_error_read(rdl_wire w, uint32_t version, rdl_cql_error *out)
+bool rdl_cql_error_read(const rdl_cql_envelope *e, uint32_t version, rdl_cql_error *out)
 {
+    rdl_wire w = {e->body, e->n, false};
+    rdl_cql_prefix_read(&w, e->flags, NULL); /* a read that gives up warns first */
     *out = (rdl_cql_error){.code = (rdl_cql_code)rdl_wire_int(&w)};
     keep(rdl_wire_string(&w), out->message, sizeof out->message);
     if (w.bad)

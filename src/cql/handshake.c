@@ -199,11 +199,11 @@ static void agreed(rdl_cql_connection *c)
     c->lz4 = c->offers_lz4;
 }
 
-static rdl_code refused(rdl_cql_connection *c, rdl_wire w, rdl_err *err)
+static rdl_code refused(rdl_cql_connection *c, const rdl_cql_envelope *answer, rdl_err *err)
 {
     rdl_cql_error e;
     char what[128];
-    if (!rdl_cql_error_read(w, c->version, &e))
+    if (!rdl_cql_error_read(answer, c->version, &e))
         return rdl_err_set(err, RDL_ENET, 0, "could not understand the refusal of %s",
                            c->host->name);
     snprintf(what, sizeof what, "%s %s",
@@ -219,7 +219,7 @@ rdl_cql_handshake_answer(rdl_cql_connection *c, const rdl_cql_envelope *e, rdl_e
 {
     rdl_wire w = {e->body, e->n, false};
     if (e->opcode == RDL_CQL_OP_ERROR)
-        return refused(c, w, err);
+        return refused(c, e, err);
     if (e->stream != 0)
         return rdl_err_set(err, RDL_ENET, 0,
                            "could not connect: an answer came on stream %d", e->stream);

@@ -60,8 +60,8 @@ typedef struct rdl_cql_prepared {
 bool rdl_cql_metadata_read(rdl_wire *w, rdl_arena *a, bool binds, rdl_cql_metadata *out);
 bool rdl_cql_prepared_read(rdl_wire *w, rdl_arena *a, uint32_t version, rdl_cql_prepared *out);
 
-/* The body of an ERROR; what it lacks stays zero.  False when it cannot be understood. */
-bool rdl_cql_error_read(rdl_wire w, uint32_t version, rdl_cql_error *out);
+/* An ERROR; what it lacks stays zero.  False when it cannot be understood. */
+bool rdl_cql_error_read(const rdl_cql_envelope *e, uint32_t version, rdl_cql_error *out);
 /* err in words; returns its code.  what: "execute the statement on 127.0.0.1:9042". */
 rdl_code rdl_cql_error_tell(const rdl_cql_error *e, const char *what, rdl_err *err);
 /* Which answers mean that nothing was done, and which may pass: sets the two flags. */
@@ -93,5 +93,7 @@ struct rdl_cql_result {
 RDL_MUST rdl_code
 rdl_cql_result_read(rdl_cql_result *r, const rdl_cql_envelope *e, rdl_err *err);
 void rdl_cql_result_release(rdl_cql_result *r); /* what it holds, not r */
+/* What an answer's flags put in front of its body: a result keeps it, an error (NULL) does not. */
+void rdl_cql_prefix_read(rdl_wire *w, uint8_t flags, rdl_cql_result *r);
 
 #endif

@@ -72,20 +72,24 @@ bool rdl_cql_prepared_read(rdl_wire *w,
            rdl_cql_metadata_read(w, a, false, &out->result);
 }
 
-/* What an answer's flags put in front of its body. */
-static bool prefix_read(rdl_cql_result *r, uint8_t flags, rdl_wire *w)
+void rdl_cql_prefix_read(rdl_wire *w, uint8_t flags, rdl_cql_result *r)
 {
     if ((flags & RDL_CQL_FLAG_TRACING) != 0) {
         const uint8_t *id = rdl_wire_take(w, 16);
-        if (id != NULL)
+        if (r != NULL && id != NULL)
             memcpy(r->tracing_id, id, 16);
-        r->traced = id != NULL;
+        if (r != NULL)
+            r->traced = id != NULL;
     }
     if ((flags & RDL_CQL_FLAG_WARNING) != 0) {
-        r->warnings_n = rdl_wire_short(w);
-        r->warnings = RDL_NEWN(&r->arena, rdl_str, r->warnings_n + 1u);
-        for (uint32_t i = 0; i < r->warnings_n; i++)
-            r->warnings[i] = rdl_wire_string(w);
+        uint16_t n = rdl_wire_short(w);
+        if (r != NULL)
+            r->warnings = RDL_NEWN(&r->arena, rdl_str, n + 1u);
+        for (uint16_t i = 0; i < n && !w->bad; i++) {
+            rdl_str warning = rdl_wire_string(w);
+            if (r != NULL)
+                r->warnings[r->warnings_n++] = warning;
+        }
     }
     if ((flags & RDL_CQL_FLAG_PAYLOAD) != 0) {
         uint16_t n = rdl_wire_short(w);
@@ -94,7 +98,6 @@ static bool prefix_read(rdl_cql_result *r, uint8_t flags, rdl_wire *w)
             (void)rdl_wire_bytes(w, NULL);
         }
     }
-    return !w->bad;
 }
 
 static bool rows_read(rdl_cql_result *r, rdl_wire *w)
@@ -118,7 +121,8 @@ static bool rows_read(rdl_cql_result *r, rdl_wire *w)
 rdl_code rdl_cql_result_read(rdl_cql_result *r, const rdl_cql_envelope *e, rdl_err *err)
 {
     rdl_wire w = {e->body, e->n, false};
-    bool ok = prefix_read(r, e->flags, &w);
+    rdl_cql_prefix_read(&w, e->flags, r);
+    bool ok = !w.bad;
     if (ok) {
         r->kind = (rdl_cql_result_kind)rdl_wire_int(&w);
         r->rest = w;

@@ -269,6 +269,15 @@ static rdl_code columns_read(rdl_cql *s, udts *u, rdl_cql_table *t, rdl_err *err
     return rc;
 }
 
+static rdl_code id_of(const rdl_cql_result *r, rdl_cql_table *t, rdl_err *err)
+{
+    uint32_t i;
+    if (!rdl_cql_column_find(r, "id", &i))
+        return rdl_err_set(err, RDL_ESCHEMA, 0,
+                           "could not read the schema: there is no column \"id\"");
+    return rdl_cql_get_uuid(rdl_cql_cell(r, i), t->id, err);
+}
+
 static rdl_code options_of(rdl_cql_result *r, rdl_arena *a, rdl_cql_table *t, rdl_err *err)
 {
     rdl_buf text = {0};
@@ -311,6 +320,8 @@ rdl_code rdl_cql_table_get(rdl_cql *s,
     t->keyspace = u.keyspace;
     t->name = copy(a, name);
     rdl_code rc = rdl_cql_fetch(r, &row, err);
+    if (rc == RDL_OK && row)
+        rc = id_of(r, t, err);
     if (rc == RDL_OK && row)
         rc = options_of(r, a, t, err);
     rdl_cql_result_free(r);

@@ -137,47 +137,66 @@ typedef struct point {
     uint16_t port;
 } point;
 
-/* "a, b:9043, [::1]:9042, ::1" */
+static rdl_str trimmed(rdl_str s)
+{
+    while (s.n > 0 && *s.p == ' ')
+        s = (rdl_str){s.p + 1, s.n - 1};
+    while (s.n > 0 && s.p[s.n - 1] == ' ')
+        s.n--;
+    return s;
+}
+
+/* Where host ends and ":port" begins, if it does: an address of IPv6 without brackets has many. */
+static rdl_str host_of(rdl_str p, rdl_str *out_port)
+{
+    const char *close = *p.p == '[' ? memchr(p.p, ']', p.n) : NULL, *end = p.p + p.n;
+    const char *colon = close != NULL ? close + 1 : memchr(p.p, ':', p.n);
+    bool bare = close == NULL && colon != NULL &&
+                memchr(colon + 1, ':', (size_t)(end - colon - 1)) != NULL;
+    if (colon == NULL || colon == end || bare)
+        colon = end;
+    *out_port = (rdl_str){colon, (size_t)(end - colon)};
+    if (close != NULL)
+        return (rdl_str){p.p + 1, (size_t)(close - p.p - 1)};
+    return (rdl_str){p.p, (size_t)(colon - p.p)};
+}
+
+/* b:9043, [::1]:9042, ::1 */
+static rdl_code point_parse(rdl_str p, uint16_t port, point *out, rdl_err *err)
+{
+    rdl_str after;
+    rdl_str host = host_of(p, &after);
+    unsigned number = port;
+    char text[16], extra = 0;
+    if (p.n >= sizeof out->host)
+        return rdl_err_set(err, RDL_EUSAGE, 0,
+                           "could not use contact point \"%.60s…\": its name is too long", p.p);
+    snprintf(text, sizeof text, "%.*s", (int)after.n, after.p);
+    if (after.n > 0 && (sscanf(text, ":%5u%c", &number, &extra) != 1 || number == 0 ||
+                        number > UINT16_MAX))
+        return rdl_err_set(err, RDL_EUSAGE, 0,
+                           "could not use contact point \"%.*s\": \"%s\" is no port", (int)p.n,
+                           p.p, text);
+    snprintf(out->host, sizeof out->host, "%.*s", (int)host.n, host.p);
+    out->port = (uint16_t)number;
+    return RDL_OK;
+}
+
 static rdl_code
 points_parse(const char *text, uint16_t port, point *out, size_t *out_n, rdl_err *err)
 {
     *out_n = 0;
     while (text != NULL && *text != '\0') {
         size_t n = strcspn(text, ",");
-        rdl_str p = {text, n};
+        rdl_str p = trimmed((rdl_str){text, n});
         text += n + (text[n] == ',');
-        while (p.n > 0 && *p.p == ' ')
-            p = (rdl_str){p.p + 1, p.n - 1};
-        while (p.n > 0 && p.p[p.n - 1] == ' ')
-            p.n--;
         if (p.n == 0)
             continue;
-        if (*out_n == POINTS_MAX || p.n >= sizeof out->host)
+        if (*out_n == POINTS_MAX)
             return rdl_err_set(err, RDL_EUSAGE, 0,
-                               "could not use contact points: too many");
-        point *to = &out[(*out_n)++];
-        const char *close = *p.p == '[' ? memchr(p.p, ']', p.n) : NULL;
-        const char *colon = close != NULL ? close + 1 : memchr(p.p, ':', p.n);
-        const char *end = p.p + p.n;
-        unsigned number = port;
-        char rest[16] = "", extra = 0;
-        if (close == NULL && colon != NULL &&
-            memchr(colon + 1, ':', (size_t)(end - colon - 1)))
-            colon = NULL; /* a bare address of IPv6 */
-        rdl_str host = close != NULL   ? (rdl_str){p.p + 1, (size_t)(close - p.p - 1)}
-                       : colon != NULL ? (rdl_str){p.p, (size_t)(colon - p.p)}
-                                       : p;
-        snprintf(to->host, sizeof to->host, "%.*s", (int)host.n, host.p);
-        if (colon != NULL && colon < end) {
-            snprintf(rest, sizeof rest, "%.*s", (int)(end - colon), colon);
-            if (sscanf(rest, ":%u%c", &number, &extra) != 1 || number == 0 ||
-                number > UINT16_MAX)
-                return rdl_err_set(
-                    err, RDL_EUSAGE, 0,
-                    "could not use contact point \"%.*s\": \"%s\" is no port", (int)p.n,
-                    p.p, rest);
-        }
-        to->port = (uint16_t)number;
+                               "could not use contact points: more than %d are given",
+                               POINTS_MAX);
+        RDL_TRY(point_parse(p, port, &out[(*out_n)++], err));
     }
     if (*out_n == 0)
         return rdl_err_set(err, RDL_EUSAGE, 0,

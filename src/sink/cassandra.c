@@ -48,6 +48,9 @@ static const char *hint_for(const rdl_cql_error *e)
                "tables), or let somebody who may run `raudal provision`.";
     case RDL_CQL_E_UNAVAILABLE:
         return "Too few replicas are up for this consistency; rows are sent again when they are.";
+    case RDL_CQL_E_READ_FAILURE:
+        return "A node gives up on a read that meets too many removed rows, its log says so: let it "
+               "forget them sooner (WITH (gc_grace_seconds = 3600), ALTER TABLE), and compact.";
     case RDL_CQL_E_NO_HOST:
         return "Is the store up, and is the datacentre's name right (?datacentre=...)?";
     default:
@@ -146,6 +149,7 @@ static void sink_close(rdl_sink *sink)
     rdl_cql_close(s->session);
     rdl_cassandra_slots_free(s);
     rdl_buf_fini(&s->scratch);
+    rdl_buf_fini(&s->failed_row);
     rdl_arena_fini(&s->arena);
     free(s); /* allow: see sink_open */
 }
@@ -250,8 +254,10 @@ static rdl_code prepare_to_write(rdl_cassandra *s, const rdl_sink_table *table, 
     RDL_TRY(rdl_cassandra_progress_read(s, t->name, &t->progress, err));
     if (!s->adopt)
         RDL_TRY(check_owner(s, t, err));
-    if (!there || !is_ours(s, &t->progress)) /* progress without a table is progress of nothing */
-        RDL_TRY(rdl_cassandra_progress_own(s, t->name, &t->progress, err));
+    /* Progress of another making of the table is progress of nothing. */
+    if (!there || !is_ours(s, &t->progress) ||
+        memcmp(t->progress.table_id, t->there->id, sizeof t->there->id) != 0)
+        RDL_TRY(rdl_cassandra_progress_own(s, t, err));
     *out_epoch = t->progress.epoch;
     return remember(s, t);
 }
@@ -334,6 +340,8 @@ static int64_t choose_time(const rdl_cassandra_table *t, const rdl_sink_batch *b
         least = p->write_us;
     if (b->whole && us < rdl_now_us(&rdl_clock_system))
         us = rdl_now_us(&rdl_clock_system);
+    if (b->whole && us < t->foreign_us + 2)
+        us = t->foreign_us + 2;
     return us > least ? us : least;
 }
 
@@ -382,12 +390,76 @@ static rdl_code claim(rdl_cassandra *s, const rdl_sink_batch *b, rdl_err *err)
     }
     if (t->progress.epoch != b->from_epoch)
         return refuse_moved(s, t, b, err);
-    if (b->whole)
+    if (b->whole && t->quiet_us > 0)
+        rows = true; /* those that another root may still write */
+    else if (b->whole)
         RDL_TRY(has_rows(s, t, &rows, err));
     s->whole = b->whole && rows;
     s->same_rows = b->whole ? !rows : !lost; /* W7 */
     s->write_us = choose_time(t, b);
     return rdl_cassandra_progress_claim(s, t, b->to_epoch, s->write_us, err);
+}
+
+static bool same_columns(const rdl_cql_table *a, const rdl_cql_table *b)
+{
+    for (uint32_t i = 0; i < a->n && a->n == b->n; i++) {
+        const rdl_cql_table_column *x = &a->columns[i], *y = &b->columns[i];
+        if (!rdl_str_eq(x->name, y->name) || x->role != y->role ||
+            x->type->frozen != y->type->frozen || !rdl_cql_type_eq(x->type, y->type))
+            return false;
+    }
+    return a->n == b->n;
+}
+
+static rdl_code refuse_dropped(const rdl_cassandra *s, bool made_again, rdl_err *err)
+{
+    rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY,
+                "could not write table \"%s\" of Cassandra %s: somebody dropped it%s",
+                s->table->name, s->where, made_again ? " and made it again" : "");
+    rdl_err_hint(err, "It is made where it is missing, and filled, when it is tried again.");
+    return rdl_err_area(RDL_ENET, err, RDL_AREA_SINK);
+}
+
+/* With what it has now; the rest stays as it was. */
+static rdl_code bind_again(rdl_cassandra *s, const rdl_sink_table *table, rdl_err *err)
+{
+    rdl_cassandra_table *now = NULL, *then = s->table;
+    RDL_TRY(rdl_cassandra_table_bind(s, table, &now, err));
+    if (now == NULL)
+        return refuse_dropped(s, false, err);
+    now->progress = then->progress;
+    now->quiet_us = then->quiet_us;
+    now->foreign_us = then->foreign_us;
+    s->table = now;
+    return remember(s, now);
+}
+
+/*
+ * When the schema changed since the table was read: one that was dropped and made again is empty, and
+ * one that was altered may no longer fit.
+ */
+static rdl_code look_again(rdl_cassandra *s, const rdl_sink_table *table, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_cql_stats stats;
+    rdl_cql_table *now = NULL;
+    rdl_cassandra_table *then = s->table;
+    rdl_cql_stats_get(s->session, &stats);
+    if (stats.schema_version == then->schema_version)
+        return RDL_OK;
+    rdl_arena_init(&a, 0);
+    rdl_code rc = rdl_cql_table_get(s->session, &a, then->there->keyspace, then->there->name,
+                                    &now, err);
+    if (rc != RDL_OK)
+        rc = rdl_cassandra_fail(s, rc, err, "read the schema");
+    else if (now == NULL || memcmp(now->id, then->there->id, sizeof now->id) != 0)
+        rc = refuse_dropped(s, now != NULL, err);
+    else if (!same_columns(now, then->there))
+        rc = bind_again(s, table, err);
+    if (rc == RDL_OK)
+        s->table->schema_version = stats.schema_version;
+    rdl_arena_fini(&a);
+    return rc;
 }
 
 static rdl_code sink_begin(rdl_sink *sink, const rdl_sink_table *table, const rdl_sink_batch *b,
@@ -397,11 +469,16 @@ static rdl_code sink_begin(rdl_sink *sink, const rdl_sink_table *table, const rd
     s->table = rdl_cassandra_table_named(s, table->name);
     if (s->table == NULL)
         return rdl_err_set(err, RDL_EBUG, 0, "table \"%s\" was not prepared", table->name);
+    rdl_code rc = look_again(s, table, err);
+    if (rc != RDL_OK) {
+        s->table = NULL;
+        return rdl_err_in(rc, err, "sink cassandra");
+    }
     s->whole = false;
     s->from = b->from_epoch;
     s->to = b->seed ? -1 : b->to_epoch;
     begin_counting(s);
-    rdl_code rc = claim(s, b, err);
+    rc = claim(s, b, err);
     int fault = rc == RDL_OK ? RDL_FAULT_AT(SINK_BEFORE_ROWS) : 0;
     if (fault != 0)
         rc = injected(s, fault, err);
@@ -431,6 +508,15 @@ static rdl_code sink_upsert(rdl_sink *sink, const rdl_chunk *rows, rdl_err *err)
                       err, "sink cassandra");
 }
 
+/* O4 */
+static void await_quiet(rdl_cassandra_table *t)
+{
+    int64_t now = rdl_monotonic_us();
+    if (t->quiet_us > now)
+        rdl_sleep_ms((t->quiet_us - now) / 1000 + 1);
+    t->quiet_us = 0;
+}
+
 static rdl_code commit(rdl_cassandra *s, rdl_err *err)
 {
     RDL_TRY(rdl_cassandra_settle(s, err));
@@ -438,6 +524,7 @@ static rdl_code commit(rdl_cassandra *s, rdl_err *err)
         int fault = RDL_FAULT_AT(CASSANDRA_OLD_ROWS);
         if (fault != 0)
             return injected(s, fault, err);
+        await_quiet(s->table);
         RDL_TRY(rdl_cassandra_remove_old(s, err));
         RDL_TRY(rdl_cassandra_settle(s, err));
     }

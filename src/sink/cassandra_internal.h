@@ -7,6 +7,7 @@
  *   cassandra_table.c     keyspaces, types and tables: made, or checked
  *   cassandra_type.c      which of our types fits which of Cassandra's
  *   cassandra_write.c     rows on their way: requests, answers, attempts
+ *   cassandra_old.c       what a republication replaces
  *   cassandra_value.c     values to and from the protocol
  *   cassandra_scan.c      every row read back
  *   cassandra_query.c     users' queries
@@ -27,6 +28,7 @@ struct rdl_cassandra_conv {
     const rdl_type *from;
     const rdl_cql_type *to;
     bool live;                    /* a collection that is not frozen: empty is null */
+    bool key;                     /* of the key: one spelling for each value */
     rdl_cassandra_conv *children; /* LIST: the element; MAP: key, value; STRUCT: by target field */
     size_t child_count;
     int *fields; /* STRUCT: by target field, ours; -1: we have none */
@@ -39,6 +41,7 @@ typedef struct rdl_cassandra_progress {
     int64_t epoch;    /* shown whole; -1: not filled yet */
     int64_t target;   /* being written; equal to epoch when nothing is */
     int64_t write_us; /* of the newest claim: later ones are later */
+    uint8_t table_id[16]; /* of the table that this speaks of; zeros: not said */
 } rdl_cassandra_progress;
 
 /* A published table, from prepare to close. */
@@ -58,6 +61,9 @@ typedef struct rdl_cassandra_table {
     uint32_t in_flight;
     int64_t ttl_s;
     rdl_cassandra_progress progress;
+    uint64_t schema_version; /* of the session, when `there` was read */
+    int64_t quiet_us;        /* monotonic: from then on nobody else writes (O4) */
+    int64_t foreign_us;      /* the latest time of a cell that is not ours and hides ours, or 0 */
     rdl_cql_statement *insert, *remove;
 } rdl_cassandra_table;
 
@@ -85,10 +91,12 @@ struct rdl_cassandra {
     rdl_cassandra_table *table;
     bool whole, same_rows; /* same_rows: what a lost attempt wrote is what we write */
     int64_t from, to, write_us;
+    int64_t held_us; /* monotonic: when the claim was last known to stand */
     rdl_cassandra_slot *free, *retry; /* lists of slots */
     size_t retry_count;
     rdl_code failed; /* the first failure that no attempt mends, or RDL_OK */
     rdl_err failure;
+    rdl_buf failed_row;    /* which row that was */
     int64_t progress_us;   /* monotonic: the last acknowledgement */
     uint32_t limit;        /* requests in flight, as it is now */
     uint32_t round, trouble; /* answers since the last change of it; of them overload */
@@ -126,11 +134,13 @@ RDL_MUST rdl_code rdl_cassandra_progress_create(rdl_cassandra *s, rdl_sink_say s
 RDL_MUST rdl_code rdl_cassandra_progress_read(rdl_cassandra *s, const char *table,
                                               rdl_cassandra_progress *out, rdl_err *err);
 /* Ours from now on, empty as far as we know: epoch -1. */
-RDL_MUST rdl_code rdl_cassandra_progress_own(rdl_cassandra *s, const char *table,
-                                             rdl_cassandra_progress *p, rdl_err *err);
+RDL_MUST rdl_code rdl_cassandra_progress_own(rdl_cassandra *s, rdl_cassandra_table *t,
+                                             rdl_err *err);
 /* Before rows: the one who wins it may write (from, to] at p->write_us. */
 RDL_MUST rdl_code rdl_cassandra_progress_claim(rdl_cassandra *s, rdl_cassandra_table *t,
                                                int64_t to, int64_t write_us, rdl_err *err);
+/* Before more rows: RDL_ECONFLICT when another claim came after ours (O1).  Asks rarely. */
+RDL_MUST rdl_code rdl_cassandra_progress_hold(rdl_cassandra *s, rdl_err *err);
 /* After every row is acknowledged. */
 RDL_MUST rdl_code rdl_cassandra_progress_finish(rdl_cassandra *s, rdl_cassandra_table *t,
                                                 rdl_err *err);
@@ -175,11 +185,18 @@ RDL_MUST rdl_code rdl_cassandra_send_rows(rdl_cassandra *s, const rdl_chunk *row
                                           rdl_cassandra_kind kind, rdl_err *err);
 /* Until every row is acknowledged. */
 RDL_MUST rdl_code rdl_cassandra_settle(rdl_cassandra *s, rdl_err *err);
-/* The old rows of a republication: everything of theirs that is older than this write. */
-RDL_MUST rdl_code rdl_cassandra_remove_old(rdl_cassandra *s, rdl_err *err);
+RDL_MUST rdl_code rdl_cassandra_make_statements(rdl_cassandra *s, rdl_err *err);
+/* A row by its encoded key. */
+RDL_MUST rdl_code rdl_cassandra_remove_key(rdl_cassandra *s, const rdl_str *key, rdl_err *err);
 void rdl_cassandra_slots_free(rdl_cassandra *s);
 
+/* cassandra_old.c: everything of the table that is older than this write goes.  RDL_ERR_REPLAY: the
+ * whole batch once more, something there is later than it. */
+RDL_MUST rdl_code rdl_cassandra_remove_old(rdl_cassandra *s, rdl_err *err);
+
 /* cassandra_scan.c, cassandra_query.c */
+/* Enough to see what the table's own consistency left on some replicas alone. */
+rdl_cql_consistency rdl_cassandra_read_level(const rdl_cassandra_table *t);
 RDL_MUST rdl_code rdl_cassandra_scan(
     rdl_sink *s, const rdl_sink_table *table,
     rdl_code (*visit)(void *arg, const rdl_chunk *rows, rdl_err *err), void *arg, rdl_err *err);

@@ -1,7 +1,7 @@
 /*
  * sink/cassandra_progress.c - who owns a table and how far it is.
  *
- *   raudal_progress(table_name PRIMARY KEY, root, epoch, target, write_us, holder)
+ *   raudal_progress(table_name PRIMARY KEY, root, epoch, target, write_us, holder, table_id)
  *
  * in each keyspace has a row for every table that prepare let pass:
  *
@@ -10,6 +10,8 @@
  *   target     what is being written; equal to epoch when nothing is
  *   write_us   the timestamp of the newest claim: each later one is later
  *   holder     of which opening of which process the claim is
+ *   table_id   Cassandra's own id of the table that epoch speaks of: one that was dropped and made
+ *              again under its name has another, and its progress is progress of nothing
  *
  *     idle (target = epoch) --claim to--> writing (target = to) --finish--> idle (epoch = to)
  *                                            |
@@ -22,23 +24,50 @@
  * INVARIANTS
  *
  *   O1  Rows are written under a claim alone.  A process whose claim was overtaken cannot finish,
- *       and all it still writes is older than what the newer claim writes to the same keys.
+ *       and all it still writes is older than what the newer claim writes to the same keys.  It
+ *       looks whether the claim still stands before rows once it looked HOLD_MS ago (hold), so
+ *       one that was thought dead and wakes writes none.
  *   O2  epoch moves to target only after each row up to it was acknowledged.
  *   O3  write_us never goes back, also when a table changes its owner.
+ *   O4  Who takes a table from under an unfinished claim removes old rows only when the other has
+ *       had HOLD_MS, and the time of a request, to find out: its last rows are there by then.
+ *
+ * Two datacentres: transactions are decided among the replicas of our own (LOCAL_SERIAL), which is
+ * enough while all that publish to a table run in one.  ?serial=serial lets a quorum of all
+ * datacentres decide.
  */
 #include "sink/cassandra_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/clock.h"
+
 static const char name[] = "raudal_progress";
+
+static rdl_code make_table(rdl_cassandra *s, rdl_sink_say say, void *arg, bool apply,
+                           const char *how, const char *columns, rdl_err *err)
+{
+    rdl_buf cql = {0};
+    rdl_buf_puts(&cql, how);
+    rdl_cassandra_put_table(s, &cql, name);
+    rdl_buf_puts(&cql, columns);
+    rdl_code rc = say != NULL ? say(arg, rdl_buf_str(&cql), err) : RDL_OK;
+    if (rc == RDL_OK && apply)
+        rc = rdl_cassandra_run(s, "make table \"raudal_progress\"", rdl_buf_str(&cql), err);
+    rdl_buf_fini(&cql);
+    return rc;
+}
+
+enum {
+    HOLD_MS = 2000, /* how old the knowledge may be that a claim stands */
+};
 
 rdl_code rdl_cassandra_progress_create(rdl_cassandra *s, rdl_sink_say say, void *arg, bool apply,
                                        rdl_err *err)
 {
     rdl_arena a;
     rdl_cql_table *there = NULL;
-    rdl_buf cql = {0};
     if (s->has_progress_table)
         return RDL_OK;
     rdl_arena_init(&a, 0);
@@ -46,19 +75,14 @@ rdl_code rdl_cassandra_progress_create(rdl_cassandra *s, rdl_sink_say say, void 
         rdl_cql_table_get(s->session, &a, rdl_str_of(s->keyspace), RDL_STR(name), &there, err);
     if (rc != RDL_OK)
         rc = rdl_cassandra_fail(s, rc, err, "read the schema");
-    if (rc == RDL_OK && there == NULL && (apply || say != NULL)) {
-        rdl_buf_puts(&cql, "CREATE TABLE IF NOT EXISTS ");
-        rdl_cassandra_put_table(s, &cql, name);
-        rdl_buf_puts(&cql, " (table_name text PRIMARY KEY, root text, epoch bigint, "
-                           "target bigint, write_us bigint, holder text)");
-        if (say != NULL)
-            rc = say(arg, rdl_buf_str(&cql), err);
-        if (rc == RDL_OK && apply)
-            rc = rdl_cassandra_run(s, "create table \"raudal_progress\"", rdl_buf_str(&cql),
-                                   err);
-    }
+    if (rc == RDL_OK && there == NULL)
+        rc = make_table(s, say, arg, apply, "CREATE TABLE IF NOT EXISTS ",
+                        " (table_name text PRIMARY KEY, root text, epoch bigint, "
+                        "target bigint, write_us bigint, holder text, table_id uuid)",
+                        err);
+    else if (rc == RDL_OK && !rdl_cql_table_column_find(there, RDL_STR("table_id")))
+        rc = make_table(s, say, arg, apply, "ALTER TABLE ", " ADD table_id uuid", err);
     s->has_progress_table = rc == RDL_OK && (there != NULL || apply);
-    rdl_buf_fini(&cql);
     rdl_arena_fini(&a);
     return rc;
 }
@@ -96,6 +120,8 @@ static rdl_code read_row(rdl_cql_result *r, rdl_cassandra_progress *out, rdl_err
     out->exists = true;
     copy_text(rdl_cql_cell(r, 0), out->root, sizeof out->root);
     copy_text(rdl_cql_cell(r, 4), out->holder, sizeof out->holder);
+    if (!rdl_cql_is_null(rdl_cql_cell(r, 5)))
+        RDL_TRY(rdl_cql_get_uuid(rdl_cql_cell(r, 5), out->table_id, err));
     RDL_TRY(rdl_cql_get_int(rdl_cql_cell(r, 1), &out->epoch, err));
     RDL_TRY(rdl_cql_get_int(rdl_cql_cell(r, 2), &out->target, err));
     return rdl_cql_get_int(rdl_cql_cell(r, 3), &out->write_us, err);
@@ -112,7 +138,7 @@ rdl_code rdl_cassandra_progress_read(rdl_cassandra *s, const char *table,
                                                         ? s->config.serial_consistency
                                                         : RDL_CQL_LOCAL_SERIAL,
                                      .idempotent = true};
-    RDL_TRY(prepare(s, "SELECT root, epoch, target, write_us, holder FROM ",
+    RDL_TRY(prepare(s, "SELECT root, epoch, target, write_us, holder, table_id FROM ",
                     " WHERE table_name = ?", &s->read_progress, err));
     rdl_code rc = rdl_cql_begin(s->session, s->read_progress, &options, &q, err);
     if (rc == RDL_OK) {
@@ -207,6 +233,7 @@ static void put_own(rdl_cql_writer *w, const move *m)
     rdl_cql_put_int(w, m->after.target);
     rdl_cql_put_int(w, m->after.write_us);
     put_text(w, m->after.holder);
+    rdl_cql_put_uuid(w, m->after.table_id);
     if (!m->before.exists)
         return;
     put_text(w, m->table);
@@ -217,27 +244,31 @@ static void put_own(rdl_cql_writer *w, const move *m)
     put_text(w, m->before.holder);
 }
 
-rdl_code rdl_cassandra_progress_own(rdl_cassandra *s, const char *table,
-                                    rdl_cassandra_progress *p, rdl_err *err)
+rdl_code rdl_cassandra_progress_own(rdl_cassandra *s, rdl_cassandra_table *t, rdl_err *err)
 {
-    move m = {.table = table, .before = *p, .after = *p, .put = put_own};
+    rdl_cassandra_progress *p = &t->progress;
+    move m = {.table = t->name, .before = *p, .after = *p, .put = put_own};
+    bool overtakes = p->exists && p->target != p->epoch && strcmp(p->root, s->root_uuid) != 0;
     m.after.exists = true;
+    memcpy(m.after.table_id, t->there->id, sizeof m.after.table_id);
     m.after.epoch = m.after.target = -1;
     snprintf(m.after.root, sizeof m.after.root, "%s", s->root_uuid);
     snprintf(m.after.holder, sizeof m.after.holder, "%s", s->holder);
     if (p->exists)
         RDL_TRY(prepare(s, "UPDATE ",
-                        " SET root = ?, epoch = ?, target = ?, write_us = ?, holder = ? WHERE "
-                        "table_name = ? IF root = ? AND epoch = ? AND target = ? AND "
-                        "write_us = ? AND holder = ?",
+                        " SET root = ?, epoch = ?, target = ?, write_us = ?, holder = ?, "
+                        "table_id = ? WHERE table_name = ? IF root = ? AND epoch = ? AND "
+                        "target = ? AND write_us = ? AND holder = ?",
                         &m.st, err));
     else
         RDL_TRY(prepare(s, "INSERT INTO ",
-                        " (table_name, root, epoch, target, write_us, holder) VALUES "
-                        "(?, ?, ?, ?, ?, ?) IF NOT EXISTS",
+                        " (table_name, root, epoch, target, write_us, holder, table_id) VALUES "
+                        "(?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS",
                         &m.st, err));
     RDL_TRY(carry_out(s, &m, err));
     *p = m.after;
+    if (overtakes) /* O4 */
+        t->quiet_us = rdl_monotonic_us() + (int64_t)(HOLD_MS + s->config.request_timeout_ms) * 1000;
     return RDL_OK;
 }
 
@@ -266,8 +297,31 @@ rdl_code rdl_cassandra_progress_claim(rdl_cassandra *s, rdl_cassandra_table *t, 
                     "root = ? AND epoch = ? AND target = ? AND write_us = ? AND holder = ?",
                     &s->claim, err));
     m.st = s->claim;
+    s->held_us = rdl_monotonic_us();
     RDL_TRY(carry_out(s, &m, err));
     t->progress = m.after;
+    return RDL_OK;
+}
+
+/* A store that does not answer is waited for: without it no row goes anyway. */
+rdl_code rdl_cassandra_progress_hold(rdl_cassandra *s, rdl_err *err)
+{
+    rdl_cassandra_progress now;
+    int64_t at = rdl_monotonic_us();
+    const move m = {.table = s->table->name, .before = s->table->progress};
+    if (s->to < 0 || at - s->held_us < (int64_t)HOLD_MS * 1000) /* a seed claims nothing */
+        return RDL_OK;
+    for (rdl_cassandra_wait w = {0};; at = rdl_monotonic_us()) {
+        rdl_code rc = rdl_cassandra_progress_read(s, s->table->name, &now, err);
+        if (rc == RDL_OK)
+            break;
+        if (!rdl_cassandra_again(s, &w, err))
+            return rc;
+        *err = (rdl_err){0};
+    }
+    if (!same(&now, &s->table->progress))
+        return refuse(s, &m, &now, err);
+    s->held_us = at;
     return RDL_OK;
 }
 

@@ -76,7 +76,7 @@ static rdl_code prepare(scan *c, rdl_err *err)
     return rc;
 }
 
-static rdl_cql_consistency level_of(const rdl_cassandra_table *t)
+rdl_cql_consistency rdl_cassandra_read_level(const rdl_cassandra_table *t)
 {
     switch (t->consistency) {
     case RDL_CQL_QUORUM:
@@ -95,7 +95,7 @@ static rdl_code scan_range(scan *c, int64_t from, int64_t to, rdl_err *err)
     rdl_cql_result *r = NULL;
     bool row = true;
     const rdl_cql_options options = {
-        .consistency = level_of(c->t), .idempotent = true, .page_rows = PAGE_ROWS};
+        .consistency = rdl_cassandra_read_level(c->t), .idempotent = true, .page_rows = PAGE_ROWS};
     rdl_code rc = rdl_cql_begin(c->s->session, c->st, &options, &q, err);
     if (rc == RDL_OK) {
         rdl_cql_put_int(rdl_cql_values(q), from);

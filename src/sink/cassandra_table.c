@@ -406,10 +406,13 @@ static void check_column(rdl_cassandra *s, rdl_cassandra_table *out, const rdl_s
                                 &out->convs[i], &why))
         also(wrong, "column \"%.*s\": %s", (int)name.n, name.p, rdl_buf_str(&why));
     for (size_t k = 0; k < t->key_count; k++)
-        if (t->key[k] == i && t->columns.v[i].type->kind == RDL_TYPE_LIST &&
-            c->type->kind == RDL_CQL_SET)
-            also(wrong, "column \"%.*s\" of the key is a set, which two lists may have in common",
-                 (int)name.n, name.p);
+        out->convs[i].key |= t->key[k] == i;
+    if (out->convs[i].key && c->type->kind == RDL_CQL_SET)
+        also(wrong, "column \"%.*s\" of the key is a set, which two lists may have in common",
+             (int)name.n, name.p);
+    if (out->convs[i].key && c->type->kind == RDL_CQL_MAP)
+        also(wrong, "column \"%.*s\" of the key is a map, whose order is lost there", (int)name.n,
+             name.p);
     out->live_list |= out->convs[i].live && c->type->kind == RDL_CQL_LIST;
     rdl_buf_fini(&why);
 }
@@ -463,9 +466,11 @@ rdl_code rdl_cassandra_table_bind(rdl_cassandra *s, const rdl_sink_table *t,
                                   rdl_cassandra_table **out, rdl_err *err)
 {
     rdl_cql_table *there = NULL;
+    rdl_cql_stats stats;
     rdl_arena *a = &s->arena;
     const char *name = rdl_cassandra_fold(a, rdl_str_of(t->name));
     *out = NULL;
+    rdl_cql_stats_get(s->session, &stats); /* before: what changes while we read is seen later */
     rdl_code rc = rdl_cql_table_get(s->session, a, rdl_str_of(s->keyspace), rdl_str_of(name),
                                     &there, err);
     if (rc != RDL_OK)
@@ -476,6 +481,7 @@ rdl_code rdl_cassandra_table_bind(rdl_cassandra *s, const rdl_sink_table *t,
     *b = (rdl_cassandra_table){
         .name = name,
         .there = there,
+        .schema_version = stats.schema_version,
         .column_count = t->columns.n,
         .columns = RDL_NEWN(a, const char *, t->columns.n),
         .convs = RDL_NEWN(a, rdl_cassandra_conv, t->columns.n),

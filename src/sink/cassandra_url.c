@@ -11,8 +11,9 @@
  *   verify                     all, peer (any name in a trusted certificate), none
  *   bundle                     Astra's zip; holds addresses and certificates
  *   compression                none, lz4
+ *   serial                     local_serial, serial: who agrees on the progress, see cassandra_progress.c
  *   protocol                   4, 5; default: the highest that both know
- *   connections                per node, 1 to 64
+ *   connections                per node, 1 to 16
  *   timeout_ms, connect_timeout_ms
  *   patience_ms                how long a batch of rows waits for a store that does not answer
  *                              before the run is told; 60000
@@ -163,7 +164,7 @@ static rdl_code read_numbers(const reading *r, const char *name, const char *val
     if (strcmp(name, "protocol") == 0)
         return read_number(r, name, value, 4, 5, &c->protocol_version);
     if (strcmp(name, "connections") == 0)
-        return read_number(r, name, value, 1, 64, &c->connections_per_host);
+        return read_number(r, name, value, 1, 16, &c->connections_per_host);
     if (strcmp(name, "timeout_ms") == 0)
         return read_number(r, name, value, 1, NUMBER_MAX, &c->request_timeout_ms);
     if (strcmp(name, "connect_timeout_ms") == 0)
@@ -182,6 +183,7 @@ static rdl_code read_option(const reading *r, const char *name, const char *valu
     static const char *const booleans[] = {"false", "true"};
     static const char *const verify[] = {"all", "peer", "none"};
     static const char *const compressions[] = {"none", "lz4"};
+    static const char *const serial[] = {"local_serial", "serial"};
     rdl_cql_config *c = &r->s->config;
     size_t at = 0;
     bool is_file = false, known = false;
@@ -212,11 +214,16 @@ static rdl_code read_option(const reading *r, const char *name, const char *valu
         c->compression = at == 1 ? RDL_CQL_LZ4 : RDL_CQL_PLAIN;
         return RDL_OK;
     }
+    if (strcmp(name, "serial") == 0) {
+        RDL_TRY(read_word(r, name, value, serial, 2, &at));
+        c->serial_consistency = at == 1 ? RDL_CQL_SERIAL : RDL_CQL_LOCAL_SERIAL;
+        return RDL_OK;
+    }
     RDL_TRY(read_numbers(r, name, value, &known));
     return known ? RDL_OK
                  : refuse(r,
                           "Options are user, password, token, datacentre, tls, ca, cert, key, "
-                          "key_password, server_name, verify, bundle, compression, protocol, "
+                          "key_password, server_name, verify, bundle, compression, serial, protocol, "
                           "connections, timeout_ms, connect_timeout_ms, patience_ms.",
                           "unrecognized option \"%.60s\" in its URL", name);
 }

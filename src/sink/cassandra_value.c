@@ -43,6 +43,14 @@ static rdl_code write_decimal(rdl_cql_writer *w, const rdl_cassandra_conv *c,
     return RDL_OK;
 }
 
+/* To us 0 and -0 are one key, and so are all that are no number; a server tells them apart by bits. */
+static double spelled(const rdl_cassandra_conv *c, double x)
+{
+    if (!c->key || (x != 0 && !isnan(x)))
+        return x;
+    return x == 0 ? 0.0 : (double)NAN;
+}
+
 static int64_t floor_ms(int64_t us)
 {
     return us >= 0 ? us / 1000 : -((-us + 999) / 1000);
@@ -138,7 +146,7 @@ rdl_code rdl_cassandra_write_value(rdl_cql_writer *w, const rdl_cassandra_conv *
         rdl_cql_put_int(w, RDL_VECTOR_AT(v, int64_t, row));
         return RDL_OK;
     case RDL_TYPE_DOUBLE:
-        rdl_cql_put_double(w, RDL_VECTOR_AT(v, double, row));
+        rdl_cql_put_double(w, spelled(c, RDL_VECTOR_AT(v, double, row)));
         return RDL_OK;
     case RDL_TYPE_DECIMAL:
         return write_decimal(w, c, v, row);

@@ -22,7 +22,7 @@
  *       tombstone that a rewritten live collection leaves, both at write_us - 1, cannot touch
  *       what is written now, and cover all of what was written before.
  *   W5  The old rows of a republication are removed at write_us - 1, after the new ones are
- *       there: readers see old or new rows, never a gap.
+ *       there: readers see old or new rows, never a gap (cassandra_old.c).
  *   W6  The elements of a live list have names that the server invents, so the same write twice
  *       would double them: each attempt of such a table has a later time of its own.
  *   W7  A null is left unset only in a row whose key the store has not: of a key that an
@@ -43,7 +43,6 @@ enum {
     SLOW_US = 250 * 1000, /* a mean answer time that more requests in flight cannot better */
     PAUSE_MIN_MS = 20,
     PAUSE_MAX_MS = 5000,
-    WRITETIME_COLUMNS = 4,
     BATCH_ROWS = 100,
 };
 
@@ -110,12 +109,71 @@ static void put_back(rdl_cassandra *s, rdl_cassandra_slot *slot)
 
 /* ---- answers ---- */
 
-static void failed_for_good(rdl_cassandra *s, rdl_code rc, const rdl_err *err)
+static rdl_cql_statement *statement_of(const rdl_cassandra *s, rdl_cassandra_kind kind)
+{
+    return kind == RDL_CASSANDRA_REMOVE ? s->table->remove : s->table->insert;
+}
+
+static rdl_str row_of(const rdl_cassandra_slot *slot, size_t i)
+{
+    const uint32_t *ends = (const uint32_t *)(const void *)slot->ends.p;
+    uint32_t from = i > 0 ? ends[i - 1] : 0;
+    return (rdl_str){slot->rows.p + from, ends[i] - from};
+}
+
+/* The bind's value in an encoded row. */
+static rdl_cql_value value_at(rdl_str row, const rdl_cql_statement *st, uint32_t bind)
+{
+    rdl_cql_value v = {.type = rdl_cql_bind_at(st, bind)->type, .n = -1};
+    const uint8_t *p = (const uint8_t *)row.p;
+    for (uint32_t i = 0; i <= bind; i++) {
+        v.n = (int32_t)((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]);
+        v.p = p + 4;
+        p = v.p + (v.n > 0 ? v.n : 0);
+    }
+    return v;
+}
+
+/* At most n bytes of a text, and no half letter. */
+static size_t cut_at(const rdl_buf *b, size_t n)
+{
+    if (b->n <= n)
+        return b->n;
+    while (n > 0 && ((unsigned char)b->p[n] & 0xC0) == 0x80)
+        n--;
+    return n;
+}
+
+/* Which row it was, for people: its key, or where a batch of rows begins. */
+static void say_row(rdl_cassandra *s, const rdl_cassandra_slot *slot)
+{
+    enum { SHOWN = 40 };
+    const rdl_cql_statement *st = statement_of(s, slot->kind);
+    rdl_buf *out = &s->failed_row, value = {0};
+    rdl_err ignored;
+    rdl_buf_clear(out);
+    if (slot->count > 1)
+        rdl_buf_printf(out, "%zu rows from ", slot->count);
+    for (size_t i = 0; i < s->table->key_count; i++) {
+        uint32_t bind = (uint32_t)(slot->kind == RDL_CASSANDRA_REMOVE ? i : s->table->key[i]);
+        rdl_buf_clear(&value);
+        if (rdl_cql_print(value_at(row_of(slot, 0), st, bind), &value, &ignored) != RDL_OK)
+            rdl_buf_puts(&value, "?");
+        size_t n = cut_at(&value, SHOWN);
+        rdl_buf_printf(out, "%s%s = %.*s%s", i > 0 ? ", " : "", s->table->columns[s->table->key[i]],
+                       (int)n, rdl_buf_str(&value), n < value.n ? "…" : "");
+    }
+    rdl_buf_fini(&value);
+}
+
+static void failed_for_good(rdl_cassandra *s, const rdl_cassandra_slot *slot, rdl_code rc,
+                            const rdl_err *err)
 {
     if (s->failed != RDL_OK)
         return;
     s->failed = rc;
     s->failure = *err;
+    say_row(s, slot);
 }
 
 static void answered(void *arg, const rdl_cql_answer *answer)
@@ -133,7 +191,7 @@ static void answered(void *arg, const rdl_cql_answer *answer)
         s->failure = *answer->err; /* what to say when patience ends */
         put_back(s, slot);
     } else {
-        failed_for_good(s, answer->code, answer->err);
+        failed_for_good(s, slot, answer->code, answer->err);
         give_back(s, slot);
     }
 }
@@ -161,11 +219,6 @@ static void adapt(rdl_cassandra *s)
 
 /* ---- requests ---- */
 
-static rdl_cql_statement *statement_of(const rdl_cassandra *s, rdl_cassandra_kind kind)
-{
-    return kind == RDL_CASSANDRA_REMOVE ? s->table->remove : s->table->insert;
-}
-
 static rdl_cql_options options_of(const rdl_cassandra *s, const rdl_cassandra_slot *slot)
 {
     int64_t at = s->write_us;
@@ -178,13 +231,6 @@ static rdl_cql_options options_of(const rdl_cassandra *s, const rdl_cassandra_sl
         .timestamp_us = at,
         .idempotent = !s->table->live_list || slot->kind == RDL_CASSANDRA_REMOVE,
     };
-}
-
-static rdl_str row_of(const rdl_cassandra_slot *slot, size_t i)
-{
-    const uint32_t *ends = (const uint32_t *)(const void *)slot->ends.p;
-    uint32_t from = i > 0 ? ends[i - 1] : 0;
-    return (rdl_str){slot->rows.p + from, ends[i] - from};
 }
 
 static rdl_code begin_request(rdl_cassandra *s, const rdl_cassandra_slot *slot,
@@ -244,7 +290,8 @@ static rdl_code check_failed(rdl_cassandra *s, rdl_err *err)
     if (s->failed == RDL_OK)
         return RDL_OK;
     *err = s->failure;
-    return rdl_cassandra_fail(s, s->failed, err, "write table \"%s\"", s->table->name);
+    return rdl_cassandra_fail(s, s->failed, err, "write table \"%s\" (%s)", s->table->name,
+                              rdl_buf_str(&s->failed_row));
 }
 
 static rdl_code pause_for(rdl_cassandra *s, unsigned attempts, rdl_err *err)
@@ -273,6 +320,7 @@ static rdl_code send_again(rdl_cassandra *s, rdl_err *err)
             return given_up(s, err);
         adapt(s);
         RDL_TRY(pause_for(s, s->retry->attempts, err));
+        RDL_TRY(rdl_cassandra_progress_hold(s, err));
         for (size_t n = s->retry_count < s->limit ? s->retry_count : s->limit; n > 0; n--) {
             rdl_cassandra_slot *slot = s->retry;
             s->retry = slot->next;
@@ -289,10 +337,16 @@ static rdl_code send_again(rdl_cassandra *s, rdl_err *err)
     return RDL_OK;
 }
 
+/* The slot is taken, also on failure. */
 static rdl_code send(rdl_cassandra *s, rdl_cassandra_slot *slot, rdl_err *err)
 {
-    if (s->retry != NULL)
-        RDL_TRY(send_again(s, err));
+    rdl_code rc = s->retry != NULL ? send_again(s, err) : RDL_OK;
+    if (rc == RDL_OK)
+        rc = rdl_cassandra_progress_hold(s, err);
+    if (rc != RDL_OK) {
+        give_back(s, slot);
+        return rc;
+    }
     adapt(s);
     RDL_TRY(send_slot(s, slot, err));
     return check_failed(s, err);
@@ -335,7 +389,7 @@ static rdl_code prepare(rdl_cassandra *s, const rdl_buf *cql, rdl_cql_statement 
     return RDL_OK;
 }
 
-static rdl_code make_statements(rdl_cassandra *s, rdl_err *err)
+rdl_code rdl_cassandra_make_statements(rdl_cassandra *s, rdl_err *err)
 {
     rdl_cassandra_table *t = s->table;
     rdl_buf cql = {0};
@@ -419,6 +473,24 @@ static rdl_code refuse_null_key(rdl_cassandra *s, size_t column, rdl_err *err)
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SINK);
 }
 
+/* The store has no such partition. */
+static bool is_empty_partition(const rdl_cassandra_table *t, size_t i, const rdl_vector *v, size_t row)
+{
+    bool text = v->type->kind == RDL_TYPE_TEXT || v->type->kind == RDL_TYPE_BLOB;
+    return i == 0 && t->partition_key_count == 1 && text && rdl_vector_str(v, row).n == 0;
+}
+
+static rdl_code refuse_empty_key(rdl_cassandra *s, size_t column, rdl_err *err)
+{
+    rdl_err_set(err, RDL_EDATA, 0,
+                "cannot write table \"%s\" of Cassandra %s: its partition key \"%s\" is an empty "
+                "text in a row, which Cassandra refuses",
+                s->table->name, s->where, s->table->columns[column]);
+    rdl_err_hint(err, "Keep such rows out of the view (WHERE ... <> ''), name them "
+                      "(coalesce(nullif(..., ''), 'none')), or let the partition key have two columns.");
+    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SINK);
+}
+
 /* Why the store would take this value of the key for another one's: two rows would become one. */
 static const char *merges(const rdl_cassandra_conv *c, const rdl_vector *v, size_t row)
 {
@@ -443,6 +515,8 @@ static rdl_code check_key_values(rdl_cassandra *s, const rdl_cassandra_slot *slo
         const rdl_vector *v = &rows->v[column_of(s, slot->kind, i)];
         if (!rdl_vector_valid(v, row))
             return refuse_null_key(s, t->key[i], err);
+        if (is_empty_partition(t, i, v, row))
+            return refuse_empty_key(s, t->key[i], err);
         const char *why =
             slot->kind != RDL_CASSANDRA_REMOVE ? merges(&t->convs[t->key[i]], v, row) : NULL;
         if (why == NULL)
@@ -541,7 +615,7 @@ rdl_code rdl_cassandra_send_rows(rdl_cassandra *s, const rdl_chunk *rows, rdl_ca
                                  rdl_err *err)
 {
     place places[RDL_VECTOR_ROWS];
-    RDL_TRY(make_statements(s, err));
+    RDL_TRY(rdl_cassandra_make_statements(s, err));
     int fault = RDL_FAULT_AT(CASSANDRA_ROWS);
     if (fault != 0)
         return rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY, "could not write table \"%s\": %s",
@@ -554,63 +628,15 @@ rdl_code rdl_cassandra_send_rows(rdl_cassandra *s, const rdl_chunk *rows, rdl_ca
     return send_places(s, rows, kind, places, err);
 }
 
-/* ---- the old rows of a republication ---- */
-
-/* The key, and when some of its cells were written. */
-static rdl_code select_old(rdl_cassandra *s, rdl_cql_result **out, uint32_t *times, rdl_err *err)
-{
-    const rdl_cassandra_table *t = s->table;
-    const rdl_cql_options options = {.consistency = t->consistency, .idempotent = true};
-    rdl_buf cql = {0};
-    rdl_buf_puts(&cql, "SELECT ");
-    for (size_t i = 0; i < t->key_count; i++) {
-        rdl_buf_puts(&cql, i > 0 ? ", " : "");
-        rdl_cql_put_ident(&cql, rdl_str_of(t->columns[t->key[i]]));
-    }
-    *times = 0;
-    for (size_t i = 0; i < t->column_count && *times < WRITETIME_COLUMNS; i++) {
-        bool key = false;
-        for (size_t k = 0; k < t->key_count; k++)
-            key |= t->key[k] == i;
-        rdl_cql_kind kind = t->convs[i].to->kind;
-        if (key || t->convs[i].live || (kind == RDL_CQL_UDT && !t->convs[i].to->frozen))
-            continue;
-        rdl_buf_puts(&cql, ", writetime(");
-        rdl_cql_put_ident(&cql, rdl_str_of(t->columns[i]));
-        rdl_buf_putc(&cql, ')');
-        ++*times;
-    }
-    rdl_buf_puts(&cql, " FROM ");
-    rdl_cassandra_put_table(s, &cql, t->name);
-    rdl_code rc = rdl_cql_query(s->session, rdl_buf_str(&cql), &options, out, err);
-    rdl_buf_fini(&cql);
-    return rc;
-}
-
-static bool is_new(const rdl_cassandra *s, const rdl_cql_result *r, uint32_t times)
-{
-    for (uint32_t i = 0; i < times; i++) {
-        int64_t at = 0;
-        rdl_err ignored;
-        rdl_cql_value v = rdl_cql_cell(r, (uint32_t)s->table->key_count + i);
-        if (!rdl_cql_is_null(v) && rdl_cql_get_int(v, &at, &ignored) == RDL_OK &&
-            at >= s->write_us)
-            return true;
-    }
-    return false;
-}
-
-static rdl_code remove_row(rdl_cassandra *s, const rdl_cql_result *r, rdl_err *err)
+rdl_code rdl_cassandra_remove_key(rdl_cassandra *s, const rdl_str *key, rdl_err *err)
 {
     rdl_cql_writer w;
     rdl_cassandra_slot *slot = take_slot(s, RDL_CASSANDRA_REMOVE);
     if (slot == NULL)
         return rdl_err_nomem(err);
     rdl_cql_row_begin(&w, s->table->remove, &slot->rows, err);
-    for (size_t i = 0; i < s->table->key_count; i++) {
-        rdl_cql_value v = rdl_cql_cell(r, (uint32_t)i);
-        rdl_cql_put_raw(&w, (rdl_str){(const char *)v.p, (size_t)v.n});
-    }
+    for (size_t i = 0; i < s->table->key_count; i++)
+        rdl_cql_put_raw(&w, key[i]);
     rdl_code rc = rdl_cql_row_end(&w);
     if (rc != RDL_OK) {
         give_back(s, slot);
@@ -620,26 +646,4 @@ static rdl_code remove_row(rdl_cassandra *s, const rdl_cql_result *r, rdl_err *e
     rdl_buf_put(&slot->ends, &end, sizeof end);
     slot->count = 1;
     return send(s, slot, err);
-}
-
-rdl_code rdl_cassandra_remove_old(rdl_cassandra *s, rdl_err *err)
-{
-    rdl_cql_result *r = NULL;
-    uint32_t times = 0;
-    bool row = true;
-    RDL_TRY(make_statements(s, err));
-    rdl_code rc = select_old(s, &r, &times, err);
-    if (rc == RDL_OK)
-        rc = rdl_cql_fetch(r, &row, err);
-    if (rc != RDL_OK)
-        rc = rdl_cassandra_fail(s, rc, err, "read the old rows of table \"%s\"", s->table->name);
-    while (rc == RDL_OK && row) {
-        if (!is_new(s, r, times))
-            rc = remove_row(s, r, err);
-        if (rc == RDL_OK && (rc = rdl_cql_fetch(r, &row, err)) != RDL_OK)
-            rc = rdl_cassandra_fail(s, rc, err, "read the old rows of table \"%s\"",
-                                    s->table->name);
-    }
-    rdl_cql_result_free(r);
-    return rc;
 }

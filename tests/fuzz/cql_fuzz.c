@@ -80,7 +80,7 @@ static void envelope(const uint8_t *p, size_t n)
     uint32_t version = e.version & 0x7Fu;
     if (e.opcode != RDL_CQL_OP_ERROR)
         result(&e, version);
-    else if (rdl_cql_error_read((rdl_wire){e.body, e.n, false}, version, &told))
+    else if (rdl_cql_error_read(&e, version, &told))
         (void)!rdl_cql_error_tell(&told, "execute", &err);
 }
 

@@ -1,9 +1,8 @@
 /*
  * tests/services/cql_arguments.h - how the CQL test programs are told where the server is.
  *
- *   NAME=VALUE ...: at host:port, version 4|5, lz4 1, user, password, ca, cert, key, name
- * (to verify), bundle, keyspace, rows, table, from, to; what a program does not know is its
- * own affair
+ *   NAME=VALUE ...: at host:port, version 4|5, lz4 1, user, password, ca, cert, key, name (to
+ *   verify), bundle, keyspace, rows, table, from, to; what a program does not know is passed over
  */
 #ifndef RDL_TESTS_CQL_ARGUMENTS_H
 #define RDL_TESTS_CQL_ARGUMENTS_H

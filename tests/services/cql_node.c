@@ -2,8 +2,8 @@
  * tests/services/cql_node.c - what a session does with a real node, one sentence a case.
  *
  *     cql_node at=host:port [version= lz4= user= password= ca= …]
- *     cql_node load=SECONDS …    inserts until the node was lost and has been back that
- * long cql_node open=1 …          opens a session, says who is there, and ends
+ *     cql_node load=SECONDS …    inserts until the node was lost and has been back that long
+ *     cql_node open=1 …          opens a session, says who is there, and ends
  */
 #include "base/clock.h"
 #include "cql_arguments.h"

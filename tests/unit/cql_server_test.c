@@ -77,14 +77,20 @@ static void put_all(int fd, const void *p, size_t n)
 }
 
 static void
-answer_part(int fd, int stream, uint8_t opcode, const rdl_buf *body, size_t less)
+answer_with(int fd, int stream, uint8_t flags, uint8_t opcode, const rdl_buf *body, size_t less)
 {
     rdl_buf out = {0};
-    rdl_cql_envelope_begin(&out, 0x84, 0, opcode);
+    rdl_cql_envelope_begin(&out, 0x84, flags, opcode);
     rdl_wire_put_raw(&out, body->p, body->n);
     rdl_cql_envelope_end(&out, 0, (int16_t)stream);
     put_all(fd, out.p, out.n - less);
     rdl_buf_fini(&out);
+}
+
+static void
+answer_part(int fd, int stream, uint8_t opcode, const rdl_buf *body, size_t less)
+{
+    answer_with(fd, stream, 0, opcode, body, less);
 }
 
 static void answer(int fd, int stream, uint8_t opcode, rdl_buf *body)
@@ -223,6 +229,20 @@ static bool obey(server *s, int fd, int stream, rdl_str text, bool paged)
         rdl_wire_put_int(&b, 1);
         rdl_wire_put_int(&b, 0x7fffffff);
         answer(fd, stream, RDL_CQL_OP_RESULT, &b);
+    } else if (strcmp(t, "warned") == 0) { /* as a read that met too many tombstones */
+        static const char *const warnings[] = {"Read 1 live rows", "and 100001 tombstone cells"};
+        uint8_t trace[16] = {0};
+        rdl_wire_put_raw(&b, trace, sizeof trace);
+        rdl_wire_put_short(&b, 2);
+        for (size_t i = 0; i < 2; i++)
+            rdl_wire_put_string(&b, rdl_str_of(warnings[i]));
+        put_error(&b, RDL_CQL_E_READ_FAILURE, "Operation failed");
+        rdl_wire_put_short(&b, RDL_CQL_LOCAL_QUORUM);
+        rdl_wire_put_int(&b, 0);
+        rdl_wire_put_int(&b, 1);
+        rdl_wire_put_int(&b, 1);
+        rdl_wire_put_byte(&b, 0);
+        answer_with(fd, stream, RDL_CQL_FLAG_TRACING | RDL_CQL_FLAG_WARNING, RDL_CQL_OP_ERROR, &b, 0);
     } else if (strcmp(t, "cut error") == 0) {
         put_error(&b, RDL_CQL_E_UNAVAILABLE, "no");
         rdl_wire_put_short(&b, 6);
@@ -653,6 +673,18 @@ static void a_value_that_does_not_fit_is_told_by_send(void **state)
     stop();
 }
 
+static void an_error_with_warnings_is_understood(void **state)
+{
+    (void)state;
+    rdl_cql *s = open_polite();
+    fails(s, "warned", RDL_CQL_E_READ_FAILURE, "Operation failed");
+    assert_int_equal(rdl_cql_last_error(s)->failures, 1);
+    assert_int_equal(rdl_cql_last_error(s)->required, 1);
+    still_works(s);
+    rdl_cql_close(s);
+    stop();
+}
+
 static void pages_follow_each_other(void **state)
 {
     (void)state;
@@ -738,6 +770,7 @@ int main(void)
         cmocka_unit_test(only_what_is_idempotent_or_untouched_is_sent_again),
         cmocka_unit_test(an_unprepared_statement_is_prepared_again_once_for_all),
         cmocka_unit_test(a_value_that_does_not_fit_is_told_by_send),
+        cmocka_unit_test(an_error_with_warnings_is_understood),
         cmocka_unit_test(pages_follow_each_other),
         cmocka_unit_test(a_schema_event_is_heard),
         cmocka_unit_test(requests_are_bounded_and_all_end_when_the_session_does),
