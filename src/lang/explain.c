@@ -271,6 +271,17 @@ static void put_state(rdl_buf *out, const rdl_table *t)
     rdl_buf_puts(out, p->may_subtract ? "\n" : "; rows cannot be taken back\n");
 }
 
+static void put_fans(rdl_buf *out, const rdl_view_plan *p)
+{
+    for (size_t i = 0; i < p->fan_count; i++) {
+        const rdl_fan *f = &p->fans[i];
+        put_label(out, i == 0 ? "joins" : "");
+        rdl_buf_printf(out, "\"%s\"%s%s%s must match a row of \"%.*s\" once\n", f->dimension.p,
+                       f->key.n > 0 ? " (" : "", f->key.n > 0 ? f->key.p : "",
+                       f->key.n > 0 ? ")" : "", (int)f->stream->full.n, f->stream->full.p);
+    }
+}
+
 static void put_view(rdl_buf *out, const rdl_table *t)
 {
     const rdl_view_plan *p = t->view_plan;
@@ -292,6 +303,7 @@ static void put_view(rdl_buf *out, const rdl_table *t)
         rdl_buf_putc(out, '\n');
     }
     put_state(out, t);
+    put_fans(out, p);
     if (t->primary_key_count > 0) {
         put_label(out, "key");
         put_columns(out, t, t->primary_key, t->primary_key_count);

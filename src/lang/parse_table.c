@@ -135,7 +135,9 @@ static bool parse_streaming_clause(rdl_parser *p, rdl_ast_table *out, bool *seen
 static bool parse_view_clause(rdl_parser *p, rdl_ast_table *out)
 {
     static const char *const clauses[] = {"PRIMARY KEY", "PARTITIONED BY", "SCHEDULE",
-                                          "TRIGGER ON UPDATE", "COMMENT", "AS"};
+                                          "TRIGGER ON UPDATE", "ALLOW FANOUT", "COMMENT", "AS"};
+    if (rdl_parse_accept2(p, "ALLOW", "FANOUT"))
+        return out->allow_fanout = true;
     if (rdl_parse_accept2(p, "PRIMARY", "KEY"))
         return rdl_parse_twice(p, out->primary_key.n > 0, "PRIMARY KEY") &&
                rdl_parse_idents(p, "the name of a column", &out->primary_key);
@@ -144,7 +146,7 @@ static bool parse_view_clause(rdl_parser *p, rdl_ast_table *out)
     if (rdl_parse_is(p, "DEDUPLICATE"))
         return rdl_parse_wrong(p, "a clause of a materialized view",
                                "Deduplicate in a streaming table below it, or by GROUP BY.");
-    return rdl_parse_clause_wrong(p, clauses, 6);
+    return rdl_parse_clause_wrong(p, clauses, 7);
 }
 
 bool rdl_parse_table(rdl_parser *p, rdl_stmt_kind kind, rdl_ast_table *out)

@@ -442,6 +442,8 @@ static rdl_code plan_body(rdl_planner *pl, rdl_err *err)
     rdl_tree_walk(pl->body, shorten_column, pl);
     pl->flat = rdl_tree_clone(&pl->tree, pl->body);
     rdl_tree_walk(pl->flat, inline_ctes, pl);
+    rdl_plan_tell_fields(pl, pl->flat);
+    RDL_TRY(rdl_plan_spell_having(pl, pl->flat, err));
     return t->kind == RDL_TABLE_STREAMING ? rdl_plan_stream(pl, err)
                                           : rdl_plan_view(pl, err);
 }
@@ -455,6 +457,10 @@ rdl_code rdl_plan_table(rdl_arena *a,
 {
     if (t->kind != RDL_TABLE_STREAMING && t->kind != RDL_TABLE_VIEW)
         return RDL_OK;
+    for (size_t i = 0; i < t->input_count; i++) {
+        const rdl_table *in = t->inputs[i].table;
+        t->stream_fed = t->stream_fed || in->kind == RDL_TABLE_SOURCE || in->stream_fed;
+    }
     rdl_planner pl = {.arena = a, .conn = conn, .pipeline = p, .table = t, .diags = diags};
     rdl_tree_init(&pl.tree, a, conn);
     rdl_code rc = plan_body(&pl, err);
@@ -470,6 +476,8 @@ static rdl_code plan_report(rdl_planner *pl, rdl_report *r, rdl_err *err)
     rdl_tree_walk(pl->body, shorten_column, pl);
     pl->flat = rdl_tree_clone(&pl->tree, pl->body);
     rdl_tree_walk(pl->flat, inline_ctes, pl);
+    rdl_plan_tell_fields(pl, pl->flat);
+    RDL_TRY(rdl_plan_spell_having(pl, pl->flat, err));
     json_t *query = rdl_tree_clone(&pl->tree, pl->flat);
     rdl_plan_bounds(pl, r);
     RDL_TRY(rdl_plan_exact(pl, query, NULL, NULL, 0, err));

@@ -26,6 +26,24 @@
 
 #define RDL_IDENTITY_COLUMNS "_epoch, _source_partition, _source_offset, _ordinal"
 
+/*
+ * A join in which a row that a stream feeds may meet several rows of the other side, the
+ * dimension.  Views look at these before they are computed (stream/fanout.c); of a streaming
+ * table, whose copies are counted, they say what made them.
+ */
+typedef struct rdl_fan {
+    rdl_table *stream;      /* whose rows are multiplied */
+    rdl_str stream_key;     /* columns, for people; empty: the join compares no columns */
+    rdl_str dimension, key; /* the other side's table (or tables) and columns, for people */
+    /*
+     * repeats_sql gives one row if some key stands for several rows of the dimension; empty: it
+     * cannot be asked, and copies_sql alone decides.  copies_sql gives "key = value" TEXT and a
+     * BIGINT, the rows that one row of the stream meets, for the least such key; no row: none does.
+     * It reads e."new:<stream>", copies_all_sql the same over e."all:<stream>".
+     */
+    rdl_str repeats_sql, copies_sql, copies_all_sql;
+} rdl_fan;
+
 /* A streaming table. */
 struct rdl_stream_plan {
     /*
@@ -42,6 +60,8 @@ struct rdl_stream_plan {
     bool may_fan_out;
     bool declared_hop; /* the copies come from hop_windows alone: counted, not an error */
     bool may_filter;   /* WHERE, inner join: rows may be missing */
+    rdl_fan *fans;
+    size_t fan_count;
     rdl_table **needs_all;
     size_t needs_all_count;
 };
@@ -112,6 +132,9 @@ struct rdl_view_plan {
      * order, then _c0.. as in a stream plan.  Empty when there are no constraints.
      */
     rdl_str checked_sql;
+
+    rdl_fan *fans; /* none where the view says ALLOW FANOUT */
+    size_t fan_count;
 
     rdl_table **needs_all;
     size_t needs_all_count;

@@ -22,8 +22,9 @@ _Static_assert(sizeof(rdl_publication) == 128, "a new field belongs into publica
 _Static_assert(sizeof(rdl_report) == 472, "a new field belongs into report()");
 _Static_assert(sizeof(rdl_alert) == 224, "a new field belongs into alert()");
 _Static_assert(sizeof(rdl_grant) == 64, "a new field belongs into grant()");
-_Static_assert(sizeof(rdl_stream_plan) == 40, "a new field belongs into stream_plan()");
-_Static_assert(sizeof(rdl_view_plan) == 304, "a new field belongs into view_plan()");
+_Static_assert(sizeof(rdl_fan) == 104, "a new field belongs into fan()");
+_Static_assert(sizeof(rdl_stream_plan) == 56, "a new field belongs into stream_plan()");
+_Static_assert(sizeof(rdl_view_plan) == 320, "a new field belongs into view_plan()");
 #endif
 
 static const char magic[] = "rdl-plan 1\n";
@@ -327,12 +328,26 @@ static void constraint(archive *x, rdl_constraint *c, size_t column_count)
     indexes(x, &c->unique, &c->unique_count, column_count);
 }
 
+static void fan(archive *x, rdl_fan *f, size_t index)
+{
+    reference(x, &f->stream, index);
+    text(x, &f->stream_key);
+    text(x, &f->dimension);
+    text(x, &f->key);
+    text(x, &f->repeats_sql);
+    text(x, &f->copies_sql);
+    text(x, &f->copies_all_sql);
+}
+
 static void stream_plan(archive *x, rdl_stream_plan *s, size_t index)
 {
     text(x, &s->body_sql);
     FLAG(x, s->may_fan_out);
     FLAG(x, s->declared_hop);
     FLAG(x, s->may_filter);
+    ARRAY(x, s->fans, s->fan_count, rdl_fan);
+    for (size_t i = 0; i < s->fan_count && !x->bad; i++)
+        fan(x, &s->fans[i], index);
     references(x, &s->needs_all, &s->needs_all_count, index);
 }
 
@@ -370,6 +385,9 @@ static void view_plan(archive *x, rdl_view_plan *v, const rdl_table *t, size_t i
         SMALL(x, v->slots[i].kind, RDL_SLOT_MAX + 1);
         type(x, &v->slots[i].type, 0);
     }
+    ARRAY(x, v->fans, v->fan_count, rdl_fan);
+    for (size_t i = 0; i < v->fan_count && !x->bad; i++)
+        fan(x, &v->fans[i], index);
     references(x, &v->needs_all, &v->needs_all_count, index);
 }
 

@@ -9,10 +9,12 @@
  *   plan_view.c       materialized views: which mode, and why
  *   plan_aggregate.c  aggregates as mergeable slots, and as our own functions in batch text
  *   plan_resolve.c    aliases and GROUP BY shorthands spelled out
+ *   plan_fields.c     fields of structs told from columns of tables
  *   plan_chain.c      from the outermost SELECT down to the driving table
  *   plan_incremental.c partial, merge, final
  *   plan_groups.c     keys by which a view can be recomputed piece by piece
  *   plan_check.c      constraints as SQL
+ *   plan_fanout.c     joins that may multiply rows, and how to see whether they do
  */
 #ifndef RDL_LANG_PLAN_INTERNAL_H
 #define RDL_LANG_PLAN_INTERNAL_H
@@ -113,6 +115,8 @@ RDL_MUST rdl_code rdl_thread_query(rdl_thread *th, json_t *query, rdl_err *err);
 bool rdl_thread_holds(const rdl_thread *th, json_t *node); /* the driving table is below */
 /* Stars in select's list do not show these columns of the FROM item called holder. */
 void rdl_thread_hide(json_t *select, json_t *exclude, const char *holder);
+/* A row meets at most one row of this side of the join, as the text alone says. */
+bool rdl_plan_joins_once(const rdl_planner *pl, json_t *join, json_t *side);
 bool rdl_plan_is_aggregate(const char *function);
 json_t *rdl_plan_find_aggregate(json_t *expr); /* outside subqueries and windows; or NULL */
 json_t *rdl_plan_find_window(json_t *expr);
@@ -169,13 +173,27 @@ bool rdl_plan_needs_order(json_t *select);
 /* select with this list, a FROM and a WHERE alone, and GROUP BY its first `keys` items. */
 json_t *rdl_plan_select_keys(rdl_planner *pl, json_t *select, json_t *list, size_t keys);
 
+/* plan_fanout.c: the joins of the body that may give a stream's row more than once */
+RDL_MUST rdl_code rdl_plan_fans(rdl_planner *pl,
+                                rdl_fan **out,
+                                size_t *out_count,
+                                rdl_err *err);
+
 /* plan_bounds.c */
 void rdl_plan_bounds(rdl_planner *pl, rdl_report *r);
 
 /* plan_resolve.c: in place; a refusal is left in pl. */
 RDL_MUST rdl_code rdl_plan_resolve(rdl_planner *pl, json_t *select, rdl_err *err);
+/*
+ * Spell out GROUP BY ALL where there is a HAVING, all along the FROMs: DuckDB 1.5 groups by
+ * the columns behind HAVING's names too, so that the text as written has groups twice.
+ */
+RDL_MUST rdl_code rdl_plan_spell_having(rdl_planner *pl, json_t *query, rdl_err *err);
 bool rdl_plan_is_grouped(json_t *select);
 bool rdl_plan_is_windowed(json_t *select);
+
+/* plan_fields.c: in place */
+void rdl_plan_tell_fields(rdl_planner *pl, json_t *query);
 
 /* plan_chain.c */
 enum {

@@ -111,6 +111,8 @@ rdl_code rdl_plan_stream(rdl_planner *pl, rdl_err *err)
     plan->declared_hop = th.fans_hop && !th.fans;
     plan->may_filter = th.filters;
     need_inputs(pl, plan);
+    if (th.fans && !t->allow_fanout)
+        RDL_TRY(rdl_plan_fans(pl, &plan->fans, &plan->fan_count, err));
     t->stream_plan = plan;
     return RDL_OK;
 }

@@ -293,9 +293,9 @@ static bool condition_fixes(const json_t *condition, const char *side, rdl_str c
 }
 
 /* The joined side is a view and the join fixes every column of its primary key. */
-static bool one_match_proved(const rdl_thread *th, const json_t *join, const json_t *side)
+static bool one_match_proved(const rdl_planner *pl, const json_t *join, const json_t *side)
 {
-    const rdl_input *in = rdl_plan_input_of(th->pl, side);
+    const rdl_input *in = rdl_plan_input_of(pl, side);
     if (in == NULL || in->table->primary_key_count == 0 ||
         rdl_tree_has(side, "column_name_alias"))
         return false;
@@ -323,6 +323,18 @@ static bool gives_one_row(json_t *side)
            rdl_tree_find_call(node, "unnest") == NULL;
 }
 
+bool rdl_plan_joins_once(const rdl_planner *pl, json_t *join, json_t *side)
+{
+    static const char *const kinds[] = {"SEMI", "ANTI", "MARK", "SINGLE"};
+    const char *kind = rdl_tree_text(join, "join_type");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kind, kinds[i]) == 0)
+            return true;
+    return strcmp(rdl_tree_text(join, "ref_type"), "ASOF") == 0 ||
+           strcmp(rdl_tree_text(join, "ref_type"), "POSITIONAL") == 0 ||
+           gives_one_row(side) || one_match_proved(pl, join, side);
+}
+
 static void note_join(rdl_thread *th, json_t *join, json_t *other)
 {
     const char *kind = rdl_tree_text(join, "join_type");
@@ -330,7 +342,7 @@ static void note_join(rdl_thread *th, json_t *join, json_t *other)
     bool asof = strcmp(rdl_tree_text(join, "ref_type"), "ASOF") == 0;
     if (strcmp(kind, "INNER") == 0 || semi)
         th->filters = th->filters || !gives_one_row(other);
-    if (semi || asof || gives_one_row(other) || one_match_proved(th, join, other))
+    if (semi || asof || gives_one_row(other) || one_match_proved(th->pl, join, other))
         return;
     if (rdl_tree_find_call(other, "hop_windows") != NULL)
         th->fans_hop = true;

@@ -356,6 +356,8 @@ rdl_code rdl_plan_view(rdl_planner *pl, rdl_err *err)
     RDL_TRY(choose_mode(&v, err));
     RDL_TRY(plan_batch(&v, err));
     plan_checks(&v);
+    if (!pl->table->allow_fanout && !pl->table->decision)
+        RDL_TRY(rdl_plan_fans(pl, &v.plan->fans, &v.plan->fan_count, err));
     if (rdl_tree_is(v.query, "SELECT_NODE") && !rdl_tree_has(v.query, "modifiers") &&
         v.plan->driving != NULL)
         rdl_plan_prove_key(pl, v.query);

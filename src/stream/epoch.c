@@ -513,6 +513,7 @@ static void undo(rdl_engine *e, rdl_work *w)
     rdl_err ignored;
     rdl_state_abort(e->state);
     rdl_caches_forget(e, w);
+    rdl_fans_forget(e);
     rdl_feeds_rewind(e);
     (void)!rdl_relations_reset(e, &ignored);
 }

@@ -78,6 +78,13 @@ typedef struct rdl_feed {
     size_t landing_from;    /* sealed ranges before this index need no look */
 } rdl_feed;
 
+/* What is known of the key of a join's dimension, as it is now (fanout.c). */
+typedef enum rdl_fan_known {
+    RDL_FAN_UNKNOWN,
+    RDL_FAN_UNIQUE,
+    RDL_FAN_REPEATS,
+} rdl_fan_known;
+
 /* What one table needs between epochs. */
 typedef struct rdl_runtime {
     rdl_table *table;
@@ -88,6 +95,7 @@ typedef struct rdl_runtime {
     bool old_needed;        /* readers of changes need old rows, not deletions alone */
     bool published;
     uint64_t space;         /* of keyed state */
+    rdl_fan_known *fans;    /* by fan of the view's plan; NULL: nothing is known */
     struct rdl_timetable *times; /* of a scheduled view; NULL: none */
     int64_t passed_us;      /* a scheduled run that found nothing to do; INT64_MIN: none */
 } rdl_runtime;
@@ -325,6 +333,11 @@ RDL_MUST rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl
 RDL_MUST rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err);
 /* Bring c."<t>" to the end of this epoch from e."new:<t>", e."old:<t>". */
 RDL_MUST rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, rdl_err *err);
+/* fanout.c: the view's joins multiply no row; whole: it is computed from everything. */
+RDL_MUST rdl_code rdl_view_check_fans(rdl_engine *e, rdl_work *w, rdl_table *v, bool whole, rdl_err *err);
+/* A row met twice is the error; otherwise nothing. */
+RDL_MUST rdl_code rdl_fan_look(rdl_engine *e, const rdl_fan *f, bool all, rdl_err *err);
+void rdl_fans_forget(rdl_engine *e);
 void rdl_caches_forget(rdl_engine *e, const rdl_work *w); /* those that an aborted epoch touched */
 RDL_MUST rdl_code rdl_caches_drop(rdl_engine *e, rdl_err *err); /* all of them, for their memory */
 /* renamed.c: a source or a table under another name. */

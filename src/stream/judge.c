@@ -503,8 +503,24 @@ static rdl_code count_body(rdl_engine *e, const rdl_table *t, const char *what, 
     return rc;
 }
 
+/* The join that made the copies, with its keys; RDL_OK: it was none of a dimension. */
+static rdl_code blame_join(rdl_engine *e, const rdl_table *t, uint64_t copies, rdl_err *err)
+{
+    for (size_t i = 0; i < t->stream_plan->fan_count; i++) {
+        rdl_err why = {0};
+        if (rdl_fan_look(e, &t->stream_plan->fans[i], false, &why) != RDL_EDATA)
+            continue;
+        rdl_err_set(err, RDL_EDATA, 0, "the body of \"%.*s\" made %" PRIu64 " rows too many: %s",
+                    (int)t->full.n, t->full.p, copies, why.msg);
+        rdl_err_hint(err, "%s", why.hint);
+        return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
+    }
+    return RDL_OK;
+}
+
 static rdl_code refuse_fanout(rdl_engine *e, rdl_table *t, uint64_t copies, rdl_err *err)
 {
+    RDL_TRY(blame_join(e, t, copies, err));
     rdl_arena a;
     rdl_arena_init(&a, 0);
     rdl_buf sql = {0};

@@ -610,6 +610,7 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
     bool range = w->range != NULL && w->refresh[v->index];
     bool complete = !range || !missed_epochs(e, v, rdl_history_table(&e->history, v->full));
     w->building = range || what != ACTION_MAINTAIN;
+    RDL_TRY(rdl_view_check_fans(e, w, v, w->building, err));
     if (range)
         rc = build_range(e, w, v, &g, err);
     else if (what == ACTION_DECIDE)
