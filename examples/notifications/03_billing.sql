@@ -8,8 +8,9 @@ JOIN (SELECT channel, valid_from, lead(valid_from) OVER (PARTITION BY channel OR
       FROM (SELECT DISTINCT channel, valid_from FROM prices)) l
   ON l.channel = p.channel AND l.valid_from = p.valid_from;
 
--- What a customer's day costs as it is known now.
+-- What a customer's day costs as it is known now.  A day meets each tier of its price list: the fan-out is meant.
 CREATE MATERIALIZED VIEW gold.costs_by_day PRIMARY KEY (customer_id, local_day, channel)
+  ALLOW FANOUT
   SCHEDULE CRON '${BILLING_CRON:-15 * * * *}'
 AS
 SELECT d.customer_id, d.local_day, d.channel, max(d.zone) AS zone,

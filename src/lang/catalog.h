@@ -397,8 +397,9 @@ struct rdl_pipeline {
     rdl_hash128 fingerprint; /* of all tables and publications */
     rdl_str prelude_sql; /* macros to create on a connection before bodies run */
 
-    /* For the plan cache: the texts, what they and this program hash to, and whether the plan
-     * was read (or may not be kept). */
+    /* For the plan cache: the texts with their variables replaced, what they, this program, DuckDB
+     * and the prelude hash to, and whether rdl_pipeline_keep writes the plan: this load made it,
+     * found nothing to say, and no address in it holds a secret. */
     const rdl_text_file **files;
     size_t file_count;
     rdl_hash128 plan_key;
@@ -408,7 +409,7 @@ struct rdl_pipeline {
 typedef struct rdl_load_options {
     const char *const *set; /* "NAME=value" */
     size_t set_count;
-    const char *plan_cache; /* file that rdl_pipeline_keep wrote, or NULL; a folder's load alone */
+    const char *plan_cache; /* file that rdl_pipeline_keep wrote (it need not be there), or NULL */
     const char *env;        /* raudal.<env>.env is read after raudal.env; NULL: none */
 } rdl_load_options;
 

@@ -6,12 +6,11 @@
 #include <string.h>
 
 const char *const rdl_settings[] = {
-    "journal_max_bytes",   "lake_compact_files",  "lake_interval",
-    "lake_retention",      "max_bytes_per_epoch", "max_files_per_epoch",
-    "max_pending_epochs",  "max_rows_per_epoch",  "owner",
-    "smtp_from",
-    "smtp_password",       "smtp_url",            "smtp_user",
-    "trigger_interval",
+    "journal_max_bytes",   "journal_retention",   "lake_compact_files",
+    "lake_interval",       "lake_retention",      "max_bytes_per_epoch",
+    "max_files_per_epoch", "max_pending_epochs",  "max_rows_per_epoch",
+    "owner",               "smtp_from",           "smtp_password",
+    "smtp_url",            "smtp_user",           "trigger_interval",
 };
 const size_t rdl_setting_count = sizeof rdl_settings / sizeof *rdl_settings;
 

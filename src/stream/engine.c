@@ -47,22 +47,30 @@ static rdl_code interval_setting(rdl_engine *e, const char *name, const char *fa
 
 enum { RETENTION_MIN_S = 3600 };
 
-/* Less than an hour would take files from under those who read. */
+/* 0: for ever.  Less than an hour would take files from under those who read. */
+static rdl_code retention_setting(rdl_engine *e, const char *name, const char *usual, int64_t *out,
+                                  rdl_err *err)
+{
+    rdl_str text = rdl_pipeline_setting(e->pipeline, name, usual);
+    *out = 0;
+    if (rdl_str_eq(text, RDL_STR("0")))
+        return RDL_OK;
+    RDL_TRY(interval_setting(e, name, usual, out, err));
+    if (*out >= (int64_t)RETENTION_MIN_S * 1000000)
+        return RDL_OK;
+    rdl_err_set(err, RDL_EUSAGE, 0, "setting %s is \"%.*s\", which is less than an hour", name,
+                (int)text.n, text.p);
+    rdl_err_hint(err, "Those who read the past need its files; 0 keeps all of them.");
+    return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
+}
+
 static rdl_code read_upkeep(rdl_engine *e, rdl_err *err)
 {
     uint64_t files = 0;
     int64_t retention = 0;
     RDL_TRY(number_setting(e, "lake_compact_files", "8", &files, err));
-    rdl_str text = rdl_pipeline_setting(e->pipeline, "lake_retention", "30 days");
-    if (!rdl_str_eq(text, RDL_STR("0"))) {
-        RDL_TRY(interval_setting(e, "lake_retention", "30 days", &retention, err));
-        if (retention < (int64_t)RETENTION_MIN_S * 1000000) {
-            rdl_err_set(err, RDL_EUSAGE, 0, "setting lake_retention is \"%.*s\", which is less than an hour",
-                        (int)text.n, text.p);
-            rdl_err_hint(err, "Readers of a version need its files; 0 keeps all of them.");
-            return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
-        }
-    }
+    RDL_TRY(retention_setting(e, "lake_retention", "30 days", &retention, err));
+    RDL_TRY(retention_setting(e, "journal_retention", "0", &e->journal_retention_us, err));
     rdl_upkeep_open(e, files, retention);
     return RDL_OK;
 }

@@ -203,6 +203,7 @@ struct rdl_engine {
     int64_t trigger_us, lake_interval_us;
     int64_t last_lake_us, last_deferred_us;
     double row_bytes;        /* of a source record, lately; turns max_rows into bytes */
+    int64_t journal_retention_us; /* of records that a rotation set aside; 0: for ever */
     uint64_t journal_max;    /* bytes of records after which the journal begins with a summary */
     uint64_t pending_max;    /* sealed epochs that a store may lack before we wait for it */
     bool unclean;            /* the last holder did not close */

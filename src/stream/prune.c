@@ -2,7 +2,7 @@
  * stream/prune.c - what lake, stores and keyed state all have is removed; the journal is kept short.
  *
  * ORDER  CHECKPOINT of keyed state if a run was written · PRUNE · folders of epochs · versions of
- * snapshots · rotation of the journal, once what was appended since the last one is more than
+ * snapshots · rotation of the journal (and, after journal_retention, of what it set aside), once what was appended since the last one is more than
  * journal_max_bytes and more than that summary (so that its cost stays a part of the appends').
  *
  * INVARIANTS  A3 of apply.c; J7 of journal.h.
@@ -105,6 +105,31 @@ static rdl_code checkpoint(rdl_engine *e, bool force, rdl_err *err)
     return rc;
 }
 
+/* What rotations set aside longer ago than journal_retention.  A file that stays harms nobody. */
+static rdl_code forget_past(rdl_engine *e, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_names names;
+    int64_t before = rdl_now_us(e->clock) - e->journal_retention_us;
+    size_t gone = 0;
+    rdl_arena_init(&a, 0);
+    const char *dir = rdl_path_join(&a, e->root.state, "journal-past");
+    rdl_code rc = rdl_fs_list(&a, dir, &names, err);
+    for (size_t i = 0; rc == RDL_OK && i < names.n; i++) {
+        rdl_stat st = {0};
+        const char *path = rdl_path_join(&a, dir, names.v[i]);
+        rc = rdl_fs_stat(path, &st, err);
+        if (rc == RDL_OK && st.exists && st.mtime_us < before) {
+            rc = rdl_fs_unlink(path, err);
+            gone++;
+        }
+    }
+    if (gone > 0)
+        rdl_log(RDL_LOG_INFO, "journal", "past_forgotten", "files=%zu", gone);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
 /*
  * All that the journal says, as its first records.  One that cannot be rotated for now (a full disk)
  * is as good as before.
@@ -133,7 +158,9 @@ static rdl_code rotate_journal(rdl_engine *e, rdl_err *err)
                 "epoch=%" PRIu64 " bytes_before=%" PRIu64 " bytes=%" PRIu64 " ms=%" PRId64,
                 e->history.epoch, before, rdl_journal_bytes(e->journal),
                 (rdl_monotonic_us() - began) / 1000);
-    else if (!rdl_journal_is_broken(e->journal))
+    if (rc == RDL_OK && e->journal_retention_us > 0)
+        rc = forget_past(e, &why);
+    if (rc != RDL_OK && !rdl_journal_is_broken(e->journal))
         rdl_log_err(RDL_LOG_WARN, "journal", "not_rotated", &why);
     rdl_arena_fini(&a);
     if (!rdl_journal_is_broken(e->journal))

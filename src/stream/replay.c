@@ -57,6 +57,16 @@ static rdl_code put_waiting(rdl_engine *e, rdl_arena *a, const rdl_replay_reques
     return RDL_OK;
 }
 
+/* The condition is the user's text: what DuckDB says of it is told as any other error in text. */
+static rdl_code condition_error(const rdl_replay_request *r, const rdl_err *why, rdl_err *err)
+{
+    rdl_err_set(err, RDL_EUSAGE, 0, "could not read the condition \"%.200s\" of \"%s\"'s replay: %.600s",
+                r->where, r->table->full.p, why->msg);
+    (void)rdl_err_hint(err, "It is SQL over the columns of the quarantine: _source_offset = 4, or "
+                            "list_contains(reasons, 'late'); see raudal quarantine show.");
+    return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_TEXT);
+}
+
 static rdl_code count_waiting(rdl_engine *e, const rdl_replay_request *r, int64_t *out, rdl_err *err)
 {
     rdl_arena a;
@@ -69,6 +79,10 @@ static rdl_code count_waiting(rdl_engine *e, const rdl_replay_request *r, int64_
         rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), out, err);
     rdl_buf_fini(&sql);
     rdl_arena_fini(&a);
+    if (r->where != NULL && (rc == RDL_EUSAGE || rc == RDL_ESCHEMA)) {
+        rdl_err why = *err;
+        rc = condition_error(r, &why, err);
+    }
     return rdl_err_in(rc, err, "rows to replay");
 }
 

@@ -52,6 +52,9 @@ replay_all() { for t in b.ev s.ev s.each; do "$RAUDAL" quarantine replay "$1" $t
 p=$room/p
 make_pipeline "$p"
 says 'b.ev: 1 replayed = 1 still quarantined' "$RAUDAL" quarantine replay "$p" b.ev --where '_source_offset = 4'
+says 'could not read the condition "_ofset = 4" of "b.ev"'"'"'s replay' "$RAUDAL" quarantine replay "$p" b.ev --where '_ofset = 4'
+"$RAUDAL" quarantine replay "$p" b.ev --where '(1' >/dev/null 2>&1 && fail "a condition that is no SQL is taken"
+test $("$RAUDAL" quarantine replay "$p" b.ev --where '(1' >/dev/null 2>&1; echo $?) = 2 || fail "a wrong condition exits otherwise than 2"
 says 'b.ev: 3 replayed = 1 written + 1 duplicate + 1 still quarantined' "$RAUDAL" quarantine replay "$p" b.ev
 says 'b.ev: 1 replayed = 1 still quarantined' "$RAUDAL" quarantine replay "$p" b.ev
 says 's.ev: 1 replayed = 1 written' "$RAUDAL" quarantine replay "$p" s.ev
