@@ -130,6 +130,11 @@ void rdl_buf_puts(rdl_buf *b, const char *s)
 
 void rdl_buf_putc(rdl_buf *b, char c)
 {
+    if (b->n + 1 < b->cap) {
+        b->p[b->n++] = c;
+        b->p[b->n] = '\0';
+        return;
+    }
     rdl_buf_put(b, &c, 1);
 }
 

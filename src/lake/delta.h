@@ -24,6 +24,7 @@
 #include "base/fs.h"
 #include "base/map.h"
 #include "lake/lake.h"
+#include "lake/parquet.h"
 
 enum {
     RDL_DELTA_READER = 1,
@@ -222,6 +223,12 @@ void rdl_stats_put(const rdl_schema *schema,
                    size_t row,
                    uint64_t rows,
                    rdl_buf *out);
+
+/* Those of our own writer, by column of the schema. */
+void rdl_stats_put_bounds(const rdl_schema *schema,
+                          const rdl_parquet_bounds *bounds,
+                          uint64_t rows,
+                          rdl_buf *out);
 
 /* snapshot.c */
 RDL_MUST rdl_code rdl_lake_snapshot_of(rdl_arena *a,

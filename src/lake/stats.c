@@ -1,5 +1,6 @@
 /*
- * lake/stats.c - a data file's statistics, from COPY ... RETURN_STATS to Delta's JSON.
+ * lake/stats.c - a data file's statistics as Delta's JSON, from COPY ... RETURN_STATS or from our
+ * own writer.
  *
  *   {"numRecords":3,"minValues":{"n":1,"t":"a"},"maxValues":{"n":9},"nullCount":{"n":0,"t":1}}
  *
@@ -160,19 +161,8 @@ put_bounds(const rdl_schema *schema, const column_stats *all, bool max, rdl_buf 
     rdl_buf_fini(&one);
 }
 
-void rdl_stats_put(const rdl_schema *schema,
-                   const rdl_vector *statistics,
-                   size_t row,
-                   uint64_t rows,
-                   rdl_buf *out)
+static void put_all(const rdl_schema *schema, const column_stats *all, uint64_t rows, rdl_buf *out)
 {
-    rdl_arena call;
-    rdl_arena_init(&call, 0);
-    column_stats *all = RDL_NEWN(&call, column_stats, schema->n + 1);
-    for (size_t i = 0; i < schema->n; i++)
-        if (rdl_type_is_scalar(schema->v[i].type))
-            all[i] = find_column(statistics, row, schema->v[i].name);
-
     rdl_buf_printf(out, "{\"numRecords\":%llu,\"minValues\":{", (unsigned long long)rows);
     put_bounds(schema, all, false, out);
     rdl_buf_puts(out, "},\"maxValues\":{");
@@ -189,5 +179,40 @@ void rdl_stats_put(const rdl_schema *schema,
         rdl_buf_put(out, all[i].nulls.p, all[i].nulls.n);
     }
     rdl_buf_puts(out, "}}");
+}
+
+void rdl_stats_put(const rdl_schema *schema,
+                   const rdl_vector *statistics,
+                   size_t row,
+                   uint64_t rows,
+                   rdl_buf *out)
+{
+    rdl_arena call;
+    rdl_arena_init(&call, 0);
+    column_stats *all = RDL_NEWN(&call, column_stats, schema->n + 1);
+    for (size_t i = 0; i < schema->n; i++)
+        if (rdl_type_is_scalar(schema->v[i].type))
+            all[i] = find_column(statistics, row, schema->v[i].name);
+
+    put_all(schema, all, rows, out);
+    rdl_arena_fini(&call);
+}
+
+void rdl_stats_put_bounds(const rdl_schema *schema,
+                          const rdl_parquet_bounds *bounds,
+                          uint64_t rows,
+                          rdl_buf *out)
+{
+    rdl_arena call;
+    rdl_arena_init(&call, 0);
+    column_stats *all = RDL_NEWN(&call, column_stats, schema->n + 1);
+    for (size_t i = 0; i < schema->n; i++) {
+        const rdl_parquet_bounds *b = &bounds[i];
+        char *nulls = rdl_arena_printf(&call, "%llu", (unsigned long long)b->nulls);
+        if (b->any)
+            all[i] = (column_stats){
+                .present = true, .min = b->min, .max = b->max, .nulls = rdl_str_of(nulls)};
+    }
+    put_all(schema, all, rows, out);
     rdl_arena_fini(&call);
 }
