@@ -18,8 +18,8 @@ AS SELECT
   sum(requests) AS requests,
   CAST(sum(genai_tokens) AS BIGINT) AS genai_tokens,  -- null where no event carries them
   sum(carbon_kg) AS carbon_kg,                        -- likewise
-  map(list(service ORDER BY service), list(daily_cost_usd ORDER BY service)) AS cost_by_service,
-  map(list(service ORDER BY service), list(requests ORDER BY service)) AS requests_by_service
+  map_from_entries(list_sort(list({'k': service, 'v': daily_cost_usd}))) AS cost_by_service,
+  map_from_entries(list_sort(list({'k': service, 'v': requests}))) AS requests_by_service
 FROM gold.org_daily_usage_by_service
 GROUP BY org_id, usage_date;
 
@@ -52,7 +52,7 @@ AS SELECT
   CAST(sum(open_n) AS BIGINT) AS open_tickets,
   CAST(sum(breached) AS BIGINT) AS sla_breaches,
   round(CAST(sum(breached) AS DOUBLE) / sum(n), 4) AS sla_breach_rate,
-  map(list(category ORDER BY category), list(n ORDER BY category)) AS tickets_by_category
+  map_from_entries(list_sort(list({'k': category, 'v': n}))) AS tickets_by_category
 FROM (
   SELECT severity, created_at AS ticket_date, coalesce(category, '') AS category,
          count(*) AS n,

@@ -166,6 +166,8 @@ void rdl_conn_close(rdl_conn *c)
     *at = c->next;
     rdl_mutex_unlock(&c->duck->lock);
     rdl_kept_free(c);
+    duckdb_destroy_prepare(&c->to_tree);
+    duckdb_destroy_prepare(&c->from_tree);
     duckdb_disconnect(&c->handle);
     free(c); /* allow: long-lived */
 }

@@ -47,6 +47,7 @@ struct rdl_conn {
     uint64_t changed;
     rdl_conn *next;
     rdl_kept *kept; /* NULL: none yet */
+    duckdb_prepared_statement to_tree, from_tree; /* of tree.c; NULL: not made yet */
     bool scan_failed; /* under duck->lock */
     rdl_err scan_err; /* under duck->lock */
 };

@@ -5,30 +5,44 @@
  * parse {"error":true,"error_type":"parser","error_message":"...","position":"10"}: that is
  * a result, not a failure of the query, and is turned into one here.
  */
-#include "duck/handles.h"
+#include "duck/kept.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 
+/*
+ * Planning a pipeline asks this some hundred times, and a text as a constant is bound, folded and
+ * optimized each time: so each call is prepared once, with the text as its parameter.
+ */
 static rdl_code call_with_text(rdl_conn *c,
                                rdl_arena *a,
-                               const char *function,
+                               duckdb_prepared_statement *call,
+                               const char *sql,
                                const char *text,
                                char **out,
                                rdl_err *err)
 {
-    rdl_buf sql = {0};
-    rdl_buf_printf(&sql, "SELECT %s(", function);
-    rdl_buf_put_sql_text(&sql, rdl_str_of(text));
-    rdl_buf_puts(&sql, ")");
+    duckdb_result handle = {0};
+    rdl_result *r = NULL;
+    const rdl_chunk *chunk;
     *out = NULL;
-    rdl_code rc = rdl_query_text(c, a, rdl_buf_str(&sql), out, err);
-    rdl_buf_fini(&sql);
-    if (rc != RDL_OK)
+    if (*call == NULL)
+        *call = rdl_duck_prepare_one(c->handle, sql);
+    if (*call == NULL || duckdb_bind_varchar(*call, 1, text) != DuckDBSuccess)
+        return rdl_err_set(err, RDL_EBUG, 0, "could not prepare %s", sql);
+    rdl_conn_begin_statement(c);
+    duckdb_state state = rdl_duck_run_prepared(*call, &handle);
+    rdl_code rc = rdl_result_take(c, state, &handle, &r, err);
+    if (rc != RDL_OK) {
         err->col = 0; /* a place in our own SELECT */
-    else if (*out == NULL)
-        rc = rdl_err_set(err, RDL_EBUG, 0, "%s gave no answer", function);
-    return rc;
+        return rc;
+    }
+    if (rdl_result_next(r, &chunk) && rdl_vector_valid(&chunk->v[0], 0)) {
+        rdl_str answer = rdl_vector_str(&chunk->v[0], 0);
+        *out = rdl_arena_strndup(a, answer.p, answer.n);
+    }
+    rdl_result_free(r);
+    return *out != NULL ? RDL_OK : rdl_err_set(err, RDL_EBUG, 0, "%s gave no answer", sql);
 }
 
 /* The answer's own error, in the form that a failing statement has. */
@@ -52,7 +66,8 @@ rdl_code rdl_sql_to_tree(
 {
     char *answer = NULL;
     rdl_code rc = RDL_OK;
-    RDL_TRY(call_with_text(c, a, "json_serialize_sql", select, &answer, err));
+    RDL_TRY(call_with_text(c, a, &c->to_tree, "SELECT json_serialize_sql($1::VARCHAR)", select,
+                           &answer, err));
     if (strncmp(answer, "{\"error\":true", 13) == 0) {
         json_t *doc = json_loads(answer, 0, NULL);
         rc = answer_error(doc, err);
@@ -66,5 +81,6 @@ rdl_code rdl_sql_to_tree(
 rdl_code rdl_tree_to_sql(
     rdl_conn *c, rdl_arena *a, const char *json, char **out_select, rdl_err *err)
 {
-    return call_with_text(c, a, "json_deserialize_sql", json, out_select, err);
+    return call_with_text(c, a, &c->from_tree, "SELECT json_deserialize_sql($1::JSON)", json,
+                          out_select, err);
 }

@@ -302,11 +302,16 @@ rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err)
                                                 : rdl_cut_select(&cut, t, false, &sql, err);
     if (rc == RDL_OK)
         rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
-    if (rc == RDL_OK)
-        r->cached = true;
+    r->cached = rc == RDL_OK;
+    r->cache_empty = r->cached && rdl_conn_changed(e->conn) == 0;
     rdl_buf_fini(&sql);
     rdl_arena_fini(&a);
     return rdl_err_in(rc, err, "content of %.*s", (int)t->full.n, t->full.p);
+}
+
+bool rdl_cache_is_empty(const rdl_engine *e, const rdl_table *t)
+{
+    return e->tables[t->index].cached && e->tables[t->index].cache_empty;
 }
 
 /* Delete from c."<t>" the rows that e."old:<t>" and e."new:<t>" replace. */
@@ -357,7 +362,7 @@ rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, 
         rdl_put_relation(&sql, "c", "", t->full);
         rdl_buf_puts(&sql, " AS SELECT ");
     } else {
-        if (t->kind != RDL_TABLE_VIEW || w->replaces[t->index]) {
+        if (!r->cache_empty && (t->kind != RDL_TABLE_VIEW || w->replaces[t->index])) {
             put_delete(&sql, t);
             rdl_buf_puts(&sql, "; ");
         }
@@ -373,6 +378,7 @@ rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, 
     rdl_put_relation(&sql, "e", "new:", t->full);
     rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
+    r->cache_empty = false;
     return rdl_err_in(rc, err, "content of %.*s", (int)t->full.n, t->full.p);
 }
 

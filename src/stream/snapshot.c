@@ -34,12 +34,18 @@ static rdl_code difference(rdl_engine *e, const rdl_work *w, const rdl_table *t,
                            bool of_new, uint64_t *out_rows, rdl_err *err)
 {
     rdl_buf sql = {0};
-    rdl_buf_puts(&sql, of_new ? "SELECT l.* EXCLUDE (_k, _n, _record_at, _record_bytes) FROM "
-                              : "SELECT l.* EXCLUDE (_k, _n) FROM ");
-    put_numbered(&sql, t, of_new ? "e" : "c", of_new ? version_role(t) : "");
-    rdl_buf_puts(&sql, " l ANTI JOIN ");
-    put_numbered(&sql, t, of_new ? "c" : "e", of_new ? "" : version_role(t));
-    rdl_buf_puts(&sql, " r ON l._k = r._k AND l._n = r._n");
+    if (rdl_cache_is_empty(e, t)) { /* no version was before this one */
+        rdl_buf_puts(&sql, of_new ? "SELECT * EXCLUDE (_record_at, _record_bytes) FROM "
+                                  : "SELECT * FROM ");
+        rdl_put_relation(&sql, of_new ? "e" : "c", of_new ? version_role(t) : "", t->full);
+    } else {
+        rdl_buf_puts(&sql, of_new ? "SELECT l.* EXCLUDE (_k, _n, _record_at, _record_bytes) FROM "
+                                  : "SELECT l.* EXCLUDE (_k, _n) FROM ");
+        put_numbered(&sql, t, of_new ? "e" : "c", of_new ? version_role(t) : "");
+        rdl_buf_puts(&sql, " l ANTI JOIN ");
+        put_numbered(&sql, t, of_new ? "c" : "e", of_new ? "" : version_role(t));
+        rdl_buf_puts(&sql, " r ON l._k = r._k AND l._n = r._n");
+    }
     rdl_code rc = rdl_relation_make(e, w, role, t->full, rdl_buf_str(&sql), w->rows, out_rows, err);
     rdl_buf_fini(&sql);
     return rc;
@@ -202,7 +208,7 @@ static rdl_code land(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_hash128
     rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
     if (rc == RDL_OK)
-        rc = rdl_snapshot_hash(path, out_file, err);
+        rc = rdl_sealed_hash(path, out_file, err);
     if (rc == RDL_OK)
         (void)RDL_FAULT_AT(SNAPSHOT_LANDED);
     return rc;
@@ -238,7 +244,8 @@ rdl_code rdl_ingest_snapshot(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *e
     number_parts(e, w, t, v, &inputs);
     RDL_TRY(rdl_cache_load(e, t, err));
     RDL_TRY(rdl_ingest_records(e, w, f, inputs.list.v, inputs.list.n, err));
-    RDL_TRY(count_of(e, "c", "", t->full, &before, err));
+    if (!rdl_cache_is_empty(e, t))
+        RDL_TRY(count_of(e, "c", "", t->full, &before, err));
     now = w->rows_new[t->index];
     RDL_TRY(keep_one_of_each(e, w, t, &now, err));
     RDL_TRY(difference(e, w, t, "old:", false, &gone, err));

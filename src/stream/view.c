@@ -374,6 +374,10 @@ static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, given 
     }
     RDL_TRY(rdl_view_create(e, w, "touched:", v, p->touched_sql.p, NULL, err));
     RDL_TRY(rdl_relation_all(e, w, p->driving, err));
+    if (rdl_cache_is_empty(e, v)) {
+        RDL_TRY(put_rows(e, w, v, "new:", p->groups_sql.p, true, &g->rows_new, err));
+        return rdl_view_create_empty(e, "old:", v, err);
+    }
     RDL_TRY(put_rows(e, w, v, "now:", p->groups_sql.p, true, NULL, err));
     rdl_buf_puts(&sql, "SELECT ");
     rdl_put_columns(&sql, "", &v->columns);
@@ -443,7 +447,8 @@ static rdl_code build_model(rdl_engine *e, rdl_work *w, rdl_table *v, const char
 static rdl_code build(rdl_engine *e, rdl_work *w, rdl_table *v, bool reset, given *g, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
-    const char *role = reset ? "new:" : "now:";
+    bool all_new = reset || rdl_cache_is_empty(e, v);
+    const char *role = all_new ? "new:" : "now:";
     uint64_t rows = 0;
     for (size_t i = 0; i < v->input_count && v->model == NULL; i++)
         RDL_TRY(rdl_relation_all(e, w, v->inputs[i].table, err));
@@ -455,7 +460,7 @@ static rdl_code build(rdl_engine *e, rdl_work *w, rdl_table *v, bool reset, give
         RDL_TRY(put_rows(e, w, v, role, p->unchecked_sql.p, true, &rows, err));
     g->replaces = true;
     g->rows_new = rows;
-    if (reset)
+    if (all_new)
         return rdl_view_create_empty(e, "old:", v, err);
     RDL_TRY(rdl_cache_load(e, v, err));
     RDL_TRY(subtract(e, w, v, "new:", "e", "now:", "c", "", &g->rows_new, err));
@@ -620,7 +625,7 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
                                      : build(e, w, v, what == ACTION_RESET, &g, err);
     w->building = false;
     if (rc == RDL_OK && v->primary_key_count > 0 && !proved)
-        rc = check_key(e, v, e->tables[v->index].cached && what != ACTION_RESET, err);
+        rc = check_key(e, v, e->tables[v->index].cached && !rdl_cache_is_empty(e, v) && what != ACTION_RESET, err);
     w->rows_new[v->index] = g.rows_new;
     w->replaces[v->index] = g.replaces;
     if (rc == RDL_OK && (what == ACTION_RESET || g.rows_new + g.rows_old > 0))
