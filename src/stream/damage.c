@@ -93,9 +93,9 @@ rdl_code rdl_damage_name(const rdl_cut *c, rdl_conn *conn, rdl_err *err)
     return err->code;
 }
 
-/* ---- landed snapshots ---- */
+/* ---- bytes that are not those that were sealed ---- */
 
-rdl_code rdl_snapshot_hash(const char *path, rdl_hash128 *out, rdl_err *err)
+rdl_code rdl_sealed_hash(const char *path, rdl_hash128 *out, rdl_err *err)
 {
     rdl_map_file map = {0};
     RDL_TRY(rdl_fs_map(path, &map, err));
@@ -104,20 +104,39 @@ rdl_code rdl_snapshot_hash(const char *path, rdl_hash128 *out, rdl_err *err)
     return RDL_OK;
 }
 
-rdl_code rdl_snapshot_path(rdl_arena *a, const rdl_root *root, const rdl_snapshot_history *h,
-                           const char **out, rdl_err *err)
+static rdl_code check_bytes(const char *path, rdl_hash128 sealed, rdl_err *err)
 {
     rdl_hash128 now;
-    *out = rdl_root_snapshot(a, root, h->source, h->epoch);
-    if (h->file.hi == 0 && h->file.lo == 0)
+    if (sealed.hi == 0 && sealed.lo == 0)
         return RDL_OK;
-    rdl_code rc = rdl_snapshot_hash(*out, &now, err);
-    if (rc == RDL_OK && rdl_hash128_eq(now, h->file))
+    rdl_code rc = rdl_sealed_hash(path, &now, err);
+    if (rc == RDL_OK && rdl_hash128_eq(now, sealed))
         return RDL_OK;
     if (rc == RDL_OK)
         rc = rdl_err_set(err, RDL_EDATA, 0,
                          "could not read data file \"%s\": its bytes are not those that were sealed",
-                         *out);
+                         path);
     rdl_err_hint(err, "%s", state_remedy);
     return rdl_err_area(rc, err, RDL_AREA_STORE);
+}
+
+rdl_code rdl_segments_check(rdl_arena *a, const rdl_root *root, const rdl_table_history *h,
+                            uint64_t after, bool quarantine, rdl_err *err)
+{
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        for (rdl_segment kind = RDL_SEGMENT_NEW; kind <= RDL_SEGMENT_QUARANTINE; kind++) {
+            if (s->epoch > after && (kind == RDL_SEGMENT_QUARANTINE) == quarantine)
+                RDL_TRY(check_bytes(rdl_root_segment(a, root, s->epoch, h->table, kind),
+                                    s->sums[kind], err));
+        }
+    }
+    return RDL_OK;
+}
+
+rdl_code rdl_snapshot_path(rdl_arena *a, const rdl_root *root, const rdl_snapshot_history *h,
+                           const char **out, rdl_err *err)
+{
+    *out = rdl_root_snapshot(a, root, h->source, h->epoch);
+    return check_bytes(*out, h->file, err);
 }

@@ -17,8 +17,13 @@
  */
 RDL_MUST rdl_code rdl_damage_name(const rdl_cut *c, rdl_conn *conn, rdl_err *err);
 
-/* Of a landed snapshot's bytes: what its seal says. */
-RDL_MUST rdl_code rdl_snapshot_hash(const char *path, rdl_hash128 *out, rdl_err *err);
+/* Of a file's bytes: what its seal says of a landed snapshot and of a segment. */
+RDL_MUST rdl_code rdl_sealed_hash(const char *path, rdl_hash128 *out, rdl_err *err);
+/* A table's segments after an epoch are, byte for byte, those that were sealed: new and old rows, or
+ * the quarantined ones.  Packed rows have checksums of their own. */
+RDL_MUST rdl_code rdl_segments_check(rdl_arena *a, const rdl_root *root,
+                                     const rdl_table_history *h, uint64_t after, bool quarantine,
+                                     rdl_err *err);
 /* The file of its newest version, in the arena, whose bytes are those that were sealed. */
 RDL_MUST rdl_code rdl_snapshot_path(rdl_arena *a, const rdl_root *root,
                                     const rdl_snapshot_history *h, const char **out, rdl_err *err);

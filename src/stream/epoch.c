@@ -20,6 +20,7 @@
 #include <inttypes.h>
 
 #include "duck/packed.h"
+#include "stream/damage.h"
 #include "stream/model.h"
 
 enum { PACKED_BYTES_MAX = 32 << 20 };
@@ -387,6 +388,25 @@ static rdl_code write_table(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_
     return s->rows_old > 0 ? write_segment(e, w, t, RDL_SEGMENT_OLD, err) : RDL_OK;
 }
 
+/* What lies in files of its own is known by its bytes: a bit that flips later goes nowhere. */
+static rdl_code sum_segments(rdl_engine *e, rdl_work *w, rdl_sealed_table *s, rdl_err *err)
+{
+    const uint64_t rows[] = {
+        [RDL_SEGMENT_NEW] = s->packed ? 0 : s->rows_new,
+        [RDL_SEGMENT_OLD] = s->packed ? 0 : s->rows_old,
+        [RDL_SEGMENT_QUARANTINE] = s->rows_quarantined,
+    };
+    const rdl_table *t = rdl_pipeline_find(e->pipeline, s->table);
+    bool source = t == NULL || t->kind == RDL_TABLE_SNAPSHOT || t->kind == RDL_TABLE_SOURCE;
+    rdl_segment kind = source ? RDL_SEGMENT_QUARANTINE : RDL_SEGMENT_NEW;
+    for (; kind <= RDL_SEGMENT_QUARANTINE; kind++) {
+        const char *path = rdl_root_segment(&w->arena, &e->root, w->epoch, s->table, kind);
+        if (rows[kind] > 0)
+            RDL_TRY(rdl_sealed_hash(path, &s->sums[kind], err));
+    }
+    return RDL_OK;
+}
+
 static rdl_code write_segments(rdl_engine *e, rdl_work *w, rdl_err *err)
 {
     rdl_buf file = {0};
@@ -397,6 +417,8 @@ static rdl_code write_segments(rdl_engine *e, rdl_work *w, rdl_err *err)
         const rdl_table *t = rdl_pipeline_find(e->pipeline, s->table);
         if (t != NULL && t->kind != RDL_TABLE_SNAPSHOT && t->kind != RDL_TABLE_SOURCE)
             rc = write_table(e, w, t, s, &file, err);
+        if (rc == RDL_OK)
+            rc = sum_segments(e, w, s, err);
     }
     if (rc == RDL_OK)
         rc = write_packed(e, w, &file, err);

@@ -70,6 +70,7 @@ static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_s
             .rows_old = s->rows_old,
             .rows_quarantined = s->rows_quarantined,
             .rows_fresh = s->rows_fresh,
+            .sums = {s->sums[0], s->sums[1], s->sums[2]},
             .reset = s->reset,
             .packed = s->packed,
             .marked = s->marked};

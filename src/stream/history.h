@@ -16,6 +16,7 @@
 typedef struct rdl_segment_ref {
     uint64_t epoch, rows_new, rows_old, rows_quarantined;
     uint64_t rows_fresh; /* marked: new rows whose key was not there */
+    rdl_hash128 sums[3]; /* see rdl_sealed_table */
     bool reset, marked, packed;
 } rdl_segment_ref;
 

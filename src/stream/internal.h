@@ -15,7 +15,7 @@
  *   decide.c     decision tables: rows that are added once
  *   model.c      programs over rows: when; model_run.c one run
  *   relation.c   e."all:.." and what is kept of tables in memory between epochs
- *   apply.c      sealed epochs into lake and stores
+ *   apply.c      sealed epochs into the stores; apply_lake.c into the lake
  *   prune.c      what all have is removed; the journal begins anew with a summary
  *   upkeep.c     small files of the lake merged, old versions removed
  *   applier.c    that, beside the epochs; loop.c for ever
@@ -90,6 +90,7 @@ typedef struct rdl_runtime {
     rdl_table *table;
     bool selected;          /* by --only */
     bool cached;            /* c."<t>" holds the whole content */
+    bool cache_empty;       /* and it is known to have no rows */
     bool cache_needed;      /* some plan reads e."all:<t>", or old rows are looked up */
     bool reads_source;      /* streaming, straight from an append-only source */
     bool old_needed;        /* readers of changes need old rows, not deletions alone */
@@ -331,6 +332,7 @@ RDL_MUST rdl_code rdl_relations_end(rdl_engine *e, rdl_err *err);   /* of an epo
 RDL_MUST rdl_code rdl_relations_reset(rdl_engine *e, rdl_err *err); /* of one that failed */
 RDL_MUST rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
 /* The content before this epoch as c."<t>"; loads it from the lake and segments when needed. */
+bool rdl_cache_is_empty(const rdl_engine *e, const rdl_table *t); /* loaded, and without rows */
 RDL_MUST rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err);
 /* Bring c."<t>" to the end of this epoch from e."new:<t>", e."old:<t>". */
 RDL_MUST rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, rdl_err *err);
@@ -346,22 +348,29 @@ void rdl_feed_find_elsewhere(rdl_engine *e, rdl_feed *f);
 RDL_MUST rdl_code rdl_feed_check_elsewhere(const rdl_feed *f, const rdl_range *r, rdl_err *err);
 void rdl_warn_of_unread(rdl_engine *e);
 /* apply.c */
-RDL_MUST rdl_code rdl_destinations_open(rdl_engine *e, rdl_err *err);
-void rdl_destinations_close(rdl_engine *e);
-RDL_MUST rdl_code rdl_apply_check_schemas(rdl_engine *e, rdl_err *err);
-RDL_MUST rdl_code rdl_apply_check_fresh(rdl_engine *e, rdl_err *err);
-RDL_MUST rdl_code rdl_apply_lake(rdl_engine *e, rdl_err *err);
-/* Every store, whichever fails; the first failure is given. */
-RDL_MUST rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err);
-/* The list of runs hears of it; why NULL: it works again. */
-void rdl_store_tell(rdl_engine *e, const rdl_store *s, const char *why);
-RDL_MUST rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err);
 /* Sealed epochs on their way into lake and stores, on any one thread at a time. */
 typedef struct rdl_apply {
     rdl_engine *e;          /* what stands still while it runs, and the stores */
     rdl_conn *conn;
     rdl_history *history;   /* the thread's own */
 } rdl_apply;
+RDL_MUST rdl_code rdl_destinations_open(rdl_engine *e, rdl_err *err);
+void rdl_destinations_close(rdl_engine *e);
+RDL_MUST rdl_code rdl_apply_check_schemas(rdl_engine *e, rdl_err *err);
+RDL_MUST rdl_code rdl_apply_check_fresh(rdl_engine *e, rdl_err *err);
+/* Shared by apply.c and apply_lake.c: a destination that shows more than was sealed is refused; what was sealed
+ * under another text waits for the rebuild that replaces it. */
+RDL_MUST rdl_code rdl_apply_not_ahead(const rdl_apply *p, const rdl_table *t, int64_t shown,
+                                      const char *what, rdl_err *err);
+bool rdl_apply_is_stale(const rdl_table *t, const rdl_table_history *h);
+RDL_MUST rdl_code rdl_apply_lake(rdl_engine *e, rdl_err *err);
+/* Both, side by side where there is room; the lake's result, and the stores'. */
+RDL_MUST rdl_code rdl_apply_all(rdl_engine *e, rdl_code *stores, rdl_err *stores_err, rdl_err *err);
+/* Every store, whichever fails; the first failure is given. */
+RDL_MUST rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err);
+/* The list of runs hears of it; why NULL: it works again. */
+void rdl_store_tell(rdl_engine *e, const rdl_store *s, const char *why);
+RDL_MUST rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_to_lake(const rdl_apply *p, rdl_err *err);
 /* Opens the store if it is closed; a failure leaves it closed. */
 RDL_MUST rdl_code rdl_apply_to_store(const rdl_apply *p, rdl_store *s, rdl_err *err);

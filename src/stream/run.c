@@ -259,9 +259,9 @@ static rdl_code freeze(rdl_engine *e, rdl_err *err)
 static rdl_code finish(rdl_engine *e, rdl_run_report *out, rdl_err *err)
 {
     rdl_err stores = {0};
-    RDL_TRY(rdl_apply_lake(e, err));
+    rdl_code rc;
+    RDL_TRY(rdl_apply_all(e, &rc, &stores, err));
     RDL_TRY(rdl_landing_clear(e, e->history.epoch, err));
-    rdl_code rc = rdl_apply_sinks(e, &stores);
     /* What a killed run left unpruned is tidied up by the next one, though it has nothing to read. */
     RDL_TRY(rdl_prune(e, e->report.epochs > 0 || pending_epochs(e) > 0, err));
     if (e->report.epochs > 0)

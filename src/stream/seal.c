@@ -129,6 +129,22 @@ json_t *rdl_range_json(const rdl_sealed_range *r)
     return o;
 }
 
+static const char *const sum_names[] = {"new_xxh", "old_xxh", "quarantined_xxh"};
+
+void rdl_sums_to_json(const rdl_hash128 *sums, json_t *o)
+{
+    for (size_t i = 0; i < 3; i++) {
+        if (sums[i].hi != 0 || sums[i].lo != 0)
+            json_object_set_new(o, sum_names[i], rdl_json_hex(sums[i]));
+    }
+}
+
+void rdl_sums_of_json(const json_t *o, rdl_hash128 *sums)
+{
+    for (size_t i = 0; i < 3; i++)
+        sums[i] = rdl_json_get_hex(o, sum_names[i]);
+}
+
 static json_t *table_to_json(const rdl_sealed_table *t)
 {
     json_t *o = json_object();
@@ -145,6 +161,7 @@ static json_t *table_to_json(const rdl_sealed_table *t)
         json_object_set_new(o, "packed", json_true());
     if (t->marked)
         rdl_json_put_int(o, "fresh", t->rows_fresh);
+    rdl_sums_to_json(t->sums, o);
     if (t->reset)
         json_object_set_new(o, "reset", json_true());
     if (t->evaluated)
@@ -332,6 +349,7 @@ static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
         .evaluated = json_is_true(json_object_get(e, "evaluated")),
         .took_us = (int64_t)rdl_json_get_int(e, "took_us"),
     };
+    rdl_sums_of_json(e, out->sums);
     rdl_ledger_of_json(json_object_get(e, "ledger"), &out->ledger);
 }
 

@@ -33,4 +33,8 @@ void rdl_range_of_json(rdl_arena *a, const json_t *o, rdl_sealed_range *out);
 json_t *rdl_job_json(const rdl_sealed_job *j);
 void rdl_job_of_json(rdl_arena *a, const json_t *o, rdl_sealed_job *out);
 
+/* Checksums of a table's segments: fields new_xxh, old_xxh, quarantined_xxh. */
+void rdl_sums_to_json(const rdl_hash128 *sums, json_t *o);
+void rdl_sums_of_json(const json_t *o, rdl_hash128 *sums);
+
 #endif

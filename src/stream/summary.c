@@ -16,7 +16,7 @@ enum { PART_ITEMS = 2048 };
 /* Whoever adds a field to a history writes it here and reads it back; then the size is this. */
 _Static_assert(sizeof(rdl_table_history) == 352, "a table's history changed: so must its summary");
 _Static_assert(sizeof(rdl_history) == 400, "the history changed: so must its summary");
-_Static_assert(sizeof(rdl_segment_ref) == 48, "segments changed: so must their summary");
+_Static_assert(sizeof(rdl_segment_ref) == 96, "segments changed: so must their summary");
 
 /* ---- printing ---- */
 
@@ -33,6 +33,7 @@ static json_t *segment_json(const rdl_segment_ref *s)
         json_object_set_new(o, "reset", json_true());
     if (s->packed)
         json_object_set_new(o, "packed", json_true());
+    rdl_sums_to_json(s->sums, o);
     return o;
 }
 
@@ -202,7 +203,8 @@ static void read_table(rdl_history *h, const json_t *o)
     t->replayed_total = rdl_json_get_int(o, "replayed_total");
     rdl_ledger_of_json(json_object_get(o, "ledger"), &t->ledger);
     json_array_foreach(json_object_get(o, "segments"), i, e)
-        RDL_PUSH(h->arena, &t->segments) = (rdl_segment_ref){
+    {
+        rdl_segment_ref s = {
             .epoch = rdl_json_get_int(e, "epoch"),
             .rows_new = rdl_json_get_int(e, "new"),
             .rows_old = rdl_json_get_int(e, "old"),
@@ -212,6 +214,9 @@ static void read_table(rdl_history *h, const json_t *o)
             .reset = json_is_true(json_object_get(e, "reset")),
             .packed = json_is_true(json_object_get(e, "packed")),
         };
+        rdl_sums_of_json(e, s.sums);
+        RDL_PUSH(h->arena, &t->segments) = s;
+    }
 }
 
 static void read_watermarks_and_snapshots(rdl_history *h, rdl_arena *a, const json_t *o)
