@@ -238,7 +238,7 @@ static rdl_code write_rows(rdl_data_writer *w,
     const rdl_chunk *chunk;
     rdl_code rc = RDL_OK;
     rdl_data_put_select(w, select, order_by, &sql);
-    RDL_TRY_OUT(rdl_parquet_new(&w->stored, &p, err));
+    RDL_TRY_OUT(rdl_parquet_new(&w->stored, false, &p, err));
     RDL_TRY_OUT(rdl_query_stream(conn, rdl_buf_str(&sql), &result, err));
     while (rdl_result_next(result, &chunk))
         RDL_TRY_OUT(put_chunk(w, p, chunk, err));

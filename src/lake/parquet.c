@@ -45,6 +45,7 @@ struct node {
 struct rdl_parquet {
     rdl_arena arena;
     const rdl_schema *schema;
+    bool json; /* JSON is told apart from text */
     node *columns;
     rdl_parquet_leaf **leaves;
     size_t leaf_count, leaf_cap;
@@ -78,6 +79,7 @@ enum {
     CONVERTED_MICROS = 10,
     CONVERTED_INT32 = 17,
     CONVERTED_INT64 = 18,
+    CONVERTED_JSON = 19,
 };
 
 static rdl_parquet_physical physical_of(const rdl_type *t)
@@ -111,7 +113,7 @@ static size_t width_of(rdl_parquet_physical p)
     return widths[p];
 }
 
-static int converted_of(const rdl_type *t)
+static int converted_of(const rdl_parquet *p, const rdl_type *t)
 {
     switch (t->kind) {
     case RDL_TYPE_INTEGER:
@@ -125,8 +127,9 @@ static int converted_of(const rdl_type *t)
     case RDL_TYPE_DECIMAL:
         return CONVERTED_DECIMAL;
     case RDL_TYPE_TEXT:
-    case RDL_TYPE_JSON:
         return CONVERTED_UTF8;
+    case RDL_TYPE_JSON:
+        return p->json ? CONVERTED_JSON : CONVERTED_UTF8;
     case RDL_TYPE_LIST:
         return CONVERTED_LIST;
     case RDL_TYPE_MAP:
@@ -137,9 +140,8 @@ static int converted_of(const rdl_type *t)
 }
 
 /* LogicalType, the newer name of the converted type. */
-static void put_logical(const rdl_type *t, rdl_thrift *out)
+static void put_logical(const rdl_type *t, int converted, rdl_thrift *out)
 {
-    int converted = converted_of(t);
     if (converted < 0)
         return;
     rdl_thrift_begin(out, 10);
@@ -154,6 +156,8 @@ static void put_logical(const rdl_type *t, rdl_thrift *out)
         rdl_thrift_i32(out, 1, t->scale);
         rdl_thrift_i32(out, 2, t->precision);
         rdl_thrift_end(out);
+    } else if (converted == CONVERTED_JSON) {
+        rdl_thrift_empty(out, 12);
     } else if (converted == CONVERTED_DATE) {
         rdl_thrift_empty(out, 6);
     } else if (converted == CONVERTED_MICROS) {
@@ -178,7 +182,7 @@ static void put_element(
 {
     rdl_thrift out = {.out = &p->elements};
     bool leaf = t != NULL && children == 0;
-    int converted = t != NULL ? converted_of(t) : -1;
+    int converted = t != NULL ? converted_of(p, t) : -1;
     if (leaf)
         rdl_thrift_i32(&out, 1, (int32_t)physical_of(t));
     if (leaf && physical_of(t) == RDL_PARQUET_FIXED)
@@ -195,7 +199,7 @@ static void put_element(
         rdl_thrift_i32(&out, 8, t->precision);
     }
     if (t != NULL)
-        put_logical(t, &out);
+        put_logical(t, converted, &out);
     rdl_thrift_end(&out);
     p->element_count++;
 }
@@ -268,13 +272,15 @@ static void add_node(rdl_parquet *p, node *n, const rdl_type *t, const place *at
                  n->def + 1, n->rep);
 }
 
-rdl_code rdl_parquet_new(const rdl_schema *schema, rdl_parquet **out, rdl_err *err)
+rdl_code
+rdl_parquet_new(const rdl_schema *schema, bool json, rdl_parquet **out, rdl_err *err)
 {
     rdl_parquet *p = calloc(1, sizeof *p); /* allow: freed by rdl_parquet_free */
     if (p == NULL)
         return rdl_err_nomem(err);
     rdl_arena_init(&p->arena, 0);
     p->schema = schema;
+    p->json = json;
     p->columns = RDL_NEWN(&p->arena, node, schema->n + 1);
     p->bounds = RDL_NEWN(&p->arena, rdl_parquet_bounds, schema->n + 1);
     put_element(p, RDL_STR("raudal"), NULL, -1, schema->n);
@@ -482,4 +488,25 @@ rdl_code rdl_parquet_close(rdl_parquet *p, rdl_parquet_written *out, rdl_err *er
     tell_bounds(p);
     *out = (rdl_parquet_written){p->rows, p->base, p->bounds};
     return RDL_OK;
+}
+
+rdl_code rdl_parquet_write(
+    rdl_conn *conn, const char *select, const rdl_schema *schema, const char *path, rdl_err *err)
+{
+    rdl_parquet *p = NULL;
+    rdl_result *result = NULL;
+    rdl_parquet_written written;
+    const rdl_chunk *chunk;
+    rdl_code rc = RDL_OK;
+    RDL_TRY_OUT(rdl_parquet_new(schema, true, &p, err));
+    RDL_TRY_OUT(rdl_parquet_open(p, path, err));
+    RDL_TRY_OUT(rdl_query_stream(conn, select, &result, err));
+    while (rdl_result_next(result, &chunk))
+        RDL_TRY_OUT(rdl_parquet_put(p, chunk, 0, chunk->rows, err));
+    RDL_TRY_OUT(rdl_result_end(result, err));
+    rc = rdl_parquet_close(p, &written, err);
+out:
+    rdl_result_free(result);
+    rdl_parquet_free(p);
+    return rc;
 }

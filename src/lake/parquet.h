@@ -16,7 +16,7 @@
 #ifndef RDL_LAKE_PARQUET_H
 #define RDL_LAKE_PARQUET_H
 
-#include "duck/vector.h"
+#include "duck/duck.h"
 
 typedef struct rdl_parquet rdl_parquet;
 
@@ -32,8 +32,10 @@ typedef struct rdl_parquet_written {
     const rdl_parquet_bounds *bounds; /* by column of the schema; until the next open */
 } rdl_parquet_written;
 
-/* The schema is borrowed and outlives the writer. */
-RDL_MUST rdl_code rdl_parquet_new(const rdl_schema *schema, rdl_parquet **out, rdl_err *err);
+/* The schema is borrowed and outlives the writer.  json: JSON columns say so; else they are text,
+ * as Delta has them. */
+RDL_MUST rdl_code
+rdl_parquet_new(const rdl_schema *schema, bool json, rdl_parquet **out, rdl_err *err);
 void rdl_parquet_free(rdl_parquet *p); /* NULL is fine; a file that is open stays as it is */
 
 /* A new file at the path (one that is there is overwritten).  Not synced. */
@@ -43,5 +45,9 @@ RDL_MUST rdl_code
 rdl_parquet_put(rdl_parquet *p, const rdl_chunk *c, size_t from, size_t n, rdl_err *err);
 /* Ends the file; after a failure its bytes are worth nothing. */
 RDL_MUST rdl_code rdl_parquet_close(rdl_parquet *p, rdl_parquet_written *out, rdl_err *err);
+
+/* The rows of a SELECT of the schema's columns, in whatever order they come, as one file. */
+RDL_MUST rdl_code rdl_parquet_write(
+    rdl_conn *conn, const char *select, const rdl_schema *schema, const char *path, rdl_err *err);
 
 #endif

@@ -13,6 +13,7 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/url.h"
 #include "stream/damage.h"
 #include "stream/internal.h"

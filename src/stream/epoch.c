@@ -20,6 +20,7 @@
 #include <inttypes.h>
 
 #include "duck/packed.h"
+#include "lake/parquet.h"
 #include "stream/damage.h"
 #include "stream/model.h"
 
@@ -280,28 +281,6 @@ static rdl_code run_tables(rdl_engine *e, rdl_work *w, rdl_err *err)
 
 /* ---- segments ---- */
 
-static rdl_code write_segment(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_segment kind,
-                              rdl_err *err)
-{
-    rdl_buf sql = {0};
-    rdl_schema schema;
-    rdl_table_lake_schema(&w->arena, t, &schema);
-    rdl_buf_puts(&sql, "COPY (SELECT ");
-    rdl_put_columns(&sql, "", &schema);
-    if (kind == RDL_SEGMENT_NEW && rdl_work_seal_table(e, w, t)->marked)
-        rdl_buf_puts(&sql, ", _was");
-    rdl_buf_puts(&sql, t->kind == RDL_TABLE_STREAMING ? ", _event_ts FROM " : " FROM ");
-    rdl_put_relation(&sql, "e", kind == RDL_SEGMENT_NEW ? "new:" : "old:", t->full);
-    rdl_buf_puts(&sql, ") TO ");
-    rdl_buf_put_sql_text(
-        &sql, rdl_str_of(rdl_root_segment(&w->arena, &e->root, w->epoch, t->full, kind)));
-    rdl_buf_puts(&sql, " (FORMAT parquet, COMPRESSION snappy, WRITE_BLOOM_FILTER false)");
-    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
-    rdl_buf_fini(&sql);
-    (void)RDL_FAULT_AT(SEGMENT_WRITTEN);
-    return rdl_err_in(rc, err, "segment of %s", t->full.p);
-}
-
 static rdl_code note_content(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_sealed_table *s,
                              rdl_err *err)
 {
@@ -339,6 +318,30 @@ static void segment_schema(rdl_arena *a, const rdl_table *t, const rdl_sealed_ta
             (rdl_column){RDL_STR("_event_ts"), rdl_type_of(RDL_TYPE_TIMESTAMPTZ)};
     else if (kind == RDL_SEGMENT_NEW && s->marked)
         out->v[out->n++] = (rdl_column){RDL_STR("_was"), rdl_type_of(RDL_TYPE_BOOLEAN)};
+}
+
+static rdl_code write_segment(rdl_engine *e, rdl_work *w, const rdl_table *t,
+                              const rdl_sealed_table *s, rdl_segment kind, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_schema schema;
+    segment_schema(&w->arena, t, s, kind, &schema);
+    rdl_buf_puts(&sql, "SELECT ");
+    for (size_t i = 0; i < schema.n; i++) {
+        rdl_buf_puts(&sql, i == 0 ? "CAST(" : ", CAST(");
+        rdl_buf_put_sql_ident(&sql, schema.v[i].name);
+        rdl_buf_puts(&sql, " AS ");
+        rdl_type_print(schema.v[i].type, &sql);
+        rdl_buf_puts(&sql, ")");
+    }
+    rdl_buf_puts(&sql, " FROM ");
+    rdl_put_relation(&sql, "e", kind == RDL_SEGMENT_NEW ? "new:" : "old:", t->full);
+    rdl_code rc =
+        rdl_parquet_write(e->conn, rdl_buf_str(&sql), &schema,
+                          rdl_root_segment(&w->arena, &e->root, w->epoch, t->full, kind), err);
+    rdl_buf_fini(&sql);
+    (void)RDL_FAULT_AT(SEGMENT_WRITTEN);
+    return rdl_err_in(rc, err, "segment of %s", t->full.p);
 }
 
 /* Both kinds of a table's rows into the epoch's one file; false: they go into files of their own. */
@@ -384,8 +387,8 @@ static rdl_code write_table(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_
     if (s->packed)
         return RDL_OK;
     if (s->rows_new > 0)
-        RDL_TRY(write_segment(e, w, t, RDL_SEGMENT_NEW, err));
-    return s->rows_old > 0 ? write_segment(e, w, t, RDL_SEGMENT_OLD, err) : RDL_OK;
+        RDL_TRY(write_segment(e, w, t, s, RDL_SEGMENT_NEW, err));
+    return s->rows_old > 0 ? write_segment(e, w, t, s, RDL_SEGMENT_OLD, err) : RDL_OK;
 }
 
 /* What lies in files of its own is known by its bytes: a bit that flips later goes nowhere. */
