@@ -286,7 +286,7 @@ static void check_stores(doctor *d)
         else if (p->epoch < 0)
             say(d, name, WARNING, "the store has not been filled");
         else
-            say(d, name, p->epoch < (int64_t)s.epoch ? WARNING : FINE,
+            say(d, name, p->behind > 0 ? WARNING : FINE,
                 "shows epoch %" PRId64 " of %" PRIu64, p->epoch, s.epoch);
     }
     rdl_reader_close(r);

@@ -145,6 +145,24 @@ static rdl_code work(running *r, bool once, const char *kind, rdl_err *err)
     return rc != RDL_OK ? rc : printed;
 }
 
+/* A root or store that refuses the run before it begins is a failed run too; a root that another run
+ * holds is none of ours, and text that is wrong was never run. */
+static void record_refusal(rdl_cli *cli, const char *kind, int64_t started_us, const rdl_err *why)
+{
+    rdl_err err = {0};
+    rdl_catalog *c = NULL;
+    const rdl_catalog_run run = {.kind = kind,
+                                 .started_us = started_us,
+                                 .ended_us = rdl_now_us(&rdl_clock_system),
+                                 .outcome = "failed",
+                                 .message = why->msg};
+    if (why->code == RDL_EUSAGE || why->code == RDL_ECONFLICT || !rdl_fs_exists(rdl_cli_root(cli)))
+        return;
+    if (rdl_catalog_open(rdl_cli_root(cli), false, &c, &err) == RDL_OK)
+        (void)!rdl_catalog_add_run(c, &run, &err);
+    rdl_catalog_close(c);
+}
+
 static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err *err)
 {
     running r = {.cli = cli};
@@ -163,7 +181,10 @@ static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err
     r.whole = config.only == NULL && config.from == NULL;
     RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
     rdl_progress_init(&r.progress);
+    int64_t started_us = rdl_now_us(&rdl_clock_system);
     rdl_code rc = rdl_cli_open_engine(cli, &config, &r.engine, err);
+    if (rc != RDL_OK)
+        record_refusal(cli, kind, started_us, err);
     if (rc == RDL_OK && config.only != NULL) /* refuses a pattern that nothing matches */
         rc = rdl_cli_tables(cli, rdl_engine_pipeline(r.engine), 0, &tables, &n, err);
     if (rc == RDL_OK)

@@ -164,7 +164,7 @@ static rdl_code print_stores(picture *p, rdl_err *err)
         rdl_row_str(&row, rdl_url_shown(&p->arena, s->publication->url));
         if (s->epoch >= 0) {
             rdl_row_i64(&row, s->epoch);
-            rdl_row_i64(&row, (int64_t)p->status.epoch - s->epoch);
+            rdl_row_u64(&row, s->behind);
         } else {
             rdl_row_null(&row);
             rdl_row_null(&row);

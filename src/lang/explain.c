@@ -344,6 +344,24 @@ static void put_publications(rdl_buf *out, const rdl_pipeline *p, const rdl_tabl
     }
 }
 
+/* What the driving input joins is seen whole: a change there is no change of a few rows. */
+static void put_dear(rdl_buf *out, const rdl_table *t)
+{
+    const rdl_view_plan *p = t->view_plan;
+    const char *between = "; all rows when ";
+    if (p == NULL || p->driving == NULL || p->mode == RDL_MAINTAIN_FULL)
+        return;
+    for (size_t i = 0; i < p->needs_all_count; i++) {
+        if (p->needs_all[i] == p->driving)
+            continue;
+        rdl_buf_puts(out, between);
+        put_str(out, p->needs_all[i]->full);
+        between = " or ";
+    }
+    if (between[0] == ' ')
+        rdl_buf_puts(out, " changed");
+}
+
 static void put_table(rdl_buf *out, const rdl_pipeline *p, const rdl_table *t)
 {
     put_str(out, t->full);
@@ -365,7 +383,9 @@ static void put_table(rdl_buf *out, const rdl_pipeline *p, const rdl_table *t)
     }
     if (cost_text(t)[0] != '\0') {
         put_label(out, "epoch costs");
-        rdl_buf_printf(out, "%s\n", cost_text(t));
+        rdl_buf_printf(out, "%s", cost_text(t));
+        put_dear(out, t);
+        rdl_buf_putc(out, '\n');
     }
     put_publications(out, p, t);
 }

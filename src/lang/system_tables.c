@@ -86,7 +86,7 @@ static const rdl_system_column publications[] = {
     {"table_name", "TEXT", "that is published"},
     {"store", "TEXT", "its URL without a password"},
     {"epoch", "BIGINT", "that the store shows; null: not known"},
-    {"behind", "BIGINT", "epochs"},
+    {"behind", "BIGINT", "epochs since then; 0 when none of them changed the table"},
     {"problem", "TEXT", "why the store cannot be asked; null: none"},
 };
 

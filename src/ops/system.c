@@ -178,7 +178,7 @@ static rdl_code fill_publications(filling *f, rdl_err *err)
         rdl_buf_fini(&url);
         if (p->epoch >= 0) {
             rdl_sheet_i64(&f->sheet, p->epoch);
-            rdl_sheet_i64(&f->sheet, (int64_t)status.epoch - p->epoch);
+            rdl_sheet_i64(&f->sheet, (int64_t)p->behind);
         } else {
             rdl_sheet_null(&f->sheet);
             rdl_sheet_null(&f->sheet);

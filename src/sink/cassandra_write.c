@@ -526,7 +526,9 @@ static rdl_code check_key_values(rdl_cassandra *s, const rdl_cassandra_slot *slo
                     "two rows could become one",
                     t->name, s->where, t->columns[t->key[i]], why);
         rdl_err_hint(err, "Make it one value in the view (date_trunc('milliseconds', ...), "
-                          "lower(...)), or publish it as another type: WITH (types = '...').");
+                          "lower(...)), or publish it as another type: WITH (types = '...'), "
+                          "when the table is made: one that is there keeps its own until it is "
+                          "dropped.");
         return rdl_err_area(RDL_EDATA, err, RDL_AREA_SINK);
     }
     return RDL_OK;

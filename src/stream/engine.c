@@ -196,6 +196,7 @@ static rdl_code prepare_tables(rdl_engine *e, rdl_err *err)
     e->tables = RDL_NEWN(&e->arena, rdl_runtime, n + 1);
     e->late_behind = RDL_NEWN(&e->arena, double, n + 1);
     e->late_seen = RDL_NEWN(&e->arena, double, n + 1);
+    e->rejected_told = RDL_NEWN(&e->arena, bool, n + 1);
     for (size_t i = 0; i < n; i++) {
         rdl_table *t = e->pipeline->tables[i];
         rdl_runtime *r = &e->tables[i];

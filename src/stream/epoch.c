@@ -105,7 +105,8 @@ rdl_code rdl_missing_inputs(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_
     return RDL_OK;
 }
 
-/* The sequence of a change: the column that was named, or the version's time. */
+/* The sequence of a change: the column that was named, or the version's time, in milliseconds, so
+ * that __start_at may be a key in every store. */
 static void put_sequence(rdl_buf *sql, const rdl_work *w, const rdl_table *t, bool gone)
 {
     int at = rdl_schema_find(&t->columns, RDL_STR("_cdc_sequence"));
@@ -118,7 +119,7 @@ static void put_sequence(rdl_buf *sql, const rdl_work *w, const rdl_table *t, bo
     }
     /* A key that is gone has no row to say when: it went with this version. */
     rdl_buf_printf(sql, "CAST(CAST(make_timestamp(%" PRId64 "::BIGINT) AS TIMESTAMPTZ) AS ",
-                   w->ts_us);
+                   w->ts_us / 1000 * 1000);
     rdl_type_print(type, sql);
     rdl_buf_putc(sql, ')');
 }

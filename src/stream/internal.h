@@ -226,6 +226,7 @@ struct rdl_engine {
     rdl_mutex status_lock;
     rdl_engine_status status; /* under status_lock */
     double *late_behind, *late_seen; /* by table: rows behind the watermark, rows judged */
+    bool *rejected_told;             /* by table: did its last epoch reject many? */
 };
 
 /* plan.c: what one epoch may take at most of a source. */
@@ -401,6 +402,7 @@ RDL_MUST rdl_code rdl_applier_wait(rdl_applier *a, rdl_applied *out, rdl_err *er
 RDL_MUST rdl_code rdl_applier_finish(rdl_applier *a, rdl_applied *out, rdl_err *err);
 /* run.c */
 RDL_MUST rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err);
+void rdl_note_sealed(rdl_engine *e, const rdl_work *w, int64_t began_us); /* for the status */
 /* err is a failure over this history's files: names the one that is damaged, with the remedy. */
 RDL_MUST rdl_code rdl_engine_name_damage(const rdl_apply *p, rdl_err *err);
 void rdl_run_begin(rdl_engine *e);

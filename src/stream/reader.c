@@ -383,6 +383,8 @@ static void publication_status(rdl_reader *r, const rdl_publication *p, rdl_publ
         rc = ops->prepare(s, &table, &out->epoch, &err);
     if (rc != RDL_OK)
         snprintf(out->problem, sizeof out->problem, "%.190s", err.msg);
+    if (out->epoch >= 0 && (int64_t)rdl_history_table(&r->history, p->table->full)->last_changed > out->epoch)
+        out->behind = r->history.epoch - (uint64_t)out->epoch;
     if (s != NULL)
         ops->close(s);
 }

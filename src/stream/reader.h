@@ -59,6 +59,7 @@ typedef struct rdl_table_status {
 typedef struct rdl_publication_status {
     const rdl_publication *publication;
     int64_t epoch;             /* shown by the store; -1: none or not reachable */
+    uint64_t behind;           /* epochs since then, if the table changed in one of them */
     char problem[200];         /* why it is not reachable */
 } rdl_publication_status;
 typedef struct rdl_schedule_status {

@@ -30,8 +30,11 @@ static void begin_refresh(rdl_engine *e, rdl_work *w)
 
 static rdl_code run_refresh(rdl_engine *e, rdl_work *w, uint64_t *out_changed_rows, rdl_err *err)
 {
+    int64_t began = rdl_monotonic_us();
     rdl_code rc = rdl_epoch_run(e, w, err);
     *out_changed_rows = 0;
+    if (rc == RDL_OK)
+        rdl_note_sealed(e, w, began);
     for (size_t i = 0; rc == RDL_OK && i < e->pipeline->table_count; i++)
         *out_changed_rows += w->reports[i].rows_new + w->reports[i].rows_old;
     rdl_work_fini(e, w);

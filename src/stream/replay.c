@@ -300,7 +300,7 @@ rdl_code rdl_engine_replay(rdl_engine *e, const rdl_table *table, const char *wh
                            rdl_ledger *out, rdl_err *err)
 {
     rdl_work w;
-    int64_t now = rdl_now_us(e->clock), waiting = 0;
+    int64_t now = rdl_now_us(e->clock), began = rdl_monotonic_us(), waiting = 0;
     const rdl_replay_request request = {rdl_pipeline_find(e->pipeline, table->full), where};
     memset(out, 0, sizeof *out);
     RDL_TRY(check_table(e, table, err));
@@ -314,6 +314,8 @@ rdl_code rdl_engine_replay(rdl_engine *e, const rdl_table *table, const char *wh
     w.replay = &request;
     rdl_code rc = rdl_epoch_run(e, &w, err);
     *out = w.reports[table->index].ledger;
+    if (rc == RDL_OK)
+        rdl_note_sealed(e, &w, began);
     rdl_work_fini(e, &w);
     return rc == RDL_OK ? rdl_engine_flush(e, err) : rc;
 }

@@ -81,6 +81,65 @@ static void warn_late(rdl_engine *e)
     }
 }
 
+/* The rule that most rows broke; NULL: none, they could not be read. */
+static const char *worst_rule(rdl_engine *e, const rdl_table_report *r)
+{
+    uint64_t most = r->ledger.malformed;
+    const char *name = NULL;
+    for (size_t k = 0; k < r->table->constraint_count; k++) {
+        const rdl_constraint *c = &r->table->constraints[k];
+        if (c->action != RDL_VIOLATION_QUARANTINE || r->violations[k] <= most)
+            continue;
+        most = r->violations[k];
+        name = rdl_arena_strndup(&e->arena, c->name.p, c->name.n);
+    }
+    return name;
+}
+
+/* One row in ten that is set aside: the input or a rule is not what it was. */
+static bool put_rejected(rdl_engine *e, const rdl_table_report *r, rdl_buf *out)
+{
+    const rdl_ledger *l = &r->ledger;
+    if (r->table->kind != RDL_TABLE_STREAMING || l->quarantined == 0 || l->quarantined * 10 < l->read)
+        return false;
+    const char *rule = worst_rule(e, r);
+    rdl_buf_printf(out, "%s: %.0f %% of the rows were quarantined, most of them ", r->table->full.p,
+                   100.0 * (double)l->quarantined / (double)l->read);
+    if (rule != NULL)
+        rdl_buf_printf(out, "by %s", rule);
+    else
+        rdl_buf_puts(out, "as malformed");
+    rdl_buf_printf(out, "; `raudal quarantine show DIR %s` has them", r->table->full.p);
+    return true;
+}
+
+static void warn_rejected(rdl_engine *e)
+{
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        rdl_buf b = {0};
+        if (put_rejected(e, &e->report.tables[i], &b))
+            rdl_engine_warn(e, "%s", b.p);
+        rdl_buf_fini(&b);
+    }
+}
+
+/* A run that goes on says so when it begins, not when somebody ends it. */
+static void tell_rejected(rdl_engine *e, const rdl_work *w)
+{
+    enum { WORTH_A_WORD = 10 };
+    for (size_t i = 0; i < e->pipeline->table_count; i++) {
+        const rdl_table_report *r = &w->reports[i];
+        rdl_buf b = {0};
+        bool many = r->ledger.quarantined >= WORTH_A_WORD && put_rejected(e, r, &b);
+        if (many && !e->rejected_told[i])
+            rdl_log(RDL_LOG_WARN, "epoch", "rows_quarantined", "epoch=%" PRIu64 " message=\"%s\"",
+                    w->epoch, b.p);
+        if (r->ledger.read > 0)
+            e->rejected_told[i] = many;
+        rdl_buf_fini(&b);
+    }
+}
+
 static void add_reports(rdl_engine *e, const rdl_work *w)
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
@@ -102,7 +161,7 @@ static void add_reports(rdl_engine *e, const rdl_work *w)
         e->row_bytes = (double)w->bytes / (double)w->rows;
 }
 
-static void add_status(rdl_engine *e, const rdl_work *w, int64_t began_us)
+void rdl_note_sealed(rdl_engine *e, const rdl_work *w, int64_t began_us)
 {
     rdl_state_stats stats;
     rdl_state_get_stats(e->state, &stats);
@@ -166,7 +225,9 @@ rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
     }
     if (rc == RDL_OK && *did) {
         add_reports(e, &w);
-        add_status(e, &w, began);
+        if (w.continuous)
+            tell_rejected(e, &w);
+        rdl_note_sealed(e, &w, began);
         rdl_parking_sealed(e, &w);
         rdl_log(RDL_LOG_INFO, "epoch", "epoch_sealed", "epoch=%" PRIu64 " rows=%" PRIu64,
                 w.epoch, w.rows);
@@ -214,6 +275,7 @@ void rdl_run_begin(rdl_engine *e)
 void rdl_run_end(rdl_engine *e, rdl_run_report *out)
 {
     warn_late(e);
+    warn_rejected(e);
     e->report.stopped = e->stop != 0;
     e->report.seconds = (double)(rdl_monotonic_us() - e->began_us) / 1e6;
     *out = e->report;

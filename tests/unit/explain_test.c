@@ -34,6 +34,8 @@ static const char text[] =
     "FROM STREAM silver.events GROUP BY org;\n"
     "CREATE MATERIALIZED VIEW gold.top AS SELECT org, cost FROM gold.costs ORDER BY cost "
     "LIMIT 3;\n"
+    "CREATE MATERIALIZED VIEW gold.plans AS SELECT o.plan, sum(e.cost) AS cost\n"
+    "FROM STREAM silver.events e LEFT JOIN silver.orgs o ON o.org = e.org GROUP BY o.plan;\n"
     "PUBLISH gold.costs TO 'sqlite:serving.db' PRIMARY KEY ((org));\n";
 
 typedef struct fixture {
@@ -96,7 +98,8 @@ static void the_graph_shows_each_table_below_what_it_reads(void **state)
             "   \xe2\x94\x9c\xe2\x94\x80 gold.costs (incremental) \xe2\x87\x92 "
             "sqlite:serving.db\n"
             "   \xe2\x94\x82  \xe2\x94\x94\xe2\x94\x80 gold.top (full)\n"
-            "   \xe2\x94\x94\xe2\x94\x80 gold.medians (groups)\n");
+            "   \xe2\x94\x9c\xe2\x94\x80 gold.medians (groups)\n"
+            "   \xe2\x94\x94\xe2\x94\x80 gold.plans (incremental)\n");
     has(&b, "silver.events (streaming) ... as above\n");
     has(&b, "watermark      ts less 10m\n");
     rdl_buf_fini(&b);
@@ -124,6 +127,11 @@ static void a_table_tells_its_mode_and_what_forced_it(void **state)
             "taken "
             "back\n");
     has(&b, "published      sqlite:serving.db as costs, key ((org))\n");
+    rdl_buf_clear(&b);
+    assert_int_equal(
+        rdl_explain(f->pipeline, RDL_STR("gold.plans"), RDL_EXPLAIN_TEXT, &b, &err),
+        RDL_OK);
+    has(&b, "one state entry per group that they touch; all rows when silver.orgs changed\n");
     rdl_buf_clear(&b);
     assert_int_equal(
         rdl_explain(f->pipeline, RDL_STR("silver.events"), RDL_EXPLAIN_TEXT, &b, &err),
@@ -156,7 +164,7 @@ static void json_says_the_same_and_parses(void **state)
         assert_int_equal(json_array_size(json_object_get(t, "publications")), 1);
     }
     assert_int_equal(seen, 1);
-    assert_int_equal(json_array_size(tables), 7);
+    assert_int_equal(json_array_size(tables), 8);
     json_decref(root);
     rdl_buf_fini(&b);
 }
