@@ -60,7 +60,7 @@ bench: all ## ratios against DuckDB and Spark, into docs/benchmarks.md
 lint: ## clang-tidy over src, and the laws
 	@tools/lint
 
-format: ## clang-format over the C files that changed since HEAD (FORMAT_ALL=1: all)
+format: ## clang-format over the lines that changed since HEAD (FORMAT_ALL=1: all files)
 	@tools/format
 
 docs: all ## the generated pages
