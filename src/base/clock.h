@@ -3,6 +3,8 @@
  *
  * All times are microseconds since 1970-01-01 UTC, signed.  Calendar arithmetic is
  * proleptic Gregorian, as DuckDB's.
+ *
+ * Thread: any; a stepped clock is moved by its owner.
  */
 #ifndef RDL_BASE_CLOCK_H
 #define RDL_BASE_CLOCK_H

@@ -13,6 +13,8 @@
  * that shows on the clock, twice in an hour that is repeated, never in one that is left out.  A line
  * that names hours runs once for each time that it names: at the first of two equal clock times,
  * and, when that time is left out, at the instant at which the clocks are put forward.
+ *
+ * Thread: any.
  */
 #ifndef RDL_BASE_CRON_H
 #define RDL_BASE_CRON_H

@@ -1,5 +1,7 @@
 /*
  * base/fs_error.h - how a failed call on a path is said; shared by the files of fs.h.
+ *
+ * Thread: any.
  */
 #ifndef RDL_BASE_FS_ERROR_H
 #define RDL_BASE_FS_ERROR_H

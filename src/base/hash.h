@@ -1,5 +1,7 @@
 /*
  * base/hash.h - xxHash for keys and content, and the checksum of everything we write.
+ *
+ * Thread: any; a hasher is one thread's at a time.
  */
 #ifndef RDL_BASE_HASH_H
 #define RDL_BASE_HASH_H

@@ -6,6 +6,8 @@
  * through rdl_log's key/value form.
  *
  *   rdl_log(RDL_LOG_INFO, "epoch", "epoch_sealed", "epoch=%" PRIu64 " rows=%" PRIu64, e, n);
+ *
+ * Thread: any, once the level is set.
  */
 #ifndef RDL_BASE_LOG_H
 #define RDL_BASE_LOG_H

@@ -1,5 +1,7 @@
 /*
  * base/map.h - text to pointer, in an arena; iterates in the order of insertion.
+ *
+ * Thread: one at a time, as its arena.
  */
 #ifndef RDL_BASE_MAP_H
 #define RDL_BASE_MAP_H

@@ -5,6 +5,8 @@
  * ends in a NUL that its length does not count, and is released by rdl_buf_fini.  A buffer
  * that cannot grow aborts the process (see arena.h on why); data that users can make large
  * is bounded by its producer before it gets here.
+ *
+ * Thread: any; a buffer is one thread's at a time.
  */
 #ifndef RDL_BASE_STR_H
 #define RDL_BASE_STR_H

@@ -9,6 +9,8 @@
  *   TIMESTAMPTZ int64 microseconds since 1970 UTC · TEXT, JSON UTF-8 · BLOB bytes
  *   DECIMAL(p,s) unscaled integer, in DuckDB vectors int16 for p<=4, int32 p<=9, int64 p<=18,
  *   else int128 · LIST child, MAP list of struct(key, value), STRUCT fields
+ *
+ * Thread: any; types do not change.
  */
 #ifndef RDL_BASE_TYPE_H
 #define RDL_BASE_TYPE_H

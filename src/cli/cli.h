@@ -3,6 +3,8 @@
  *
  * Results go to stdout, everything else to stderr.  A command returns RDL_OK, or fills err,
  * which rdl_cli_main prints once; a check that found differences sets exit_code 1.
+ *
+ * Thread: main; a copy for another thread has an arena of its own (alerting.c, reporting.c).
  */
 #ifndef RDL_CLI_CLI_H
 #define RDL_CLI_CLI_H

@@ -373,11 +373,13 @@ const rdl_command rdl_commands[] = {
      .options = BIT(JSON),
      .run = rdl_cmd_version},
     {.name = "help",
-     .synopsis = "[COMMAND]",
+     .synopsis = "[COMMAND | SUBJECT]",
      .line = "Explain a command, or list them all",
-     .about = "With --man, --markdown or --completion it prints the manual page, the "
-              "reference or what a shell needs to complete commands and options.",
+     .about = "SUBJECT is settings (and the options of sources and publications), metrics, or "
+              "tables (raudal.*).  With --man, --markdown or --completion it prints the manual "
+              "page, the reference or what a shell needs to complete commands and options.",
      .examples = "raudal help run\n"
+                 "raudal help settings\n"
                  "raudal help --man | man -l -\n"
                  "source <(raudal help --completion bash)",
      .options = BIT(MAN) | BIT(MARKDOWN) | BIT(COMPLETION),

@@ -1,5 +1,7 @@
 /*
  * cli/docs_root.h - what the root adds to the data dictionary: sizes, partitions, quality by day.
+ *
+ * Thread: main.
  */
 #ifndef RDL_CLI_DOCS_ROOT_H
 #define RDL_CLI_DOCS_ROOT_H

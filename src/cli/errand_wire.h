@@ -1,5 +1,7 @@
 /*
  * cli/errand_wire.h - the fields of a request and of an answer (errand.h).
+ *
+ * Thread: any.
  */
 #ifndef RDL_CLI_ERRAND_WIRE_H
 #define RDL_CLI_ERRAND_WIRE_H

@@ -4,7 +4,9 @@
  */
 #include "cli/help.h"
 
+#include "lang/options_reference.h"
 #include "lang/system_tables.h"
+#include "ops/metrics.h"
 
 static const char intro[] =
     "Raudal keeps a lake and serving stores up to date from a folder of SQL: the stream's\n"
@@ -91,7 +93,8 @@ static void put_overview(rdl_buf *b)
         rdl_buf_printf(b, "  %-16s %s\n", rdl_commands[i].name, rdl_commands[i].line);
     rdl_buf_puts(b,
                  "\nDIR is the pipeline's folder; left out, it is the current one.\n"
-                 "`raudal help COMMAND` explains a command.  To start: raudal init shop\n");
+                 "`raudal help COMMAND` explains a command; so do settings, metrics and tables.\n"
+                 "To start: raudal init shop\n");
 }
 
 static void put_command(rdl_buf *b, const rdl_command *c)
@@ -257,8 +260,27 @@ static rdl_code put_named(rdl_cli *cli, rdl_buf *b, rdl_err *err)
     return any ? RDL_OK : rdl_cli_refuse_command(cli, name, err);
 }
 
+/* Pages of docs/reference that are no command (tools/docs). */
+static const struct subject {
+    const char *name;
+    void (*print)(rdl_buf *out);
+} subjects[] = {
+    {"metrics", rdl_metrics_print_reference},
+    {"settings", rdl_options_print_reference},
+    {"tables", rdl_system_tables_print_reference},
+};
+
+static const struct subject *find_subject(const rdl_cli *cli)
+{
+    for (size_t i = 0; i < COUNT(subjects); i++)
+        if (cli->arg_count == 1 && strcmp(cli->args[0], subjects[i].name) == 0)
+            return &subjects[i];
+    return NULL;
+}
+
 rdl_code rdl_cmd_help(rdl_cli *cli, rdl_err *err)
 {
+    const struct subject *subject;
     rdl_buf b = {0};
     rdl_code rc = RDL_OK;
     if (rdl_cli_has(cli, RDL_CLI_MAN))
@@ -267,8 +289,8 @@ rdl_code rdl_cmd_help(rdl_cli *cli, rdl_err *err)
         put_markdown(&b);
     else if (rdl_cli_has(cli, RDL_CLI_COMPLETION))
         rc = rdl_help_put_completion(&b, cli->values[RDL_CLI_COMPLETION], err);
-    else if (cli->arg_count == 1 && strcmp(cli->args[0], "tables") == 0)
-        rdl_system_tables_print_reference(&b);
+    else if (cli->arg_count != 0 && (subject = find_subject(cli)) != NULL)
+        subject->print(&b);
     else if (cli->arg_count != 0)
         rc = put_named(cli, &b, err);
     else

@@ -460,7 +460,3 @@ void rdl_row_time(rdl_row *r, int64_t us)
     add_buf(r, RDL_CELL_TEXT, &b);
 }
 
-void rdl_row_bool(rdl_row *r, bool x)
-{
-    add(r, RDL_CELL_JSON, x ? RDL_STR("true") : RDL_STR("false"));
-}

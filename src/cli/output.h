@@ -7,6 +7,8 @@
  *          nested values as JSON, times as ISO 8601 text
  *   table  columns aligned by display width, numbers to the right, NULL shown; cut to the
  *          terminal's width on a terminal.  Widths are those of the first rows (TABLE_ROWS)
+ *
+ * Thread: main.
  */
 #ifndef RDL_CLI_OUTPUT_H
 #define RDL_CLI_OUTPUT_H
@@ -67,6 +69,5 @@ void rdl_row_i64(rdl_row *r, int64_t x);
 void rdl_row_seconds(rdl_row *r, double x); /* 3 decimals */
 void rdl_row_time(rdl_row *r, int64_t us);  /* ISO; INT64_MIN is null */
 void rdl_row_null(rdl_row *r);
-void rdl_row_bool(rdl_row *r, bool x);
 
 #endif

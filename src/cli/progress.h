@@ -1,5 +1,7 @@
 /*
  * cli/progress.h - how far a run is: a bar on a terminal, plain lines elsewhere.
+ *
+ * Thread: the engine's, between whose steps it is shown.
  */
 #ifndef RDL_CLI_PROGRESS_H
 #define RDL_CLI_PROGRESS_H

@@ -1,5 +1,7 @@
 /*
  * cli/run_report.h - what a run did: where the time went, and the balance.
+ *
+ * Thread: any.
  */
 #ifndef RDL_CLI_RUN_REPORT_H
 #define RDL_CLI_RUN_REPORT_H

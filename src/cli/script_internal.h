@@ -1,5 +1,7 @@
 /*
  * cli/script_internal.h - a script in parts, and a script at work.
+ *
+ * Thread: main, of the runner and of its child.
  */
 #ifndef RDL_CLI_SCRIPT_INTERNAL_H
 #define RDL_CLI_SCRIPT_INTERNAL_H

@@ -1,5 +1,7 @@
 /*
  * cli/script_run.h - one script at work; see script.h for what its lines mean.
+ *
+ * Thread: main.
  */
 #ifndef RDL_CLI_SCRIPT_RUN_H
 #define RDL_CLI_SCRIPT_RUN_H

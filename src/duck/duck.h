@@ -89,7 +89,7 @@ typedef struct rdl_scan_ops {
     rdl_code (*open_pass)(void *scan, void **out_pass, rdl_err *err);
     void (*close_pass)(void *scan, void *pass); /* after the last local; may be NULL */
     rdl_code (*open_local)(void *scan, void **out_local, rdl_err *err); /* may be NULL */
-    /* out has the registered columns; rows_max is rdl_vector_size().  wanted[i] tells whether
+    /* out has the registered columns; rows_max is RDL_VECTOR_ROWS.  wanted[i] tells whether
      * column i is read at all; the others may be left alone.  count(*) reads the first. */
     rdl_code (*next)(void *scan, void *local, const bool *wanted, rdl_chunk *out, rdl_err *err);
     void (*close_local)(void *local); /* may be NULL */

@@ -3,7 +3,7 @@
  *
  * The layouts are DuckDB's (see base/type.h for widths); duck/vector.c asserts them against
  * duckdb.h.  A chunk borrowed from a result is read-only.  Writers fill rows from 0 and set
- * chunk->rows; at most rdl_vector_size() (2048) rows.
+ * chunk->rows; at most RDL_VECTOR_ROWS (2048) rows.
  */
 #ifndef RDL_DUCK_VECTOR_H
 #define RDL_DUCK_VECTOR_H

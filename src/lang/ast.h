@@ -2,6 +2,8 @@
  * lang/ast.h - what the parser reads: one struct per statement, places kept, nothing resolved.
  *
  * Texts are slices of the file's text or of the arena; both outlive the pipeline.
+ *
+ * Thread: one at a time, as the arena that it lies in.
  */
 #ifndef RDL_LANG_AST_H
 #define RDL_LANG_AST_H

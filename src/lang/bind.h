@@ -8,6 +8,8 @@
  * HIDDEN COLUMNS.  A relation has columns that `*` must not bring: the system columns of a
  * source, the identity columns of a streaming table.  Stars over tables are therefore written
  * out (bind_star.c), which holds whatever else the relation carries at run time.
+ *
+ * Thread: one at a time.
  */
 #ifndef RDL_LANG_BIND_H
 #define RDL_LANG_BIND_H

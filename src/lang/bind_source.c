@@ -2,6 +2,7 @@
  * lang/bind_source.c - sources: column types, computed columns, the watermark.
  */
 #include "lang/bind.h"
+#include "lang/source_options.h"
 
 static const char *const reserved[] = {"_source_file", "_source_partition", "_source_offset",
                                        "_ingest_ts",   "_epoch",            "_rescued",
@@ -227,36 +228,36 @@ static bool bind_watermark(rdl_binder *b, const rdl_ast_source *ast, rdl_table *
     return false;
 }
 
+static void refuse_option(rdl_binder *b, const rdl_option *o)
+{
+    const char **names = RDL_NEWN(b->arena, const char *, rdl_source_option_count);
+    rdl_buf all = {0};
+    for (size_t i = 0; i < rdl_source_option_count; i++) {
+        names[i] = rdl_source_options[i].name;
+        rdl_buf_printf(&all, "%s%s", i > 0 ? ", " : "", names[i]);
+    }
+    const char *nearest = rdl_nearest(o->name, names, rdl_source_option_count);
+    rdl_bind_error(b, o->pos,
+                   nearest != NULL
+                       ? rdl_arena_printf(b->arena, "Did you mean \"%s\"?", nearest)
+                       : rdl_arena_printf(b->arena, "Options of a source: %s.", rdl_buf_str(&all)),
+                   "unrecognized option \"%.*s\"", (int)o->name.n, o->name.p);
+    rdl_buf_fini(&all);
+}
+
 /* A misspelt option would be read as its default, in silence. */
 static bool check_options(rdl_binder *b, const rdl_ast_source *ast)
 {
-    static const char *const known[] = {
-        "compression", "delimiter",        "quote",    "escape",       "header", "null",
-        "date_format", "timestamp_format", "quiet_ms", "allow_shrink", "after_commit",
-        /* of topics */
-        "start", "fetch_bytes", "discover_interval", "connect_timeout",
-        /* of databases */
-        "table", "query",
-    };
-    enum { KNOWN = sizeof known / sizeof known[0] };
     bool ok = true;
     for (size_t i = 0; i < ast->option_count; i++) {
         const rdl_option *o = &ast->options[i];
         /* librdkafka's own properties are judged by librdkafka. */
         bool found = is_kafka(ast) && memchr(o->name.p, '.', o->name.n) != NULL;
-        for (size_t j = 0; j < KNOWN; j++)
-            found |= rdl_str_eq_nocase(o->name, rdl_str_of(known[j]));
-        if (found)
-            continue;
-        const char *nearest = rdl_nearest(o->name, known, KNOWN);
-        rdl_bind_error(b, o->pos,
-                       nearest != NULL
-                           ? rdl_arena_printf(b->arena, "Did you mean \"%s\"?", nearest)
-                           : "Options of a source: compression, delimiter, quote, escape, header, "
-                             "null, date_format, timestamp_format, quiet_ms, allow_shrink, after_commit, "
-                             "table, query.",
-                       "unrecognized option \"%.*s\"", (int)o->name.n, o->name.p);
-        ok = false;
+        for (size_t j = 0; j < rdl_source_option_count; j++)
+            found |= rdl_str_eq_nocase(o->name, rdl_str_of(rdl_source_options[j].name));
+        if (!found)
+            refuse_option(b, o);
+        ok &= found;
     }
     return ok;
 }

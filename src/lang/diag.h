@@ -8,6 +8,8 @@
  *     4 |   SELECT at, pge FROM clicks
  *       |              ^^^
  *   hint: Did you mean "page"?
+ *
+ * Thread: one at a time.
  */
 #ifndef RDL_LANG_DIAG_H
 #define RDL_LANG_DIAG_H

@@ -201,7 +201,7 @@ static void keep_variables(loader *l, const rdl_load_options *options)
 static bool is_known_name(const loader *l, rdl_str name)
 {
     for (size_t i = 0; i < rdl_setting_count; i++)
-        if (rdl_str_eq_nocase(name, rdl_str_of(rdl_settings[i])))
+        if (rdl_str_eq_nocase(name, rdl_str_of(rdl_settings[i].name)))
             return true;
     for (size_t i = 0; i < l->variables.used.n; i++)
         if (rdl_str_eq(l->variables.used.v[i].name, name))
@@ -217,7 +217,7 @@ static const char *nearest_name(const loader *l, rdl_str name)
     size_t n = 0, max = rdl_setting_count + l->variables.used.n;
     const char **names = RDL_NEWN(l->arena, const char *, max);
     for (size_t i = 0; i < rdl_setting_count; i++)
-        names[n++] = rdl_settings[i];
+        names[n++] = rdl_settings[i].name;
     for (size_t i = 0; i < l->variables.used.n; i++) {
         rdl_str v = l->variables.used.v[i].name;
         names[n++] = rdl_arena_strndup(l->arena, v.p, v.n);

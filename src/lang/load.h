@@ -1,5 +1,7 @@
 /*
  * lang/load.h - the steps of rdl_pipeline_load, for its own files.
+ *
+ * Thread: one at a time.
  */
 #ifndef RDL_LANG_LOAD_H
 #define RDL_LANG_LOAD_H

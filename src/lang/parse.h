@@ -3,6 +3,8 @@
  *
  * A function that reads returns false after it has reported; the statement is then given up
  * and reading goes on behind the next semicolon.
+ *
+ * Thread: one at a time.
  */
 #ifndef RDL_LANG_PARSE_H
 #define RDL_LANG_PARSE_H

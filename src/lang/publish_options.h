@@ -1,9 +1,11 @@
 /*
  * lang/publish_options.h - what PUBLISH .. WITH (..) takes, store by store.
  *
- * The one table of these options: the binder checks against it, `raudal help publish` and
- * docs/reference/settings.md are printed from it, and a store reads the values by name,
- * knowing that they were checked.
+ * The one table of these options: the binder checks against it, the reference is printed from
+ * it (lang/options_reference.c), and a store reads the values by name, knowing that they were
+ * checked.
+ *
+ * Thread: any; the table is constant.
  */
 #ifndef RDL_LANG_PUBLISH_OPTIONS_H
 #define RDL_LANG_PUBLISH_OPTIONS_H

@@ -4,6 +4,8 @@
  * `raudal sql` and the conditions of alerts read them beside the pipeline's own tables.  Their columns
  * stand here once: the binder checks alerts against them, ops/system.c fills them, and the reference
  * (`raudal help tables`) prints them.
+ *
+ * Thread: any; the lists are constant.
  */
 #ifndef RDL_LANG_SYSTEM_TABLES_H
 #define RDL_LANG_SYSTEM_TABLES_H

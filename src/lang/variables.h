@@ -6,6 +6,8 @@
  *
  * raudal.env holds NAME=value lines; spaces around both are cut, a value may stand in single or
  * double quotes, `export ` before the name and lines that start with # are allowed.
+ *
+ * Thread: one at a time.
  */
 #ifndef RDL_LANG_VARIABLES_H
 #define RDL_LANG_VARIABLES_H

@@ -1,5 +1,7 @@
 /*
  * ops/catalog_internal.h - the open catalog.db, for the files of the catalog alone.
+ *
+ * Thread: as catalog.h.
  */
 #ifndef RDL_OPS_CATALOG_INTERNAL_H
 #define RDL_OPS_CATALOG_INTERNAL_H

@@ -229,10 +229,24 @@ void rdl_metrics_print(const rdl_engine_status *status, int64_t now_us, rdl_buf 
 
 void rdl_metrics_print_reference(rdl_buf *out)
 {
-    rdl_buf_puts(out, "| metric | type | meaning |\n| --- | --- | --- |\n");
+    rdl_buf_puts(out, "# Metrics\n\n"
+                      "`raudal run --metrics ADDRESS` serves `http://ADDRESS/metrics` in "
+                      "Prometheus' text format while the run goes on; `:9464` means loopback. At "
+                      "most 8 connections are answered at a time. This page is what `raudal help "
+                      "metrics` prints.\n\n"
+                      "| metric | type | meaning |\n| --- | --- | --- |\n");
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
         rdl_buf_printf(out, "| `%s` | %s | %s |\n", metrics[i].name, metrics[i].type,
                        metrics[i].help);
+    rdl_buf_puts(out, "\n`raudal_rows_total` has the label `fate`, `raudal_rows_tagged_total` the "
+                      "label `tag`; their values are those of the [ledger](ledger.md).\n\n"
+                      "Worth an alert: `raudal_lag_seconds` above what readers bear; "
+                      "`increase(raudal_problems_total[10m]) > 0`; a share of "
+                      "`raudal_rows_total{fate=\"quarantined\"}` that is not usual; the target "
+                      "down.\n\n"
+                      "The log is one line an event on stderr, `time level module event key=value "
+                      "…`; `--log-level error|warn|info|debug` (default warn). An event that "
+                      "repeats is logged at its first, second, fourth … time, with its count.\n");
 }
 
 const char *rdl_metrics_library_version(void)

@@ -22,11 +22,6 @@ rdl_code rdl_notify_begin(rdl_err *err)
     return RDL_OK;
 }
 
-const char *rdl_notify_library_version(void)
-{
-    return curl_version_info(CURLVERSION_NOW)->version;
-}
-
 CURL *rdl_notify_handle(void)
 {
     CURL *h = curl_easy_init();

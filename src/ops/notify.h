@@ -38,6 +38,5 @@ RDL_MUST rdl_code rdl_notify(const rdl_notify_config *c, rdl_str to, const rdl_m
                              rdl_err *err);
 /* For people: an address without what may be secret in it. */
 char *rdl_notify_shown(rdl_arena *a, rdl_str to);
-const char *rdl_notify_library_version(void);
 
 #endif

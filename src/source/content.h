@@ -1,6 +1,8 @@
 /*
  * source/content.h - what a file holds, as far as planning needs to know: its hash, where
  * its last complete record ends, how many records there are.
+ *
+ * Thread: any.
  */
 #ifndef RDL_SOURCE_CONTENT_H
 #define RDL_SOURCE_CONTENT_H

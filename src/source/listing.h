@@ -1,5 +1,7 @@
 /*
  * source/listing.h - the files that a url names.
+ *
+ * Thread: any.
  */
 #ifndef RDL_SOURCE_LISTING_H
 #define RDL_SOURCE_LISTING_H

@@ -66,17 +66,6 @@ rdl_str rdl_source_option_text(const rdl_source_config *c, const char *name, con
     return rdl_str_of(fallback);
 }
 
-bool rdl_source_option_true(const rdl_source_config *c, const char *name, bool fallback)
-{
-    static const char *const yes[] = {"true", "1", "yes", "on"};
-    rdl_str s = rdl_source_option_text(c, name, fallback ? "true" : "false");
-    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
-        if (rdl_str_eq_nocase(s, rdl_str_of(yes[i])))
-            return true;
-    }
-    return false;
-}
-
 rdl_code rdl_source_option_interval(const rdl_source_config *c, const char *name,
                                     const char *fallback, int64_t *out_us, rdl_err *err)
 {

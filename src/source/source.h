@@ -162,7 +162,6 @@ RDL_MUST rdl_code rdl_source_find(rdl_str url, const rdl_source_ops **out, rdl_e
 
 /* Options that several kinds read. */
 rdl_str rdl_source_option_text(const rdl_source_config *c, const char *name, const char *fallback);
-bool rdl_source_option_true(const rdl_source_config *c, const char *name, bool fallback);
 /* "500 ms", "1 minute"; RDL_EUSAGE naming the option when it is not an interval. */
 RDL_MUST rdl_code rdl_source_option_interval(const rdl_source_config *c, const char *name,
                                              const char *fallback, int64_t *out_us, rdl_err *err);

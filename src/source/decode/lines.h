@@ -1,5 +1,7 @@
 /*
  * source/decode/lines.h - counting records of JSON lines without parsing them.
+ *
+ * Thread: any.
  */
 #ifndef RDL_SOURCE_DECODE_LINES_H
 #define RDL_SOURCE_DECODE_LINES_H

@@ -3,6 +3,8 @@
  *
  * Both loops run until they meet what they look for; the window's last byte (D2) is always
  * one of those, and up to 15 bytes behind it may be read.
+ *
+ * Thread: any.
  */
 #ifndef RDL_SOURCE_DECODE_SCAN_H
 #define RDL_SOURCE_DECODE_SCAN_H
