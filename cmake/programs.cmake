@@ -1,22 +1,17 @@
 # Programs beside the product: the examples' generators and the benchmarks.
-file(GLOB generators CONFIGURE_DEPENDS examples/*/generate.c)
-foreach(file ${generators})
-  get_filename_component(dir ${file} DIRECTORY)
-  get_filename_component(example ${dir} NAME)
-  add_executable(generate_${example} ${file})
-  set_target_properties(generate_${example} PROPERTIES OUTPUT_NAME generate
-    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/examples/${example})
-  target_link_libraries(generate_${example} PRIVATE m)
-endforeach()
-
-file(GLOB producers CONFIGURE_DEPENDS examples/*/producer.c)
-foreach(file ${producers})
-  get_filename_component(dir ${file} DIRECTORY)
-  get_filename_component(example ${dir} NAME)
-  add_executable(producer_${example} ${file})
-  set_target_properties(producer_${example} PROPERTIES OUTPUT_NAME producer
-    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/examples/${example})
-  target_link_libraries(producer_${example} PRIVATE m PkgConfig::rdkafka)
+foreach(kind generate producer)
+  file(GLOB files CONFIGURE_DEPENDS examples/*/${kind}.c)
+  foreach(file ${files})
+    get_filename_component(dir ${file} DIRECTORY)
+    get_filename_component(example ${dir} NAME)
+    add_executable(${kind}_${example} ${file})
+    set_target_properties(${kind}_${example} PROPERTIES OUTPUT_NAME ${kind}
+      RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/examples/${example})
+    target_link_libraries(${kind}_${example} PRIVATE m)
+    if(kind STREQUAL "producer")
+      target_link_libraries(${kind}_${example} PRIVATE PkgConfig::rdkafka)
+    endif()
+  endforeach()
 endforeach()
 
 file(GLOB benches CONFIGURE_DEPENDS bench/*/*.c)

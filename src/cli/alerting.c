@@ -23,48 +23,45 @@
 
 enum {
     TURN_MS = 1000,
-    OPEN_TRIES = 3,
     END_TRIES = 3,
 };
 
 /* ---- one look ---- */
 
-static rdl_code look_and_tell(rdl_cli *cli, rdl_reader *r, rdl_catalog *c, rdl_alert_wanted wanted,
-                              void *arg, unsigned tries, rdl_alerts_result *out, rdl_err *err)
+typedef struct looking {
+    rdl_cli *cli;
+    rdl_alert_wanted wanted; /* NULL: all */
+    void *arg;
+    unsigned tries; /* of telling */
+    rdl_alerts_result *out;
+} looking;
+
+static rdl_code look_and_tell(const looking *l, rdl_reader *r, rdl_catalog *c, rdl_err *err)
 {
     rdl_notify_config config;
     const rdl_pipeline *p = rdl_reader_pipeline(r);
-    RDL_TRY(rdl_alerts_look(r, c, rdl_now_us(&rdl_clock_system), wanted, arg, out, err));
-    rdl_alerts_config(&cli->arena, p, rdl_reader_root(r), &config);
-    return rdl_alerts_tell(c, p, &config, rdl_reader_root_uuid(r), tries, out, err);
+    RDL_TRY(rdl_alerts_look(r, c, rdl_now_us(&rdl_clock_system), l->wanted, l->arg, l->out, err));
+    rdl_alerts_config(&l->cli->arena, p, rdl_reader_root(r), &config);
+    return rdl_alerts_tell(c, p, &config, rdl_reader_root_uuid(r), l->tries, l->out, err);
 }
 
-static rdl_code with_reader(rdl_cli *cli, rdl_alert_wanted wanted, void *arg, unsigned tries,
-                            rdl_alerts_result *out, rdl_err *err)
+static rdl_code look_with(void *arg, rdl_reader *r, rdl_err *err)
 {
-    rdl_reader *r = NULL;
+    const looking *l = arg;
     rdl_catalog *c = NULL;
-    *out = (rdl_alerts_result){0};
-    RDL_TRY(rdl_cli_open_reader_quietly(cli, &r, err));
-    rdl_code rc = rdl_catalog_open(rdl_cli_root(cli), false, &c, err);
-    if (rc == RDL_OK)
-        rc = look_and_tell(cli, r, c, wanted, arg, tries, out, err);
+    *l->out = (rdl_alerts_result){0};
+    RDL_TRY(rdl_catalog_open(rdl_cli_root(l->cli), false, &c, err));
+    rdl_code rc = look_and_tell(l, r, c, err);
     rdl_catalog_close(c);
-    rdl_reader_close(r);
     return rc;
 }
 
-/* Files may move while a reader is at work: it says so, and another is opened. */
 static rdl_code look(rdl_cli *cli, rdl_alert_wanted wanted, void *arg, unsigned tries,
                      rdl_alerts_result *out, rdl_err *err)
 {
-    rdl_code rc = RDL_EIO;
-    for (int i = 0; i < OPEN_TRIES && rc != RDL_OK; i++) {
-        rc = with_reader(cli, wanted, arg, tries, out, err);
-        if (rc != RDL_OK && (err->flags & RDL_ERR_RETRY) == 0)
-            break;
-    }
-    return rc;
+    looking l = {cli, wanted, arg, tries, out};
+    *out = (rdl_alerts_result){0};
+    return rdl_cli_with_reader(cli, look_with, &l, err);
 }
 
 rdl_code rdl_alerting_now(rdl_cli *cli, unsigned tries, rdl_alerts_result *out, rdl_err *err)

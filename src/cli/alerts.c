@@ -53,10 +53,8 @@ static rdl_code find(const rdl_pipeline *p, const char *name, const rdl_alert **
         *out = p->alerts[i];
         return RDL_OK;
     }
-    const char *nearest = rdl_nearest(rdl_str_of(name), names, p->alert_count);
-    rdl_err_set(err, RDL_EUSAGE, 0, "there is no alert \"%s\"", name);
-    return nearest != NULL ? rdl_err_hint(err, "Did you mean %s?", nearest)
-                           : rdl_err_hint(err, "raudal alerts lists them.");
+    return rdl_cli_refuse_name(p, "alert", name, names, p->alert_count,
+                               "`raudal alerts` lists them.", err);
 }
 
 static const char *test_json(rdl_arena *a, const rdl_alert *alert, const char *severity)

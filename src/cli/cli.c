@@ -18,6 +18,10 @@
 #include "base/machine.h"
 #include "cli/help.h"
 
+enum {
+    READER_TRIES = 3
+};
+
 /* ---- printing ---- */
 
 rdl_code rdl_cli_print(const rdl_buf *b, rdl_err *err)
@@ -141,6 +145,21 @@ rdl_code rdl_cli_open_reader_quietly(rdl_cli *cli, rdl_reader **out, rdl_err *er
     return open_reader(cli, &diags, out, err);
 }
 
+rdl_code rdl_cli_with_reader(rdl_cli *cli,
+                             rdl_code (*work)(void *arg, rdl_reader *r, rdl_err *err), void *arg,
+                             rdl_err *err)
+{
+    for (int tries = 1;; tries++) {
+        rdl_reader *r = NULL;
+        rdl_code rc = rdl_cli_open_reader_quietly(cli, &r, err);
+        if (rc == RDL_OK)
+            rc = work(arg, r, err);
+        rdl_reader_close(r);
+        if (rc == RDL_OK || (err->flags & RDL_ERR_RETRY) == 0 || tries == READER_TRIES)
+            return rc;
+    }
+}
+
 rdl_code
 rdl_cli_open_engine(rdl_cli *cli, rdl_engine_config *config, rdl_engine **out, rdl_err *err)
 {
@@ -160,27 +179,31 @@ rdl_cli_open_engine(rdl_cli *cli, rdl_engine_config *config, rdl_engine **out, r
 
 /* ---- tables by name ---- */
 
+rdl_code rdl_cli_refuse_name(const rdl_pipeline *p, const char *kind, const char *name,
+                             const char *const *names, size_t n, const char *list, rdl_err *err)
+{
+    const char *nearest = rdl_nearest(rdl_str_of(name), names, n);
+    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized %s \"%s\" in pipeline \"%s\"", kind, name,
+                p->name);
+    return nearest != NULL ? rdl_err_hint(err, "Did you mean \"%s\"?", nearest)
+                           : rdl_err_hint(err, "%s", list);
+}
+
 rdl_code
 rdl_cli_table(const rdl_pipeline *p, const char *name, rdl_table **out, rdl_err *err)
 {
     rdl_arena a;
-    RDL_VEC(const char *) names = {0};
     *out = rdl_pipeline_find(p, rdl_str_of(name));
     if (*out != NULL)
         return RDL_OK;
     rdl_arena_init(&a, 0);
+    const char **names = RDL_NEWN(&a, const char *, p->table_count + 1);
     for (size_t i = 0; i < p->table_count; i++)
-        RDL_PUSH(&a, &names) =
-            rdl_arena_strndup(&a, p->tables[i]->full.p, p->tables[i]->full.n);
-    const char *nearest = rdl_nearest(rdl_str_of(name), names.v, names.n);
-    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized table \"%s\" in pipeline \"%s\"", name,
-                p->name);
-    if (nearest != NULL)
-        rdl_err_hint(err, "Did you mean \"%s\"?", nearest);
-    else
-        rdl_err_hint(err, "`raudal explain` lists the tables.");
+        names[i] = rdl_arena_strndup(&a, p->tables[i]->full.p, p->tables[i]->full.n);
+    rdl_code rc = rdl_cli_refuse_name(p, "table", name, names, p->table_count,
+                                      "`raudal explain` lists the tables.", err);
     rdl_arena_fini(&a);
-    return RDL_EUSAGE;
+    return rc;
 }
 
 rdl_code rdl_cli_tables(rdl_cli *cli,

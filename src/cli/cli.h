@@ -65,6 +65,11 @@ RDL_MUST rdl_code rdl_cli_open_duck(rdl_duck **out_duck, rdl_conn **out_conn, rd
 RDL_MUST rdl_code rdl_cli_open_reader(rdl_cli *cli, rdl_reader **out, rdl_err *err);
 /* The same for work beside a run: prints nothing. */
 RDL_MUST rdl_code rdl_cli_open_reader_quietly(rdl_cli *cli, rdl_reader **out, rdl_err *err);
+/* Work with such a reader; with another one, a few times, when the writer took files away under it
+ * (RDL_ERR_RETRY). */
+RDL_MUST rdl_code rdl_cli_with_reader(rdl_cli *cli,
+                                      rdl_code (*work)(void *arg, rdl_reader *r, rdl_err *err),
+                                      void *arg, rdl_err *err);
 RDL_MUST rdl_code rdl_cli_open_engine(rdl_cli *cli,
                                       rdl_engine_config *config,
                                       rdl_engine **out,
@@ -74,6 +79,10 @@ RDL_MUST rdl_code rdl_cli_table(const rdl_pipeline *p,
                                 const char *name,
                                 rdl_table **out,
                                 rdl_err *err);
+/* RDL_EUSAGE: the pipeline has no `kind` of that name.  The nearest of names is the hint, else
+ * `list`, which says what lists them. */
+rdl_code rdl_cli_refuse_name(const rdl_pipeline *p, const char *kind, const char *name,
+                             const char *const *names, size_t n, const char *list, rdl_err *err);
 /* The tables that the arguments from `first` on name, or that match --only; none: all. */
 RDL_MUST rdl_code rdl_cli_tables(rdl_cli *cli,
                                  const rdl_pipeline *p,

@@ -110,10 +110,8 @@ static rdl_code find(const rdl_pipeline *p, rdl_arena *a, const char *name, cons
     const char **names = RDL_NEWN(a, const char *, p->report_count + 1);
     for (size_t i = 0; i < p->report_count; i++)
         names[i] = p->reports[i]->name.p;
-    const char *best = rdl_nearest(rdl_str_of(name), names, p->report_count);
-    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized report \"%s\" in pipeline \"%s\"", name, p->name);
-    return best != NULL ? rdl_err_hint(err, "Did you mean \"%s\"?", best)
-                        : rdl_err_hint(err, "`raudal report` lists the reports.");
+    return rdl_cli_refuse_name(p, "report", name, names, p->report_count,
+                               "`raudal report` lists the reports.", err);
 }
 
 static rdl_code read_values(rdl_cli *cli, rdl_report_request *q, rdl_err *err)

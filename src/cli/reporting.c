@@ -28,7 +28,6 @@ enum {
     TURN_MS = 1000,
     RETRY_US = 60 * 1000 * 1000,
     PAUSE_US = 30 * 1000 * 1000, /* lake_interval's default */
-    TRIES = 3,
 };
 
 /* ---- one run ---- */
@@ -171,35 +170,37 @@ static bool is_due(const timed *t, uint64_t epoch, int64_t now, int64_t *out_for
     return epoch > t->last.epoch && now - t->last.ran_us >= pause;
 }
 
-static rdl_code run_due(rdl_reporter *r, timed *t, int64_t for_us, rdl_err *err)
+typedef struct due {
+    rdl_cli *cli;
+    timed *t;
+    int64_t for_us;
+} due;
+
+static rdl_code run_with(void *arg, rdl_reader *reader, rdl_err *err)
 {
-    rdl_reader *reader = NULL;
+    const due *d = arg;
+    timed *t = d->t;
     rdl_report_result result = {0};
-    const rdl_report_request request = {.for_us = for_us};
-    RDL_TRY(rdl_cli_open_reader_quietly(&r->cli, &reader, err));
-    const rdl_report *report =
-        rdl_pipeline_report(rdl_reader_pipeline(reader), t->report->name);
-    rdl_code rc = RDL_OK;
+    const rdl_report_request request = {.for_us = d->for_us};
+    const rdl_report *report = rdl_pipeline_report(rdl_reader_pipeline(reader), t->report->name);
     /* Nothing that it reads moved: the epoch is noted, and no file is looked at. */
-    if (report == NULL || (!is_timed(t) && !rdl_report_is_behind(reader, report, &t->last)))
+    if (report == NULL || (!is_timed(t) && !rdl_report_is_behind(reader, report, &t->last))) {
         t->last.epoch = rdl_reader_cut(reader)->epoch;
-    else
-        rc = rdl_reporting_run(&r->cli, reader, report, &request, &result, err);
-    rdl_reader_close(reader);
-    if (rc == RDL_OK && result.files > 0)
+        return RDL_OK;
+    }
+    RDL_TRY(rdl_reporting_run(d->cli, reader, report, &request, &result, err));
+    if (result.files > 0)
         rdl_log(RDL_LOG_INFO, "report", "report_written",
                 "report=%s files=%" PRIu64 " written=%" PRIu64 " removed=%" PRIu64,
                 t->report->name.p, result.files, result.files_written, result.files_removed);
-    return rc;
+    return RDL_OK;
 }
 
-static void run_one(rdl_reporter *r, timed *t, int64_t for_us, int64_t now)
+static void run_due(rdl_reporter *r, timed *t, int64_t for_us, int64_t now)
 {
     rdl_err err = {0};
-    rdl_code rc = RDL_EIO;
-    /* Files may move while a reader opens: it says so, and is asked again. */
-    for (int tries = 0; rc != RDL_OK && tries < TRIES; tries++)
-        rc = run_due(r, t, for_us, &err);
+    due d = {&r->cli, t, for_us};
+    rdl_code rc = rdl_cli_with_reader(&r->cli, run_with, &d, &err);
     uint64_t seen = t->last.epoch;
     if (rc == RDL_OK)
         rc = rdl_report_last(&r->cli.arena, rdl_cli_root(&r->cli), t->report, &t->last, &err);
@@ -221,7 +222,7 @@ static void turn(void *arg)
     for (size_t i = 0; i < r->n; i++) {
         if (!is_due(&r->reports[i], status.epoch, now, &for_us))
             continue;
-        run_one(r, &r->reports[i], for_us, now);
+        run_due(r, &r->reports[i], for_us, now);
         rdl_arena_reset(&r->cli.arena); /* with the pipeline that its reader loaded */
     }
 }
