@@ -94,8 +94,7 @@ int rdl_fault_kill(rdl_fault point);
 /* Read RDL_FAULT; false with a message when it cannot be understood. */
 bool rdl_fault_arm_from_env(char *msg, unsigned msg_bytes);
 
-/* In-process stand-in for kill, used by the script tests: longjmp-free; the hook, when set,
- * is called instead of SIGKILL and the point then returns EINTR. */
+/* For unit tests: when set, it is called instead of SIGKILL, and the point then gives EINTR. */
 extern void (*rdl_fault_kill_hook)(rdl_fault point);
 
 #endif

@@ -169,7 +169,7 @@ rdl_code rdl_errands_start(rdl_cli *cli, rdl_engine *e, rdl_errands **out, rdl_e
     rdl_cond_init(&s->changed);
     rdl_code rc = rdl_thread_start("raudal-control", listen_to, s, &s->thread, err);
     if (rc != RDL_OK)
-        rdl_channel_close(s->fd);
+        rdl_errands_stop(s);
     else
         *out = s;
     return rc;
