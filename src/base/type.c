@@ -488,6 +488,27 @@ bool rdl_type_is_scalar(const rdl_type *t)
            t->kind != RDL_TYPE_STRUCT;
 }
 
+size_t rdl_type_child_count(const rdl_type *t)
+{
+    switch (t->kind) {
+    case RDL_TYPE_LIST:
+        return 1;
+    case RDL_TYPE_MAP:
+        return 2;
+    case RDL_TYPE_STRUCT:
+        return t->field_count;
+    default:
+        return 0;
+    }
+}
+
+const rdl_type *rdl_type_child(const rdl_type *t, size_t i)
+{
+    if (t->kind == RDL_TYPE_STRUCT)
+        return t->field_types[i];
+    return i == 0 ? t->child : t->value;
+}
+
 int rdl_schema_find(const rdl_schema *s, rdl_str name)
 {
     for (size_t i = 0; i < s->n; i++) {

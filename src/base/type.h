@@ -72,6 +72,9 @@ RDL_MUST rdl_code rdl_type_parse(rdl_arena *a, rdl_str text, const rdl_type **ou
 void rdl_type_print(const rdl_type *t, rdl_buf *out);
 bool rdl_type_eq(const rdl_type *a, const rdl_type *b);
 bool rdl_type_is_scalar(const rdl_type *t);
+/* The types inside: the element of a LIST, key and value of a MAP, the fields of a STRUCT. */
+size_t rdl_type_child_count(const rdl_type *t);
+const rdl_type *rdl_type_child(const rdl_type *t, size_t i);
 /* Index of the column, compared without case; -1 when it is not there. */
 int rdl_schema_find(const rdl_schema *s, rdl_str name);
 

@@ -85,6 +85,19 @@ duckdb_state rdl_duck_run(duckdb_connection c, const char *sql, duckdb_result *o
 /* The same; the result is computed while its chunks are fetched. */
 duckdb_state rdl_duck_stream(duckdb_connection c, const char *sql, duckdb_result *out);
 
+/* A table function that takes texts and reads only the columns that are wanted (table_function.c). */
+typedef struct rdl_table_function {
+    const char *name;
+    unsigned parameters; /* all VARCHAR */
+    duckdb_table_function_bind_t bind;
+    duckdb_table_function_init_t init;
+    duckdb_table_function_init_t init_local; /* NULL: read by one thread at a time */
+    duckdb_table_function_t read;
+} rdl_table_function;
+/* d is each call's extra info. */
+RDL_MUST rdl_code rdl_table_function_register(rdl_duck *d, duckdb_connection c,
+                                              const rdl_table_function *f, rdl_err *err);
+
 RDL_MUST rdl_code rdl_scan_function_register(rdl_duck *d,
                                              duckdb_connection c,
                                              rdl_err *err);

@@ -449,17 +449,10 @@ static void read_fn(duckdb_function_info info, duckdb_data_chunk output)
 
 rdl_code rdl_held_function_register(rdl_duck *d, duckdb_connection c, rdl_err *err)
 {
-    duckdb_table_function f = duckdb_create_table_function();
-    duckdb_logical_type text = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
-    duckdb_table_function_set_name(f, "rdl_held");
-    duckdb_table_function_add_parameter(f, text);
-    duckdb_table_function_set_extra_info(f, d, NULL);
-    duckdb_table_function_set_bind(f, bind_fn);
-    duckdb_table_function_set_init(f, init_fn);
-    duckdb_table_function_set_function(f, read_fn);
-    duckdb_table_function_supports_projection_pushdown(f, true);
-    bool ok = duckdb_register_table_function(c, f) == DuckDBSuccess;
-    duckdb_destroy_logical_type(&text);
-    duckdb_destroy_table_function(&f);
-    return ok ? RDL_OK : rdl_err_set(err, RDL_EBUG, 0, "could not register rdl_held");
+    const rdl_table_function f = {.name = "rdl_held",
+                                  .parameters = 1,
+                                  .bind = bind_fn,
+                                  .init = init_fn,
+                                  .read = read_fn};
+    return rdl_table_function_register(d, c, &f, err);
 }

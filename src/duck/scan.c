@@ -347,20 +347,11 @@ static void scan_fn(duckdb_function_info info, duckdb_data_chunk output)
 
 rdl_code rdl_scan_function_register(rdl_duck *d, duckdb_connection c, rdl_err *err)
 {
-    duckdb_table_function f = duckdb_create_table_function();
-    duckdb_logical_type text = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
-    duckdb_table_function_set_name(f, "rdl_scan");
-    duckdb_table_function_add_parameter(f, text);
-    duckdb_table_function_set_extra_info(f, d, NULL);
-    duckdb_table_function_set_bind(f, scan_bind_fn);
-    duckdb_table_function_set_init(f, scan_init_fn);
-    duckdb_table_function_set_local_init(f, scan_local_fn);
-    duckdb_table_function_set_function(f, scan_fn);
-    duckdb_table_function_supports_projection_pushdown(f, true);
-    bool ok = duckdb_register_table_function(c, f) == DuckDBSuccess;
-    duckdb_destroy_logical_type(&text);
-    duckdb_destroy_table_function(&f);
-    if (!ok)
-        return rdl_err_set(err, RDL_EBUG, 0, "could not register rdl_scan");
-    return RDL_OK;
+    const rdl_table_function f = {.name = "rdl_scan",
+                                  .parameters = 1,
+                                  .bind = scan_bind_fn,
+                                  .init = scan_init_fn,
+                                  .init_local = scan_local_fn,
+                                  .read = scan_fn};
+    return rdl_table_function_register(d, c, &f, err);
 }

@@ -23,35 +23,14 @@ static_assert(sizeof(duckdb_date) == 4 && sizeof(duckdb_timestamp) == 8, "time l
 
 /* ---- views ---- */
 
-static size_t child_count(const rdl_type *t)
-{
-    switch (t->kind) {
-    case RDL_TYPE_LIST:
-        return 1;
-    case RDL_TYPE_MAP:
-        return 2;
-    case RDL_TYPE_STRUCT:
-        return t->field_count;
-    default:
-        return 0;
-    }
-}
-
-static const rdl_type *child_type(const rdl_type *t, size_t i)
-{
-    if (t->kind == RDL_TYPE_STRUCT)
-        return t->field_types[i];
-    return i == 0 ? t->child : t->value;
-}
-
 void rdl_vector_shape(rdl_arena *a, const rdl_type *t, rdl_vector *out)
 {
-    *out = (rdl_vector){.type = t, .child_count = child_count(t)};
+    *out = (rdl_vector){.type = t, .child_count = rdl_type_child_count(t)};
     if (out->child_count == 0)
         return;
     out->children = RDL_NEWN(a, rdl_vector, out->child_count);
     for (size_t i = 0; i < out->child_count; i++)
-        rdl_vector_shape(a, child_type(t, i), &out->children[i]);
+        rdl_vector_shape(a, rdl_type_child(t, i), &out->children[i]);
 }
 
 /* DuckDB's vector of child i: a map is a list of struct(key, value). */

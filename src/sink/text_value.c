@@ -21,43 +21,22 @@ static bool read_value(reader *r, rdl_vector *v, size_t row, rdl_text_slot *s);
 
 /* ---- slots ---- */
 
-static size_t child_count(const rdl_type *t)
-{
-    switch (t->kind) {
-    case RDL_TYPE_LIST:
-        return 1;
-    case RDL_TYPE_MAP:
-        return 2;
-    case RDL_TYPE_STRUCT:
-        return t->field_count;
-    default:
-        return 0;
-    }
-}
-
-static const rdl_type *child_type(const rdl_type *t, size_t i)
-{
-    if (t->kind == RDL_TYPE_STRUCT)
-        return t->field_types[i];
-    return i == 0 ? t->child : t->value;
-}
-
 void rdl_text_slot_init(rdl_arena *a, const rdl_type *t, rdl_text_slot *out)
 {
-    size_t n = child_count(t);
+    size_t n = rdl_type_child_count(t);
     *out = (rdl_text_slot){0};
     if (n == 0)
         return;
     out->children = RDL_NEWN(a, rdl_text_slot, n);
     for (size_t i = 0; i < n; i++)
-        rdl_text_slot_init(a, child_type(t, i), &out->children[i]);
+        rdl_text_slot_init(a, rdl_type_child(t, i), &out->children[i]);
 }
 
 void rdl_text_slot_reset(const rdl_type *t, rdl_text_slot *s)
 {
     s->used = s->room = 0;
-    for (size_t i = 0; i < child_count(t); i++)
-        rdl_text_slot_reset(child_type(t, i), &s->children[i]);
+    for (size_t i = 0; i < rdl_type_child_count(t); i++)
+        rdl_text_slot_reset(rdl_type_child(t, i), &s->children[i]);
 }
 
 void rdl_text_slot_finish(rdl_vector *v, const rdl_text_slot *s)

@@ -1,17 +1,12 @@
 /*
  * tests/unit/codec_test.c - the row codec against DuckDB's ORDER BY, and there and back.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "duck_fixture.h"
 
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "duck/codec.h"
-#include "duck/duck.h"
 
 /* Random rows of each type: x is a hash of the row, p picks special values. */
 static const struct sample {
@@ -76,42 +71,6 @@ enum {
     SAMPLES = sizeof samples / sizeof *samples,
     ROWS = 5000
 };
-
-typedef struct fixture {
-    rdl_duck *duck;
-    rdl_conn *conn;
-} fixture;
-
-static rdl_err err;
-
-#define OK(expr)                                                                           \
-    do {                                                                                   \
-        if ((expr) != RDL_OK) {                                                            \
-            print_error("%s\n", err.msg);                                                  \
-            fail();                                                                        \
-        }                                                                                  \
-    } while (0)
-
-static int setup(void **state)
-{
-    static fixture f;
-    rdl_duck_config config = {.threads = 2};
-    if (rdl_duck_open(&config, &f.duck, &err) != RDL_OK ||
-        rdl_conn_open(f.duck, &f.conn, &err) != RDL_OK) {
-        print_error("%s\n", err.msg);
-        return -1;
-    }
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture *f = *state;
-    rdl_conn_close(f->conn);
-    rdl_duck_close(f->duck);
-    return 0;
-}
 
 static void make_table(rdl_conn *c, const struct sample *s, unsigned seed)
 {

@@ -1,61 +1,16 @@
 /*
  * tests/unit/duck_test.c - statements, results, errors, scans and appenders on DuckDB.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "duck_fixture.h"
 
-#include <cmocka.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fs.h"
 #include "base/thread.h"
-#include "duck/duck.h"
 #include "duck/functions.h"
-
-typedef struct fixture {
-    rdl_duck *duck;
-    rdl_conn *conn;
-    rdl_arena arena;
-} fixture;
-
-static rdl_err err;
-
-#define OK(expr)                                                                           \
-    do {                                                                                   \
-        if ((expr) != RDL_OK) {                                                            \
-            print_error("%s\n", err.msg);                                                  \
-            fail();                                                                        \
-        }                                                                                  \
-    } while (0)
-
-static int setup(void **state)
-{
-    static fixture f;
-    rdl_duck_config config = {.threads = 4, .memory_bytes = 512u << 20};
-    rdl_arena_init(&f.arena, 0);
-    if (rdl_duck_open(&config, &f.duck, &err) != RDL_OK ||
-        rdl_conn_open(f.duck, &f.conn, &err) != RDL_OK) {
-        print_error("%s\n", err.msg);
-        return -1;
-    }
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture *f = *state;
-    rdl_conn_close(f->conn);
-    rdl_duck_close(f->duck);
-    rdl_arena_fini(&f->arena);
-    return 0;
-}
 
 static int64_t number(fixture *f, const char *sql)
 {
