@@ -10,6 +10,8 @@
  *   duplicate
  *   written
  *
+ * Where no key decides, judge_runs.c does the same without looking at rows one by one.
+ *
  * INVARIANTS
  *   W1  Late is behind the running maximum of the row's own (table, source partition) in arrival order,
  *       minus the delay.  Rows that a constraint took move no maximum and claim no key.  So cuts
@@ -19,16 +21,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "stream/internal.h"
-
-typedef enum fate {
-    FATE_WRITTEN,
-    FATE_DROPPED,
-    FATE_QUARANTINED,
-    FATE_LATE_DIVERTED,
-    FATE_LATE_DROPPED,
-    FATE_DUPLICATE,
-} fate;
+#include "stream/judge.h"
 
 typedef struct judged_row {
     int64_t epoch, offset, ordinal, rowid;
@@ -36,14 +29,8 @@ typedef struct judged_row {
     uint64_t violated;     /* bit per constraint */
     int32_t partition;
     uint32_t place;        /* as it came from the query: its keys are there */
-    fate fate;
+    rdl_fate fate;
 } judged_row;
-
-typedef struct verdict {
-    int64_t rowid;
-    int32_t fate;
-    int64_t violated;
-} verdict;
 
 typedef struct court {
     rdl_engine *e;
@@ -54,8 +41,7 @@ typedef struct court {
     rdl_hash128 *keys;     /* per row: dedup key first, then one per EXPECT UNIQUE; by place */
     size_t keys_per_row, keys_cap;
     rdl_buf key_bytes;
-    verdict *verdicts;     /* rows that are not written */
-    size_t verdict_count;
+    rdl_verdicts verdicts; /* rows that are not written */
 } court;
 
 /* ---- reading the rows ---- */
@@ -68,7 +54,7 @@ static size_t unique_constraints(const rdl_table *t)
     return n;
 }
 
-static void put_rows_query(rdl_buf *sql, const rdl_table *t)
+void rdl_judge_put_query(rdl_buf *sql, const rdl_table *t)
 {
     rdl_buf_puts(sql, "SELECT rowid::BIGINT, _epoch, _source_partition, _source_offset, _ordinal, "
                       "_event_ts, (0::BIGINT");
@@ -175,7 +161,7 @@ static rdl_code read_rows(court *c, rdl_err *err)
     rdl_buf sql = {0};
     rdl_result *r = NULL;
     const rdl_chunk *k;
-    put_rows_query(&sql, c->t);
+    rdl_judge_put_query(&sql, c->t);
     rdl_code rc = rdl_relation_query(c->e, rdl_buf_str(&sql), &r, err);
     while (rc == RDL_OK && rdl_result_next(r, &k)) {
         rc = make_room(c, k->rows, err);
@@ -211,28 +197,45 @@ static rdl_code fail_update(court *c, const judged_row *j, const rdl_constraint 
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
-/* The first violated constraint in the order of the text decides; tags are counted for written rows. */
+/* The first violated constraint in the order of the text decides. */
+rdl_fate rdl_judge_violated(const rdl_table *t, uint64_t violated, bool *fails)
+{
+    for (size_t k = 0; k < t->constraint_count; k++) {
+        if ((violated >> k & 1) == 0)
+            continue;
+        switch (t->constraints[k].action) {
+        case RDL_VIOLATION_DROP_ROW:
+            return RDL_FATE_DROPPED;
+        case RDL_VIOLATION_QUARANTINE:
+            return RDL_FATE_QUARANTINED;
+        case RDL_VIOLATION_FAIL:
+            *fails = true;
+            return RDL_FATE_WRITTEN;
+        case RDL_VIOLATION_KEEP:
+        case RDL_VIOLATION_IMPUTE:
+            break;
+        }
+    }
+    return RDL_FATE_WRITTEN;
+}
+
+static rdl_code fail_of(court *c, const judged_row *j, rdl_err *err)
+{
+    size_t k = 0;
+    while ((j->violated >> k & 1) == 0 || c->t->constraints[k].action != RDL_VIOLATION_FAIL)
+        k++;
+    return fail_update(c, j, &c->t->constraints[k], err);
+}
+
 static rdl_code judge_constraints(court *c, rdl_err *err)
 {
+    bool fails = false;
     for (size_t i = 0; i < c->n; i++) {
         judged_row *j = &c->rows[i];
-        for (size_t k = 0; k < c->t->constraint_count && j->fate == FATE_WRITTEN; k++) {
-            if ((j->violated >> k & 1) == 0)
-                continue;
-            switch (c->t->constraints[k].action) {
-            case RDL_VIOLATION_DROP_ROW:
-                j->fate = FATE_DROPPED;
-                break;
-            case RDL_VIOLATION_QUARANTINE:
-                j->fate = FATE_QUARANTINED;
-                break;
-            case RDL_VIOLATION_FAIL:
-                return fail_update(c, j, &c->t->constraints[k], err);
-            case RDL_VIOLATION_KEEP:
-            case RDL_VIOLATION_IMPUTE:
-                break;
-            }
-        }
+        if (j->violated != 0)
+            j->fate = rdl_judge_violated(c->t, j->violated, &fails);
+        if (fails)
+            return fail_of(c, j, err);
     }
     return RDL_OK;
 }
@@ -248,7 +251,7 @@ static rdl_code claim(court *c, size_t which, uint64_t space, int64_t within_us,
     if (keys == NULL || when == NULL || claimed == NULL)
         return rdl_err_nomem(err);
     for (size_t i = 0; i < c->n; i++) {
-        if (c->rows[i].fate != FATE_WRITTEN)
+        if (c->rows[i].fate != RDL_FATE_WRITTEN)
             continue;
         keys[n] = c->keys[c->rows[i].place * c->keys_per_row + which];
         when[n++] = c->rows[i].event_us == INT64_MIN ? 0 : c->rows[i].event_us;
@@ -275,14 +278,14 @@ static rdl_code judge_unique(court *c, rdl_err *err)
         RDL_TRY(claim(c, which++, unique_space(c, k), 0, &claimed, err));
         for (size_t i = 0, n = 0; i < c->n; i++) {
             judged_row *j = &c->rows[i];
-            if (j->fate != FATE_WRITTEN || claimed[n++])
+            if (j->fate != RDL_FATE_WRITTEN || claimed[n++])
                 continue;
             j->violated |= (uint64_t)1 << k;
             if (constraint->action == RDL_VIOLATION_FAIL)
                 return fail_update(c, j, constraint, err);
             if (constraint->action != RDL_VIOLATION_KEEP)
-                j->fate = constraint->action == RDL_VIOLATION_QUARANTINE ? FATE_QUARANTINED
-                                                                         : FATE_DROPPED;
+                j->fate = constraint->action == RDL_VIOLATION_QUARANTINE ? RDL_FATE_QUARANTINED
+                                                                         : RDL_FATE_DROPPED;
         }
     }
     return RDL_OK;
@@ -290,85 +293,27 @@ static rdl_code judge_unique(court *c, rdl_err *err)
 
 /* ---- late ---- */
 
-/* Which running maximum a row moves: its source's (a folder of files is one partition of it), or its
- * topic's partition's. */
-typedef struct lane {
-    rdl_str name;
-    int64_t max_us, delay_us;
-    bool moved; /* by this epoch: what did not is sealed already */
-} lane;
-
-typedef struct lanes {
-    lane *v;
-    size_t n;
-    int32_t *of; /* by partition number; -1: no watermark */
-    int32_t of_count;
-} lanes;
-
-/* A topic's partitions advance apart: each is a lane, so that how an epoch cuts them decides nothing. */
-static int32_t lane_of(court *c, lanes *l, const rdl_sealed_partition *p)
-{
-    const rdl_table *s = rdl_pipeline_find(c->e->pipeline, p->source);
-    rdl_str name = p->source;
-    if (s == NULL || s->source == NULL || s->source->watermark_column < 0)
-        return -1;
-    if (rdl_str_starts(s->source->url, "kafka:"))
-        name = rdl_str_of(rdl_arena_printf(&c->w->arena, "%.*s:%.*s", (int)p->source.n, p->source.p,
-                                           (int)p->name.n, p->name.p));
-    for (size_t i = 0; i < l->n && name.p == p->source.p; i++) {
-        if (rdl_str_eq(l->v[i].name, name))
-            return (int32_t)i;
-    }
-    l->v[l->n] = (lane){name, rdl_history_watermark(&c->e->history, c->t->full, name),
-                        s->source->watermark_delay_us, false};
-    return (int32_t)l->n++;
-}
-
-static void open_lanes(court *c, lanes *l)
-{
-    const rdl_history *h = &c->e->history;
-    l->of_count = h->partition_next + (int32_t)c->w->seal.partitions.n;
-    l->of = RDL_NEWN(&c->w->arena, int32_t, (size_t)l->of_count + 1);
-    l->v = RDL_NEWN(&c->w->arena, lane, h->partitions.n + c->w->seal.partitions.n + 1);
-    memset(l->of, -1, sizeof *l->of * ((size_t)l->of_count + 1));
-    for (size_t i = 0; i < h->partitions.n; i++)
-        l->of[h->partitions.v[i].number] = lane_of(c, l, &h->partitions.v[i]);
-    for (size_t i = 0; i < c->w->seal.partitions.n; i++)
-        l->of[c->w->seal.partitions.v[i].number] = lane_of(c, l, &c->w->seal.partitions.v[i]);
-}
-
 static void judge_late(court *c)
 {
-    lanes l = {0};
-    uint64_t behind = 0, seen = 0;
-    open_lanes(c, &l);
+    rdl_lanes l;
+    rdl_lanes_open(&l, c->e, c->w, c->t);
     for (size_t i = 0; i < c->n; i++) {
         judged_row *j = &c->rows[i];
-        if (j->fate != FATE_WRITTEN || j->event_us == INT64_MIN || j->partition >= l.of_count ||
-            l.of[j->partition] < 0)
+        rdl_lane *own = rdl_lane_of(&l, j->partition);
+        if (j->fate != RDL_FATE_WRITTEN || j->event_us == INT64_MIN || own == NULL)
             continue;
-        lane *own = &l.v[l.of[j->partition]];
-        seen++;
-        if (own->max_us == INT64_MIN || j->event_us >= own->max_us - own->delay_us) {
-            own->moved |= j->event_us > own->max_us;
-            own->max_us = j->event_us > own->max_us ? j->event_us : own->max_us;
+        l.seen++;
+        if (!rdl_lane_is_late(own, j->event_us))
             continue;
-        }
-        behind++;
+        l.behind++;
         if (c->t->on_late == RDL_LATE_DIVERT)
-            j->fate = FATE_LATE_DIVERTED;
+            j->fate = RDL_FATE_LATE_DIVERTED;
         else if (c->t->on_late == RDL_LATE_DROP)
-            j->fate = FATE_LATE_DROPPED;
+            j->fate = RDL_FATE_LATE_DROPPED;
         else
             j->violated |= (uint64_t)1 << 63; /* a tag: counted as amended if it is written */
     }
-    c->e->late_behind[c->t->index] += (double)behind;
-    c->e->late_seen[c->t->index] += (double)seen;
-    for (size_t i = 0; i < l.n; i++) {
-        if (l.v[i].max_us != INT64_MIN && l.v[i].moved)
-            RDL_PUSH(&c->w->arena, &c->w->seal.watermarks) =
-                (rdl_sealed_watermark){c->t->full, l.v[i].name, l.v[i].max_us};
-    }
+    rdl_lanes_close(&l, c->e, c->w);
 }
 
 static rdl_code judge_duplicates(court *c, rdl_err *err)
@@ -378,8 +323,8 @@ static rdl_code judge_duplicates(court *c, rdl_err *err)
         return RDL_OK;
     RDL_TRY(claim(c, 0, c->e->tables[c->t->index].space, c->t->dedup_within_us, &claimed, err));
     for (size_t i = 0, n = 0; i < c->n; i++) {
-        if (c->rows[i].fate == FATE_WRITTEN && !claimed[n++])
-            c->rows[i].fate = FATE_DUPLICATE;
+        if (c->rows[i].fate == RDL_FATE_WRITTEN && !claimed[n++])
+            c->rows[i].fate = RDL_FATE_DUPLICATE;
     }
     return RDL_OK;
 }
@@ -394,11 +339,11 @@ static rdl_code expose_verdicts(court *c, rdl_err *err)
     const rdl_schema schema = {columns, 3};
     rdl_held *h = NULL;
     RDL_TRY(rdl_relation_hold(c->e, "fates:", c->t->full, &schema, &h, err));
-    for (size_t from = 0; from < c->verdict_count; from += RDL_VECTOR_ROWS) {
+    for (size_t from = 0; from < c->verdicts.n; from += RDL_VECTOR_ROWS) {
         rdl_chunk *k;
         RDL_TRY(rdl_chunk_new(&schema, &k, err));
-        while (k->rows < RDL_VECTOR_ROWS && from + k->rows < c->verdict_count) {
-            const verdict *v = &c->verdicts[from + k->rows];
+        while (k->rows < RDL_VECTOR_ROWS && from + k->rows < c->verdicts.n) {
+            const rdl_verdict *v = &c->verdicts.v[from + k->rows];
             RDL_VECTOR_AT(&k->v[0], int64_t, k->rows) = v->rowid;
             RDL_VECTOR_AT(&k->v[1], int32_t, k->rows) = v->fate;
             RDL_VECTOR_AT(&k->v[2], int64_t, k->rows) = v->violated;
@@ -409,44 +354,47 @@ static rdl_code expose_verdicts(court *c, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code collect_verdicts(court *c, rdl_ledger *l, rdl_table_report *report, rdl_err *err)
+void rdl_judge_count_tags(const rdl_table *t, uint64_t violated, bool written, rdl_ledger *l,
+                          rdl_table_report *report)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < c->n; i++)
-        n += c->rows[i].fate != FATE_WRITTEN;
-    c->verdicts = rdl_arena_alloc(&c->w->arena, (n + 1) * sizeof *c->verdicts);
-    if (c->verdicts == NULL)
-        return rdl_err_nomem(err);
+    bool imputed = false, kept = false;
+    for (size_t k = 0; k < t->constraint_count; k++) {
+        if ((violated >> k & 1) == 0)
+            continue;
+        report->violations[k]++;
+        imputed |= t->constraints[k].action == RDL_VIOLATION_IMPUTE;
+        kept |= t->constraints[k].action == RDL_VIOLATION_KEEP;
+    }
+    l->imputed += written && imputed;
+    l->kept += written && kept;
+}
+
+static void collect_verdicts(court *c, rdl_ledger *l, rdl_table_report *report)
+{
+    const uint64_t tags = ~((uint64_t)1 << 63);
     for (size_t i = 0; i < c->n; i++) {
         const judged_row *j = &c->rows[i];
-        for (size_t k = 0; k < c->t->constraint_count; k++)
-            report->violations[k] += j->violated >> k & 1;
-        if (j->fate != FATE_WRITTEN) {
-            c->verdicts[c->verdict_count++] =
-                (verdict){j->rowid, (int32_t)j->fate,
-                          (int64_t)(j->violated & ~((uint64_t)1 << 63))};
-            continue;
-        }
-        l->amended += j->violated >> 63;
-        bool imputed = false, kept = false;
-        for (size_t k = 0; k < c->t->constraint_count; k++) {
-            if ((j->violated >> k & 1) == 0)
-                continue;
-            imputed |= c->t->constraints[k].action == RDL_VIOLATION_IMPUTE;
-            kept |= c->t->constraints[k].action == RDL_VIOLATION_KEEP;
-        }
-        l->imputed += imputed;
-        l->kept += kept;
+        bool written = j->fate == RDL_FATE_WRITTEN;
+        if (j->violated != 0)
+            rdl_judge_count_tags(c->t, j->violated, written, l, report);
+        l->amended += written && j->violated >> 63 != 0;
+        if (!written)
+            RDL_PUSH(&c->w->arena, &c->verdicts) =
+                (rdl_verdict){j->rowid, (int32_t)j->fate, (int64_t)(j->violated & tags)};
     }
-    for (size_t i = 0; i < c->verdict_count; i++) {
-        l->dropped += c->verdicts[i].fate == FATE_DROPPED;
-        l->quarantined += c->verdicts[i].fate == FATE_QUARANTINED;
-        l->late_diverted += c->verdicts[i].fate == FATE_LATE_DIVERTED;
-        l->late_dropped += c->verdicts[i].fate == FATE_LATE_DROPPED;
-        l->duplicate += c->verdicts[i].fate == FATE_DUPLICATE;
+    l->written = c->n - c->verdicts.n;
+}
+
+static void count_verdicts(const court *c, rdl_ledger *l)
+{
+    for (size_t i = 0; i < c->verdicts.n; i++) {
+        int32_t fate = c->verdicts.v[i].fate;
+        l->dropped += fate == RDL_FATE_DROPPED;
+        l->quarantined += fate == RDL_FATE_QUARANTINED;
+        l->late_diverted += fate == RDL_FATE_LATE_DIVERTED;
+        l->late_dropped += fate == RDL_FATE_LATE_DROPPED;
+        l->duplicate += fate == RDL_FATE_DUPLICATE;
     }
-    l->written = c->n - c->verdict_count;
-    return RDL_OK;
 }
 
 /* ---- what the body did: filtered, fanned out ---- */
@@ -593,8 +541,8 @@ static rdl_code remove_rejected(court *c, rdl_err *err)
         bool *gone = rdl_arena_alloc(&c->w->arena, rdl_held_rows(h) + 1);
         if (gone == NULL)
             return rdl_err_nomem(err);
-        for (size_t i = 0; i < c->verdict_count; i++)
-            gone[c->verdicts[i].rowid] = true;
+        for (size_t i = 0; i < c->verdicts.n; i++)
+            gone[c->verdicts.v[i].rowid] = true;
         return rdl_held_filter(h, gone, err);
     }
     rdl_buf_puts(&sql, "DELETE FROM ");
@@ -612,7 +560,7 @@ static rdl_code expose_written(court *c, rdl_err *err)
 {
     const rdl_table *t = c->t;
     rdl_buf sql = {0};
-    if (c->verdict_count > 0)
+    if (c->verdicts.n > 0)
         RDL_TRY(remove_rejected(c, err));
     rdl_buf_puts(&sql, "SELECT ");
     rdl_put_columns(&sql, "", &t->columns);
@@ -623,18 +571,29 @@ static rdl_code expose_written(court *c, rdl_err *err)
     return rc;
 }
 
+/* Row by row, in arrival order. */
 static rdl_code sit(court *c, rdl_ledger *l, rdl_table_report *report, rdl_err *err)
 {
-    rdl_table *t = c->t;
-    c->keys_per_row = (t->dedup_count > 0) + unique_constraints(t);
     RDL_TRY(read_rows(c, err));
     RDL_TRY(judge_constraints(c, err));
     RDL_TRY(judge_unique(c, err));
     if (c->w->replay == NULL) /* rows come from where they waited: not late */
         judge_late(c);
     RDL_TRY(judge_duplicates(c, err));
-    RDL_TRY(collect_verdicts(c, l, report, err));
-    return c->verdict_count > 0 ? expose_verdicts(c, err) : RDL_OK;
+    collect_verdicts(c, l, report);
+    return RDL_OK;
+}
+
+static rdl_code judge_all(court *c, rdl_ledger *l, rdl_table_report *report, rdl_err *err)
+{
+    bool done = false;
+    c->keys_per_row = (c->t->dedup_count > 0) + unique_constraints(c->t);
+    if (c->keys_per_row == 0 && c->w->replay == NULL)
+        RDL_TRY(rdl_judge_runs(c->e, c->w, c->t, l, report, &c->verdicts, &done, err));
+    if (!done)
+        RDL_TRY(sit(c, l, report, err));
+    count_verdicts(c, l);
+    return c->verdicts.n > 0 ? expose_verdicts(c, err) : RDL_OK;
 }
 
 static uint64_t malformed_of_inputs(rdl_engine *e, rdl_work *w, const rdl_table *t, bool *skip)
@@ -670,7 +629,7 @@ rdl_code rdl_judge(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
         rows_in = (uint64_t)counted;
     }
     RDL_TRY_OUT(account_for_body(e, w, t, rows_in, rows_out, l, err));
-    RDL_TRY_OUT(sit(&c, l, report, err));
+    RDL_TRY_OUT(judge_all(&c, l, report, err));
     l->malformed = malformed_of_inputs(e, w, t, &skip);
     l->read = again ? 0 : rows_in + l->malformed;
     l->replayed = again ? rows_in : 0;

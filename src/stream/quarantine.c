@@ -7,7 +7,7 @@
  */
 #include <inttypes.h>
 
-#include "stream/internal.h"
+#include "stream/judge.h"
 
 enum {
     COLUMN_EPOCH,
@@ -23,7 +23,6 @@ enum {
     COLUMN_INGEST_TS,
     COLUMN_PIPELINE,
     COLUMN_REPLAYED,
-    FATE_LATE_DIVERTED = 3, /* as in judge.c; read back from e."fates:<t>" */
 };
 
 typedef struct writer {
@@ -177,7 +176,7 @@ static rdl_code put_judged(writer *q, const rdl_chunk *k, size_t i, rdl_err *err
         .record = rdl_vector_str(&k->v[6], i),
     };
     put_reasons(q, &r, (uint64_t)RDL_VECTOR_AT(&k->v[5], int64_t, i),
-                RDL_VECTOR_AT(&k->v[4], int32_t, i) == FATE_LATE_DIVERTED);
+                RDL_VECTOR_AT(&k->v[4], int32_t, i) == RDL_FATE_LATE_DIVERTED);
     rdl_buf_clear(&q->raw);
     rdl_decode *d = rdl_vector_valid(&k->v[7], i) ? decode_of(q, r.partition) : NULL;
     if (d != NULL) {
