@@ -109,7 +109,6 @@ void rdl_helds_free(rdl_duck *d);
 RDL_MUST rdl_code rdl_packed_function_register(rdl_duck *d,
                                                duckdb_connection c,
                                                rdl_err *err);
-size_t rdl_held_chunks(const rdl_held *h);
 duckdb_data_chunk rdl_held_chunk(const rdl_held *h, size_t i); /* borrowed */
 int rdl_held_column(const rdl_held *h, rdl_str name, duckdb_logical_type *out_borrowed);
 /* The chunk's own handle; the rest of it is freed. */

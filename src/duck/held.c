@@ -224,6 +224,31 @@ duckdb_data_chunk rdl_held_chunk(const rdl_held *h, size_t i)
     return h->chunks[i];
 }
 
+rdl_code rdl_held_view(const rdl_held *h, rdl_arena *a, rdl_chunk *out, rdl_err *err)
+{
+    *out = (rdl_chunk){.n = h->columns, .v = RDL_NEWN(a, rdl_vector, h->columns + 1)};
+    for (size_t i = 0; i < h->columns; i++) {
+        const rdl_type *type = NULL;
+        const char *bad = "of another kind";
+        rdl_widen w;
+        if (!rdl_type_from_duck(a, h->types[i], &type, &w, &bad))
+            return rdl_type_refuse(rdl_str_of(h->names[i]), bad, err);
+        if (!w.exact && w.from != DUCKDB_TYPE_HUGEINT) /* which lies as a DECIMAL(38,0) does */
+            return rdl_err_set(err, RDL_EBUG, 0, "column \"%s\" of held rows is of no closed type",
+                               h->names[i]);
+        rdl_vector_shape(a, type, &out->v[i]);
+    }
+    return RDL_OK;
+}
+
+void rdl_held_show(const rdl_held *h, size_t i, rdl_chunk *view)
+{
+    view->handle = h->chunks[i];
+    view->rows = duckdb_data_chunk_get_size(h->chunks[i]);
+    for (size_t c = 0; c < view->n; c++)
+        rdl_vector_bind(&view->v[c], duckdb_data_chunk_get_vector(h->chunks[i], c));
+}
+
 int rdl_held_column(const rdl_held *h, rdl_str name, duckdb_logical_type *out_borrowed)
 {
     for (size_t i = 0; i < h->columns; i++) {

@@ -36,6 +36,10 @@ RDL_MUST rdl_code rdl_held_push(rdl_held *h, rdl_chunk *taken, rdl_err *err);
 rdl_held *rdl_held_find(rdl_duck *d, const char *name); /* NULL: no such name */
 uint64_t rdl_held_rows(const rdl_held *h);
 void rdl_held_clear(rdl_held *h);
+/* Its chunks, to be read and changed in place: a view that lives in the arena, shown one after the other. */
+size_t rdl_held_chunks(const rdl_held *h);
+RDL_MUST rdl_code rdl_held_view(const rdl_held *h, rdl_arena *a, rdl_chunk *out, rdl_err *err);
+void rdl_held_show(const rdl_held *h, size_t i, rdl_chunk *view);
 /* Drops the rows whose number is set in `gone` (a byte per row). */
 RDL_MUST rdl_code rdl_held_filter(rdl_held *h, const bool *gone, rdl_err *err);
 

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "duck/handles.h"
+#include "duck/held.h"
 #include "duck/packed.h"
 
 /* ---- writing ---- */

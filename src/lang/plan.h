@@ -92,6 +92,7 @@ struct rdl_view_plan {
     /* Changes of this input drive the view; changes of any other input force a rebuild. */
     rdl_table *driving;    /* NULL for FULL without one */
     bool may_subtract;     /* INCREMENTAL: old rows can be taken back (no MIN, MAX slot) */
+    bool partial_repeats;  /* INCREMENTAL: a partial may give a key more than once */
 
     /* The batch answer: the body with our own aggregates in place, over e."all:<input>",
      * constraints applied (IMPUTE, DROP ROW; QUARANTINE as DROP ROW).  Visible columns only. */

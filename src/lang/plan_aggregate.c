@@ -115,6 +115,9 @@ static void cook_count(rdl_planner *pl, recipe *r, const char *name)
                      : rdl_arena_printf(pl->arena, "CAST(\"$1\" AS %s)", r->result_type);
 }
 
+/* Of these DuckDB's sum is a HUGEINT. */
+static const char *const hugeint_sums[] = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", NULL};
+
 /* Slots 1 and 2 for sum and avg: the exact sum and the number of values. */
 static const rdl_type *add_sum_slots(rdl_planner *pl, recipe *r, number_kind kind)
 {
@@ -126,9 +129,12 @@ static const rdl_type *add_sum_slots(rdl_planner *pl, recipe *r, number_kind kin
     }
     const rdl_type *arg = kind == DECIMAL ? rdl_plan_closed_type(pl, r->types[0]) : NULL;
     const rdl_type *sum = rdl_type_decimal(pl->arena, 38, arg != NULL ? arg->scale : 0);
+    /* A HUGEINT lies as a DECIMAL(38,0) does, and DuckDB's cast divides. */
+    bool is_hugeint = one_of(r->types[0], hugeint_sums);
     add_slot(r, RDL_SLOT_ADD_INT, sum,
-             rdl_arena_printf(pl->arena, "CAST(coalesce(sum(\"$1\"), 0) AS %s)",
-                              type_text(pl, sum)));
+             is_hugeint ? "coalesce(sum(\"$1\"), 0)"
+                        : rdl_arena_printf(pl->arena, "CAST(coalesce(sum(\"$1\"), 0) AS %s)",
+                                           type_text(pl, sum)));
     add_slot(r, RDL_SLOT_ADD_INT, bigint(), "count(\"$1\")");
     return sum;
 }
@@ -153,7 +159,10 @@ static void cook_avg(rdl_planner *pl, recipe *r, number_kind kind)
         r->batch = "rdl_avg(CAST(\"$1\" AS DOUBLE))";
         return;
     }
-    r->final = "CASE WHEN \"$2\" > 0 THEN CAST(\"$1\" AS DOUBLE) / \"$2\" END";
+    /* By way of the DECIMAL, as the batch text goes: a HUGEINT may round another way. */
+    r->final = rdl_arena_printf(
+        pl->arena, "CASE WHEN \"$2\" > 0 THEN CAST(CAST(\"$1\" AS %s) AS DOUBLE) / \"$2\" END",
+        type_text(pl, sum));
     r->batch = rdl_arena_printf(
         pl->arena, "CAST(CAST(sum(\"$1\") AS %s) AS DOUBLE) / nullif(count(\"$1\"), 0)",
         type_text(pl, sum));

@@ -370,6 +370,7 @@ static void view_plan(archive *x, rdl_view_plan *v, const rdl_table *t, size_t i
     if (present(x, v->driving != NULL))
         reference(x, &v->driving, index);
     FLAG(x, v->may_subtract);
+    FLAG(x, v->partial_repeats);
     view_texts(x, v);
     /* One count, two lists: either may be missing. */
     size_t n = v->key_types != NULL ? v->key_count : 0;

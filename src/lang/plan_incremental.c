@@ -183,7 +183,8 @@ static rdl_code plan_partial(rdl_planner *pl,
     if (pl->refusal.why != NULL)
         return RDL_OK;
     rdl_plan_read_all(pl, partial);
-    RDL_TRY(rdl_tree_print(&pl->tree, partial, &plan->partial_new_sql, err));
+    RDL_TRY(rdl_plan_spread(pl, select, partial, &plan->partial_new_sql,
+                            &plan->partial_repeats, err));
     plan->partial_old_sql =
         rdl_plan_retarget(pl, plan->partial_new_sql, "new:", "old:", plan->driving);
     plan->partial_all_sql =

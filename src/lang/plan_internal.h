@@ -12,6 +12,7 @@
  *   plan_fields.c     fields of structs told from columns of tables
  *   plan_chain.c      from the outermost SELECT down to the driving table
  *   plan_incremental.c partial, merge, final
+ *   plan_spread.c     a fold over a list that is written out
  *   plan_groups.c     keys by which a view can be recomputed piece by piece
  *   plan_check.c      constraints as SQL
  *   plan_fanout.c     joins that may multiply rows, and how to see whether they do
@@ -178,6 +179,15 @@ RDL_MUST rdl_code rdl_plan_fans(rdl_planner *pl,
                                 rdl_fan **out,
                                 size_t *out_count,
                                 rdl_err *err);
+
+/* plan_spread.c: partial (select's, its FROM threaded) as text, a query for each element of a list
+ * that it unnests.  *repeats: a key may come twice. */
+RDL_MUST rdl_code rdl_plan_spread(rdl_planner *pl,
+                                  json_t *select,
+                                  json_t *partial,
+                                  rdl_str *text,
+                                  bool *repeats,
+                                  rdl_err *err);
 
 /* plan_bounds.c */
 void rdl_plan_bounds(rdl_planner *pl, rdl_report *r);

@@ -9,7 +9,7 @@
  *   ingest.c     sources into e."new:.."; snapshot.c: their versions into e."new:..", e."old:.."
  *   judge.c      each row's one fate; reindex.c when its keys are new
  *   quarantine.c rejected rows with their bytes and reasons
- *   view.c       pairs of old and new rows of a view; merge.c merges keyed state
+ *   view.c       pairs of old and new rows of a view; merge.c, merge_add.c merge keyed state
  *   parking.c    a table or source that fails is put aside
  *   replay.c     rows of a quarantine judged again
  *   decide.c     decision tables: rows that are added once
@@ -300,7 +300,8 @@ typedef struct rdl_touched rdl_touched;
 RDL_MUST rdl_code rdl_merge_partials(rdl_engine *e, rdl_work *w, const rdl_table *v,
                                      const char *partial_new, const char *partial_old,
                                      rdl_touched **out, rdl_err *err);
-/* Fills e."states:<v>" with the groups' state before (or after) the merge. */
+/* Fills e."states:<v>", or another role's, with the groups' state before (or after) the merge. */
+const char *rdl_touched_role(const rdl_touched *t, bool before);
 RDL_MUST rdl_code rdl_touched_expose(rdl_engine *e, rdl_touched *t, bool before, bool only_gone,
                                      rdl_err *err);
 size_t rdl_touched_count(const rdl_touched *t);
@@ -317,6 +318,9 @@ RDL_MUST rdl_code rdl_relation_make(rdl_engine *e, const rdl_work *w, const char
 /* Empty, to be filled by rdl_held_push. */
 RDL_MUST rdl_code rdl_relation_hold(rdl_engine *e, const char *role, rdl_str table,
                                     const rdl_schema *schema, rdl_held **out, rdl_err *err);
+/* All rows of the select, held however many; to be changed in place. */
+RDL_MUST rdl_code rdl_relation_hold_rows(rdl_engine *e, const char *role, rdl_str table,
+                                         const char *select, rdl_held **out, rdl_err *err);
 rdl_held *rdl_relation_held(rdl_engine *e, const char *role, rdl_str table); /* NULL: a table */
 /* passing: it reads what goes with the epoch, so it goes too. */
 RDL_MUST rdl_code rdl_relation_view(rdl_engine *e, const char *role, rdl_str table,

@@ -1,5 +1,5 @@
 /*
- * stream/merge.c - partial aggregates into keyed state.
+ * stream/merge.c - partial aggregates into keyed state; merge_add.c where they only add.
  *
  * STATE VALUE of a group:  n int64 (rows), then each slot in order
  *   ADD_INT    16 bytes, little-endian two's complement
@@ -16,42 +16,22 @@
 #include <stdlib.h>
 
 #include "base/exact_sum.h"
-#include "stream/internal.h"
-
-typedef struct touched_group {
-    rdl_str key, before, after; /* n 0: no such group; in the arena of the touched set */
-} touched_group;
-
-struct rdl_touched {
-    rdl_arena arena;
-    const rdl_table *v;
-    RDL_VEC(touched_group) groups;
-    rdl_map index;          /* key -> index + 1; only when a key may come twice */
-    bool indexed;
-    size_t gone, known;
-};
-
-enum { STATE_HEAD = 8 };
+#include "stream/merge.h"
 
 /* ---- one slot's bytes ---- */
-
-typedef struct slot_bytes {
-    rdl_str v[64]; /* payloads without lengths */
-    int64_t n;
-} slot_bytes;
 
 static size_t length_bytes(rdl_slot_kind kind)
 {
     return kind == RDL_SLOT_ADD_INT ? 0 : kind == RDL_SLOT_ADD_EXACT ? 2 : 4;
 }
 
-static bool split(const rdl_view_plan *p, rdl_str value, slot_bytes *out)
+bool rdl_slots_split(const rdl_view_plan *p, rdl_str value, rdl_slot_bytes *out)
 {
     memset(out, 0, sizeof *out);
-    if (value.n < STATE_HEAD)
+    if (value.n < RDL_STATE_HEAD)
         return false;
     memcpy(&out->n, value.p, 8);
-    size_t at = STATE_HEAD;
+    size_t at = RDL_STATE_HEAD;
     for (size_t i = 0; i < p->slot_count; i++) {
         size_t width = length_bytes(p->slots[i].kind), n = 16;
         if (width > 0) {
@@ -70,7 +50,7 @@ static bool split(const rdl_view_plan *p, rdl_str value, slot_bytes *out)
     return at == value.n;
 }
 
-static void join(const rdl_view_plan *p, const slot_bytes *s, rdl_buf *out)
+void rdl_slots_join(const rdl_view_plan *p, const rdl_slot_bytes *s, rdl_buf *out)
 {
     rdl_buf_clear(out);
     rdl_buf_put(out, &s->n, 8);
@@ -81,7 +61,7 @@ static void join(const rdl_view_plan *p, const slot_bytes *s, rdl_buf *out)
     }
 }
 
-static rdl_code overflow(const rdl_table *v, rdl_err *err)
+rdl_code rdl_merge_overflow(const rdl_table *v, rdl_err *err)
 {
     rdl_err_set(err, RDL_EDATA, 0,
                 "a sum in \"%.*s\" does not fit in 38 decimal digits", (int)v->full.n,
@@ -90,35 +70,15 @@ static rdl_code overflow(const rdl_table *v, rdl_err *err)
     return RDL_EDATA;
 }
 
-static bool fits_38_digits(rdl_i128 x)
-{
-    const rdl_i128 limit = (rdl_i128)10000000000000000000u * (rdl_i128)10000000000000000000u;
-    return x > -limit && x < limit;
-}
-
 static rdl_code add_int(rdl_arena *a, const rdl_table *v, rdl_str *into, rdl_i128 x, rdl_err *err)
 {
     rdl_i128 sum = 0;
     if (into->n == 16)
         memcpy(&sum, into->p, 16);
-    if (__builtin_add_overflow(sum, x, &sum) || !fits_38_digits(sum))
-        return overflow(v, err);
+    if (__builtin_add_overflow(sum, x, &sum) || !rdl_fits_38_digits(sum))
+        return rdl_merge_overflow(v, err);
     *into = (rdl_str){rdl_arena_strndup(a, (const char *)&sum, 16), 16};
     return RDL_OK;
-}
-
-static rdl_i128 int_at(const rdl_vector *v, size_t row)
-{
-    if (!rdl_vector_valid(v, row))
-        return 0;
-    switch (v->type->kind) {
-    case RDL_TYPE_BIGINT:
-        return RDL_VECTOR_AT(v, int64_t, row);
-    case RDL_TYPE_INTEGER:
-        return RDL_VECTOR_AT(v, int32_t, row);
-    default:
-        return rdl_vector_decimal(v, row);
-    }
 }
 
 static rdl_code add_exact(rdl_arena *a, const rdl_table *t, rdl_str *into, rdl_str x, int sign,
@@ -157,7 +117,7 @@ static void keep_extreme(rdl_arena *a, rdl_str *into, const rdl_vector *v, size_
 
 /* ---- one row of partials into one group ---- */
 
-static rdl_code merge_slots(rdl_touched *t, slot_bytes *s, const rdl_chunk *k, size_t row, int sign,
+rdl_code rdl_merge_slots(rdl_touched *t, rdl_slot_bytes *s, const rdl_chunk *k, size_t row, int sign,
                             rdl_buf *scratch, rdl_err *err)
 {
     const rdl_view_plan *p = t->v->view_plan;
@@ -166,7 +126,7 @@ static rdl_code merge_slots(rdl_touched *t, slot_bytes *s, const rdl_chunk *k, s
         const rdl_vector *x = &k->v[p->key_count + 1 + i];
         switch (p->slots[i].kind) {
         case RDL_SLOT_ADD_INT:
-            RDL_TRY(add_int(&t->arena, t->v, &s->v[i], sign * int_at(x, row), err));
+            RDL_TRY(add_int(&t->arena, t->v, &s->v[i], sign * rdl_slot_int(x, row), err));
             break;
         case RDL_SLOT_ADD_EXACT:
             if (rdl_vector_valid(x, row))
@@ -181,7 +141,7 @@ static rdl_code merge_slots(rdl_touched *t, slot_bytes *s, const rdl_chunk *k, s
     return RDL_OK;
 }
 
-static touched_group *group_of(rdl_engine *e, rdl_touched *t, rdl_str key, rdl_err *err)
+static rdl_touched_group *group_of(rdl_engine *e, rdl_touched *t, rdl_str key, rdl_err *err)
 {
     if (t->indexed) {
         size_t at = (size_t)(uintptr_t)rdl_map_get(&t->index, key);
@@ -193,7 +153,7 @@ static touched_group *group_of(rdl_engine *e, rdl_touched *t, rdl_str key, rdl_e
     uint64_t space = e->tables[t->v->index].space;
     if (rdl_state_get(e->state, space, key, &found, &value, err) != RDL_OK)
         return NULL;
-    touched_group g = {.key = {rdl_arena_strndup(&t->arena, key.p, key.n), key.n}};
+    rdl_touched_group g = {.key = {rdl_arena_strndup(&t->arena, key.p, key.n), key.n}};
     t->known += found;
     if (found)
         g.before = (rdl_str){rdl_arena_strndup(&t->arena, value.p, value.n), value.n};
@@ -208,24 +168,24 @@ static rdl_code merge_row(rdl_engine *e, rdl_touched *t, const rdl_chunk *k, siz
                           rdl_buf *key, rdl_buf *scratch, rdl_err *err)
 {
     const rdl_view_plan *p = t->v->view_plan;
-    slot_bytes s;
+    rdl_slot_bytes s;
     rdl_buf_clear(key);
     for (size_t i = 0; i < p->key_count; i++)
         rdl_codec_put(&k->v[i], row, key);
-    touched_group *g = group_of(e, t, (rdl_str){rdl_buf_str(key), key->n}, err);
+    rdl_touched_group *g = group_of(e, t, (rdl_str){rdl_buf_str(key), key->n}, err);
     if (g == NULL)
         return err->code;
     if (g->after.n == 0)
         memset(&s, 0, sizeof s);
-    else if (!split(p, g->after, &s))
+    else if (!rdl_slots_split(p, g->after, &s))
         return rdl_err_set(err, RDL_EDATA, 0, "the state of a group of \"%.*s\" is damaged",
                            (int)t->v->full.n, t->v->full.p);
     for (size_t i = 0; i < p->slot_count; i++) {
         if (p->slots[i].kind == RDL_SLOT_ADD_INT && s.v[i].n == 0)
             RDL_TRY(add_int(&t->arena, t->v, &s.v[i], 0, err));
     }
-    RDL_TRY(merge_slots(t, &s, k, row, sign, scratch, err));
-    join(p, &s, scratch);
+    RDL_TRY(rdl_merge_slots(t, &s, k, row, sign, scratch, err));
+    rdl_slots_join(p, &s, scratch);
     g->after = (rdl_str){rdl_arena_strndup(&t->arena, scratch->p, scratch->n), scratch->n};
     return RDL_OK;
 }
@@ -251,9 +211,9 @@ static rdl_code store(rdl_engine *e, rdl_touched *t, rdl_err *err)
     uint64_t space = e->tables[t->v->index].space;
     bool global = t->v->view_plan->key_count == 0;
     for (size_t i = 0; i < t->groups.n; i++) {
-        touched_group *g = &t->groups.v[i];
+        rdl_touched_group *g = &t->groups.v[i];
         int64_t n = 0;
-        if (g->after.n >= STATE_HEAD)
+        if (g->after.n >= RDL_STATE_HEAD)
             memcpy(&n, g->after.p, 8);
         if (n < 0)
             return rdl_err_set(err, RDL_EBUG, 0, "a group of \"%.*s\" lost more rows than it had",
@@ -270,6 +230,16 @@ static rdl_code store(rdl_engine *e, rdl_touched *t, rdl_err *err)
     return RDL_OK;
 }
 
+/* Rows are only added, no key comes twice, and no slot holds a choice. */
+static bool only_adds(const rdl_view_plan *p, const char *partial_new, const char *partial_old)
+{
+    bool adds = partial_new != NULL && partial_old == NULL && !p->partial_repeats;
+    for (size_t i = 0; i < p->slot_count; i++)
+        adds = adds && (p->slots[i].kind == RDL_SLOT_ADD_INT ||
+                        p->slots[i].kind == RDL_SLOT_ADD_EXACT);
+    return adds;
+}
+
 rdl_code rdl_merge_partials(rdl_engine *e, rdl_work *w, const rdl_table *v, const char *partial_new,
                             const char *partial_old, rdl_touched **out, rdl_err *err)
 {
@@ -280,21 +250,24 @@ rdl_code rdl_merge_partials(rdl_engine *e, rdl_work *w, const rdl_table *v, cons
     t->v = v;
     rdl_arena_init(&t->arena, 0);
     rdl_map_init(&t->index, &t->arena);
-    t->indexed = partial_old != NULL;
+    t->indexed = partial_old != NULL || v->view_plan->partial_repeats;
     *out = t;
     if (v->view_plan->slot_count > 64)
         return rdl_err_set(err, RDL_ELIMIT, 0, "\"%.*s\" has more than 64 aggregates",
                            (int)v->full.n, v->full.p);
+    if (only_adds(v->view_plan, partial_new, partial_old))
+        return rdl_merge_in_place(e, t, partial_new, err);
     if (partial_new != NULL)
         RDL_TRY(merge_query(e, t, partial_new, 1, err));
     if (partial_old != NULL)
         RDL_TRY(merge_query(e, t, partial_old, -1, err));
+    t->count = t->groups.n;
     return store(e, t, err);
 }
 
 size_t rdl_touched_count(const rdl_touched *t)
 {
-    return t->groups.n;
+    return t->count;
 }
 
 size_t rdl_touched_gone(const rdl_touched *t)
@@ -317,7 +290,7 @@ void rdl_touched_free(rdl_touched *t)
 
 /* ---- states as a relation ---- */
 
-static rdl_code set_slot(const rdl_slot *slot, rdl_str bytes, rdl_vector *v, size_t row,
+rdl_code rdl_slot_set(const rdl_slot *slot, rdl_str bytes, rdl_vector *v, size_t row,
                          rdl_err *err)
 {
     if (slot->kind == RDL_SLOT_ADD_INT) {
@@ -341,28 +314,36 @@ static rdl_code set_slot(const rdl_slot *slot, rdl_str bytes, rdl_vector *v, siz
     return rdl_codec_get(bytes, &at, v, row, err);
 }
 
-static rdl_code expose_row(const rdl_touched *t, const touched_group *g, rdl_str state,
+static rdl_code expose_row(const rdl_touched *t, const rdl_touched_group *g, rdl_str state,
                            rdl_chunk *out, size_t row, rdl_err *err)
 {
     const rdl_view_plan *p = t->v->view_plan;
-    slot_bytes s;
+    rdl_slot_bytes s;
     size_t at = 0;
-    if (!split(p, state, &s))
+    if (!rdl_slots_split(p, state, &s))
         return rdl_err_set(err, RDL_EDATA, 0, "the state of a group of \"%.*s\" is damaged",
                            (int)t->v->full.n, t->v->full.p);
     for (size_t i = 0; i < p->key_count; i++)
         RDL_TRY(rdl_codec_get(g->key, &at, &out->v[i], row, err));
     RDL_VECTOR_AT(&out->v[p->key_count], int64_t, row) = s.n;
     for (size_t i = 0; i < p->slot_count; i++)
-        RDL_TRY(set_slot(&p->slots[i], s.v[i], &out->v[p->key_count + 1 + i], row, err));
+        RDL_TRY(rdl_slot_set(&p->slots[i], s.v[i], &out->v[p->key_count + 1 + i], row, err));
     RDL_VECTOR_AT(&out->v[p->key_count + 1 + p->slot_count], int8_t, row) = g->before.n > 0;
     return RDL_OK;
+}
+
+/* Merged in place, "states:" has DuckDB's own types: another shape under its name would end all plans. */
+const char *rdl_touched_role(const rdl_touched *t, bool before)
+{
+    return t->in_place && before ? "before:" : "states:";
 }
 
 rdl_code rdl_touched_expose(rdl_engine *e, rdl_touched *t, bool before, bool only_gone, rdl_err *err)
 {
     const rdl_view_plan *p = t->v->view_plan;
     size_t was = p->key_count + 1 + p->slot_count;
+    if (t->in_place && !before)
+        return RDL_OK; /* they lie there already */
     rdl_schema schema = {.n = was + 1};
     schema.v = RDL_NEWN(&t->arena, rdl_column, schema.n);
     schema.v[was] = (rdl_column){RDL_STR("_was"), rdl_type_of(RDL_TYPE_BOOLEAN)};
@@ -379,10 +360,10 @@ rdl_code rdl_touched_expose(rdl_engine *e, rdl_touched *t, bool before, bool onl
     }
     rdl_held *h = NULL;
     rdl_chunk *k = NULL;
-    RDL_TRY(rdl_relation_hold(e, "states:", t->v->full, &schema, &h, err));
+    RDL_TRY(rdl_relation_hold(e, rdl_touched_role(t, before), t->v->full, &schema, &h, err));
     rdl_code rc = RDL_OK;
     for (size_t i = 0; i < t->groups.n && rc == RDL_OK; i++) {
-        const touched_group *g = &t->groups.v[i];
+        const rdl_touched_group *g = &t->groups.v[i];
         rdl_str state = before ? g->before : g->after;
         if (state.n == 0 || (before && only_gone && g->after.n > 0))
             continue;

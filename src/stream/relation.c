@@ -164,8 +164,9 @@ static rdl_code make_table(rdl_engine *e, relation *r, const char *select, uint6
 static rdl_code define_held(rdl_engine *e, relation *r, bool numbered, rdl_err *err)
 {
     rdl_buf sql = {0};
-    RDL_TRY(drop(e, r, err));
-    rdl_buf_puts(&sql, "CREATE VIEW ");
+    if (r->kind != RELATION_HELD) /* its rows are those that were held just now */
+        RDL_TRY(drop(e, r, err));
+    rdl_buf_puts(&sql, "CREATE OR REPLACE VIEW ");
     put_name(&sql, r);
     rdl_buf_puts(&sql, numbered ? " AS SELECT * FROM rdl_held("
                                 : " AS SELECT * EXCLUDE (rowid) FROM rdl_held(");
@@ -206,6 +207,16 @@ rdl_code rdl_relation_hold(rdl_engine *e, const char *role, rdl_str table, const
     relation *r = relation_of(e, role, table);
     bool new_shape = false;
     RDL_TRY(rdl_held_open(e->duck, r->name.p, schema, out, &new_shape, err));
+    return new_shape || r->kind != RELATION_HELD ? define_held(e, r, false, err) : RDL_OK;
+}
+
+rdl_code rdl_relation_hold_rows(rdl_engine *e, const char *role, rdl_str table, const char *select,
+                                rdl_held **out, rdl_err *err)
+{
+    relation *r = relation_of(e, role, table);
+    bool new_shape = false;
+    RDL_TRY(rdl_held_query(e->conn, r->name.p, select, may_keep(e, select), UINT64_MAX, out,
+                           &new_shape, err));
     return new_shape || r->kind != RELATION_HELD ? define_held(e, r, false, err) : RDL_OK;
 }
 

@@ -206,6 +206,41 @@ rdl_code rdl_state_get(
     return RDL_OK;
 }
 
+static void prefetch_slots(const rdl_state *s, uint64_t hash)
+{
+    rdl_memtable_prefetch_slot(&s->open, hash);
+    rdl_memtable_prefetch_slot(&s->live, hash);
+    if (s->frozen != NULL)
+        rdl_memtable_prefetch_slot(s->frozen, hash);
+    for (size_t r = 0; r < s->run_count; r++)
+        rdl_run_prefetch(s->runs[r], hash);
+}
+
+static void prefetch_entries(const rdl_state *s, uint64_t hash)
+{
+    rdl_memtable_prefetch_entry(&s->open, hash);
+    rdl_memtable_prefetch_entry(&s->live, hash);
+    if (s->frozen != NULL)
+        rdl_memtable_prefetch_entry(s->frozen, hash);
+}
+
+rdl_code
+rdl_state_prefetch(rdl_state *s, uint64_t space, const rdl_str *keys, size_t n, rdl_err *err)
+{
+    uint64_t hashes[CLAIM_BATCH];
+    RDL_TRY(rdl_memtable_reserve(&s->open, n, err));
+    for (size_t at = 0; at < n; at += CLAIM_BATCH) {
+        size_t m = n - at < CLAIM_BATCH ? n - at : CLAIM_BATCH;
+        for (size_t i = 0; i < m; i++) {
+            hashes[i] = rdl_state_hash(space, keys[at + i]);
+            prefetch_slots(s, hashes[i]);
+        }
+        for (size_t i = 0; i < m; i++)
+            prefetch_entries(s, hashes[i]);
+    }
+    return RDL_OK;
+}
+
 /* --------------------------------------------------------------- changes */
 
 rdl_code rdl_state_begin(rdl_state *s, uint64_t epoch, rdl_err *err)
@@ -285,19 +320,10 @@ static void prepare(rdl_state *s, claim_batch *b, const rdl_hash128 *keys, size_
         rdl_put64_be(b->keys[i] + 8, keys[i].lo);
         b->hashes[i] =
             rdl_state_hash16(b->space, rdl_get64(b->keys[i]), rdl_get64(b->keys[i] + 8));
-        rdl_memtable_prefetch_slot(&s->open, b->hashes[i]);
-        rdl_memtable_prefetch_slot(&s->live, b->hashes[i]);
-        if (s->frozen != NULL)
-            rdl_memtable_prefetch_slot(s->frozen, b->hashes[i]);
-        for (size_t r = 0; r < s->run_count; r++)
-            rdl_run_prefetch(s->runs[r], b->hashes[i]);
+        prefetch_slots(s, b->hashes[i]);
     }
-    for (size_t i = 0; i < n; i++) {
-        rdl_memtable_prefetch_entry(&s->open, b->hashes[i]);
-        rdl_memtable_prefetch_entry(&s->live, b->hashes[i]);
-        if (s->frozen != NULL)
-            rdl_memtable_prefetch_entry(s->frozen, b->hashes[i]);
-    }
+    for (size_t i = 0; i < n; i++)
+        prefetch_entries(s, b->hashes[i]);
 }
 
 /* A kept time too far back does not count; without times nothing is forgotten. */

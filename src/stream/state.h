@@ -61,6 +61,9 @@ RDL_MUST rdl_code rdl_state_begin(rdl_state *s, uint64_t epoch, rdl_err *err);
 /* value is valid until the next call on s; *found false leaves it alone. */
 RDL_MUST rdl_code rdl_state_get(rdl_state *s, uint64_t space, rdl_str key, bool *found,
                                 rdl_str *value, rdl_err *err);
+/* Keys that will be asked for or put next: what is far from the processor comes nearer. */
+RDL_MUST rdl_code rdl_state_prefetch(rdl_state *s, uint64_t space, const rdl_str *keys, size_t n,
+                                     rdl_err *err);
 RDL_MUST rdl_code rdl_state_put(rdl_state *s, uint64_t space, rdl_str key, rdl_str value,
                                 rdl_err *err);
 RDL_MUST rdl_code rdl_state_delete(rdl_state *s, uint64_t space, rdl_str key, rdl_err *err);

@@ -281,6 +281,23 @@ typedef struct given {
     bool replaces;
 } given;
 
+/* The final text over the states that were there before. */
+static rdl_code put_old_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const char *role, given *g,
+                             rdl_err *err)
+{
+    static const char from[] = "\"states:";
+    const char *p = v->view_plan->final_sql.p, *at;
+    rdl_buf sql = {0};
+    for (; (at = strstr(p, from)) != NULL; p = at + sizeof from - 1) {
+        rdl_buf_put(&sql, p, (size_t)(at - p));
+        rdl_buf_printf(&sql, "\"%s", role);
+    }
+    rdl_buf_puts(&sql, p);
+    rdl_code rc = put_rows(e, w, v, "old:", rdl_buf_str(&sql), false, &g->rows_old, err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
 static rdl_code states_to_rows(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_touched *touched,
                                given *g, rdl_err *err)
 {
@@ -306,7 +323,7 @@ static rdl_code states_to_rows(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_tou
     if (!g->replaces || (only_gone && rdl_touched_gone(touched) == 0))
         return rdl_view_create_empty(e, "old:", v, err);
     RDL_TRY(rdl_touched_expose(e, touched, true, only_gone, err));
-    return put_rows(e, w, v, "old:", p->final_sql.p, false, &g->rows_old, err);
+    return put_old_rows(e, w, v, rdl_touched_role(touched, true), g, err);
 }
 
 static bool has_old(const rdl_table *t)
