@@ -125,9 +125,11 @@ static rdl_code send(const rdl_apply *p, rdl_sink *s, const char *select,
 {
     rdl_result *r = NULL;
     const rdl_chunk *k;
-    rdl_code rc = rdl_query(p->conn, select, &r, err);
+    rdl_code rc = rdl_query_stream(p->conn, select, &r, err);
     while (rc == RDL_OK && rdl_result_next(r, &k))
         rc = take(s, k, err);
+    if (rc == RDL_OK)
+        rc = rdl_result_end(r, err);
     rdl_result_free(r);
     return rc;
 }
@@ -144,10 +146,14 @@ static rdl_code send_all(const rdl_apply *p, rdl_destination *d, const rdl_chang
     rdl_code rc = RDL_OK;
     if (!c->whole && c->removals.n > 0)
         rc = send(p, s, c->removals.p, s->ops->remove, err);
+    if (rc == RDL_OK && c->prepare.n > 0)
+        rc = rdl_exec(p->conn, c->prepare.p, err);
     if (rc == RDL_OK && c->inserts.n > 0)
         rc = send(p, s, c->inserts.p, upsert ? s->ops->upsert : s->ops->insert, err);
     if (rc == RDL_OK && c->updates.n > 0)
         rc = send(p, s, c->updates.p, s->ops->upsert, err);
+    if (rc == RDL_OK && c->finish.n > 0)
+        rc = rdl_exec(p->conn, c->finish.p, err);
     if (rc == RDL_OK)
         rc = s->ops->commit(s, err);
     if (rc != RDL_OK) {

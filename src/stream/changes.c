@@ -10,6 +10,9 @@
 
 #include <inttypes.h>
 
+/* The net of several epochs, while it is sent. */
+#define NET "rdl_net"
+
 typedef struct range {
     rdl_cut *cut;
     const rdl_table *table;
@@ -22,9 +25,11 @@ typedef struct range {
 
 void rdl_changes_fini(rdl_changes *c)
 {
+    rdl_buf_fini(&c->prepare);
     rdl_buf_fini(&c->removals);
     rdl_buf_fini(&c->inserts);
     rdl_buf_fini(&c->updates);
+    rdl_buf_fini(&c->finish);
     *c = (rdl_changes){0};
 }
 
@@ -167,14 +172,21 @@ static void put_net(const range *r, rdl_buf *out)
     rdl_buf_puts(out, ") ");
 }
 
-static void put_net_rows(const range *r, rdl_buf *out, bool was)
+static void put_net_rows(const range *r, rdl_buf *out)
 {
     put_net(r, out);
     rdl_buf_puts(out, "SELECT ");
     rdl_put_columns(out, "a.", &r->table->columns);
-    rdl_buf_puts(out, " FROM rows a JOIN net b ON a._e = b._last AND ");
+    rdl_buf_puts(out, ", b._was FROM rows a JOIN net b ON a._e = b._last AND ");
     put_same_key(r, out);
-    rdl_buf_puts(out, was ? " WHERE b._was" : " WHERE NOT b._was");
+}
+
+/* What the net is, computed once for both. */
+static void put_prepared(const range *r, rdl_buf *out, bool was)
+{
+    rdl_buf_puts(out, "SELECT ");
+    rdl_put_columns(out, "a.", &r->table->columns);
+    rdl_buf_puts(out, was ? " FROM temp." NET " a WHERE a._was" : " FROM temp." NET " a WHERE NOT a._was");
 }
 
 static void put_net_removals(const range *r, rdl_buf *out, bool rows)
@@ -204,19 +216,30 @@ static void put_net_removals(const range *r, rdl_buf *out, bool rows)
 
 static void several_segments(const range *r, rdl_changes *out)
 {
-    uint64_t rows_new = 0, rows_old = 0, replaced = 0;
+    uint64_t rows_new = 0, rows_old = 0;
     for (size_t i = 0; i < r->history->segments.n; i++) {
         const rdl_segment_ref *s = &r->history->segments.v[i];
         if (!covers(r, s))
             continue;
         rows_new += s->rows_new;
         rows_old += s->rows_old;
-        replaced += s->marked ? s->rows_new - s->rows_fresh : 0;
     }
-    if (rows_new > 0)
-        put_net_rows(r, &out->inserts, false);
-    if (rows_new > 0 && (rows_old > 0 || replaced > 0))
-        put_net_rows(r, &out->updates, true);
+    if (rows_new > 0 && rdl_newest_all_fresh(r->table, r->history, r->from, r->to)) {
+        rdl_buf_puts(&out->inserts, "SELECT * FROM (");
+        rdl_newest_put_all(&out->inserts, r->cut->arena, r->cut->root, r->table, r->history,
+                           r->from, r->to);
+        rdl_buf_puts(&out->inserts, ") a");
+    } else if (rows_new > 0) {
+        rdl_buf_puts(&out->prepare, "CREATE OR REPLACE TEMP TABLE " NET " AS ");
+        if (rdl_newest_is_one_pass(r->table, r->history, r->key, r->key_count, r->from, r->to))
+            rdl_newest_put(&out->prepare, r->cut->arena, r->cut->root, r->table, r->history, r->key,
+                           r->key_count, r->from, r->to, true);
+        else
+            put_net_rows(r, &out->prepare);
+        rdl_buf_puts(&out->finish, "DROP TABLE IF EXISTS temp." NET);
+        put_prepared(r, &out->inserts, false);
+        put_prepared(r, &out->updates, true);
+    }
     if (rows_old > 0)
         put_net_removals(r, &out->removals, rows_new > 0);
 }

@@ -22,7 +22,8 @@
 typedef struct rdl_changes {
     bool any;   /* something happened */
     bool whole; /* a reset lies between: what is there goes, inserts are all rows */
-    rdl_buf removals, inserts, updates; /* n 0: none */
+    /* n 0: none.  prepare is run before inserts and updates, finish after them, on one connection. */
+    rdl_buf prepare, removals, inserts, updates, finish;
 } rdl_changes;
 
 void rdl_changes_fini(rdl_changes *c);

@@ -310,10 +310,31 @@ static bool wants_stage(const rdl_cut *c, const rdl_table_history *h, uint64_t f
     return c->stage != NULL && rows > c->stage_rows;
 }
 
-static rdl_code put_keyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, const rdl_table_history *h,
-                          const rdl_table *t, uint64_t from, rdl_err *err)
+/* New rows alone, each of another key than all before it: they are added to what is there. */
+static void put_added(rdl_cut *c, rdl_buf *out, const rdl_buf *base, bool has_base,
+                      const rdl_table_history *h, const rdl_table *t, uint64_t from)
+{
+    if (has_base)
+        rdl_buf_printf(out, "SELECT * FROM (%s) UNION ALL ", rdl_buf_str(base));
+    rdl_newest_put_all(out, c->arena, c->root, t, h, from, c->epoch);
+}
+
+static rdl_code put_keyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, bool has_base,
+                          const rdl_table_history *h, const rdl_table *t, uint64_t from,
+                          rdl_err *err)
 {
     bool staged = wants_stage(c, h, from);
+    bool one_pass = rdl_newest_is_one_pass(t, h, t->primary_key, t->primary_key_count, from,
+                                           c->epoch);
+    if (rdl_newest_all_fresh(t, h, from, c->epoch)) {
+        put_added(c, out, base, has_base, h, t, from);
+        return RDL_OK;
+    }
+    if (one_pass && !has_base) {
+        rdl_newest_put(out, c->arena, c->root, t, h, t->primary_key, t->primary_key_count, from,
+                       c->epoch, false);
+        return RDL_OK;
+    }
     if (staged)
         RDL_TRY(stage_changes(c, h, t, from, err));
     rdl_buf_puts(out, "SELECT ");
@@ -328,6 +349,9 @@ static rdl_code put_keyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, const r
     rdl_buf_puts(out, " UNION ALL ");
     if (staged)
         rdl_buf_puts(out, "SELECT * FROM temp.rdl_cut_rows");
+    else if (one_pass)
+        rdl_newest_put(out, c->arena, c->root, t, h, t->primary_key, t->primary_key_count, from,
+                       c->epoch, false);
     else
         put_newest(c, out, h, t, t->primary_key, t->primary_key_count, from, c->epoch, NULL);
     return RDL_OK;
@@ -364,9 +388,9 @@ static void put_unkeyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, const rdl
     rdl_buf_fini(&next);
 }
 
-/* Lake rows, or the new rows of the last reset; *from is the epoch they stand for. */
+/* Lake rows, or the new rows of the last reset; *from is the epoch they stand for; *any: there are some. */
 static rdl_code put_base(rdl_cut *c, const rdl_table *t, const rdl_table_history *h, rdl_buf *out,
-                         uint64_t *from, rdl_err *err)
+                         uint64_t *from, bool *any, rdl_err *err)
 {
     const rdl_lake_snapshot *lake;
     RDL_TRY(rdl_cut_lake(c, t, &lake, err));
@@ -374,6 +398,7 @@ static rdl_code put_base(rdl_cut *c, const rdl_table *t, const rdl_table_history
     uint64_t reset = last_reset(h, *from, c->epoch);
     if (reset != 0) {
         *from = reset;
+        *any = true;
         put_segments(c, out, h, &t->columns, reset - 1, reset, RDL_SEGMENT_NEW);
         return RDL_OK;
     }
@@ -381,7 +406,8 @@ static rdl_code put_base(rdl_cut *c, const rdl_table *t, const rdl_table_history
     rdl_put_columns(out, "", &t->columns);
     rdl_buf_puts(out, " FROM (");
     put_template(out, &t->columns);
-    if (lake->version >= 0 && lake->file_count > 0) {
+    *any = lake->version >= 0 && lake->file_count > 0;
+    if (*any) {
         rdl_buf_puts(out, " UNION ALL BY NAME (");
         RDL_TRY(rdl_lake_select(c->arena, rdl_root_lake_table(c->arena, c->root, t), lake, out,
                                 err));
@@ -396,12 +422,13 @@ static rdl_code select_view(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_er
     const rdl_table_history *h = rdl_history_table(c->history, t->full);
     rdl_buf base = {0};
     uint64_t from = 0;
-    rdl_code rc = put_base(c, t, h, &base, &from, err);
+    bool any = false;
+    rdl_code rc = put_base(c, t, h, &base, &from, &any, err);
     if (rc == RDL_OK) {
         if (!any_segment(h, from, c->epoch))
             rdl_buf_put(out, base.p, base.n);
         else if (t->primary_key_count > 0)
-            rc = put_keyed(c, out, &base, h, t, from, err);
+            rc = put_keyed(c, out, &base, any, h, t, from, err);
         else
             put_unkeyed(c, out, &base, h, t, from);
     }

@@ -293,10 +293,13 @@ static rdl_code flush_when_many(rdl_engine *e, uint64_t *flushed, rdl_err *err)
     if (pending_epochs(e) < e->pending_max || e->history.epoch - *flushed < e->pending_max)
         return RDL_OK;
     *flushed = e->history.epoch;
-    RDL_TRY(rdl_apply_lake(e, err));
+    rdl_code stores;
+    rdl_err why = {0};
+    RDL_TRY(rdl_apply_all(e, &stores, &why, err));
     RDL_TRY(rdl_landing_clear(e, e->history.epoch, err));
-    RDL_TRY(rdl_apply_sinks(e, err));
-    return rdl_prune(e, true, err);
+    if (stores != RDL_OK)
+        *err = why;
+    return stores != RDL_OK ? stores : rdl_prune(e, true, err);
 }
 
 /* What there is now is what this run takes. */

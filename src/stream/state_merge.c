@@ -24,6 +24,7 @@ void rdl_merge_fini(rdl_merge *m)
     for (size_t i = 0; i < m->n; i++) {
         rdl_run_cursor_fini(&m->layers[i].cursor);
         free(m->layers[i].sorted); /* allow: see add_table */
+        free(m->layers[i].parts);  /* allow: see add_parts */
     }
     free(m->layers); /* allow: see add_layer */
     *m = (rdl_merge){0};
@@ -45,24 +46,65 @@ static rdl_code add_layer(rdl_merge *m, rdl_source_layer **out, rdl_err *err)
     return RDL_OK;
 }
 
-static uint64_t prefix_of(rdl_str key)
+static int by_space(const void *x, const void *y)
 {
-    char p[8] = {0};
-    if (key.n >= 8)
-        return rdl_get64_be(key.p);
-    if (key.n > 0)
-        memcpy(p, key.p, key.n);
-    return rdl_get64_be(p);
+    const rdl_layer_part *a = x, *b = y;
+    return (a->space > b->space) - (a->space < b->space);
 }
 
-static int compare_sorted(const void *x, const void *y)
+/* Entries by space index: how many there are, then where the next one goes. */
+typedef struct places {
+    size_t *v, n;
+} places;
+
+static bool count_spaces(const rdl_memtable *t, uint32_t only, places *out)
 {
-    const rdl_sorted_entry *a = x, *b = y;
-    if (a->space != b->space)
-        return a->space < b->space ? -1 : 1;
-    if (a->prefix != b->prefix)
-        return a->prefix < b->prefix ? -1 : 1;
-    return rdl_str_cmp(rdl_entry_key(a->entry), rdl_entry_key(b->entry));
+    rdl_memtable_walk w = {.table = t};
+    for (const rdl_entry *e = rdl_memtable_next(&w); e != NULL; e = rdl_memtable_next(&w)) {
+        if (only != UINT32_MAX && e->space != only)
+            continue;
+        if (e->space >= out->n) {
+            size_t n = (size_t)e->space + 1;
+            size_t *v = realloc(out->v, n * sizeof *v); /* allow: freed by rdl_merge_add_table */
+            if (v == NULL)
+                return false;
+            memset(v + out->n, 0, (n - out->n) * sizeof *v);
+            *out = (places){v, n};
+        }
+        out->v[e->space]++;
+    }
+    return true;
+}
+
+/* The layer's parts in the order of their spaces; counts become places. */
+static bool add_parts(rdl_source_layer *l, const rdl_space_view *spaces, places *p)
+{
+    l->parts = malloc((p->n + 1) * sizeof *l->parts); /* allow: freed by rdl_merge_fini */
+    if (l->parts == NULL)
+        return false;
+    for (size_t i = 0; i < p->n; i++) {
+        if (p->v[i] > 0)
+            l->parts[l->part_count++] = (rdl_layer_part){spaces[i].id, i};
+    }
+    qsort(l->parts, l->part_count, sizeof *l->parts, by_space);
+    for (size_t i = 0; i < l->part_count; i++) {
+        size_t *place = &p->v[l->parts[i].end], count = *place;
+        *place = l->n;
+        l->n += count;
+        l->parts[i].end = l->n;
+    }
+    return true;
+}
+
+static void place_entries(rdl_source_layer *l, const rdl_memtable *t, uint32_t only, places *p)
+{
+    rdl_memtable_walk w = {.table = t};
+    for (const rdl_entry *e = rdl_memtable_next(&w); e != NULL; e = rdl_memtable_next(&w)) {
+        if (only == UINT32_MAX || e->space == only)
+            l->sorted[p->v[e->space]++].entry = e;
+    }
+    for (size_t i = 0, from = 0; i < l->part_count; from = l->parts[i++].end)
+        rdl_state_sort(l->sorted + from, l->parts[i].end - from);
 }
 
 rdl_code rdl_merge_add_table(rdl_merge *m,
@@ -72,22 +114,20 @@ rdl_code rdl_merge_add_table(rdl_merge *m,
                              rdl_err *err)
 {
     rdl_source_layer *l = NULL;
+    places p = {0};
     if (t->entries == 0)
         return RDL_OK;
     RDL_TRY(add_layer(m, &l, err));
-    l->sorted = malloc(t->entries * sizeof *l->sorted); /* allow: large buffer */
-    if (l->sorted == NULL)
-        return rdl_err_nomem(err);
     l->epoch_base = t->epoch_base;
-    rdl_memtable_walk w = {.table = t};
-    for (const rdl_entry *e = rdl_memtable_next(&w); e != NULL; e = rdl_memtable_next(&w))
-        if (only == UINT32_MAX || e->space == only)
-            l->sorted[l->n++] = (rdl_sorted_entry){.space = spaces[e->space].id,
-                                                   .prefix = prefix_of(rdl_entry_key(e)),
-                                                   .entry = e};
-    if (l->n > 1)
-        qsort(l->sorted, l->n, sizeof *l->sorted, compare_sorted);
-    return RDL_OK;
+    bool ok = count_spaces(t, only, &p) && add_parts(l, spaces, &p);
+    if (ok) {
+        l->sorted = malloc((l->n + 1) * sizeof *l->sorted); /* allow: large buffer */
+        ok = l->sorted != NULL;
+    }
+    if (ok)
+        place_entries(l, t, only, &p);
+    free(p.v); /* allow: see count_spaces */
+    return ok ? RDL_OK : rdl_err_nomem(err);
 }
 
 rdl_code rdl_merge_add_run(rdl_merge *m, const rdl_run *r, rdl_err *err)
@@ -111,7 +151,9 @@ static void show(rdl_source_layer *l)
     if (l->done)
         return;
     const rdl_sorted_entry *s = &l->sorted[l->at];
-    l->entry = (rdl_run_entry){.space = s->space,
+    while (l->at >= l->parts[l->part].end)
+        l->part++;
+    l->entry = (rdl_run_entry){.space = l->parts[l->part].space,
                                .epoch = l->epoch_base + s->entry->epoch,
                                .key = rdl_entry_key(s->entry),
                                .value = rdl_entry_value(s->entry),

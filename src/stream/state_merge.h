@@ -17,9 +17,18 @@ typedef struct rdl_space_view {
 } rdl_space_view;
 
 typedef struct rdl_sorted_entry {
-    uint64_t space, prefix; /* prefix: the key's first 8 bytes, as a number */
+    uint64_t high, low; /* 16 bytes of the key, as numbers (state_sort.c) */
     const rdl_entry *entry;
 } rdl_sorted_entry;
+
+/* state_sort.c: entries of one space by key; fills high and low. */
+void rdl_state_sort(rdl_sorted_entry *v, size_t n);
+
+/* Entries of one space within a sorted layer. */
+typedef struct rdl_layer_part {
+    uint64_t space;
+    size_t end; /* exclusive */
+} rdl_layer_part;
 
 /* One layer: a run's cursor, or a table's entries sorted. */
 typedef struct rdl_source_layer {
@@ -27,6 +36,8 @@ typedef struct rdl_source_layer {
     rdl_run_cursor cursor;
     rdl_sorted_entry *sorted;
     size_t n, at;
+    rdl_layer_part *parts; /* in the order of their spaces; `part` is that of `at` */
+    size_t part_count, part;
     uint64_t epoch_base;
     bool done;
     rdl_run_entry entry; /* while not done */
