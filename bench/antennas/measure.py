@@ -14,78 +14,11 @@ import subprocess
 import sys
 import tempfile
 
-import duckdb
 import psycopg
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from antennas_kit import HERE, TOP, Servers, differs, produce_files, produce_topic  # noqa: E402
 from bench_kit import publish, run  # noqa: E402
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-class Servers:
-    """Kafka and PostgreSQL of tools/services, and what they have spent."""
-
-    def __init__(self):
-        subprocess.run([f"{TOP}/tools/services", "start", "kafka", "postgres"], check=True)
-        text = subprocess.run([f"{TOP}/tools/services", "env"], check=True, capture_output=True, text=True).stdout
-        at = dict(line.removeprefix("export ").split("=", 1) for line in text.splitlines())
-        self.brokers, self.admin = at["RAUDAL_KAFKA"], at["RAUDAL_POSTGRES"]
-        self.database = "bench_antennas"
-        self.url = self.admin.rsplit("/", 1)[0] + "/" + self.database
-        host = self.url.split("@")[1].split("/")[0]
-        self.jdbc = f"jdbc:postgresql://{host}/{self.database}?user=raudal&reWriteBatchedInserts=true"
-        run_dir = os.environ.get("RAUDAL_SERVICES_DIR", f"{TOP}/build/services/run")
-        self.pids = {name: int(open(f"{run_dir}/{name}/pid").read().split()[0]) for name in ("kafka", "postgres")}
-
-    def empty(self):
-        with psycopg.connect(self.admin, autocommit=True) as pg:
-            pg.execute(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
-            pg.execute(f"CREATE DATABASE {self.database}")
-            pg.execute("CHECKPOINT")
-
-    def spent(self, name):
-        """CPU seconds of the server, its living children, and those that ended."""
-        total, pid = 0, self.pids[name]
-        for entry in os.listdir("/proc"):
-            if not entry.isdigit():
-                continue
-            try:
-                with open(f"/proc/{entry}/stat") as f:
-                    fields = f.read().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            if int(entry) == pid:
-                total += sum(int(x) for x in fields[11:15])
-            elif int(fields[1]) == pid:
-                total += int(fields[11]) + int(fields[12])
-        return total / TICK
-
-
-def produce(args, servers, work):
-    """The messages in a topic and in files, kept between runs of the same shape; returns (topic, folder)."""
-    shape = ["--count", str(args.count), "--antennas", "1000", "--users", "100000", "--apps", "10", "--seed", "1",
-             "--span", str(args.span), "--misspelt", "0.1"]
-    topic = f"bench-{args.count}-{args.span}"
-    folder = f"{work}/messages-{args.count}-{args.span}"
-    producer = f"{os.environ['BUILD']}/examples/antennas/producer"
-    if not os.path.exists(f"{folder}/truth/truth.json"):
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([producer, "--to", folder, *shape], check=True)
-    from confluent_kafka import Consumer, TopicPartition
-    from confluent_kafka.admin import AdminClient
-    consumer = Consumer({"bootstrap.servers": servers.brokers, "group.id": "bench"})
-    there = topic in consumer.list_topics(timeout=30).topics
-    held = sum(consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=30)[1] for p in range(4)) if there else 0
-    consumer.close()
-    if held != args.count:
-        if there:
-            admin = AdminClient({"bootstrap.servers": servers.brokers})
-            admin.delete_topics([topic])[topic].result(30)
-        subprocess.run([producer, "--to", f"kafka://{servers.brokers}/{topic}", *shape], check=True)
-    return topic, folder
 
 
 def jars(name, work):
@@ -125,22 +58,6 @@ def engines(args, servers, topic, folder, work):
                         ["java", "-Xmx3g", "-XX:+UseG1GC", "-cp", f"{jars('flink', work)}/*", f"{HERE}/FlinkJob.java",
                          servers.brokers, topic, servers.jdbc], True)
     return {name: row for name, row in out.items() if name not in args.skip and (not args.only or name in args.only)}
-
-
-def differs(servers, folder, work):
-    """Cells in which PostgreSQL and the truth differ."""
-    with psycopg.connect(servers.url) as pg, open(f"{work}/sums.csv", "wb") as out:
-        pg.execute("SET TimeZone = 'UTC'")
-        with pg.cursor().copy("""COPY (SELECT extract(epoch FROM "timestamp")::bigint, type, id, value FROM bytes)
-                                 TO STDOUT (FORMAT csv)""") as copy:
-            for block in copy:
-                out.write(block)
-    db = duckdb.connect()
-    db.execute(f"CREATE TABLE truth AS FROM read_csv('{folder}/truth/truth.csv')")
-    db.execute(f"""CREATE TABLE served AS FROM read_csv('{work}/sums.csv', header = false, columns =
-                   {{timestamp: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR', value: 'BIGINT'}})""")
-    return db.execute("""SELECT count(*) FROM (FROM truth EXCEPT ALL FROM served
-                         UNION ALL (FROM served EXCEPT ALL FROM truth))""").fetchone()[0]
 
 
 def one_run(name, command, compare, servers, folder, work):
@@ -194,7 +111,7 @@ def main():
     os.makedirs(work, exist_ok=True)
     servers = Servers()
     try:
-        topic, folder = produce(args, servers, work)
+        topic, folder = produce_topic(servers, args.count, args.span), produce_files(work, args.count, args.span)
         rows = engines(args, servers, topic, folder, work)
         results = {name: [] for name in rows}
         for _ in range(args.rounds):
@@ -206,7 +123,9 @@ def main():
         if not args.no_write:
             publish(f"{TOP}/docs/benchmarks.md", "antennas", "Antennas: Kafka to lake and PostgreSQL", text)
     finally:
+        servers.drop()
         if not args.work:
+            servers.drop_topic(topic)
             shutil.rmtree(work, ignore_errors=True)
 
 
