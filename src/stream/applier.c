@@ -59,6 +59,7 @@ struct rdl_applier {
     uint64_t settled;
     bool settled_old;
     bool tend;             /* the lake took something */
+    int64_t stores_us;     /* the last round of stores */
 };
 
 static void handed_free(handed *h)
@@ -167,8 +168,10 @@ static void apply_stores(rdl_applier *a, const rdl_apply *p, bool last)
         else
             failed(a, s, last, rc, &err);
     }
-    if (any)
+    if (any) {
+        a->stores_us = rdl_monotonic_us() - began;
         rdl_engine_note_step(e, RDL_STEP_SINKS, began, 0, 0);
+    }
 }
 
 static void round_of(rdl_applier *a, bool last)
@@ -211,7 +214,8 @@ static bool tell(rdl_applier *a)
     }
     bool wake = a->rc != RDL_OK || (a->engine_waits && least > a->applied.everywhere);
     a->applied = (rdl_applied){.everywhere = least, .settled = a->settled,
-                               .lake = a->lake.applied};
+                               .lake = a->lake.applied,
+                               .stores_us = a->stores_us};
     return wake;
 }
 

@@ -2,7 +2,9 @@
  * stream/loop.c - for ever: an epoch when there is input, application beside it, rest between.
  *
  * PACE
- *   input       an epoch begins at once when the last one began trigger_interval ago or more, and
+ *   input       an epoch begins when the last one began trigger_interval ago, less what an epoch and
+ *               its way into the stores take (at most half of it): so a row that just missed an epoch is
+ *               visible within trigger_interval; at once when that is past already, and
  *               also when an epoch's worth (by rows or bytes) is waiting; else at the next trigger
  *   no input    looked for when a watched folder changes or a topic's reader calls, and every
  *               trigger_interval for what cannot be watched; never more often than costs IDLE_SHARE of one processor, and after a
@@ -31,6 +33,7 @@ typedef struct loop {
     uint64_t pruned_for;     /* settled epoch of the last pruning */
     uint64_t cleared_for;    /* lake's epoch when landing folders were last emptied */
     rdl_source_lag lag;      /* what is there and not read */
+    int64_t epoch_us;        /* what an epoch takes, lately */
 } loop;
 
 static void watch_sources(rdl_engine *e)
@@ -120,8 +123,10 @@ static rdl_code turn(loop *l, bool *did, rdl_err *err)
 {
     rdl_engine *e = l->e;
     RDL_TRY(rdl_models_turn(e, err));
+    int64_t began = rdl_monotonic_us();
     RDL_TRY(rdl_run_epoch(e, false, did, err));
     if (*did) {
+        l->epoch_us = (3 * l->epoch_us + rdl_monotonic_us() - began) / 4;
         rdl_applier_hand(l->applier);
         watch_sources(e);
         RDL_TRY(rdl_engine_measure_lag(e, &l->lag, err));
@@ -198,6 +203,13 @@ static void rest(rdl_engine *e, int64_t began_us, int64_t cost_us)
         (void)rdl_watch_wait(e->watch, (int)(least(left, IDLE_MAX_US) / 1000) + 1);
 }
 
+/* From one epoch's beginning to the next one's; a quarter more than it took is kept in hand. */
+static int64_t pace_us(const loop *l)
+{
+    int64_t lead = (l->epoch_us + l->applied.stores_us) * 5 / 4;
+    return l->e->trigger_us - least(lead, l->e->trigger_us / 2);
+}
+
 static rdl_code run_for_ever(loop *l, rdl_err *err)
 {
     rdl_engine *e = l->e;
@@ -210,7 +222,7 @@ static rdl_code run_for_ever(loop *l, rdl_err *err)
         if (!did)
             rest(e, began, rdl_monotonic_us() - began);
         else if (!l->lag.ready && !source_is_ready(e))
-            (void)pause_until(e, began + e->trigger_us);
+            (void)pause_until(e, began + pace_us(l));
     }
     return RDL_OK;
 }
