@@ -224,7 +224,7 @@ static void several_segments(const range *r, rdl_changes *out)
         rows_new += s->rows_new;
         rows_old += s->rows_old;
     }
-    if (rows_new > 0 && rdl_newest_all_fresh(r->table, r->history, r->from, r->to)) {
+    if (rows_new > 0 && rdl_newest_all_fresh(r->history, r->from, r->to)) {
         rdl_buf_puts(&out->inserts, "SELECT * FROM (");
         rdl_newest_put_all(&out->inserts, r->cut->arena, r->cut->root, r->table, r->history,
                            r->from, r->to);

@@ -326,7 +326,7 @@ static rdl_code put_keyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, bool ha
     bool staged = wants_stage(c, h, from);
     bool one_pass = rdl_newest_is_one_pass(t, h, t->primary_key, t->primary_key_count, from,
                                            c->epoch);
-    if (rdl_newest_all_fresh(t, h, from, c->epoch)) {
+    if (rdl_newest_all_fresh(h, from, c->epoch)) {
         put_added(c, out, base, has_base, h, t, from);
         return RDL_OK;
     }

@@ -87,7 +87,7 @@ void rdl_put_relation(rdl_buf *out, const char *schema, const char *role, rdl_st
  * newest.c: new rows of (from, to].  all_fresh: none of them replaces another.  is_one_pass: put works
  * (no old rows, values of scalar types).  was: _was too, as the oldest of the segments has it.
  */
-bool rdl_newest_all_fresh(const rdl_table *t, const rdl_table_history *h, uint64_t from, uint64_t to);
+bool rdl_newest_all_fresh(const rdl_table_history *h, uint64_t from, uint64_t to);
 bool rdl_newest_is_one_pass(const rdl_table *t, const rdl_table_history *h, const size_t *key,
                             size_t key_count, uint64_t from, uint64_t to);
 void rdl_newest_put_all(rdl_buf *out, rdl_arena *a, const rdl_root *root, const rdl_table *t,

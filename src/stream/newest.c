@@ -23,7 +23,7 @@ static bool is_key(const size_t *key, size_t key_count, size_t column)
     return false;
 }
 
-bool rdl_newest_all_fresh(const rdl_table *t, const rdl_table_history *h, uint64_t from, uint64_t to)
+bool rdl_newest_all_fresh(const rdl_table_history *h, uint64_t from, uint64_t to)
 {
     bool any = false;
     for (size_t i = 0; i < h->segments.n; i++) {
@@ -31,8 +31,7 @@ bool rdl_newest_all_fresh(const rdl_table *t, const rdl_table_history *h, uint64
         if (!lies_in(s, from, to))
             continue;
         any = true;
-        bool fresh = t->kind == RDL_TABLE_STREAMING || (s->marked && s->rows_fresh == s->rows_new);
-        if (s->rows_old > 0 || s->reset || !fresh)
+        if (s->rows_old > 0 || s->reset || !s->marked || s->rows_fresh < s->rows_new)
             return false;
     }
     return any;
