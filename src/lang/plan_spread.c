@@ -139,29 +139,30 @@ static bool tells_apart(const spread *s, const char *field)
     return true;
 }
 
-/* m; it means the column alone if the subquery is not called so. */
-static bool is_item(const spread *s, const json_t *node)
+/*
+ * Is this m, or m.field (then *field)?  It means the column if the subquery is not called so.  A field
+ * is an operator over the column (plan_fields.c), or its name's last part where the subquery has none.
+ */
+static bool names_item(const spread *s, const json_t *node, const char **field)
 {
-    const json_t *names = json_object_get(node, "column_names");
+    const json_t *parts = json_object_get(node, "children");
+    bool extract = rdl_tree_is(node, "STRUCT_EXTRACT");
+    const json_t *column = extract ? json_array_get(parts, 0) : node;
+    const json_t *names = json_object_get(column, "column_names");
     size_t n = json_array_size(names), at = 0;
-    if (!rdl_tree_class(node, "COLUMN_REF") || s->outer == NULL ||
+    *field = NULL;
+    if (!rdl_tree_class(column, "COLUMN_REF") || s->outer == NULL ||
         strcasecmp(s->outer, s->name) == 0)
         return false;
     if (n > 1 && strcasecmp(json_string_value(json_array_get(names, 0)), s->outer) == 0)
         at = 1;
-    return n - at == 1 && strcasecmp(json_string_value(json_array_get(names, at)), s->name) == 0;
-}
-
-/* Is this m, or m.field (then *field)? */
-static bool names_item(const spread *s, const json_t *node, const char **field)
-{
-    const json_t *parts = json_object_get(node, "children");
-    *field = NULL;
-    if (is_item(s, node))
-        return true;
-    if (!rdl_tree_is(node, "STRUCT_EXTRACT") || !is_item(s, json_array_get(parts, 0)))
+    if (n - at > (extract ? 1 : 2) ||
+        strcasecmp(json_string_value(json_array_get(names, at)), s->name) != 0)
         return false;
-    *field = rdl_tree_text(json_object_get(json_array_get(parts, 1), "value"), "value");
+    if (extract)
+        *field = rdl_tree_text(json_object_get(json_array_get(parts, 1), "value"), "value");
+    else if (n - at == 2)
+        *field = json_string_value(json_array_get(names, at + 1));
     return true;
 }
 
