@@ -42,7 +42,8 @@ class Servers:
 
     def drop_topic(self, topic):
         from confluent_kafka.admin import AdminClient
-        AdminClient({"bootstrap.servers": self.brokers}).delete_topics([topic])[topic].result(30)
+        admin = AdminClient({"bootstrap.servers": self.brokers})
+        admin.delete_topics([topic])[topic].result(30)
 
     def spent(self, name):
         """CPU seconds of the server, its living children, and those that ended."""

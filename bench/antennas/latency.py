@@ -125,6 +125,16 @@ def one(args, servers, work, rate, trigger):
             "worst": took[-1], "cpu": spent / since}
 
 
+def table(args, rows):
+    lines = [f"From a message's append in the broker to its sum being visible in PostgreSQL, milliseconds, by probes of one byte among "
+             f"the messages, {args.seconds} s each, the first {args.warm} s left out; broker, PostgreSQL, producer, reader and engine on "
+             f"the same {os.cpu_count()} cores; 100,000 users; {datetime.date.today().isoformat()}.", "",
+             "| messages/s | trigger_interval | probes | p50 ms | p99 ms | worst ms | engine, cores |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for r in rows:
+        lines.append(f"| {r['rate']:,} | {r['trigger']} | {r['n']:,} | {r['p50']:.0f} | {r['p99']:.0f} | {r['worst']:.0f} | {r['cpu']:.2f} |")
+    return "\n".join(lines)
+
+
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("--rates", default="20000,100000")
@@ -144,18 +154,13 @@ def main():
             for trigger in args.triggers.split(","):
                 rows.append(one(args, servers, work, rate, trigger))
                 print(json.dumps(rows[-1]), flush=True)
+                text = table(args, rows)
+                if not args.no_write:
+                    publish(f"{TOP}/docs/benchmarks.md", "antennas latency", "Antennas: latency", text)
     finally:
         if not args.work:
             shutil.rmtree(work, ignore_errors=True)
-    lines = [f"From a message's append in the broker to its sum being visible in PostgreSQL, milliseconds, by probes of one byte among "
-             f"the messages, {args.seconds} s each, the first {args.warm} s left out; broker, PostgreSQL, producer, reader and engine on "
-             f"the same {os.cpu_count()} cores; 100,000 users; {datetime.date.today().isoformat()}.", "",
-             "| messages/s | trigger_interval | probes | p50 ms | p99 ms | worst ms | engine, cores |", "| --- | --- | --- | --- | --- | --- | --- |"]
-    for r in rows:
-        lines.append(f"| {r['rate']:,} | {r['trigger']} | {r['n']:,} | {r['p50']:.0f} | {r['p99']:.0f} | {r['worst']:.0f} | {r['cpu']:.2f} |")
-    print("\n".join(lines))
-    if not args.no_write:
-        publish(f"{TOP}/docs/benchmarks.md", "antennas latency", "Antennas: latency", "\n".join(lines))
+    print(text)
 
 
 main()
