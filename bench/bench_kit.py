@@ -1,5 +1,6 @@
 """bench_kit.py - what the benchmarks share: a measured run of a program, and its place in docs/benchmarks.md."""
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -39,12 +40,17 @@ class Sampler(threading.Thread):
 
 def run(command, log):
     """Wall seconds, CPU seconds and peak MB of one process and those that it starts."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("cut off"))
     start = time.monotonic()
     with open(log, "wb") as f:
         process = subprocess.Popen(command, stdout=f, stderr=f, start_new_session=True)
     sampler = Sampler(process.pid)
     sampler.start()
-    _, status, usage = os.wait4(process.pid, 0)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:  # cut off: what was started ends, too
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     wall = time.monotonic() - start
     process.returncode = status
     sampler.done.set()
