@@ -225,6 +225,25 @@ rdl_code rdl_verify_content(rdl_verifying *c, const rdl_table *t, rdl_verify_ite
     return RDL_OK;
 }
 
+/* Rejected rows are what was sealed of them: a replay gives the table their bytes again. */
+static rdl_code compare_rejected(rdl_verifying *c, const rdl_table_history *h, const char *rejected,
+                                 rdl_verify_item *item, rdl_err *err)
+{
+    rdl_schema columns;
+    rdl_str now = RDL_STR("");
+    rdl_buf from = {0};
+    rdl_quarantine_schema(c->a, &columns);
+    rdl_buf_printf(&from, "(%s)", rejected);
+    rdl_code rc = rdl_content_sum_of(c->conn, c->a, &columns, rdl_buf_str(&from), &now, err);
+    rdl_buf_fini(&from);
+    if (rc != RDL_OK || rdl_content_matches(&h->rejected, now, h->quarantined_total))
+        return rc;
+    item->differences++;
+    snprintf(item->problem, sizeof item->problem,
+             "as many rows lie in quarantine as were sealed, but not the same: a value was changed since");
+    return RDL_OK;
+}
+
 /* Every row that the ledger sent to quarantine lies there. */
 static rdl_code check_rejected(rdl_verifying *c, const rdl_table *t, const rdl_table_history *h,
                                rdl_verify_item *item, rdl_err *err)
@@ -238,6 +257,12 @@ static rdl_code check_rejected(rdl_verifying *c, const rdl_table *t, const rdl_t
     rdl_buf_putc(&sql, ')');
     if (rc == RDL_OK)
         rc = rdl_verify_count(c, rdl_buf_str(&sql), &there, err);
+    if (rc == RDL_OK && there == h->quarantined_total) {
+        rdl_buf_clear(&sql);
+        rc = rdl_cut_select_rejected(&c->cut, t, &sql, err);
+        if (rc == RDL_OK)
+            rc = compare_rejected(c, h, rdl_buf_str(&sql), item, err);
+    }
     rdl_buf_fini(&sql);
     if (rc != RDL_OK || there == h->quarantined_total)
         return rc;

@@ -161,6 +161,9 @@ rdl_code rdl_verify_publication(rdl_verifying *c, const rdl_publication *p, rdl_
                      err));
     RDL_TRY(fetch_served(c, p, &epoch, &still, err));
     RDL_TRY(rdl_verify_compare(c, t, p, item, err));
+    /* An epoch that nobody sealed: a later cut may know it; else the store is not this root's. */
+    bool ahead = epoch > (int64_t)c->cut.epoch;
+    item->differences += ahead && item->differences == 0;
     *out_moved = item->differences > 0 && (!still || !shows_cut(c, t, epoch));
     if (*out_moved)
         snprintf(item->problem, sizeof item->problem,

@@ -170,7 +170,7 @@ static void print_days(int64_t days, rdl_buf *out)
 static void print_timestamp(int64_t ms, rdl_buf *out)
 {
     const int64_t day = 86400000;
-    int64_t days = ms / day - (ms % day < 0), in_day = ms - days * day;
+    int64_t days = ms / day - (ms % day < 0), in_day = ms % day + (ms % day < 0 ? day : 0);
     /* Java's years end at 292 million; a calendar's at what 32 bits of days hold. */
     if (days < INT32_MIN || days > INT32_MAX) {
         rdl_buf_printf(out, "%" PRId64, ms);

@@ -113,6 +113,8 @@ static void cook_count(rdl_planner *pl, recipe *r, const char *name)
              plain ? "count(\"$1\")" : "CAST(count_if(\"$1\") AS BIGINT)");
     r->final = plain ? "\"$1\""
                      : rdl_arena_printf(pl->arena, "CAST(\"$1\" AS %s)", r->result_type);
+    if (!plain) /* DuckDB gives NULL where every value is: a count of nothing is 0 */
+        r->batch = "coalesce(count_if(\"$1\"), 0)";
 }
 
 /* Of these DuckDB's sum is a HUGEINT. */

@@ -31,12 +31,39 @@ void rdl_content_put_sum(rdl_buf *sql, rdl_arena *a, const rdl_table *t)
     rdl_buf_puts(sql, ")::HUGEINT), 0)::VARCHAR FROM ");
 }
 
+static rdl_str text_of(rdl_arena *a, const rdl_schema *columns, const char *sum)
+{
+    return rdl_str_of(rdl_arena_printf(a, "%s/%016" PRIx64 ":%s", rdl_duck_version(),
+                                       columns_hash(columns), sum != NULL ? sum : "0"));
+}
+
 rdl_str rdl_content_text(rdl_arena *a, const rdl_table *t, const char *sum)
 {
     rdl_schema schema;
     rdl_table_lake_schema(a, t, &schema);
-    return rdl_str_of(rdl_arena_printf(a, "%s/%016" PRIx64 ":%s", rdl_duck_version(),
-                                       columns_hash(&schema), sum != NULL ? sum : "0"));
+    return text_of(a, &schema, sum);
+}
+
+rdl_code rdl_content_sum_of(rdl_conn *conn, rdl_arena *a, const rdl_schema *columns,
+                            const char *from, rdl_str *out, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    char *sum = NULL;
+    rdl_buf_puts(&sql, "SELECT coalesce(sum(hash(");
+    for (size_t i = 0; i < columns->n; i++) {
+        rdl_buf_puts(&sql, i > 0 ? ", CAST(" : "CAST(");
+        rdl_buf_put_sql_ident(&sql, columns->v[i].name);
+        rdl_buf_puts(&sql, " AS ");
+        rdl_type_print(columns->v[i].type, &sql);
+        rdl_buf_putc(&sql, ')');
+    }
+    rdl_buf_puts(&sql, ")::HUGEINT), 0)::VARCHAR FROM ");
+    rdl_buf_puts(&sql, from);
+    rdl_code rc = rdl_query_text(conn, a, rdl_buf_str(&sql), &sum, err);
+    rdl_buf_fini(&sql);
+    if (rc == RDL_OK)
+        *out = text_of(a, columns, sum);
+    return rc;
 }
 
 rdl_code rdl_content_sum(rdl_conn *conn, rdl_arena *a, const rdl_table *t, const char *from,

@@ -19,6 +19,9 @@ typedef struct rdl_content {
     bool mixed;   /* rows without a sum, or of another form: nothing can be said */
 } rdl_content;
 
+/* The same of rows of any columns, in their types: what is sealed of quarantined rows. */
+RDL_MUST rdl_code rdl_content_sum_of(rdl_conn *conn, rdl_arena *a, const rdl_schema *columns,
+                                     const char *from, rdl_str *out, rdl_err *err);
 /* SELECT of the sum over the relation that the caller adds, and its result as the text form. */
 void rdl_content_put_sum(rdl_buf *sql, rdl_arena *a, const rdl_table *t);
 rdl_str rdl_content_text(rdl_arena *a, const rdl_table *t, const char *sum);

@@ -298,6 +298,19 @@ static rdl_code note_content(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl
     return rc;
 }
 
+static rdl_code note_rejected(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_sealed_table *s,
+                              rdl_err *err)
+{
+    rdl_buf from = {0};
+    rdl_schema columns;
+    rdl_quarantine_schema(&w->arena, &columns);
+    rdl_put_relation(&from, "e", "quarantine:", t->full);
+    rdl_code rc = rdl_content_sum_of(e->conn, &w->arena, &columns, rdl_buf_str(&from), &s->rejected,
+                                     err);
+    rdl_buf_fini(&from);
+    return rc;
+}
+
 /* The held rows behind e."new:<t>" or e."old:<t>"; a streaming table's are those that were judged. */
 static const rdl_held *held_rows(rdl_engine *e, const rdl_table *t, rdl_segment kind)
 {
@@ -384,6 +397,8 @@ static rdl_code write_table(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_
 {
     if (s->rows_new > 0)
         RDL_TRY(note_content(e, w, t, s, err));
+    if (s->rows_quarantined > 0)
+        RDL_TRY(note_rejected(e, w, t, s, err));
     s->packed = s->rows_new + s->rows_old > 0 && pack(e, w, t, s, file);
     if (s->packed)
         return RDL_OK;

@@ -46,6 +46,7 @@ static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_s
     t->fingerprint = s->fingerprint;
     t->keys = s->keys;
     rdl_content_add(h->arena, &t->content, s->content, s->rows_new);
+    rdl_content_add(h->arena, &t->rejected, s->rejected, s->rows_quarantined);
     if (s->rows_new != 0 || s->rows_old != 0 || s->reset) {
         t->last_changed = epoch;
         t->last_changed_us = ts_us;

@@ -25,6 +25,7 @@ typedef struct rdl_table_history {
     rdl_hash128 fingerprint;   /* of the newest seal that names the table */
     rdl_hash128 keys;          /* of the newest seal: see rdl_sealed_table */
     rdl_content content;       /* sum over every epoch's new rows */
+    rdl_content rejected;      /* sum over every epoch's quarantined rows */
     bool exists;               /* some seal names it */
     uint64_t last_changed;     /* epoch whose rows_new or rows_old are not 0 */
     uint64_t last_evaluated;   /* views */

@@ -154,6 +154,8 @@ static json_t *table_to_json(const rdl_sealed_table *t)
         json_object_set_new(o, "keys", rdl_json_hex(t->keys));
     if (t->content.n > 0)
         json_object_set_new(o, "content", rdl_json_text(t->content));
+    if (t->rejected.n > 0)
+        json_object_set_new(o, "rejected", rdl_json_text(t->rejected));
     rdl_json_put_int(o, "new", t->rows_new);
     rdl_json_put_int(o, "old", t->rows_old);
     rdl_json_put_int(o, "quarantined", t->rows_quarantined);
@@ -339,6 +341,7 @@ static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
         .fingerprint = rdl_json_get_hex(e, "fingerprint"),
         .keys = rdl_json_get_hex(e, "keys"),
         .content = rdl_json_get_text(a, e, "content"),
+        .rejected = rdl_json_get_text(a, e, "rejected"),
         .rows_new = rdl_json_get_int(e, "new"),
         .rows_old = rdl_json_get_int(e, "old"),
         .rows_quarantined = rdl_json_get_int(e, "quarantined"),

@@ -46,6 +46,7 @@ typedef struct rdl_sealed_table {
     rdl_hash128 fingerprint; /* of the text that made the rows */
     uint64_t rows_new, rows_old, rows_quarantined;
     rdl_hash128 keys;        /* streaming: of its deduplication columns (reindex.c) */
+    rdl_str rejected;        /* the same of its quarantined rows, of any table */
     rdl_str content;         /* streaming: sum of its new rows' hashes (stream/content.h) */
     uint64_t rows_fresh;     /* marked: new rows whose key was not there before */
     rdl_hash128 sums[3];     /* of its segment files' bytes, by rdl_segment; 0: no file, or not said */

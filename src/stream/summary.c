@@ -14,7 +14,7 @@
 enum { PART_ITEMS = 2048 };
 
 /* Whoever adds a field to a history writes it here and reads it back; then the size is this. */
-_Static_assert(sizeof(rdl_table_history) == 352, "a table's history changed: so must its summary");
+_Static_assert(sizeof(rdl_table_history) == 400, "a table's history changed: so must its summary");
 _Static_assert(sizeof(rdl_history) == 400, "the history changed: so must its summary");
 _Static_assert(sizeof(rdl_segment_ref) == 96, "segments changed: so must their summary");
 
@@ -57,6 +57,7 @@ static json_t *table_json(const rdl_table_history *t)
     json_object_set_new(o, "fingerprint", rdl_json_hex(t->fingerprint));
     json_object_set_new(o, "keys", rdl_json_hex(t->keys));
     json_object_set_new(o, "content", content_json(&t->content));
+    json_object_set_new(o, "rejected", content_json(&t->rejected));
     rdl_json_put_int(o, "last_changed", t->last_changed);
     rdl_json_put_int(o, "last_evaluated", t->last_evaluated);
     rdl_json_put_int(o, "last_evaluated_us", (uint64_t)t->last_evaluated_us);
@@ -188,6 +189,11 @@ static void read_table(rdl_history *h, const json_t *o)
     t->fingerprint = rdl_json_get_hex(o, "fingerprint");
     t->keys = rdl_json_get_hex(o, "keys");
     read_content(h->arena, json_object_get(o, "content"), &t->content);
+    const json_t *rejected = json_object_get(o, "rejected");
+    read_content(h->arena, rejected, &t->rejected);
+    /* An older summary says nothing of them. */
+    t->rejected.mixed = t->rejected.mixed ||
+                        (rejected == NULL && rdl_json_get_int(o, "quarantined_total") > 0);
     t->last_changed = rdl_json_get_int(o, "last_changed");
     t->last_evaluated = rdl_json_get_int(o, "last_evaluated");
     t->last_evaluated_us = (int64_t)rdl_json_get_int(o, "last_evaluated_us");

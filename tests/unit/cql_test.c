@@ -272,6 +272,13 @@ static void every_scalar_has_the_known_bytes(void **state)
     }
 }
 
+static void a_timestamp_that_no_calendar_has_is_shown_as_its_number(void **state)
+{
+    (void)state;
+    assert_string_equal(printed("timestamp", "8000000000000000"), "'-9223372036854775808'");
+    assert_string_equal(printed("timestamp", "7fffffffffffffff"), "'9223372036854775807'");
+}
+
 static void texts_that_are_no_value_are_refused(void **state)
 {
     (void)state;
@@ -675,6 +682,7 @@ int main(void)
         cmocka_unit_test(a_changed_bit_of_a_segment_is_noticed),
         cmocka_unit_test(a_packed_body_comes_back),
         cmocka_unit_test(every_scalar_has_the_known_bytes),
+        cmocka_unit_test(a_timestamp_that_no_calendar_has_is_shown_as_its_number),
         cmocka_unit_test(texts_that_are_no_value_are_refused),
         cmocka_unit_test(bytes_that_are_no_value_are_refused),
         cmocka_unit_test(nested_values_print_as_literals),
