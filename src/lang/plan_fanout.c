@@ -97,11 +97,16 @@ static rdl_code binds(rdl_planner *pl, json_t *side, json_t *expr, bool *out, rd
     return RDL_OK;
 }
 
-static rdl_code take_equality(
-    rdl_planner *pl, json_t *side, json_t *cmp, equalities *out, rdl_err *err)
+/* What it must equal is the stream side's: another table's value is none of the row that meets. */
+static rdl_code take_equality(rdl_planner *pl,
+                              json_t *stream,
+                              json_t *side,
+                              json_t *cmp,
+                              equalities *out,
+                              rdl_err *err)
 {
     bool nulls = rdl_tree_is(cmp, "COMPARE_NOT_DISTINCT_FROM");
-    bool left = false, right = false;
+    bool left = false, right = false, of_stream = false;
     if ((!rdl_tree_is(cmp, "COMPARE_EQUAL") && !nulls) || out->n == KEYS_MAX)
         return RDL_OK;
     json_t *a = json_object_get(cmp, "left"), *b = json_object_get(cmp, "right");
@@ -109,13 +114,38 @@ static rdl_code take_equality(
     RDL_TRY(binds(pl, side, b, &right, err));
     if (left == right)
         return RDL_OK;
+    RDL_TRY(binds(pl, stream, left ? b : a, &of_stream, err));
+    if (!of_stream)
+        return RDL_OK;
     out->pair[out->n++] =
         (key_pair){.own = left ? a : b, .other = left ? b : a, .nulls = nulls};
     return RDL_OK;
 }
 
-static rdl_code find_equalities(
-    rdl_planner *pl, json_t *join, json_t *side, equalities *out, rdl_err *err)
+/* The equalities of a condition's conjuncts; FROM a, b keeps them in WHERE. */
+static rdl_code take_conjuncts(rdl_planner *pl,
+                               json_t *stream,
+                               json_t *side,
+                               json_t *condition,
+                               equalities *out,
+                               rdl_err *err)
+{
+    const json_t *all = json_object_get(condition, "children");
+    if (!rdl_tree_is(condition, "CONJUNCTION_AND"))
+        return json_is_object(condition) ? take_equality(pl, stream, side, condition, out, err)
+                                         : RDL_OK;
+    for (size_t i = 0; i < json_array_size(all); i++)
+        RDL_TRY(take_equality(pl, stream, side, json_array_get(all, i), out, err));
+    return RDL_OK;
+}
+
+static rdl_code find_equalities(rdl_planner *pl,
+                                json_t *join,
+                                json_t *stream,
+                                json_t *side,
+                                json_t *where,
+                                equalities *out,
+                                rdl_err *err)
 {
     const json_t *use = json_object_get(join, "using_columns");
     for (size_t i = 0; i < json_array_size(use) && out->n < KEYS_MAX; i++) {
@@ -123,14 +153,8 @@ static rdl_code find_equalities(
             rdl_tree_column(&pl->tree, NULL, json_string_value(json_array_get(use, i)));
         out->pair[out->n++] = (key_pair){.own = column, .other = column};
     }
-    json_t *condition = json_object_get(join, "condition");
-    const json_t *all = json_object_get(condition, "children");
-    if (!rdl_tree_is(condition, "CONJUNCTION_AND"))
-        return json_is_object(condition) ? take_equality(pl, side, condition, out, err)
-                                         : RDL_OK;
-    for (size_t i = 0; i < json_array_size(all); i++)
-        RDL_TRY(take_equality(pl, side, json_array_get(all, i), out, err));
-    return RDL_OK;
+    RDL_TRY(take_conjuncts(pl, stream, side, json_object_get(join, "condition"), out, err));
+    return take_conjuncts(pl, stream, side, where, out, err);
 }
 
 /* ---- names for people ---- */
@@ -287,6 +311,7 @@ static void put_key_text(rdl_planner *pl, const equalities *eq, rdl_buf *b)
 
 static rdl_code plan_copies(rdl_planner *pl,
                             json_t *select,
+                            json_t *where,
                             json_t *join,
                             json_t *side,
                             const equalities *eq,
@@ -318,9 +343,8 @@ static rdl_code plan_copies(rdl_planner *pl,
     RDL_TRY(rc);
     query = rdl_tree_bind(&pl->tree, query, args, eq->n);
     json_object_set(query, "from_table", from);
-    json_object_set(query, "where_clause", rdl_tree_clone(&pl->tree, json_object_get(
-                                                                         select,
-                                                                         "where_clause")));
+    if (where != NULL)
+        json_object_set(query, "where_clause", rdl_tree_clone(&pl->tree, where));
     return finish_text(pl, query, out, err);
 }
 
@@ -344,11 +368,13 @@ static rdl_code plan_join(fanning *f, json_t *select, json_t *join, bool stream_
     rdl_buf_fini(&of_side.names);
     if (!dimension)
         return RDL_OK;
-    RDL_TRY(find_equalities(pl, join, side, &eq, err));
+    json_t *where = NULL;
+    RDL_TRY(rdl_plan_plain_where(pl, select, &where, err));
+    RDL_TRY(find_equalities(pl, join, stream, side, where, &eq, err));
     fan.stream_key = key_names(pl, &eq, false);
     fan.key = key_names(pl, &eq, true);
     RDL_TRY(plan_repeats(pl, side, &eq, &fan.repeats_sql, err));
-    RDL_TRY(plan_copies(pl, select, join, side, &eq, &fan.copies_all_sql, err));
+    RDL_TRY(plan_copies(pl, select, where, join, side, &eq, &fan.copies_all_sql, err));
     fan.copies_sql = rdl_plan_retarget(pl, fan.copies_all_sql, "all:", "new:", fan.stream);
     if (fan.copies_all_sql.n > 0)
         RDL_PUSH(pl->arena, &f->list) = fan;

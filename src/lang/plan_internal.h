@@ -194,6 +194,8 @@ void rdl_plan_bounds(rdl_planner *pl, rdl_report *r);
 
 /* plan_resolve.c: in place; a refusal is left in pl. */
 RDL_MUST rdl_code rdl_plan_resolve(rdl_planner *pl, json_t *select, rdl_err *err);
+/* select's WHERE with the aliases in it replaced, as a copy; NULL: there is none. */
+RDL_MUST rdl_code rdl_plan_plain_where(rdl_planner *pl, json_t *select, json_t **out, rdl_err *err);
 /*
  * Spell out GROUP BY ALL where there is a HAVING, all along the FROMs: DuckDB 1.5 groups by
  * the columns behind HAVING's names too, so that the text as written has groups twice.

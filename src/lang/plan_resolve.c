@@ -264,6 +264,19 @@ rdl_code rdl_plan_resolve(rdl_planner *pl, json_t *select, rdl_err *err)
     return spell(pl, select, grouped, err);
 }
 
+rdl_code rdl_plan_plain_where(rdl_planner *pl, json_t *select, json_t **out, rdl_err *err)
+{
+    json_t *copy = rdl_tree_clone(&pl->tree, select);
+    unaliasing u = {.pl = pl, .select = copy, .err = err};
+    *out = NULL;
+    if (!rdl_tree_has(select, "where_clause"))
+        return RDL_OK;
+    unalias_items(&u);
+    unalias_in(&u, copy, "where_clause", COLUMN_FIRST);
+    *out = json_object_get(copy, "where_clause");
+    return u.rc;
+}
+
 static rdl_code spell_below(rdl_planner *pl, json_t *node, rdl_err *err)
 {
     if (rdl_tree_is(node, "SET_OPERATION_NODE")) {
