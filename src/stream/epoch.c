@@ -267,6 +267,7 @@ static rdl_code run_tables(rdl_engine *e, rdl_work *w, rdl_err *err)
         e->blame = t;
         RDL_TRY(run_table(e, w, t, err));
         RDL_TRY(rdl_keys_check(e, w, t, err));
+        RDL_TRY(rdl_folders_check(e, w, t, err));
         e->blame = NULL;
         began += w->decode_us; /* what was decoded meanwhile is a step of its own */
         note_time(w, t, began);

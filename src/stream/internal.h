@@ -341,6 +341,8 @@ bool rdl_cache_is_empty(const rdl_engine *e, const rdl_table *t); /* loaded, and
 RDL_MUST rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err);
 /* Bring c."<t>" to the end of this epoch from e."new:<t>", e."old:<t>". */
 RDL_MUST rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, rdl_err *err);
+/* folders.c: the values of PARTITIONED BY in e."new:<t>" fit into names of folders. */
+RDL_MUST rdl_code rdl_folders_check(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
 /* fanout.c: the view's joins multiply no row; whole: it is computed from everything. */
 RDL_MUST rdl_code rdl_view_check_fans(rdl_engine *e, rdl_work *w, rdl_table *v, bool whole, rdl_err *err);
 /* A row met twice is the error; otherwise nothing. */
