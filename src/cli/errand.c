@@ -108,14 +108,22 @@ static rdl_code run_there(rdl_cli *cli, int fd, rdl_buf *out, rdl_err *err)
     return rc;
 }
 
-rdl_code rdl_errand_run(rdl_cli *cli, rdl_buf *out, rdl_err *err)
+rdl_code rdl_errand_try(rdl_cli *cli, bool *taken, rdl_buf *out, rdl_err *err)
 {
     int fd = rdl_channel_connect(rdl_wire_path(&cli->arena, rdl_cli_root(cli)));
+    *taken = fd >= 0;
     if (fd < 0)
-        return run_here(cli, out, err);
+        return RDL_OK;
     rdl_code rc = run_there(cli, fd, out, err);
     rdl_channel_close(fd);
     return rc;
+}
+
+rdl_code rdl_errand_run(rdl_cli *cli, rdl_buf *out, rdl_err *err)
+{
+    bool taken;
+    RDL_TRY(rdl_errand_try(cli, &taken, out, err));
+    return taken ? RDL_OK : run_here(cli, out, err);
 }
 
 rdl_code rdl_errand_over(rdl_cli *cli, const char *command, const rdl_str *tables, size_t n,

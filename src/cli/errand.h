@@ -1,5 +1,6 @@
 /*
- * cli/errand.h - commands that change a root: refresh, publish, quarantine replay.
+ * cli/errand.h - commands that change a root: refresh, publish, quarantine replay, lake compact, lake
+ * vacuum.
  *
  * One process writes to a root.  While none does, such a command opens an engine of its own; while
  * a continuous run holds the root, the command's words are sent to it, it runs them between two
@@ -21,6 +22,8 @@
 
 /* The command of cli, by either way; what it says is put to out. */
 RDL_MUST rdl_code rdl_errand_run(rdl_cli *cli, rdl_buf *out, rdl_err *err);
+/* The command of cli by the run that holds the root; *taken false when none does. */
+RDL_MUST rdl_code rdl_errand_try(rdl_cli *cli, bool *taken, rdl_buf *out, rdl_err *err);
 /* Another command over these tables, with cli's folder, root and settings. */
 RDL_MUST rdl_code rdl_errand_over(rdl_cli *cli, const char *command, const rdl_str *tables, size_t n,
                                   rdl_err *err);

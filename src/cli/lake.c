@@ -1,8 +1,9 @@
 /*
  * cli/lake.c - `raudal lake ...`: look at and look after the Delta tables.
  *
- * Reading takes no lock.  compact and vacuum take the root's: two of them, or one beside a
- * run, would each think that a file of the other is left over.
+ * Reading takes no lock.  compact and vacuum take the root's, or are done by the continuous run that
+ * holds it (cli/errand.h): two of them, or one beside a run, would each think that a file of the
+ * other is left over.
  */
 #include "lake/lake.h"
 
@@ -11,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "cli/errand.h"
 #include "cli/output.h"
 #include "stream/journal.h"
 #include "stream/root.h"
@@ -25,7 +27,11 @@ typedef struct lake {
     rdl_cli *cli;
     rdl_cli_pipeline loaded;
     rdl_root root;
-    char uuid[37]; /* for_tables: the root's */
+    /* Of compact and vacuum: */
+    const rdl_pipeline *pipeline;
+    rdl_conn *conn;
+    char uuid[37]; /* the root's */
+    rdl_buf *out;
     rdl_output_format format;
 } lake;
 
@@ -224,33 +230,72 @@ static rdl_code take_lock(lake *l, const char *who, rdl_lock **out, rdl_err *err
     return RDL_OK;
 }
 
-/* Tables named on the command line or by --only, else all of the lake, under the lock. */
-static rdl_code for_tables(rdl_cli *cli, const char *who, table_fn fn, rdl_err *err)
+/* Tables named on the command line or by --only, else all of the lake. */
+static rdl_code each_table(lake *l, table_fn fn, rdl_err *err)
 {
-    lake l;
-    rdl_lock *lock = NULL;
+    rdl_cli *cli = l->cli;
+    const rdl_pipeline *p = l->pipeline;
     const rdl_table **tables;
     size_t n;
-    RDL_TRY(open_lake(&l, cli, err));
-    const rdl_pipeline *p = l.loaded.pipeline;
-    rdl_code rc = take_lock(&l, who, &lock, err);
-    if (rc == RDL_OK)
-        rc = rdl_cli_tables(cli, p, 0, &tables, &n, err);
+    rdl_code rc = RDL_OK;
+    RDL_TRY(rdl_cli_tables(cli, p, 0, &tables, &n, err));
     for (size_t i = 0; rc == RDL_OK && i < (n != 0 ? n : p->table_count); i++) {
         const rdl_table *t = n != 0 ? tables[i] : p->tables[i];
         if (!in_lake(t))
             continue;
-        rc = fn(&l, rdl_arena_strndup(&cli->arena, t->full.p, t->full.n),
-                rdl_root_lake_table(&cli->arena, &l.root, t), err);
+        rc = fn(l, rdl_arena_strndup(&cli->arena, t->full.p, t->full.n),
+                rdl_root_lake_table(&cli->arena, &l->root, t), err);
         if (rc == RDL_OK)
-            rc = fn(&l,
+            rc = fn(l,
                     rdl_arena_printf(&cli->arena, "quarantine.%s",
                                      rdl_root_quarantine_name(&cli->arena, t)),
-                    rdl_root_quarantine(&cli->arena, &l.root, t), err);
+                    rdl_root_quarantine(&cli->arena, &l->root, t), err);
     }
+    return rdl_err_area(rc, err, RDL_AREA_STORE);
+}
+
+/* Nobody holds the root: under its lock. */
+static rdl_code under_lock(rdl_cli *cli, const char *who, table_fn fn, rdl_buf *out, rdl_err *err)
+{
+    lake l;
+    rdl_lock *lock = NULL;
+    RDL_TRY(open_lake(&l, cli, err));
+    l.pipeline = l.loaded.pipeline;
+    l.conn = l.loaded.conn;
+    l.out = out;
+    rdl_code rc = rdl_err_area(take_lock(&l, who, &lock, err), err, RDL_AREA_STORE);
+    if (rc == RDL_OK)
+        rc = each_table(&l, fn, err);
     rdl_lock_release(lock);
     rdl_cli_unload(&l.loaded);
-    return rdl_err_area(rc, err, RDL_AREA_STORE);
+    return rc;
+}
+
+/* By the run that holds the root, between two epochs. */
+static rdl_code on_engine(rdl_cli *cli, rdl_engine *e, table_fn fn, rdl_buf *out, rdl_err *err)
+{
+    rdl_engine_lake of;
+    lake l = {.cli = cli, .pipeline = rdl_engine_pipeline(e), .out = out};
+    rdl_engine_get_lake(e, &of);
+    l.conn = of.conn;
+    snprintf(l.uuid, sizeof l.uuid, "%s", of.uuid);
+    rdl_root_paths(&cli->arena, of.root, &l.root);
+    return each_table(&l, fn, err);
+}
+
+static rdl_code by_either(rdl_cli *cli, const char *who, table_fn fn, rdl_err *err)
+{
+    rdl_buf out = {0};
+    rdl_err failed = {0};
+    bool taken = false;
+    rdl_code rc = rdl_errand_try(cli, &taken, &out, err);
+    if (rc == RDL_OK && !taken)
+        rc = under_lock(cli, who, fn, &out, err);
+    rdl_code printed = rdl_cli_print(&out, &failed);
+    rdl_buf_fini(&out);
+    if (rc == RDL_OK && printed != RDL_OK)
+        *err = failed;
+    return rc != RDL_OK ? rc : printed;
 }
 
 static rdl_code vacuum_table(lake *l, const char *label, const char *dir, rdl_err *err)
@@ -258,7 +303,6 @@ static rdl_code vacuum_table(lake *l, const char *label, const char *dir, rdl_er
     int64_t retention = retention_default_us;
     const char *text = l->cli->values[RDL_CLI_RETENTION];
     bool dry = rdl_cli_has(l->cli, RDL_CLI_DRY_RUN);
-    rdl_buf b = {0};
     char **paths;
     size_t n;
     if (text != NULL && !rdl_interval_parse(rdl_str_of(text), &retention)) {
@@ -271,17 +315,20 @@ static rdl_code vacuum_table(lake *l, const char *label, const char *dir, rdl_er
     RDL_TRY(rdl_lake_vacuum(&l->cli->arena, dir, rdl_now_us(&rdl_clock_system), retention,
                             log_retention_us, dry, &paths, &n, err));
     for (size_t i = 0; dry && i < n; i++)
-        rdl_buf_printf(&b, "%s\n", paths[i]);
-    rdl_buf_printf(&b, "%s: %zu file%s %s\n", label, n, n == 1 ? "" : "s",
+        rdl_buf_printf(l->out, "%s\n", paths[i]);
+    rdl_buf_printf(l->out, "%s: %zu file%s %s\n", label, n, n == 1 ? "" : "s",
                    dry ? "would be removed" : "removed");
-    rdl_code rc = rdl_cli_print(&b, err);
-    rdl_buf_fini(&b);
-    return rc;
+    return RDL_OK;
 }
 
 rdl_code rdl_cmd_lake_vacuum(rdl_cli *cli, rdl_err *err)
 {
-    return for_tables(cli, "raudal lake vacuum", vacuum_table, err);
+    return by_either(cli, "raudal lake vacuum", vacuum_table, err);
+}
+
+rdl_code rdl_errand_lake_vacuum(rdl_cli *cli, rdl_engine *e, rdl_buf *out, rdl_err *err)
+{
+    return on_engine(cli, e, vacuum_table, out, err);
 }
 
 /* What compaction may not change, and what it would do, come from the table itself. */
@@ -289,38 +336,36 @@ static rdl_code compact_table(lake *l, const char *label, const char *dir, rdl_e
 {
     rdl_lake_snapshot s;
     rdl_lake_result result;
-    rdl_buf b = {0};
-    rdl_code rc = RDL_OK;
     RDL_TRY(rdl_lake_load(&l->cli->arena, dir, l->uuid, -1, &s, err));
     if (s.version < 0)
         return RDL_OK;
     if (rdl_cli_has(l->cli, RDL_CLI_DRY_RUN)) {
-        rdl_buf_printf(&b, "%s: %zu files, ", label, s.file_count);
-        rdl_put_bytes(&b, s.bytes);
-        rdl_buf_puts(&b, "; files below 32 MB would be merged, from 4 in a partition\n");
-    } else {
-        rdl_lake_table table = {.dir = dir,
-                                .app_id = l->uuid,
-                                .name = label,
-                                .schema = s.schema,
-                                .partition_columns = s.partition_columns,
-                                .partition_count = s.partition_count};
-        rdl_lake_commit_info info = {.operation = "OPTIMIZE",
-                                     .epoch =
-                                         s.txn_version > 0 ? (uint64_t)s.txn_version : 0,
-                                     .timestamp_us = rdl_now_us(&rdl_clock_system)};
-        rc = rdl_lake_compact(l->loaded.conn, &table, NULL, &info, &result, err);
-        if (rc == RDL_OK)
-            rdl_buf_printf(&b, "%s: %" PRIu64 " files merged into %" PRIu64 "\n", label,
-                           result.files_removed, result.files_added);
+        rdl_buf_printf(l->out, "%s: %zu files, ", label, s.file_count);
+        rdl_put_bytes(l->out, s.bytes);
+        rdl_buf_puts(l->out, "; files below 32 MB would be merged, from 4 in a partition\n");
+        return RDL_OK;
     }
-    if (rc == RDL_OK)
-        rc = rdl_cli_print(&b, err);
-    rdl_buf_fini(&b);
-    return rc;
+    rdl_lake_table table = {.dir = dir,
+                            .app_id = l->uuid,
+                            .name = label,
+                            .schema = s.schema,
+                            .partition_columns = s.partition_columns,
+                            .partition_count = s.partition_count};
+    rdl_lake_commit_info info = {.operation = "OPTIMIZE",
+                                 .epoch = s.txn_version > 0 ? (uint64_t)s.txn_version : 0,
+                                 .timestamp_us = rdl_now_us(&rdl_clock_system)};
+    RDL_TRY(rdl_lake_compact(l->conn, &table, NULL, &info, &result, err));
+    rdl_buf_printf(l->out, "%s: %" PRIu64 " files merged into %" PRIu64 "\n", label,
+                   result.files_removed, result.files_added);
+    return RDL_OK;
 }
 
 rdl_code rdl_cmd_lake_compact(rdl_cli *cli, rdl_err *err)
 {
-    return for_tables(cli, "raudal lake compact", compact_table, err);
+    return by_either(cli, "raudal lake compact", compact_table, err);
+}
+
+rdl_code rdl_errand_lake_compact(rdl_cli *cli, rdl_engine *e, rdl_buf *out, rdl_err *err)
+{
+    return on_engine(cli, e, compact_table, out, err);
 }

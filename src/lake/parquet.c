@@ -390,8 +390,10 @@ static void put_nested(const node *n, const rdl_vector *v, size_t row, unsigned 
 static size_t group_bytes(const rdl_parquet *p)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < p->leaf_count; i++)
-        bytes += p->leaves[i]->values.n + p->leaves[i]->lengths.n;
+    for (size_t i = 0; i < p->leaf_count; i++) {
+        const rdl_parquet_leaf *leaf = p->leaves[i];
+        bytes += leaf->values.n + leaf->lengths.n + leaf->defs.n + leaf->reps.n;
+    }
     return bytes;
 }
 

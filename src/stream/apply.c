@@ -18,7 +18,7 @@
 #include "stream/damage.h"
 #include "stream/internal.h"
 
-enum { ASIDE_BYTES = 512 << 20 }; /* of the budget: lake and stores at the same time */
+enum { ASIDE_BYTES = 1 << 30 }; /* of the budget: lake and stores at the same time */
 
 rdl_code rdl_apply_not_ahead(const rdl_apply *p, const rdl_table *t, int64_t shown, const char *what,
                              rdl_err *err)

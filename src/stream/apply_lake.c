@@ -23,7 +23,7 @@
 enum {
     STAGE_ROW_MEMORY = 1024, /* of the budget for each changed row that one statement may bring in */
     HANDS_MAX = 4,
-    HAND_MEMORY = 256 << 20, /* of the budget for each hand */
+    HAND_MEMORY = 1 << 30, /* of the budget for each hand: what sorts does not spill at once */
 };
 
 static rdl_code check_not_behind(rdl_str table, uint64_t shown, uint64_t pruned, rdl_err *err)

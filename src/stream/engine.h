@@ -106,6 +106,12 @@ RDL_MUST rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *di
                                   rdl_engine **out, rdl_err *err);
 void rdl_engine_close(rdl_engine *e); /* NULL is fine */
 const rdl_pipeline *rdl_engine_pipeline(const rdl_engine *e);
+/* For a command that works on the lake between two epochs (cli/errand.h). */
+typedef struct rdl_engine_lake {
+    const char *root, *uuid;
+    rdl_conn *conn;
+} rdl_engine_lake;
+void rdl_engine_get_lake(rdl_engine *e, rdl_engine_lake *out);
 
 /* All there is now, then stop; every store is brought up to the last epoch. */
 RDL_MUST rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err);

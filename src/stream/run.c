@@ -361,3 +361,8 @@ const rdl_pipeline *rdl_engine_pipeline(const rdl_engine *e)
 {
     return e->pipeline;
 }
+
+void rdl_engine_get_lake(rdl_engine *e, rdl_engine_lake *out)
+{
+    *out = (rdl_engine_lake){e->root.dir, e->uuid, e->conn};
+}

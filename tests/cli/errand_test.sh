@@ -46,8 +46,12 @@ said "all views" 'all views computed again' refresh "$p"
 said "a store" 'sales_by_day filled in sqlite:serving.db' publish "$p"
 said "a replay" '1 replayed = 1 still quarantined' quarantine replay "$p" bronze.sales
 said "a replay of nothing" 'nothing that was asked for' quarantine replay "$p" bronze.sales --where "reasons = []"
+said "files merged" 'bronze.sales: [0-9]* files merged into' lake compact "$p" bronze.sales
+said "what would go" 'bronze.sales: [0-9]* files* would be removed' lake vacuum "$p" bronze.sales --dry-run --retention '1 hour'
+said "files removed" 'gold.sales_by_day: [0-9]* files* removed' lake vacuum "$p" gold.sales_by_day
 said "repair of what is sound" '0 differences' verify "$p" --repair
 refused "a name" 2 'Did you mean "gold.sales_by_day"' refresh "$p" gold.sales_by_dya
+refused "a table" 2 'Did you mean "bronze.sales"' lake compact "$p" bronze.slaes
 refused "a condition" 2 'rows to replay' quarantine replay "$p" bronze.sales --where 'nonsense ('
 refused "another setting" 6 'leave the option out' refresh "$p" --set LANDING=/tmp
 refused "a state that is lost" 6 'rebuild-state' refresh "$p" --rebuild-state
