@@ -12,15 +12,16 @@
  *
  * A process that dies in between leaves a claim that is not finished.  The next one claims
  * (from, to'], to' >= to, and writes the newest state of every key that those epochs touched, so
- * what the lost attempt wrote is written again, written over or removed (sink_unfinished: also
- * a key that came and went within those epochs): nothing of it stays that does not belong there.  The same holds for a zombie, whose claim was overtaken and whose rows
- * are older.  What nothing can take back is a row that a zombie still writes to a key which
- * a republication has found absent; it is found by verify.
+ * what the lost attempt wrote is written again, written over or removed (sink_unfinished: also a key
+ * that came and went within those epochs): nothing of it stays that does not belong there.  A
+ * zombie, whose claim was overtaken, writes no row once it could know (O1), and who took its
+ * tables removes old rows only after that (O4).  What nothing can take back is a row that a node
+ * still holds for a replica, under a key that a republication has found absent; verify finds it.
  *
  * A table under ownership of another root, ahead of the journal or behind its oldest segment is
  * treated as every store's (stream/apply.c).
  *
- * INVARIANTS  O1-O3 in cassandra_progress.c, W1-W7 in cassandra_write.c; tests:
+ * INVARIANTS  O1-O4 in cassandra_progress.c, W1-W8 in cassandra_write.c; tests:
  * tests/services/cassandra_*.
  */
 #include <inttypes.h>
@@ -92,9 +93,9 @@ rdl_code rdl_cassandra_fail(const rdl_cassandra *s, rdl_code rc, rdl_err *err, c
 
 static rdl_code injected(const rdl_cassandra *s, int number, rdl_err *err)
 {
-    rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY, "could not write Cassandra %s: %s", s->where,
+    rdl_err_set(err, RDL_EIO, RDL_ERR_RETRY, "could not write Cassandra %s: %s", s->where,
                 strerror(number));
-    return rdl_err_area(RDL_ENET, err, RDL_AREA_SINK);
+    return rdl_err_area(RDL_EIO, err, RDL_AREA_SINK);
 }
 
 /* ---- opening ---- */
@@ -154,175 +155,7 @@ static void sink_close(rdl_sink *sink)
     free(s); /* allow: see sink_open */
 }
 
-/* ---- prepare ---- */
-
-static rdl_code has_rows(rdl_cassandra *s, const rdl_cassandra_table *t, bool *out, rdl_err *err)
-{
-    rdl_cql_result *r = NULL;
-    rdl_buf cql = {0};
-    const rdl_cql_options options = {.consistency = t->consistency, .idempotent = true};
-    rdl_buf_puts(&cql, "SELECT ");
-    rdl_cql_put_ident(&cql, rdl_str_of(t->columns[t->key[0]]));
-    rdl_buf_puts(&cql, " FROM ");
-    rdl_cassandra_put_table(s, &cql, t->name);
-    rdl_buf_puts(&cql, " LIMIT 1");
-    rdl_code rc = rdl_cql_query(s->session, rdl_buf_str(&cql), &options, &r, err);
-    if (rc == RDL_OK)
-        *out = rdl_cql_next(r);
-    else
-        rc = rdl_cassandra_fail(s, rc, err, "read table \"%s\"", t->name);
-    rdl_cql_result_free(r);
-    rdl_buf_fini(&cql);
-    return rc;
-}
-
-static bool is_ours(const rdl_cassandra *s, const rdl_cassandra_progress *p)
-{
-    return p->exists && strcmp(p->root, s->root_uuid) == 0;
-}
-
-/* Whose is it?  A table with rows that nobody owns was filled by somebody else. */
-static rdl_code check_owner(rdl_cassandra *s, const rdl_cassandra_table *t, rdl_err *err)
-{
-    const rdl_cassandra_progress *p = &t->progress;
-    bool rows = false;
-    if (p->exists && !is_ours(s, p)) {
-        rdl_err_set(err, RDL_ECONFLICT, 0,
-                    "cannot publish to table \"%s\" of Cassandra %s: it belongs to another root "
-                    "(%s, ours is %s)",
-                    t->name, s->where, p->root, s->root_uuid);
-        rdl_err_hint(err, "To replace what it holds by this pipeline's rows, run with --adopt.");
-        return rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_SINK);
-    }
-    if (p->exists)
-        return RDL_OK;
-    RDL_TRY(has_rows(s, t, &rows, err));
-    if (!rows)
-        return RDL_OK;
-    rdl_err_set(err, RDL_ECONFLICT, 0,
-                "cannot publish to table \"%s\" of Cassandra %s: it holds rows that no pipeline "
-                "wrote",
-                t->name, s->where);
-    rdl_err_hint(err, "To replace them, run with --adopt; or publish under another name.");
-    return rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_SINK);
-}
-
-static rdl_code check_name(rdl_cassandra *s, const rdl_sink_table *t, rdl_err *err)
-{
-    const char *name = rdl_cassandra_fold(&s->arena, rdl_str_of(t->name)), *why = NULL;
-    if (strcmp(name, "raudal_progress") == 0)
-        why = "that name is ours";
-    else if (strlen(name) > 48)
-        why = "a name has 48 letters at most";
-    for (const char *p = name; *p != '\0' && why == NULL; p++)
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '_'))
-            why = "a name is of letters, digits and _";
-    if (why == NULL)
-        return RDL_OK;
-    rdl_err_set(err, RDL_ESCHEMA, 0, "cannot publish to table \"%s\" of Cassandra %s: %s", name,
-                s->where, why);
-    rdl_err_hint(err, "Publish under another name: PUBLISH ... TO '...' AS name.");
-    return rdl_err_area(RDL_ESCHEMA, err, RDL_AREA_SINK);
-}
-
-static rdl_code remember(rdl_cassandra *s, rdl_cassandra_table *t)
-{
-    for (size_t i = 0; i < s->tables.n; i++) {
-        if (strcmp(s->tables.v[i]->name, t->name) == 0) {
-            s->tables.v[i] = t;
-            return RDL_OK;
-        }
-    }
-    RDL_PUSH(&s->arena, &s->tables) = t;
-    return RDL_OK;
-}
-
-static rdl_code prepare_to_write(rdl_cassandra *s, const rdl_sink_table *table, int64_t *out_epoch,
-                                 rdl_err *err)
-{
-    rdl_cassandra_table *t = NULL;
-    bool keyspace = false, there = false;
-    RDL_TRY(check_name(s, table, err));
-    RDL_TRY(rdl_cassandra_keyspace_make(s, table, NULL, NULL, true, &keyspace, err));
-    RDL_TRY(rdl_cassandra_progress_create(s, NULL, NULL, true, err));
-    RDL_TRY(rdl_cassandra_table_make(s, table, NULL, NULL, true, &there, err));
-    RDL_TRY(rdl_cassandra_table_bind(s, table, &t, err));
-    if (t == NULL)
-        return rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY,
-                           "could not find table \"%s\" of Cassandra %s after it was made",
-                           table->name, s->where);
-    RDL_TRY(rdl_cassandra_progress_read(s, t->name, &t->progress, err));
-    if (!s->adopt)
-        RDL_TRY(check_owner(s, t, err));
-    /* Progress of another making of the table is progress of nothing. */
-    if (!there || !is_ours(s, &t->progress) ||
-        memcmp(t->progress.table_id, t->there->id, sizeof t->there->id) != 0)
-        RDL_TRY(rdl_cassandra_progress_own(s, t, err));
-    *out_epoch = t->progress.epoch;
-    return remember(s, t);
-}
-
-static rdl_code prepare_to_read(rdl_cassandra *s, const rdl_sink_table *table, int64_t *out_epoch,
-                                rdl_err *err)
-{
-    rdl_cassandra_table *t = NULL;
-    rdl_arena a;
-    rdl_cql_table *progress = NULL;
-    *out_epoch = -1;
-    RDL_TRY(rdl_cassandra_table_bind(s, table, &t, err));
-    if (t == NULL)
-        return RDL_OK;
-    rdl_arena_init(&a, 0);
-    rdl_code rc = rdl_cql_table_get(s->session, &a, rdl_str_of(s->keyspace),
-                                    RDL_STR("raudal_progress"), &progress, err);
-    rdl_arena_fini(&a);
-    if (rc != RDL_OK)
-        return rdl_cassandra_fail(s, rc, err, "read the schema");
-    if (progress != NULL)
-        RDL_TRY(rdl_cassandra_progress_read(s, t->name, &t->progress, err));
-    RDL_TRY(check_owner(s, t, err));
-    *out_epoch = t->progress.exists ? t->progress.epoch : -1;
-    return remember(s, t);
-}
-
-static rdl_code sink_prepare(rdl_sink *sink, const rdl_sink_table *table, int64_t *out_epoch,
-                             rdl_err *err)
-{
-    rdl_cassandra *s = rdl_cassandra_of(sink);
-    rdl_code rc = s->read_only ? prepare_to_read(s, table, out_epoch, err)
-                               : prepare_to_write(s, table, out_epoch, err);
-    return rdl_err_in(rc, err, "sink cassandra");
-}
-
-static rdl_code sink_provision(rdl_sink *sink, const rdl_sink_table *table, rdl_sink_say say,
-                               void *arg, rdl_err *err)
-{
-    rdl_cassandra *s = rdl_cassandra_of(sink);
-    rdl_cassandra_table *t = NULL;
-    bool apply = !s->read_only, there = false;
-    rdl_code rc = check_name(s, table, err);
-    if (rc == RDL_OK)
-        rc = rdl_cassandra_keyspace_make(s, table, say, arg, apply, &there, err);
-    if (rc == RDL_OK)
-        rc = rdl_cassandra_progress_create(s, say, arg, apply, err);
-    if (rc == RDL_OK)
-        rc = rdl_cassandra_table_make(s, table, say, arg, apply, &there, err);
-    if (rc == RDL_OK)
-        rc = rdl_cassandra_table_bind(s, table, &t, err);
-    if (rc == RDL_OK && t != NULL) /* for a seed */
-        rc = remember(s, t);
-    return rdl_err_in(rc, err, "sink cassandra");
-}
-
 /* ---- begin, commit ---- */
-
-rdl_cassandra_table *rdl_cassandra_table_named(const rdl_cassandra *s, const char *name)
-{
-    for (size_t i = 0; i < s->tables.n; i++)
-        if (rdl_str_eq_nocase(rdl_str_of(s->tables.v[i]->name), rdl_str_of(name)))
-            return s->tables.v[i];
-    return NULL;
-}
 
 /*
  * The timestamp of the batch.  That of its epoch's plan, so that a lost attempt and the next
@@ -357,6 +190,7 @@ static void begin_counting(rdl_cassandra *s)
     s->failed = RDL_OK;
     s->failure = (rdl_err){0};
     s->rows = s->requests = s->attempts = 0;
+    s->seeded = 0;
     s->round = s->trouble = 0;
     s->round_latency_us = 0;
     s->progress_us = rdl_monotonic_us();
@@ -393,73 +227,11 @@ static rdl_code claim(rdl_cassandra *s, const rdl_sink_batch *b, rdl_err *err)
     if (b->whole && t->quiet_us > 0)
         rows = true; /* those that another root may still write */
     else if (b->whole)
-        RDL_TRY(has_rows(s, t, &rows, err));
+        RDL_TRY(rdl_cassandra_has_rows(s, t, &rows, err));
     s->whole = b->whole && rows;
     s->same_rows = b->whole ? !rows : !lost; /* W7 */
     s->write_us = choose_time(t, b);
     return rdl_cassandra_progress_claim(s, t, b->to_epoch, s->write_us, err);
-}
-
-static bool same_columns(const rdl_cql_table *a, const rdl_cql_table *b)
-{
-    for (uint32_t i = 0; i < a->n && a->n == b->n; i++) {
-        const rdl_cql_table_column *x = &a->columns[i], *y = &b->columns[i];
-        if (!rdl_str_eq(x->name, y->name) || x->role != y->role ||
-            x->type->frozen != y->type->frozen || !rdl_cql_type_eq(x->type, y->type))
-            return false;
-    }
-    return a->n == b->n;
-}
-
-static rdl_code refuse_dropped(const rdl_cassandra *s, bool made_again, rdl_err *err)
-{
-    rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY,
-                "could not write table \"%s\" of Cassandra %s: somebody dropped it%s",
-                s->table->name, s->where, made_again ? " and made it again" : "");
-    rdl_err_hint(err, "It is made where it is missing, and filled, when it is tried again.");
-    return rdl_err_area(RDL_ENET, err, RDL_AREA_SINK);
-}
-
-/* With what it has now; the rest stays as it was. */
-static rdl_code bind_again(rdl_cassandra *s, const rdl_sink_table *table, rdl_err *err)
-{
-    rdl_cassandra_table *now = NULL, *then = s->table;
-    RDL_TRY(rdl_cassandra_table_bind(s, table, &now, err));
-    if (now == NULL)
-        return refuse_dropped(s, false, err);
-    now->progress = then->progress;
-    now->quiet_us = then->quiet_us;
-    now->foreign_us = then->foreign_us;
-    s->table = now;
-    return remember(s, now);
-}
-
-/*
- * When the schema changed since the table was read: one that was dropped and made again is empty, and
- * one that was altered may no longer fit.
- */
-static rdl_code look_again(rdl_cassandra *s, const rdl_sink_table *table, rdl_err *err)
-{
-    rdl_arena a;
-    rdl_cql_stats stats;
-    rdl_cql_table *now = NULL;
-    rdl_cassandra_table *then = s->table;
-    rdl_cql_stats_get(s->session, &stats);
-    if (stats.schema_version == then->schema_version)
-        return RDL_OK;
-    rdl_arena_init(&a, 0);
-    rdl_code rc = rdl_cql_table_get(s->session, &a, then->there->keyspace, then->there->name,
-                                    &now, err);
-    if (rc != RDL_OK)
-        rc = rdl_cassandra_fail(s, rc, err, "read the schema");
-    else if (now == NULL || memcmp(now->id, then->there->id, sizeof now->id) != 0)
-        rc = refuse_dropped(s, now != NULL, err);
-    else if (!same_columns(now, then->there))
-        rc = bind_again(s, table, err);
-    if (rc == RDL_OK)
-        s->table->schema_version = stats.schema_version;
-    rdl_arena_fini(&a);
-    return rc;
 }
 
 static rdl_code sink_begin(rdl_sink *sink, const rdl_sink_table *table, const rdl_sink_batch *b,
@@ -469,7 +241,7 @@ static rdl_code sink_begin(rdl_sink *sink, const rdl_sink_table *table, const rd
     s->table = rdl_cassandra_table_named(s, table->name);
     if (s->table == NULL)
         return rdl_err_set(err, RDL_EBUG, 0, "table \"%s\" was not prepared", table->name);
-    rdl_code rc = look_again(s, table, err);
+    rdl_code rc = rdl_cassandra_look_again(s, table, err);
     if (rc != RDL_OK) {
         s->table = NULL;
         return rdl_err_in(rc, err, "sink cassandra");
@@ -533,6 +305,7 @@ static rdl_code commit(rdl_cassandra *s, rdl_err *err)
         return injected(s, fault, err);
     if (s->to < 0)
         return RDL_OK;
+    RDL_TRY(rdl_cassandra_look_again(s, NULL, err)); /* rows that went into a table that is gone are not there */
     s->write_us += s->table->live_list ? 2 * (int64_t)s->attempts : 0;
     RDL_TRY(rdl_cassandra_progress_finish(s, s->table, err));
     fault = RDL_FAULT_AT(SINK_AFTER_COMMIT); /* the answer is lost, the rows are not */
@@ -550,7 +323,7 @@ static rdl_code sink_commit(rdl_sink *sink, rdl_err *err)
 const rdl_sink_ops rdl_sink_cassandra = {
     .kind = "cassandra",
     .open = sink_open,
-    .prepare = sink_prepare,
+    .prepare = rdl_cassandra_prepare,
     .unfinished = sink_unfinished,
     .begin = sink_begin,
     .remove = sink_remove,
@@ -558,7 +331,7 @@ const rdl_sink_ops rdl_sink_cassandra = {
     .upsert = sink_upsert,
     .commit = sink_commit,
     .abort = sink_abort,
-    .provision = sink_provision,
+    .provision = rdl_cassandra_provision,
     .scan = rdl_cassandra_scan,
     .served = rdl_cassandra_served,
     .query = rdl_cassandra_query,

@@ -2,10 +2,12 @@
  * sink/cassandra_internal.h - what the files of the Cassandra sink share:
  *
  *   cassandra.c           opening, begin, commit, abort
+ *   cassandra_prepare.c   a table before its rows: whose, how far, is it still the same
  *   cassandra_url.c       the URL and its options
  *   cassandra_progress.c  who owns a table, and how far it is: lightweight transactions
  *   cassandra_table.c     keyspaces, types and tables: made, or checked
  *   cassandra_type.c      which of our types fits which of Cassandra's
+ *   cassandra_rows.c      a row as its statement takes it
  *   cassandra_write.c     rows on their way: requests, answers, attempts
  *   cassandra_old.c       what a republication replaces
  *   cassandra_value.c     values to and from the protocol
@@ -102,6 +104,7 @@ struct rdl_cassandra {
     uint32_t round, trouble; /* answers since the last change of it; of them overload */
     int64_t round_latency_us;
     uint64_t rows, requests, attempts;
+    int64_t seeded; /* rows of a seed so far */
     rdl_buf scratch;
 };
 
@@ -110,8 +113,6 @@ static inline rdl_cassandra *rdl_cassandra_of(rdl_sink *s)
     return (rdl_cassandra *)(void *)s;
 }
 
-/* As prepare left it, or NULL. */
-rdl_cassandra_table *rdl_cassandra_table_named(const rdl_cassandra *s, const char *name);
 /* "could not <what> in Cassandra <where>: <the server's words>"; keeps code and flags, and
  * adds what to do about it. */
 rdl_code rdl_cassandra_fail(const rdl_cassandra *s, rdl_code rc, rdl_err *err,
@@ -124,6 +125,19 @@ typedef struct rdl_cassandra_wait {
     unsigned turns;
 } rdl_cassandra_wait;
 bool rdl_cassandra_again(const rdl_cassandra *s, rdl_cassandra_wait *w, const rdl_err *err);
+/* cassandra_prepare.c */
+RDL_MUST rdl_code rdl_cassandra_prepare(rdl_sink *sink, const rdl_sink_table *table,
+                                        int64_t *out_epoch, rdl_err *err);
+RDL_MUST rdl_code rdl_cassandra_provision(rdl_sink *sink, const rdl_sink_table *table,
+                                          rdl_sink_say say, void *arg, rdl_err *err);
+RDL_MUST rdl_code rdl_cassandra_has_rows(rdl_cassandra *s, const rdl_cassandra_table *t, bool *out,
+                                         rdl_err *err);
+/* As prepare left it, or NULL. */
+rdl_cassandra_table *rdl_cassandra_table_named(const rdl_cassandra *s, const char *name);
+/* Of the open begin's table: RDL_ERR_RETRY when it is another one now, or gone; RDL_ESCHEMA when it no
+ * longer fits.  table NULL: in the middle of a batch, where the server itself refuses such rows. */
+RDL_MUST rdl_code rdl_cassandra_look_again(rdl_cassandra *s, const rdl_sink_table *table,
+                                           rdl_err *err);
 /* cassandra_url.c: fills config, keyspace, where, patience_us. */
 RDL_MUST rdl_code rdl_cassandra_read_url(rdl_cassandra *s, const char *url,
                                          const char *root_dir, rdl_err *err);
@@ -180,7 +194,16 @@ RDL_MUST rdl_code rdl_cassandra_read_value(const rdl_cassandra_conv *c, rdl_cql_
                                            rdl_vector *v, size_t row, rdl_text_slot *slot,
                                            rdl_err *err);
 
+/* cassandra_rows.c */
+/* Where the key's column is in a chunk: of a key's in its order, of whole rows' in the table's. */
+size_t rdl_cassandra_column(const rdl_cassandra *s, rdl_cassandra_kind kind, size_t key);
+/* The values of one row, behind what is in out. */
+RDL_MUST rdl_code rdl_cassandra_encode(rdl_cassandra *s, rdl_cassandra_kind kind,
+                                       const rdl_chunk *rows, size_t row, rdl_buf *out,
+                                       rdl_err *err);
+
 /* cassandra_write.c */
+rdl_cql_statement *rdl_cassandra_statement(const rdl_cassandra *s, rdl_cassandra_kind kind);
 RDL_MUST rdl_code rdl_cassandra_send_rows(rdl_cassandra *s, const rdl_chunk *rows,
                                           rdl_cassandra_kind kind, rdl_err *err);
 /* Until every row is acknowledged. */

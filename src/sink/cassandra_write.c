@@ -27,6 +27,8 @@
  *       would double them: each attempt of such a table has a later time of its own.
  *   W7  A null is left unset only in a row whose key the store has not: of a key that an
  *       unfinished attempt may have written, nulls are written.
+ *   W8  Of a seed's rows each has a later time than the one before: a key that it names twice ends as
+ *       the last says.  (In a batch of changes a key comes once.)
  */
 #include "sink/cassandra_internal.h"
 
@@ -44,6 +46,7 @@ enum {
     PAUSE_MIN_MS = 20,
     PAUSE_MAX_MS = 5000,
     BATCH_ROWS = 100,
+    SEED_STEP_US = 2, /* less than a row takes, so that the next loading is later still */
 };
 
 struct rdl_cassandra_slot {
@@ -53,6 +56,7 @@ struct rdl_cassandra_slot {
     rdl_buf rows, ends; /* encoded rows one after the other; where each ends, uint32_t */
     size_t count;
     unsigned attempts;
+    int64_t later_us; /* W8 */
 };
 
 /* ---- slots ---- */
@@ -109,7 +113,7 @@ static void put_back(rdl_cassandra *s, rdl_cassandra_slot *slot)
 
 /* ---- answers ---- */
 
-static rdl_cql_statement *statement_of(const rdl_cassandra *s, rdl_cassandra_kind kind)
+rdl_cql_statement *rdl_cassandra_statement(const rdl_cassandra *s, rdl_cassandra_kind kind)
 {
     return kind == RDL_CASSANDRA_REMOVE ? s->table->remove : s->table->insert;
 }
@@ -148,7 +152,7 @@ static size_t cut_at(const rdl_buf *b, size_t n)
 static void say_row(rdl_cassandra *s, const rdl_cassandra_slot *slot)
 {
     enum { SHOWN = 40 };
-    const rdl_cql_statement *st = statement_of(s, slot->kind);
+    const rdl_cql_statement *st = rdl_cassandra_statement(s, slot->kind);
     rdl_buf *out = &s->failed_row, value = {0};
     rdl_err ignored;
     rdl_buf_clear(out);
@@ -226,6 +230,7 @@ static rdl_cql_options options_of(const rdl_cassandra *s, const rdl_cassandra_sl
         at -= 1;
     else if (s->table->live_list) /* W6 */
         at += 2 * (int64_t)slot->attempts;
+    at += slot->later_us;
     return (rdl_cql_options){
         .consistency = s->table->consistency,
         .timestamp_us = at,
@@ -237,7 +242,7 @@ static rdl_code begin_request(rdl_cassandra *s, const rdl_cassandra_slot *slot,
                               rdl_cql_request **out, rdl_err *err)
 {
     const rdl_cql_options options = options_of(s, slot);
-    rdl_cql_statement *st = statement_of(s, slot->kind);
+    rdl_cql_statement *st = rdl_cassandra_statement(s, slot->kind);
     if (slot->count == 1) {
         RDL_TRY(rdl_cql_begin(s->session, st, &options, out, err));
         rdl_cql_values_row(*out, row_of(slot, 0));
@@ -432,19 +437,13 @@ static int by_partition(const void *a, const void *b)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Columns of a key come in its order, whole rows in the table's. */
-static size_t column_of(const rdl_cassandra *s, rdl_cassandra_kind kind, size_t key)
-{
-    return kind == RDL_CASSANDRA_REMOVE ? key : s->table->key[key];
-}
-
 static uint64_t partition_of(rdl_cassandra *s, const rdl_chunk *rows, rdl_cassandra_kind kind,
                              size_t row)
 {
     rdl_buf *b = &s->scratch;
     rdl_buf_clear(b);
     for (size_t i = 0; i < s->table->partition_key_count; i++) {
-        const rdl_vector *v = &rows->v[column_of(s, kind, i)];
+        const rdl_vector *v = &rows->v[rdl_cassandra_column(s, kind, i)];
         if (v->type->kind == RDL_TYPE_TEXT || v->type->kind == RDL_TYPE_BLOB) {
             rdl_str text = rdl_vector_str(v, row);
             rdl_buf_put(b, &text.n, sizeof text.n);
@@ -459,108 +458,14 @@ static uint64_t partition_of(rdl_cassandra *s, const rdl_chunk *rows, rdl_cassan
 
 static bool batches(const rdl_cassandra *s)
 {
-    return s->table->batch_bytes > 0 && s->table->partition_key_count < s->table->key_count;
-}
-
-static rdl_code refuse_null_key(rdl_cassandra *s, size_t column, rdl_err *err)
-{
-    rdl_err_set(err, RDL_EDATA, 0,
-                "cannot write table \"%s\" of Cassandra %s: column \"%s\" of its key is NULL in "
-                "a row",
-                s->table->name, s->where, s->table->columns[column]);
-    rdl_err_hint(err, "Keep such rows out of the view (WHERE ... IS NOT NULL), or choose another "
-                      "key.");
-    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SINK);
-}
-
-/* The store has no such partition. */
-static bool is_empty_partition(const rdl_cassandra_table *t, size_t i, const rdl_vector *v, size_t row)
-{
-    bool text = v->type->kind == RDL_TYPE_TEXT || v->type->kind == RDL_TYPE_BLOB;
-    return i == 0 && t->partition_key_count == 1 && text && rdl_vector_str(v, row).n == 0;
-}
-
-static rdl_code refuse_empty_key(rdl_cassandra *s, size_t column, rdl_err *err)
-{
-    rdl_err_set(err, RDL_EDATA, 0,
-                "cannot write table \"%s\" of Cassandra %s: its partition key \"%s\" is an empty "
-                "text in a row, which Cassandra refuses",
-                s->table->name, s->where, s->table->columns[column]);
-    rdl_err_hint(err, "Keep such rows out of the view (WHERE ... <> ''), name them "
-                      "(coalesce(nullif(..., ''), 'none')), or let the partition key have two columns.");
-    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SINK);
-}
-
-/* Why the store would take this value of the key for another one's: two rows would become one. */
-static const char *merges(const rdl_cassandra_conv *c, const rdl_vector *v, size_t row)
-{
-    if (v->type->kind == RDL_TYPE_TIMESTAMPTZ && c->to->kind == RDL_CQL_TIMESTAMP)
-        return RDL_VECTOR_AT(v, int64_t, row) % 1000 != 0
-                   ? "has microseconds, of which a timestamp there knows nothing"
-                   : NULL;
-    if (c->to->kind != RDL_CQL_UUID && c->to->kind != RDL_CQL_TIMEUUID)
-        return NULL;
-    rdl_str text = rdl_vector_str(v, row);
-    for (size_t i = 0; i < text.n; i++)
-        if (text.p[i] >= 'A' && text.p[i] <= 'F')
-            return "has capital letters, of which a uuid knows nothing";
-    return NULL;
-}
-
-static rdl_code check_key_values(rdl_cassandra *s, const rdl_cassandra_slot *slot,
-                                 const rdl_chunk *rows, size_t row, rdl_err *err)
-{
-    const rdl_cassandra_table *t = s->table;
-    for (size_t i = 0; i < t->key_count; i++) {
-        const rdl_vector *v = &rows->v[column_of(s, slot->kind, i)];
-        if (!rdl_vector_valid(v, row))
-            return refuse_null_key(s, t->key[i], err);
-        if (is_empty_partition(t, i, v, row))
-            return refuse_empty_key(s, t->key[i], err);
-        const char *why =
-            slot->kind != RDL_CASSANDRA_REMOVE ? merges(&t->convs[t->key[i]], v, row) : NULL;
-        if (why == NULL)
-            continue;
-        rdl_err_set(err, RDL_EDATA, 0,
-                    "cannot write table \"%s\" of Cassandra %s: column \"%s\" of its key %s, so "
-                    "two rows could become one",
-                    t->name, s->where, t->columns[t->key[i]], why);
-        rdl_err_hint(err, "Make it one value in the view (date_trunc('milliseconds', ...), "
-                          "lower(...)), or publish it as another type: WITH (types = '...'), "
-                          "when the table is made: one that is there keeps its own until it is "
-                          "dropped.");
-        return rdl_err_area(RDL_EDATA, err, RDL_AREA_SINK);
-    }
-    return RDL_OK;
-}
-
-static rdl_code refuse_value(rdl_cassandra *s, size_t column, rdl_err *err)
-{
-    rdl_err own = *err;
-    rdl_err_set(err, own.code != RDL_OK ? own.code : RDL_EDATA, 0,
-                "could not write table \"%s\" of Cassandra %s, column \"%s\": %s",
-                s->table->name, s->where, s->table->columns[column], own.msg);
-    return rdl_err_area(err->code, err, RDL_AREA_SINK);
+    return s->to >= 0 && s->table->batch_bytes > 0 &&
+           s->table->partition_key_count < s->table->key_count;
 }
 
 static rdl_code encode(rdl_cassandra *s, rdl_cassandra_slot *slot, const rdl_chunk *rows,
                        size_t row, rdl_err *err)
 {
-    const rdl_cassandra_table *t = s->table;
-    rdl_cql_writer w;
-    bool unset = slot->kind == RDL_CASSANDRA_INSERT && s->same_rows;
-    size_t n = slot->kind == RDL_CASSANDRA_REMOVE ? t->key_count : t->column_count;
-    RDL_TRY(check_key_values(s, slot, rows, row, err));
-    rdl_cql_row_begin(&w, statement_of(s, slot->kind), &slot->rows, err);
-    for (size_t i = 0; i < n; i++) {
-        size_t column = slot->kind == RDL_CASSANDRA_REMOVE ? t->key[i] : i;
-        if (rdl_cassandra_write_value(&w, &t->convs[column], &rows->v[i], row, unset, true, err) !=
-            RDL_OK)
-            return refuse_value(s, column, err);
-    }
-    rdl_code rc = rdl_cql_row_end(&w);
-    if (rc != RDL_OK)
-        return rdl_cassandra_fail(s, rc, err, "write a row of table \"%s\"", t->name);
+    RDL_TRY(rdl_cassandra_encode(s, slot->kind, rows, row, &slot->rows, err));
     uint32_t end = (uint32_t)slot->rows.n;
     rdl_buf_put(&slot->ends, &end, sizeof end);
     slot->count++;
@@ -601,6 +506,8 @@ static rdl_code send_places(rdl_cassandra *s, const rdl_chunk *rows, rdl_cassand
         }
         if (rc == RDL_OK && slot == NULL && (slot = take_slot(s, kind)) == NULL)
             rc = rdl_err_nomem(err);
+        if (rc == RDL_OK && s->to < 0)
+            slot->later_us = ++s->seeded * SEED_STEP_US;
         if (rc == RDL_OK)
             rc = encode(s, slot, rows, places[i].row, err);
         if (rc == RDL_OK && slot->count > 1 && slot->rows.n > s->table->batch_bytes)

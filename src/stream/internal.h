@@ -119,6 +119,7 @@ typedef struct rdl_destination {
     rdl_store *store;
     rdl_sink_table table;
     int64_t epoch;          /* shown by the store; -1: fill whole */
+    bool filled;            /* whole, by this opening, before any run began */
 } rdl_destination;
 
 /* Of one column, half open; SQL texts of its type.  NULL: no bound. */
@@ -223,6 +224,7 @@ struct rdl_engine {
     uint64_t rows_read;      /* in this run */
     int64_t run_us;          /* when this run (or step) began, by the clock */
     int64_t began_us;        /* monotonic */
+    bool ran;                  /* a run began: stores may have changed since they were opened */
     rdl_mutex status_lock;
     rdl_engine_status status; /* under status_lock */
     double *late_behind, *late_seen; /* by table: rows behind the watermark, rows judged */

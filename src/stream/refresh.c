@@ -156,6 +156,8 @@ rdl_code rdl_engine_republish(rdl_engine *e, const rdl_table *const *tables, siz
             wanted |= tables[j] == d->publication->table;
         if (!wanted || !rdl_history_table(&e->history, d->publication->table->full)->exists)
             continue;
+        if (d->filled && !e->ran) /* the store was empty, or new, when we came */
+            continue;
         rdl_code rc = rdl_apply_whole(e, d, err);
         if (rc != RDL_OK)
             return rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",

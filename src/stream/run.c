@@ -269,6 +269,7 @@ void rdl_run_begin(rdl_engine *e)
     e->rows_read = 0;
     e->run_us = rdl_now_us(e->clock);
     e->began_us = rdl_monotonic_us();
+    e->ran = true;
     rdl_warn_of_unread(e);
 }
 
