@@ -10,7 +10,7 @@ FROM debian:12-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
     libjansson4 libsqlite3-0 libxxhash0 libzstd1 zlib1g libmicrohttpd12 libedit2 libstdc++6 \
-    librdkafka1 libpq5 libssl3 liblz4-1 libcurl4 ca-certificates \
+    librdkafka1 libpq5 libssl3 liblz4-1 libsnappy1v5 libcurl4 ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --uid 10001 raudal \
  && install -d -o raudal /root-of-runs

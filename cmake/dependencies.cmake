@@ -3,7 +3,7 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 add_library(raudal_dependencies INTERFACE)
 foreach(package jansson sqlite3 libxxhash libzstd zlib libmicrohttpd libedit rdkafka libpq openssl
-        liblz4 libcurl)
+        liblz4 snappy libcurl)
   pkg_check_modules(${package} REQUIRED IMPORTED_TARGET ${package})
   target_link_libraries(raudal_dependencies INTERFACE PkgConfig::${package})
 endforeach()

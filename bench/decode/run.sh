@@ -16,7 +16,7 @@ $venv/bin/python -m pip install --quiet --disable-pip-version-check -r bench/dec
 for program in decode_bench limit; do
     ${CC:-cc} -std=c17 -D_GNU_SOURCE -O2 -Isrc bench/decode/$program.c "$lib" -o "$tmp/$program" \
         -L$duckdb/lib -lduckdb -Wl,-rpath,"$(realpath $duckdb/lib)" \
-        $(pkg-config --libs jansson sqlite3 libxxhash libzstd zlib libmicrohttpd libedit rdkafka libpq libcurl openssl liblz4) -lpthread -lm
+        $(pkg-config --libs jansson sqlite3 libxxhash libzstd zlib libmicrohttpd libedit rdkafka libpq libcurl openssl liblz4 snappy) -lpthread -lm
 done
 awk -v n="$rows" -v a="$tmp/devices.jsonl" -v c="$tmp/devices.csv" -v e="$tmp/events.jsonl" 'BEGIN {
     srand(1); split("web video games mail backup", app, " "); split("compute storage genai", service, " ")

@@ -13,11 +13,11 @@
  */
 #include "lake/parquet_column.h"
 
+#include <snappy-c.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include "base/hash.h"
-#include "base/snappy.h"
 
 enum {
     CODEC_SNAPPY = 1,
@@ -333,14 +333,22 @@ static void put_plain(const rdl_parquet_leaf *leaf, rdl_buf *page)
     page->p[page->n] = '\0';
 }
 
+static rdl_code pack_snappy(const rdl_buf *page, rdl_buf *out, rdl_err *err)
+{
+    size_t n = snappy_max_compressed_length(page->n);
+    rdl_buf_reserve(out, n);
+    if (snappy_compress(rdl_buf_str(page), page->n, out->p, &n) != SNAPPY_OK)
+        return rdl_err_set(err, RDL_EBUG, 0, "could not compress a page of %zu bytes", page->n);
+    out->n = n;
+    return RDL_OK;
+}
+
 static rdl_code
 pack_page(rdl_parquet_scratch *s, int codec, const rdl_buf *page, rdl_err *err)
 {
     rdl_buf_clear(&s->packed);
-    if (codec == CODEC_SNAPPY) {
-        rdl_snappy_put((rdl_str){rdl_buf_str(page), page->n}, &s->packed);
-        return RDL_OK;
-    }
+    if (codec == CODEC_SNAPPY)
+        return pack_snappy(page, &s->packed, err);
     if (s->zstd == NULL && (s->zstd = ZSTD_createCCtx()) == NULL)
         return rdl_err_nomem(err);
     size_t room = ZSTD_compressBound(page->n);

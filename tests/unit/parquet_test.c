@@ -13,7 +13,6 @@
 #include "base/fault.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "base/snappy.h"
 #include "duck/duck.h"
 #include "lake/parquet.h"
 
@@ -312,75 +311,6 @@ static void a_failed_write_is_told_and_the_writer_goes_on(void **state)
     rdl_parquet_free(p);
 }
 
-/* ---- Snappy, undone by its definition ---- */
-
-static bool undo_element(const unsigned char **p, rdl_buf *out)
-{
-    unsigned tag = *(*p)++;
-    size_t n = tag >> 2, back;
-    if ((tag & 3) == 0) {
-        size_t more = n >= 60 ? n - 59 : 0;
-        if (more > 0)
-            n = 0;
-        for (size_t i = 0; i < more; i++)
-            n |= (size_t) * (*p)++ << (8 * i);
-        rdl_buf_put(out, *p, n + 1);
-        *p += n + 1;
-        return true;
-    }
-    if ((tag & 3) == 1) {
-        n = 4 + (tag >> 2 & 7);
-        back = (size_t)(tag >> 5) << 8 | *(*p)++;
-    } else {
-        n = 1 + (tag >> 2);
-        back = (size_t)(*p)[0] | (size_t)(*p)[1] << 8;
-        *p += 2;
-    }
-    if (back == 0 || back > out->n)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        rdl_buf_putc(out, out->p[out->n - back]);
-    return true;
-}
-
-static void assert_undone(const rdl_buf *in)
-{
-    rdl_buf packed = {0}, out = {0};
-    rdl_snappy_put((rdl_str){rdl_buf_str(in), in->n}, &packed);
-    const unsigned char *p = (const unsigned char *)packed.p, *end = p + packed.n;
-    size_t n = 0;
-    for (unsigned shift = 0;; shift += 7) {
-        n |= (size_t)(*p & 127) << shift;
-        if (*p++ < 128)
-            break;
-    }
-    assert_int_equal(n, in->n);
-    while (p < end)
-        assert_true(undo_element(&p, &out));
-    assert_ptr_equal(p, end);
-    assert_int_equal(out.n, in->n);
-    assert_memory_equal(rdl_buf_str(&out), rdl_buf_str(in), in->n);
-    rdl_buf_fini(&packed);
-    rdl_buf_fini(&out);
-}
-
-static void snappy_blocks_hold_what_went_in(void **state)
-{
-    (void)state;
-    uint64_t seed = 7;
-    for (unsigned kind = 1; kind <= 256; kind *= 4) {
-        for (size_t n = 0; n < 300000; n = n * 3 / 2 + 1) {
-            rdl_buf in = {0};
-            for (size_t i = 0; i < n; i++) {
-                uint64_t x = rdl_rng_next(&seed);
-                rdl_buf_putc(&in, x % 64 == 0 && i > 10 ? in.p[i - 10] : (char)((x >> 8) % kind));
-            }
-            assert_undone(&in);
-            rdl_buf_fini(&in);
-        }
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,7 +325,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(doubles_with_nan_have_no_bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_write_is_told_and_the_writer_goes_on, setup,
                                         teardown),
-        cmocka_unit_test(snappy_blocks_hold_what_went_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
