@@ -224,7 +224,8 @@ static rdl_code say_rejected(trace *t, unsigned depth, const rdl_table *table, c
         return RDL_OK;
     rdl_buf_puts(&sql, "SELECT " RDL_IDENTITY_COLUMNS ", list_aggregate(reasons, 'string_agg', "
                        "', ') || coalesce(' (' || nullif(detail, '') || ')', '') || '; record ' || "
-                       "_source_offset || ' of ' || source_file || chr(10) || "
+                       "_source_offset || ' of ' || source_file || coalesce('; judged again in epoch ' || "
+                       "replayed_epoch, '') || chr(10) || "
                        "coalesce(record::VARCHAR, TRY(decode(raw)), raw::VARCHAR, '') "
                        "FROM quarantine.");
     rdl_buf_put_sql_ident(&sql, rdl_str_of(rdl_root_quarantine_name(t->a, table)));
@@ -250,7 +251,7 @@ static rdl_code offer(trace *t, const rdl_table *table, const rdl_table *from, c
     for (size_t i = 0; i < table->input_count; i++) {
         const rdl_table *in = table->inputs[i].table;
         rdl_buf sql = {0};
-        if (!table->inputs[i].stream)
+        if (!table->inputs[i].stream && (table->view_plan == NULL || table->view_plan->driving != in))
             continue;
         rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE ");
         rdl_put_relation(&sql, "e", "new:", in->full);
@@ -402,11 +403,28 @@ static rdl_code say_counted(trace *t, unsigned depth, const rdl_table *view, con
     return RDL_OK;
 }
 
+/* The rows of a view that count the row, by their keys, go on to what reads the view. */
+static rdl_code forward_rows(trace *t, unsigned depth, const rdl_table *view, const char *keys_sql,
+                             rdl_err *err)
+{
+    rdl_buf sql = {0}, where = {0};
+    rdl_buf_printf(&sql, "CREATE OR REPLACE TABLE e.\"why:%u\" AS %s", depth, keys_sql);
+    rdl_code rc = rdl_exec(t->conn, rdl_buf_str(&sql), err);
+    rdl_buf_puts(&where, "rdl_key(");
+    rdl_put_key(&where, "", &view->columns, view->primary_key, view->primary_key_count);
+    rdl_buf_printf(&where, ") IN (SELECT k FROM e.\"why:%u\")", depth);
+    if (rc == RDL_OK)
+        rc = forward(t, depth + 1, view, rdl_buf_str(&where), NULL, err);
+    rdl_buf_fini(&sql);
+    rdl_buf_fini(&where);
+    return rc;
+}
+
 static rdl_code forward_to_view(trace *t, unsigned depth, const rdl_table *to,
                                 const rdl_table *from, const char *where, rdl_err *err)
 {
     const rdl_view_plan *p = to->view_plan;
-    rdl_buf sql = {0};
+    rdl_buf sql = {0}, keys = {0};
     size_t n = 0;
     bool knows = p->driving == from && to->primary_key_count > 0 &&
                  (p->mode == RDL_MAINTAIN_INCREMENTAL || p->mode == RDL_MAINTAIN_APPEND);
@@ -425,17 +443,21 @@ static rdl_code forward_to_view(trace *t, unsigned depth, const rdl_table *to,
         rdl_buf_printf(&sql, " AS %.*s", (int)p->partial_new_sql.n, p->partial_new_sql.p);
         rc = rdl_exec(t->conn, rdl_buf_str(&sql), err);
     }
+    rdl_buf_puts(&keys, "SELECT rdl_key(");
+    rdl_put_key(&keys, "", &to->columns, to->primary_key, to->primary_key_count);
+    rdl_buf_printf(&keys, ") AS k FROM (%.*s)", (int)plan_of_row(p).n, plan_of_row(p).p);
     rdl_buf_clear(&sql);
     rdl_buf_puts(&sql, "SELECT to_json(v)::VARCHAR FROM ");
     put_content_of(&sql, to);
     rdl_buf_puts(&sql, " v WHERE rdl_key(");
     rdl_put_key(&sql, "v.", &to->columns, to->primary_key, to->primary_key_count);
-    rdl_buf_puts(&sql, ") IN (SELECT rdl_key(");
-    rdl_put_key(&sql, "", &to->columns, to->primary_key, to->primary_key_count);
-    rdl_buf_printf(&sql, ") FROM (%.*s)) ORDER BY ALL", (int)plan_of_row(p).n, plan_of_row(p).p);
+    rdl_buf_printf(&sql, ") IN (%s) ORDER BY ALL", rdl_buf_str(&keys));
     if (rc == RDL_OK)
         rc = say_counted(t, depth, to, rdl_buf_str(&sql), &n, err);
+    if (rc == RDL_OK && n > 0)
+        rc = forward_rows(t, depth, to, rdl_buf_str(&keys), err);
     rdl_buf_fini(&sql);
+    rdl_buf_fini(&keys);
     RDL_TRY(rc);
     if (n == 0)
         say(t, depth, to, RDL_WHY_FILTERED,
@@ -454,7 +476,9 @@ static rdl_code forward(trace *t, unsigned depth, const rdl_table *from, const c
             reads |= to->inputs[k].table == from;
         if (!reads)
             continue;
-        if (to->kind == RDL_TABLE_STREAMING)
+        if (to->kind == RDL_TABLE_STREAMING && id == NULL)
+            say(t, depth, to, RDL_WHY_UNKNOWN, "it joins the view as it stands", NULL);
+        else if (to->kind == RDL_TABLE_STREAMING)
             RDL_TRY(forward_to_stream(t, depth, to, from, where, id, err));
         else if (to->kind == RDL_TABLE_VIEW)
             RDL_TRY(forward_to_view(t, depth, to, from, where, err));

@@ -16,6 +16,10 @@ AS SELECT id, ts, n FROM STREAM b.ev WHERE kind = 'sale';
 CREATE STREAMING TABLE s.punctual ON LATE DROP AS SELECT id, ts, n FROM STREAM b.ev;
 CREATE MATERIALIZED VIEW g.by_hour PRIMARY KEY (hour)
 AS SELECT date_trunc('hour', ts) AS hour, count(*) AS rows, sum(n) AS n FROM STREAM s.once GROUP BY 1;
+CREATE MATERIALIZED VIEW g.named PRIMARY KEY (hour) AS SELECT hour, 'hour ' || hour(hour) AS name, n FROM g.by_hour;
+CREATE MATERIALIZED VIEW g.by_day PRIMARY KEY (day) AS SELECT CAST(hour AS DATE) AS day, sum(n) AS n FROM g.named GROUP BY 1;
+CREATE STREAMING TABLE s.joined PROCESSING TIME
+AS SELECT o.id, b.n AS hourly FROM STREAM s.punctual o LEFT JOIN g.by_hour b ON b.hour = date_trunc('hour', o.ts);
 SQL
 cat >"$p/in/a.jsonl" <<'JSON'
 {"id":"a","ts":"2025-08-01T10:00:00Z","kind":"sale","n":1}
@@ -40,7 +44,8 @@ expect() {
 }
 
 expect b.ev id=d 'ev +read +record 4 of a.jsonl, in epoch 1' 'b.ev +held' '  s.once +held' \
-    '    g.by_hour +counted' '"rows":1,"n":3' '  s.punctual +dropped +behind the watermark'
+    '    g.by_hour +counted' '"rows":1,"n":3' '      g.named +counted' '"name":"hour 9"' \
+    '        g.by_day +counted' '"day":"2025-08-01","n":4' '      s.joined +unknown +it joins the view as it stands' '  s.punctual +dropped +behind the watermark'
 expect s.once "id=a n=7" 'b.ev +held' 's.once +duplicate +the first of its key came as record 0' '"n":1'
 expect s.once id=b 'b.ev +held' 's.once +filtered'
 expect s.once id=c 's.once +dropped +constraint small'
@@ -51,4 +56,8 @@ expect g.by_hour "hour=2025-08-01T10:00:00Z" 'shown as of epoch 1' 'batch defini
 got=$("$RAUDAL" why "$p" b.ev idd=1 2>&1) && { echo "FAILED: a wrong column passed" && exit 1; }
 grep -q 'Did you mean id' <<<"$got" || { echo "FAILED: no hint: $got" && exit 1; }
 "$RAUDAL" why "$p" b.ev id=a --format jsonl | grep -Eq '"what": ?"held"' || { echo "FAILED: jsonl" && exit 1; }
+# Judged again: the quarantine's step says when.
+sed -i 's/n > 0/n >= 0/' "$p/p.sql"
+"$RAUDAL" quarantine replay "$p" b.ev >/dev/null 2>&1
+expect b.ev id=e 'b.ev +held' 'b.ev +quarantined +positive .*judged again in epoch 2'
 echo "why: every fate is told"
