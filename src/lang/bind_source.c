@@ -283,6 +283,27 @@ static bool check_after_commit(rdl_binder *b, const rdl_ast_source *ast)
     return true;
 }
 
+/* One file is the whole state: of rows that are only added, each file holds some. */
+static bool check_newest(rdl_binder *b, const rdl_ast_source *ast)
+{
+    for (size_t i = 0; i < ast->option_count; i++) {
+        const rdl_option *o = &ast->options[i];
+        if (!rdl_str_eq_nocase(o->name, RDL_STR("newest")))
+            continue;
+        if (!rdl_str_eq_nocase(o->value, RDL_STR("true")) && !rdl_str_eq_nocase(o->value, RDL_STR("false"))) {
+            rdl_bind_error(b, o->pos, "Write 'true' or 'false'.", "newest is '%.*s'", (int)o->value.n,
+                           o->value.p);
+            return false;
+        }
+        if (!ast->snapshot) {
+            rdl_bind_error(b, o->pos, "Say SNAPSHOT, if each file is the whole state.",
+                           "newest is for snapshots");
+            return false;
+        }
+    }
+    return true;
+}
+
 bool rdl_bind_source_def(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t)
 {
     t->source = RDL_NEW(b->arena, rdl_source_def);
@@ -297,7 +318,7 @@ bool rdl_bind_source_def(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t)
         .loss_continues = ast->loss_continues,
     };
     bool ok = check_url(b, ast);
-    ok = check_options(b, ast) && check_after_commit(b, ast) && ok;
+    ok = check_options(b, ast) && check_after_commit(b, ast) && check_newest(b, ast) && ok;
     ok = (is_postgres(ast) || check_format(b, ast, t)) && ok;
     ok = bind_columns(b, ast, t) && ok;
     ok = ok && bind_snapshot(b, ast, t) && bind_computed(b, ast, t);

@@ -21,6 +21,9 @@ const rdl_source_option_help rdl_source_options[] = {
     {"after_commit", "append-only files", "files stay",
      "`'delete'`, or `'move:<folder>'` (beside the source's folder): what becomes of a file when "
      "its rows are in the lake; see [empty a landing folder](../howto/empty-a-landing-folder.md)"},
+    {"newest", "snapshots of files", "`false`",
+     "`'true'`: of a folder or pattern, the last file by path is the whole content, as where each day "
+     "brings `customers/2026-01-31.csv`; earlier ones are not read"},
     {"allow_shrink", "snapshots", "`false`",
      "accept a version that is empty or drops more than half of the rows"},
     {"start", "`kafka://`", "`earliest`", "where the first run begins; see [Kafka](../howto/kafka.md)"},

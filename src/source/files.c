@@ -288,6 +288,10 @@ rdl_files_snapshot(rdl_files *f, rdl_arena *a, rdl_snapshot_version *out, rdl_er
                                   .shown = RDL_NEWN(a, char *, list.n + 1)};
     rdl_hasher *h = rdl_hasher_new();
     rdl_code rc = RDL_OK;
+    if (f->config.newest && list.n > 1) {
+        list.v += list.n - 1;
+        list.n = 1;
+    }
     for (size_t i = 0; i < list.n && rc == RDL_OK; i++) {
         const rdl_listed *at = &list.v[i];
         rdl_hash128 content = {0};

@@ -53,6 +53,7 @@ typedef struct rdl_files_config {
     int repeat;            /* RDL_FILES_REPEAT_... */
     bool may_repeat;       /* every table on the source deduplicates */
     int64_t quiet_ms;
+    bool newest;           /* a snapshot is its last file by path, not all of them */
     rdl_clock *clock;
 } rdl_files_config;
 

@@ -74,6 +74,7 @@ static rdl_code files_open(const rdl_source_config *config, rdl_source **out, rd
         .repeat = config->repeat,
         .may_repeat = config->may_repeat,
         .quiet_ms = quiet_ms_of(config),
+        .newest = rdl_str_eq_nocase(rdl_source_option_text(config, "newest", "false"), RDL_STR("true")),
         .clock = config->clock,
     };
     rdl_code rc = rdl_files_new(&files, &f->files, err);

@@ -146,7 +146,7 @@ static rdl_code refuse_duplicates(rdl_engine *e, const rdl_table *t, uint64_t ro
                 t->full.p, rows, rows == 1 ? "" : "s", rdl_buf_str(&key),
                 example != NULL ? example : "(none)");
     rdl_err_hint(err, "Mend it where it is from, or say ON DUPLICATE FIRST or LAST in its CREATE "
-                      "SOURCE.");
+                      "SOURCE; where each file is the whole state, OPTIONS (newest = 'true').");
     rdl_buf_fini(&sql);
     rdl_buf_fini(&key);
     rdl_buf_fini(&whole);
