@@ -336,8 +336,8 @@ const rdl_command rdl_commands[] = {
      .synopsis = "PATH",
      .line = "Infer CREATE SOURCE statements from files, with doubts as comments",
      .about = "PATH is a file, a folder or a pattern.  Files of one format in one folder "
-              "make one source; JSON (lines or arrays), CSV and Parquet are known, "
-              "compressed or not.  A sample is read.  What was inferred passes raudal "
+              "make one source, CSV files with quite other headers beside them another; JSON "
+              "(lines or arrays), CSV and Parquet are known, compressed or not.  A sample is read.  What was inferred passes raudal "
               "check; read its doubts before use.",
      .examples = "raudal discover landing > shop/01_sources.sql\n"
                  "raudal discover 'landing/*.csv.gz'",

@@ -2,7 +2,7 @@
  * cli/discover.c - `raudal discover PATH`: which files belong together, and a CREATE SOURCE for each kind.
  *
  * A source is the files of one format in one folder (folders such as day=2025-08-01 count as the folder that
- * they lie in).  What was inferred is no promise: what is doubtful stands beside it as a comment.
+ * they lie in).  CSV files whose headers have little in common are several sources.  What was inferred is no promise: what is doubtful stands beside it as a comment.
  */
 #include "cli/discover.h"
 
@@ -58,6 +58,50 @@ static const char *folder_of(rdl_arena *a, const char *path)
     return dir;
 }
 
+/* The names of a CSV file's first line; none when it does not look like a header (or is compressed). */
+static void read_header(rdl_arena *a, const char *path, rdl_found_header *out)
+{
+    char head[4096];
+    size_t n = 0;
+    rdl_file *file;
+    rdl_err ignored;
+    *out = (rdl_found_header){0};
+    if (rdl_file_open_read(path, &file, &ignored) != RDL_OK)
+        return;
+    rdl_code rc = rdl_file_pread(file, head, sizeof head, 0, &n, &ignored);
+    rdl_file_close(file);
+    const char *end = rc == RDL_OK ? memchr(head, '\n', n) : NULL;
+    for (const char *at = head; end != NULL && at <= end;) {
+        size_t k = 0;
+        while (at + k < end && memchr(",;\t|\r", at[k], 5) == NULL)
+            k++;
+        rdl_str name = {at, k};
+        if (name.n >= 2 && name.p[0] == '"' && name.p[name.n - 1] == '"')
+            name = (rdl_str){name.p + 1, name.n - 2};
+        at += k + 1;
+        if (name.n == 0 && at > end) /* a line's end of two bytes */
+            break;
+        bool word = name.n > 0 && (name.p[0] < '0' || name.p[0] > '9');
+        for (size_t i = 0; i < name.n && word; i++)
+            word = name.p[i] != '.' && name.p[i] != ':' && name.p[i] != '-' && name.p[i] != '@';
+        if (!word) {
+            *out = (rdl_found_header){0};
+            return;
+        }
+        RDL_PUSH(a, out) = (rdl_str){rdl_arena_strndup(a, name.p, name.n), name.n};
+    }
+}
+
+/* Two thirds of the narrower one's columns: a file that gained a column is of the same source. */
+static bool headers_fit(const rdl_found_header *a, const rdl_found_header *b)
+{
+    size_t same = 0, least = a->n < b->n ? a->n : b->n;
+    for (size_t i = 0; i < a->n; i++)
+        for (size_t k = 0; k < b->n; k++)
+            same += rdl_str_eq_nocase(a->v[i], b->v[k]);
+    return same * 3 >= least * 2;
+}
+
 static void add_file(finding *f, const char *path)
 {
     rdl_format format;
@@ -73,12 +117,24 @@ static void add_file(finding *f, const char *path)
     const char *dir = folder_of(f->a, path);
     suffix = rdl_arena_strndup(f->a, suffix, n);
     rdl_found_group *g = NULL;
-    for (size_t i = 0; i < f->groups.n && g == NULL; i++)
-        if (strcmp(f->groups.v[i]->dir, dir) == 0 && strcmp(f->groups.v[i]->suffix, suffix) == 0)
+    rdl_found_header header = {0};
+    bool beside = false; /* files of the same kind, with other columns */
+    if (format == RDL_FORMAT_CSV)
+        read_header(f->a, path, &header);
+    for (size_t i = 0; i < f->groups.n && g == NULL; i++) {
+        if (strcmp(f->groups.v[i]->dir, dir) != 0 || strcmp(f->groups.v[i]->suffix, suffix) != 0)
+            continue;
+        if (headers_fit(&f->groups.v[i]->header, &header))
             g = f->groups.v[i];
+        else
+            f->groups.v[i]->mixed = beside = true;
+    }
+    if (g != NULL)
+        g->mixed |= beside;
     if (g == NULL) {
         g = RDL_NEW(f->a, rdl_found_group);
-        *g = (rdl_found_group){.dir = dir, .format = format, .suffix = suffix};
+        *g = (rdl_found_group){
+            .dir = dir, .format = format, .suffix = suffix, .header = header, .mixed = beside};
         for (size_t i = 0; i < f->groups.n; i++)
             if (strcmp(f->groups.v[i]->dir, dir) == 0)
                 g->several = f->groups.v[i]->several = true;
@@ -135,7 +191,23 @@ static char *identifier(rdl_arena *a, const char *text, size_t n)
     return k > 0 ? out : rdl_arena_strdup(a, "files");
 }
 
-/* A single file's own name, a folder's otherwise; made unique. */
+size_t rdl_found_prefix(const rdl_found_group *g)
+{
+    const char *first = g->paths.v[0];
+    size_t n = strlen(first);
+    for (size_t i = 1; i < g->paths.n; i++) {
+        size_t k = 0;
+        while (k < n && g->paths.v[i][k] == first[k])
+            k++;
+        n = k;
+    }
+    while (n > 0 && first[n - 1] >= '0' && first[n - 1] <= '9')
+        n--;
+    return n;
+}
+
+/* A single file's own name, what the names of files in a mixed folder begin with, else the folder's;
+ * made unique. */
 static void name_groups(finding *f)
 {
     for (size_t i = 0; i < f->groups.n; i++) {
@@ -146,6 +218,11 @@ static void name_groups(finding *f)
         const char *suffix = g->paths.n == 1 ? suffix_of(base, &format, &length) : NULL;
         if (suffix != NULL)
             n = (size_t)(suffix - base);
+        size_t prefix = g->mixed && g->paths.n > 1 ? rdl_found_prefix(g) : 0;
+        if (prefix > strlen(g->dir) + 1) {
+            base = g->paths.v[0] + strlen(g->dir) + 1;
+            n = prefix - strlen(g->dir) - 1;
+        }
         const char *name = identifier(f->a, base, n), *unique = name;
         for (unsigned again = 2, k = 0; k < i; k++)
             if (strcmp(f->groups.v[k]->name, unique) == 0) {

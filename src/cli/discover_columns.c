@@ -298,6 +298,8 @@ static void print_head(const study *s, rdl_buf *out)
                    s->rows, s->rows >= SAMPLE_ROWS ? " of some of them" : "");
     if (s->g->paths.n == 1 && s->g->format != RDL_FORMAT_JSON)
         rdl_buf_puts(out, "-- doubt: a single file; when it is replaced whole, write SNAPSHOT behind the statement.\n");
+    if (s->g->mixed && s->g->paths.n > 1)
+        rdl_buf_puts(out, "-- doubt: files with other columns lie in the folder too; does FROM name these alone?\n");
     if (strchr(s->g->paths.v[0] + strlen(s->g->dir), '=') != NULL)
         rdl_buf_puts(out, "-- doubt: folders such as name=value are no columns; _source_file holds them.\n");
     if (!s->header && s->g->format == RDL_FORMAT_CSV)
@@ -332,6 +334,8 @@ static void print_from(const study *s, rdl_buf *out)
     rdl_buf url = {0};
     if (g->paths.n == 1)
         rdl_buf_puts(&url, g->paths.v[0]);
+    else if (g->mixed)
+        rdl_buf_printf(&url, "%.*s*%s", (int)rdl_found_prefix(g), g->paths.v[0], g->suffix);
     else
         rdl_buf_printf(&url, "%s/%s%s%s", g->dir, g->several ? "**/*" : "", g->several ? g->suffix : "",
                        g->several && any_packed(g) ? "*" : "");

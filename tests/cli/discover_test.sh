@@ -35,6 +35,19 @@ done >"$room/p/2.sql"
 "$RAUDAL" run "$room/p" --once >"$room/out" 2>&1 || fail "run: $(cat "$room/out")"
 got=$("$RAUDAL" sql "$room/p" --format csv "SELECT sum(read), sum(written), sum(quarantined) FROM raudal.ledger WHERE table_name LIKE 't.%'" | tail -1)
 [ "$got" = 7,7,0 ] || fail "read, written, quarantined: $got of 7,7,0; $("$RAUDAL" quarantine list "$room/p" 2>&1)"
+# CSV files side by side are a source for each kind of header; one that gained a column is of the same kind.
+m=$room/mixed
+mkdir -p "$m" "$room/q"
+printf 'customer_id,name,country\r\n1,a,AR\r\n' >"$m/customers.csv"
+printf 'sku,valid_from,cents\nP1,2026-01-01,5\n' >"$m/prices_2025.csv"
+printf '"sku",valid_from,cents,currency\nP1,2026-02-01,7,EUR\n' >"$m/prices_2026.csv"
+printf 'sku,name,category\nP1,One,books\n' >"$m/products.csv"
+"$RAUDAL" discover "$m" >"$room/q/1.sql" || fail "discover of kinds side by side"
+"$RAUDAL" check "$room/q" >"$room/out" 2>&1 || fail "kinds side by side do not pass: $(cat "$room/out" "$room/q/1.sql")"
+[ "$(grep -c '^CREATE SOURCE' "$room/q/1.sql")" = 3 ] || fail "three kinds are not three sources: $(cat "$room/q/1.sql")"
+grep -q "mixed/prices_\*.csv'" "$room/q/1.sql" || fail "the prices have no pattern of their own: $(cat "$room/q/1.sql")"
+grep -q 'does FROM name these alone' "$room/q/1.sql" || fail "the pattern is no doubt"
+grep -q '^CREATE SOURCE "prices"' "$room/q/1.sql" || fail "the prices have no name of their own"
 "$RAUDAL" discover "$room/none" >/dev/null 2>&1 && fail "nothing is no failure"
 "$RAUDAL" discover "$d/events/*.jsonl" | grep -q 'Inferred from 1 file' || fail "a pattern"
 
