@@ -68,7 +68,8 @@ static rdl_code list(rdl_cli *cli, rdl_reader *r, rdl_err *err)
     if (rc == RDL_OK)
         rc = rdl_queryf(rdl_reader_conn(r), &result, err,
                         "SELECT \"table\", reason, source, count(*) AS rows, "
-                        "count(replayed_epoch) AS replayed, min(ingest_ts) AS first, "
+                        "count(replayed_epoch) AS replayed, count(*) - count(replayed_epoch) AS waiting, "
+                        "min(ingest_ts) AS first, "
                         "max(ingest_ts) AS last FROM (%s) GROUP BY ALL ORDER BY ALL",
                         rdl_buf_str(&parts));
     rdl_buf_fini(&parts);

@@ -45,7 +45,7 @@ content() {
     "$RAUDAL" sql "$1" --format csv 'SELECT id, _epoch, _source_offset FROM s."ev$rows" ORDER BY ALL' 2>&1
     "$RAUDAL" sql "$1" --format csv 'FROM s.each ORDER BY ALL' 2>&1
     "$RAUDAL" sql "$1" --format csv 'FROM g.v ORDER BY ALL' 2>&1
-    "$RAUDAL" quarantine list "$1" --format csv 2>&1 | cut -d, -f1-5
+    "$RAUDAL" quarantine list "$1" --format csv 2>&1 | cut -d, -f1-6
 }
 replay_all() { for t in b.ev s.ev s.each; do "$RAUDAL" quarantine replay "$1" $t || return; done; }
 
@@ -57,6 +57,7 @@ says 'could not read the condition "_ofset = 4" of "b.ev"'"'"'s replay' "$RAUDAL
 test $("$RAUDAL" quarantine replay "$p" b.ev --where '(1' >/dev/null 2>&1; echo $?) = 2 || fail "a wrong condition exits otherwise than 2"
 says 'b.ev: 3 replayed = 1 written + 1 duplicate + 1 still quarantined' "$RAUDAL" quarantine replay "$p" b.ev
 says 'b.ev: 1 replayed = 1 still quarantined' "$RAUDAL" quarantine replay "$p" b.ev
+says 'b.ev,positive,ev,3,2,1,' "$RAUDAL" quarantine list "$p" --format csv # one of three waits
 says 's.ev: 1 replayed = 1 written' "$RAUDAL" quarantine replay "$p" s.ev
 says 's.ev: 0 replayed; nothing' "$RAUDAL" quarantine replay "$p" s.ev
 # Of two copies one was written and one rejected: only that one comes; b came with both.
