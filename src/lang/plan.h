@@ -53,12 +53,14 @@ struct rdl_stream_plan {
      * constraint i was violated (for IMPUTE: was applied), never NULL.  STREAM inputs read
      * e."new:<input>", other inputs e."all:<input>".
      * _event_ts TIMESTAMPTZ is the upstream _event_ts (sources: the watermark column, else NULL).
-     * _ordinal numbers the copies of one upstream row from 0; deterministic.
+     * _ordinal numbers the copies of one upstream row from 0; deterministic.  It is the upstream
+     * row's own where there are no copies, or `once`.
      */
     rdl_str body_sql;
     /* True when the body can give more than one row per input row (join, unnest, hop). */
     bool may_fan_out;
     bool declared_hop; /* the copies come from hop_windows alone: counted, not an error */
+    bool once;         /* a copy is an error, and shows as two rows of one identity */
     bool may_filter;   /* WHERE, inner join: rows may be missing */
     rdl_fan *fans;
     size_t fan_count;

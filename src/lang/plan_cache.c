@@ -344,6 +344,7 @@ static void stream_plan(archive *x, rdl_stream_plan *s, size_t index)
     text(x, &s->body_sql);
     FLAG(x, s->may_fan_out);
     FLAG(x, s->declared_hop);
+    FLAG(x, s->once);
     FLAG(x, s->may_filter);
     ARRAY(x, s->fans, s->fan_count, rdl_fan);
     for (size_t i = 0; i < s->fan_count && !x->bad; i++)

@@ -22,15 +22,18 @@ static void put_columns(rdl_planner *pl, rdl_buf *b, bool cast)
     }
 }
 
-/* The visible columns, the identity and _event_ts from the threaded body. */
-static const char *identity_sql(rdl_planner *pl, const rdl_thread *th, rdl_str threaded)
+/*
+ * The visible columns, the identity and _event_ts from the threaded body.  Numbering copies sorts
+ * all rows by all columns: that is not done where a copy is an error, which judge.c sees by itself.
+ */
+static const char *identity_sql(rdl_planner *pl, const rdl_thread *th, bool once, rdl_str threaded)
 {
     rdl_buf b = {0};
     rdl_buf_puts(&b, "SELECT ");
     put_columns(pl, &b, true);
     rdl_buf_puts(&b, ", r.__rdl_epoch AS _epoch, r.__rdl_partition AS _source_partition, "
                      "r.__rdl_offset AS _source_offset, ");
-    if (th->fans || th->fans_hop || th->unions) {
+    if (!once && (th->fans || th->fans_hop || th->unions)) {
         /* Rows that tie here are equal in all that is visible, so any order is the same. */
         rdl_buf_puts(&b,
                      "row_number() OVER (PARTITION BY r.__rdl_epoch, r.__rdl_partition, "
@@ -106,7 +109,8 @@ rdl_code rdl_plan_stream(rdl_planner *pl, rdl_err *err)
     rdl_plan_read_all(pl, query);
     rdl_str threaded;
     RDL_TRY(rdl_tree_print(&pl->tree, query, &threaded, err));
-    plan->body_sql = judged_sql(pl, identity_sql(pl, &th, threaded));
+    plan->once = th.fans && !th.unions && !t->allow_fanout;
+    plan->body_sql = judged_sql(pl, identity_sql(pl, &th, plan->once, threaded));
     plan->may_fan_out = th.fans || th.fans_hop;
     plan->declared_hop = th.fans_hop && !th.fans;
     plan->may_filter = th.filters;

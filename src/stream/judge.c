@@ -482,7 +482,7 @@ static rdl_code refuse_fanout(rdl_engine *e, rdl_table *t, uint64_t copies, rdl_
                        "_source_partition, _source_offset) FROM ");
     rdl_put_relation(&sql, "e", "judge:", t->full);
     rdl_buf_puts(&sql, " GROUP BY _epoch, _source_partition, _source_offset HAVING count(*) > 1 "
-                       "ORDER BY 1 LIMIT 1) ORDER BY _ordinal LIMIT 2)");
+                       "ORDER BY 1 LIMIT 1) ORDER BY _ordinal, x LIMIT 2)");
     rdl_err ignored;
     if (rdl_query_text(e->conn, &a, rdl_buf_str(&sql), &example, &ignored) != RDL_OK)
         example = NULL;
@@ -497,11 +497,22 @@ static rdl_code refuse_fanout(rdl_engine *e, rdl_table *t, uint64_t copies, rdl_
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
+/* Rows of one identity are copies, where the body does not number them. */
+static rdl_code refuse_copies(const court *c, rdl_err *err)
+{
+    uint64_t copies = 0;
+    if (!c->t->stream_plan->once)
+        return RDL_OK;
+    for (size_t i = 1; i < c->n; i++)
+        copies += by_arrival(&c->rows[i - 1], &c->rows[i]) == 0;
+    return copies > 0 ? refuse_fanout(c->e, c->t, copies, err) : RDL_OK;
+}
+
 static rdl_code account_for_body(rdl_engine *e, rdl_work *w, rdl_table *t, uint64_t rows_in,
                                  uint64_t rows_out, rdl_ledger *l, rdl_err *err)
 {
     const rdl_stream_plan *p = t->stream_plan;
-    if (!p->may_fan_out) {
+    if (!p->may_fan_out || p->once) {
         l->filtered = rows_in - rows_out;
         return RDL_OK;
     }
@@ -575,6 +586,7 @@ static rdl_code expose_written(court *c, rdl_err *err)
 static rdl_code sit(court *c, rdl_ledger *l, rdl_table_report *report, rdl_err *err)
 {
     RDL_TRY(read_rows(c, err));
+    RDL_TRY(refuse_copies(c, err));
     RDL_TRY(judge_constraints(c, err));
     RDL_TRY(judge_unique(c, err));
     if (c->w->replay == NULL) /* rows come from where they waited: not late */
@@ -588,7 +600,8 @@ static rdl_code judge_all(court *c, rdl_ledger *l, rdl_table_report *report, rdl
 {
     bool done = false;
     c->keys_per_row = (c->t->dedup_count > 0) + unique_constraints(c->t);
-    if (c->keys_per_row == 0 && c->w->replay == NULL)
+    /* Copies show among the rows alone. */
+    if (c->keys_per_row == 0 && c->w->replay == NULL && !c->t->stream_plan->once)
         RDL_TRY(rdl_judge_runs(c->e, c->w, c->t, l, report, &c->verdicts, &done, err));
     if (!done)
         RDL_TRY(sit(c, l, report, err));

@@ -551,6 +551,7 @@ static rdl_table *stream_table(
     fixture *f, const char *name, const char *body, const char *const *inputs, size_t n)
 {
     rdl_table *t = fx_table(f, RDL_TABLE_STREAMING, name, body, inputs, n);
+    t->allow_fanout = true; /* copies are numbered */
     fx_plan(f, t);
     return t;
 }
@@ -633,6 +634,28 @@ static void streaming_tables_keep_identity_through_joins_and_lists(void **state)
         assert_int_equal(t->stream_plan->may_filter, cases[i].filters);
         f->n--;
     }
+}
+
+/* Numbering sorts every row by all that it holds: not for an error, which two equal identities show. */
+static void copies_are_not_numbered_where_they_are_an_error(void **state)
+{
+    static const char *const inputs[] = {"+silver.usage"};
+    fixture *f = *state;
+    usage_stream(f);
+    feed_stream(f, 1, 60);
+    rdl_table *t = fx_table(f, RDL_TABLE_STREAMING, "silver.tags",
+                            "SELECT org, t.x FROM silver.usage AS u, unnest(u.tags) AS t(x)", inputs, 1);
+    fx_plan(f, t);
+    assert_true(t->stream_plan->may_fan_out && t->stream_plan->once);
+    assert_null(strstr(t->stream_plan->body_sql.p, "row_number"));
+    assert_true(fx_count(f, rdl_arena_printf(&f->arena,
+                                             "SELECT count(*) - count(DISTINCT (_epoch, _source_partition, "
+                                             "_source_offset, _ordinal)) FROM (%s)",
+                                             t->stream_plan->body_sql.p)) > 0);
+    t->allow_fanout = true;
+    fx_plan(f, t);
+    assert_false(t->stream_plan->once);
+    check_identity(f, t);
 }
 
 static void system_columns_of_a_source_are_seen_when_named(void **state)
@@ -767,6 +790,8 @@ int main(void)
                                         fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(system_columns_of_a_source_are_seen_when_named,
                                         fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(copies_are_not_numbered_where_they_are_an_error, fx_setup,
+                                        fx_teardown),
         cmocka_unit_test_setup_teardown(declared_hops_are_told_from_other_copies, fx_setup,
                                         fx_teardown),
     };
