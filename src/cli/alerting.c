@@ -2,8 +2,8 @@
  * cli/alerting.c - when alerts are looked at.
  *
  *   SCHEDULE CRON, EVERY   at their times
- *   TRIGGER ON UPDATE      when an epoch was sealed, AT MOST EVERY so often
- *   neither                10 seconds after an epoch was sealed at the latest, and every minute
+ *   TRIGGER ON UPDATE      when an epoch was sealed or something failed, AT MOST EVERY so often
+ *   neither                10 seconds after either at the latest, and every minute
  *   --once, at its end     all of them, whatever became of the run
  *
  * Notices that failed are tried again every second that one is due.  Nothing is looked at while no run
@@ -32,42 +32,54 @@ typedef struct looking {
     rdl_cli *cli;
     rdl_alert_wanted wanted; /* NULL: all */
     void *arg;
-    unsigned tries; /* of telling */
+    unsigned tries;               /* of telling */
+    const rdl_pipeline *pipeline; /* NULL: the reader's, which is then kept while telling */
+    const atomic_int *stop;       /* may be NULL */
     rdl_alerts_result *out;
+    const char *uuid; /* of the root, found by looking */
 } looking;
 
-static rdl_code look_and_tell(const looking *l, rdl_reader *r, rdl_catalog *c, rdl_err *err)
+static rdl_code tell(const looking *l, const rdl_pipeline *p, rdl_catalog *c, rdl_err *err)
 {
     rdl_notify_config config;
-    const rdl_pipeline *p = rdl_reader_pipeline(r);
-    RDL_TRY(rdl_alerts_look(r, c, rdl_now_us(&rdl_clock_system), l->wanted, l->arg, l->out, err));
-    rdl_alerts_config(&l->cli->arena, p, rdl_reader_root(r), &config);
-    return rdl_alerts_tell(c, p, &config, rdl_reader_root_uuid(r), l->tries, l->out, err);
+    rdl_alerts_config(&l->cli->arena, p, rdl_cli_root(l->cli), &config);
+    config.stop = l->stop;
+    return rdl_alerts_tell(c, p, &config, l->uuid, l->tries, l->out, err);
 }
 
 static rdl_code look_with(void *arg, rdl_reader *r, rdl_err *err)
 {
-    const looking *l = arg;
+    looking *l = arg;
     rdl_catalog *c = NULL;
     *l->out = (rdl_alerts_result){0};
+    l->uuid = rdl_arena_strdup(&l->cli->arena, rdl_reader_root_uuid(r));
     RDL_TRY(rdl_catalog_open(rdl_cli_root(l->cli), false, &c, err));
-    rdl_code rc = look_and_tell(l, r, c, err);
+    rdl_code rc = rdl_alerts_look(r, c, rdl_now_us(&rdl_clock_system), l->wanted, l->arg, l->out, err);
+    if (rc == RDL_OK && l->pipeline == NULL)
+        rc = tell(l, rdl_reader_pipeline(r), c, err);
     rdl_catalog_close(c);
     return rc;
 }
 
-static rdl_code look(rdl_cli *cli, rdl_alert_wanted wanted, void *arg, unsigned tries,
-                     rdl_alerts_result *out, rdl_err *err)
+/* A reader keeps segments: where the pipeline is there without it, it is let go of before a server is waited for. */
+static rdl_code look(looking *l, rdl_err *err)
 {
-    looking l = {cli, wanted, arg, tries, out};
-    *out = (rdl_alerts_result){0};
-    return rdl_cli_with_reader(cli, look_with, &l, err);
+    rdl_catalog *c = NULL;
+    *l->out = (rdl_alerts_result){0};
+    RDL_TRY(rdl_cli_with_reader(l->cli, look_with, l, err));
+    if (l->pipeline == NULL)
+        return RDL_OK;
+    RDL_TRY(rdl_catalog_open(rdl_cli_root(l->cli), false, &c, err));
+    rdl_code rc = tell(l, l->pipeline, c, err);
+    rdl_catalog_close(c);
+    return rc;
 }
 
 rdl_code rdl_alerting_now(rdl_cli *cli, unsigned tries, rdl_alerts_result *out, rdl_err *err)
 {
+    looking l = {.cli = cli, .tries = tries, .out = out};
     RDL_TRY(rdl_notify_begin(err));
-    return look(cli, NULL, NULL, tries, out, err);
+    return look(&l, err);
 }
 
 void rdl_alerting_after_run(rdl_cli *cli)
@@ -92,7 +104,7 @@ typedef struct timed {
     bool has_times;
     int64_t next_us;  /* by the clock; with times */
     int64_t looked_us; /* INT64_MIN: never */
-    uint64_t epoch;   /* that it was looked at */
+    uint64_t moves;   /* epochs and ends of jobs that it was looked at after */
     bool due;         /* in this turn */
 } timed;
 
@@ -102,19 +114,22 @@ struct rdl_alerter {
     rdl_ticker *ticker;
     rdl_arena arena; /* until stop */
     timed *v;        /* by the pipeline's alerts */
+    atomic_int ending; /* for who waits for a server */
     size_t n;
     const rdl_pipeline *pipeline;
     bool waiting; /* notices that failed */
 };
 
-static bool is_due(const timed *t, uint64_t epoch, int64_t now)
+static bool is_due(const timed *t, uint64_t moves, int64_t now)
 {
+    if (rdl_time_is_ahead(t->looked_us, now))
+        return true;
     if (t->has_times)
         return now >= t->next_us;
     if (t->looked_us == INT64_MIN)
         return true;
     int64_t pause = t->times.kind == RDL_SCHEDULE_ON_UPDATE ? t->times.every_us : AFTER_EPOCH_US;
-    if (epoch > t->epoch && now - t->looked_us >= pause)
+    if (moves > t->moves && now - t->looked_us >= pause)
         return true;
     return t->times.kind == RDL_SCHEDULE_NONE && now - t->looked_us >= AT_LEAST_US;
 }
@@ -129,14 +144,14 @@ static bool wanted(void *arg, const rdl_alert *alert, const rdl_catalog_alert *l
     return false;
 }
 
-static void note_looked(rdl_alerter *a, uint64_t epoch, int64_t now)
+static void note_looked(rdl_alerter *a, uint64_t moves, int64_t now)
 {
     for (size_t i = 0; i < a->n; i++) {
         timed *t = &a->v[i];
         if (!t->due)
             continue;
         t->looked_us = now;
-        t->epoch = epoch;
+        t->moves = moves;
         if (t->has_times)
             t->next_us = rdl_timetable_next(&t->times, now);
     }
@@ -151,16 +166,19 @@ static void turn(void *arg)
     int64_t now = rdl_now_us(&rdl_clock_system);
     bool any = a->waiting;
     rdl_engine_get_status(a->engine, &status);
+    uint64_t moves = status.epoch + status.jobs;
     for (size_t i = 0; i < a->n; i++) {
-        a->v[i].due = status.epoch > 0 && is_due(&a->v[i], status.epoch, now);
+        a->v[i].due = moves > 0 && is_due(&a->v[i], moves, now);
         any |= a->v[i].due;
     }
-    if (!any || status.epoch == 0)
+    if (!any || moves == 0)
         return;
-    if (look(&a->cli, wanted, a, 1, &result, &err) != RDL_OK)
+    looking l = {.cli = &a->cli, .wanted = wanted, .arg = a, .tries = 1, .pipeline = a->pipeline,
+                 .stop = &a->ending, .out = &result};
+    if (look(&l, &err) != RDL_OK)
         rdl_log_err(RDL_LOG_WARN, "alert", "look_failed", &err);
     a->waiting = result.failed > 0;
-    note_looked(a, status.epoch, now);
+    note_looked(a, moves, now);
     rdl_arena_reset(&a->cli.arena);
 }
 
@@ -217,6 +235,7 @@ void rdl_alerter_stop(rdl_alerter *a)
 {
     if (a == NULL)
         return;
+    atomic_store(&a->ending, 1);
     rdl_ticker_stop(a->ticker);
     rdl_arena_fini(&a->cli.arena);
     rdl_arena_fini(&a->arena);

@@ -196,7 +196,8 @@ static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err
     rdl_engine_close(r.engine);
     if (reports)
         rc = rdl_reporting_once(cli, format == RDL_OUTPUT_TABLE, err);
-    if (alerts)
+    /* Beside a continuous run they were looked at all the while; its failure is news. */
+    if (alerts && (once || rc != RDL_OK))
         rdl_alerting_after_run(cli);
     return rc;
 }

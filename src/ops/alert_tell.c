@@ -15,7 +15,7 @@
 #define RETRY_MAX_US (INT64_C(600) * 1000000)
 #define GIVE_UP_US (INT64_C(86400) * 1000000)
 
-enum { CLAIM_MOST = 16 };
+#define SLOW_US (INT64_C(3) * 1000000)
 
 /* ---- words ---- */
 
@@ -157,15 +157,17 @@ static rdl_code send_one(rdl_arena *a, const rdl_pipeline *p, const rdl_notify_c
 
 static rdl_code tell_one(rdl_catalog *c, rdl_arena *a, const rdl_pipeline *p,
                          const rdl_notify_config *config, const char *uuid, unsigned tries,
-                         const rdl_catalog_notice *n, rdl_alerts_result *out, rdl_err *err)
+                         const rdl_catalog_notice *n, bool *failed, rdl_alerts_result *out, rdl_err *err)
 {
     rdl_err why = {0};
     rdl_code rc = RDL_ENET;
+    int64_t began = rdl_monotonic_us();
     for (unsigned i = 0; i < tries && rc != RDL_OK; i++) {
         if (i > 0)
             rdl_sleep_ms(100 << i);
         rc = send_one(a, p, config, uuid, n, &why);
-        if (rc == RDL_EUSAGE)
+        /* Who does not answer is not waited for again at once. */
+        if (rc == RDL_EUSAGE || rc == RDL_ESTOP || rdl_monotonic_us() - began > SLOW_US)
             break;
     }
     int64_t now = rdl_now_us(&rdl_clock_system);
@@ -174,29 +176,63 @@ static rdl_code tell_one(rdl_catalog *c, rdl_arena *a, const rdl_pipeline *p,
         out->sent++;
         return rdl_catalog_notice_sent(c, n->id, now, err);
     }
+    if (rc == RDL_ESTOP) /* the next run tells, at once */
+        return rdl_catalog_notice_failed(c, n->id, why.msg, now, err);
     out->failed++;
     snprintf(out->problem, sizeof out->problem, "%.390s", why.msg);
     rdl_log_err(RDL_LOG_WARN, "alert", "notice_failed", &why);
+    *failed = rc != RDL_EUSAGE;
     return rdl_catalog_notice_failed(c, n->id, why.msg, rc == RDL_EUSAGE ? INT64_MAX : next_try(n, now),
                                      err);
+}
+
+static bool is_stopped(const rdl_notify_config *config)
+{
+    return config->stop != NULL && atomic_load(config->stop) != 0;
+}
+
+/* A target that failed in this round: what else waits for it is put off, so that it holds up nobody. */
+static bool has_failed(const rdl_str *failed, size_t n, const char *shown)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rdl_str_eq(failed[i], rdl_str_of(shown)))
+            return true;
+    return false;
+}
+
+static rdl_code put_off(rdl_catalog *c, const rdl_catalog_notice *n, rdl_alerts_result *out,
+                        rdl_err *err)
+{
+    char why[200];
+    snprintf(why, sizeof why, "%.120s failed just now: not tried", n->shown);
+    out->failed++;
+    return rdl_catalog_notice_failed(c, n->id, why, next_try(n, rdl_now_us(&rdl_clock_system)), err);
 }
 
 rdl_code rdl_alerts_tell(rdl_catalog *c, const rdl_pipeline *p, const rdl_notify_config *config,
                          const char *uuid, unsigned tries, rdl_alerts_result *out, rdl_err *err)
 {
-    rdl_catalog_notice *list;
-    size_t n = 1;
-    while (n > 0) {
-        rdl_arena a;
-        rdl_arena_init(&a, 0);
-        rdl_code rc = rdl_catalog_notices_claim(c, &a, rdl_now_us(&rdl_clock_system), CLAIM_MOST, &list,
-                                                &n, err);
-        for (size_t i = 0; i < n && rc == RDL_OK; i++)
-            rc = tell_one(c, &a, p, config, uuid, tries, &list[i], out, err);
-        rdl_arena_fini(&a);
-        RDL_TRY(rc);
+    RDL_VEC(rdl_str) failed = {0};
+    rdl_code rc = RDL_OK;
+    rdl_arena a;
+    rdl_arena_init(&a, 0);
+    while (rc == RDL_OK && !is_stopped(config)) {
+        rdl_catalog_notice *one;
+        size_t n;
+        bool fails = false;
+        /* One at a time: a claim is shorter than a row of servers that do not answer. */
+        rc = rdl_catalog_notices_claim(c, &a, rdl_now_us(&rdl_clock_system), 1, &one, &n, err);
+        if (rc != RDL_OK || n == 0)
+            break;
+        if (has_failed(failed.v, failed.n, one->shown))
+            rc = put_off(c, one, out, err);
+        else
+            rc = tell_one(c, &a, p, config, uuid, tries, one, &fails, out, err);
+        if (fails)
+            RDL_PUSH(&a, &failed) = rdl_str_of(one->shown);
     }
-    return RDL_OK;
+    rdl_arena_fini(&a);
+    return rc;
 }
 
 void rdl_alerts_config(rdl_arena *a, const rdl_pipeline *p, const char *root, rdl_notify_config *out)

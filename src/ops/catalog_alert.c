@@ -5,7 +5,7 @@
 
 #include "ops/catalog_internal.h"
 
-#define CLAIM_US (INT64_C(120) * 1000000)
+#define CLAIM_US (INT64_C(200) * 1000000) /* longer than three tries of a command */
 
 static const char ddl[] =
     "PRAGMA synchronous=FULL; "
@@ -168,7 +168,9 @@ rdl_code rdl_catalog_notices_claim(rdl_catalog *c, rdl_arena *a, int64_t now_us,
 {
     static const char sql[] =
         "UPDATE alert_notices SET claimed_us = ?1 + ?2, attempts = attempts + 1 WHERE id IN (SELECT id FROM "
-        "alert_notices WHERE sent IS NULL AND next_us <= ?1 AND claimed_us <= ?1 ORDER BY id LIMIT ?3) "
+        "alert_notices WHERE sent IS NULL AND next_us < 9223372036854775807 AND "
+        "(next_us <= ?1 OR next_us > ?1 + 86400000000) AND (claimed_us <= ?1 OR claimed_us > ?1 + ?2) "
+        "ORDER BY attempts, id LIMIT ?3) "
         "RETURNING id, alert, event, target, shown, subject, text, json, created, attempts";
     RDL_VEC(rdl_catalog_notice) list = {0};
     sqlite3_stmt *st;
@@ -177,6 +179,7 @@ rdl_code rdl_catalog_notices_claim(rdl_catalog *c, rdl_arena *a, int64_t now_us,
     *out_n = 0;
     if (!has_tables(c))
         return RDL_OK;
+    /* Times further ahead than we ever set were set by a clock that was ahead. */
     RDL_TRY(prepare(c, sql, &st, err));
     sqlite3_bind_int64(st, 1, now_us);
     sqlite3_bind_int64(st, 2, CLAIM_US);

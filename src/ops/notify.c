@@ -22,7 +22,18 @@ rdl_code rdl_notify_begin(rdl_err *err)
     return RDL_OK;
 }
 
-CURL *rdl_notify_handle(void)
+static int is_stopped(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                      curl_off_t up)
+{
+    const atomic_int *stop = arg;
+    (void)down_total;
+    (void)down;
+    (void)up_total;
+    (void)up;
+    return atomic_load(stop) != 0;
+}
+
+CURL *rdl_notify_handle(const rdl_notify_config *c)
 {
     CURL *h = curl_easy_init();
     if (h == NULL)
@@ -31,12 +42,19 @@ CURL *rdl_notify_handle(void)
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)RDL_NOTIFY_CONNECT_MS);
     curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)RDL_NOTIFY_MS);
     curl_easy_setopt(h, CURLOPT_USERAGENT, "raudal");
+    if (c->stop != NULL) {
+        curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, is_stopped);
+        curl_easy_setopt(h, CURLOPT_XFERINFODATA, (void *)(uintptr_t)c->stop);
+    }
     return h;
 }
 
 rdl_code rdl_notify_failed(CURLcode why, const char *what, const char *more, rdl_err *err)
 {
     bool said = more != NULL && more[0] != '\0';
+    if (why == CURLE_ABORTED_BY_CALLBACK)
+        return rdl_err_set(err, RDL_ESTOP, RDL_ERR_RETRY, "could not send %s: the run stops", what);
     return rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY, "could not send %s: %s%s%s", what,
                        curl_easy_strerror(why), said ? ": " : "", said ? more : "");
 }
@@ -90,10 +108,11 @@ static rdl_code post(CURL *h, rdl_arena *a, rdl_str to, const rdl_message *m, rd
     return RDL_OK;
 }
 
-static rdl_code notify_web(rdl_str to, const rdl_message *m, rdl_err *err)
+static rdl_code notify_web(const rdl_notify_config *c, rdl_str to, const rdl_message *m,
+                           rdl_err *err)
 {
     rdl_arena a;
-    CURL *h = rdl_notify_handle();
+    CURL *h = rdl_notify_handle(c);
     if (h == NULL)
         return rdl_err_nomem(err);
     rdl_arena_init(&a, 0);
@@ -138,17 +157,18 @@ static rdl_code run(const rdl_notify_config *c, rdl_arena *a, rdl_str to, const 
                            .env = env,
                            .in = in,
                            .errs = errs,
-                           .timeout_us = (int64_t)COMMAND_SECONDS * 1000000};
+                           .timeout_us = (int64_t)COMMAND_SECONDS * 1000000,
+                           .stop = c->stop};
     rdl_program_end end;
     char how[100];
     rdl_buf said = {0};
     RDL_TRY(rdl_fs_mkdirs(c->temp, err));
     RDL_TRY(rdl_fs_write_durable(in, m->json, strlen(m->json), err));
     rdl_code rc = rdl_program_run(&p, &end, err);
-    if (rc == RDL_OK && (end.status != 0 || end.signal != 0 || end.timed_out)) {
+    if (rc == RDL_OK && (end.status != 0 || end.signal != 0 || end.timed_out || end.stopped)) {
         rdl_program_print_end(&p, &end, how, sizeof how);
         put_said(errs, &said);
-        rc = rdl_err_set(err, RDL_EREMOTE, RDL_ERR_RETRY, "could not tell \"%s\": %s%s%s", p.command,
+        rc = rdl_err_set(err, end.stopped ? RDL_ESTOP : RDL_EREMOTE, RDL_ERR_RETRY, "could not tell \"%s\": %s%s%s", p.command,
                          how, said.n > 0 ? ": " : "", rdl_buf_str(&said));
         rdl_buf_fini(&said);
     }
@@ -184,5 +204,5 @@ rdl_code rdl_notify(const rdl_notify_config *c, rdl_str to, const rdl_message *m
 {
     if (rdl_str_starts(to, "mailto:"))
         return rdl_notify_mail(c, to, m, err);
-    return is_web(to) ? notify_web(to, m, err) : notify_program(c, to, m, err);
+    return is_web(to) ? notify_web(c, to, m, err) : notify_program(c, to, m, err);
 }

@@ -10,12 +10,17 @@
  *                         RAUDAL_ALERT, RAUDAL_EVENT, RAUDAL_SEVERITY, RAUDAL_SUBJECT, RAUDAL_NOTICE in its
  *                         environment; exit status 0 is taken
  *
+ * A server that does not answer is given up after 20 seconds (5 for the connection), a command after 60; a
+ * stop ends either within a second or so (RDL_ESTOP).
+ *
  * No failure repeats a password or what a web hook's address holds behind its host.
  *
  * Thread: any, after rdl_notify_begin on the main one.
  */
 #ifndef RDL_OPS_NOTIFY_H
 #define RDL_OPS_NOTIFY_H
+
+#include <stdatomic.h>
 
 #include "base/arena.h"
 #include "base/str.h"
@@ -24,6 +29,7 @@ typedef struct rdl_notify_config {
     const char *dir;  /* the pipeline's folder */
     const char *temp; /* where a command's input and output are kept meanwhile */
     rdl_str smtp_url, smtp_user, smtp_password, smtp_from;
+    const atomic_int *stop; /* give up what is under way when this is set; may be NULL */
 } rdl_notify_config;
 
 typedef struct rdl_message {

@@ -13,9 +13,9 @@ enum {
     RDL_NOTIFY_MS = 20000,
 };
 
-/* A handle with our limits; NULL: no memory. */
-CURL *rdl_notify_handle(void);
-/* RDL_ENET, worth another try; what is "mail to smtp.example.org". */
+/* A handle with our limits, which ends early at a stop; NULL: no memory. */
+CURL *rdl_notify_handle(const rdl_notify_config *c);
+/* RDL_ESTOP, or RDL_ENET, worth another try; what is "mail to smtp.example.org". */
 rdl_code rdl_notify_failed(CURLcode why, const char *what, const char *more, rdl_err *err);
 RDL_MUST rdl_code rdl_notify_mail(const rdl_notify_config *c, rdl_str to, const rdl_message *m,
                                   rdl_err *err);

@@ -191,7 +191,7 @@ static rdl_code send_mail(CURL *h, rdl_arena *a, const rdl_notify_config *c, rdl
 rdl_code rdl_notify_mail(const rdl_notify_config *c, rdl_str to, const rdl_message *m, rdl_err *err)
 {
     rdl_arena a;
-    CURL *h = rdl_notify_handle();
+    CURL *h = rdl_notify_handle(c);
     if (h == NULL)
         return rdl_err_nomem(err);
     rdl_arena_init(&a, 0);

@@ -111,4 +111,37 @@ grep -rl t0ken-of-the-hook "$p/.raudal" && fail "the hook's token lies in a file
 "$RAUDAL" alerts "$p" --test rejected >"$room/out" 2>&1 || fail "--test: $(cat "$room/out")"
 grep -q "127.0.0.1:$http: delivered" "$room/out" || fail "--test says $(cat "$room/out")"
 grep -q t0ken "$room/out" && fail "--test shows the token"
+
+# A server that does not answer: a new notice goes before one that failed, a stop does not wait for it, and what
+# was not told is told by the next look.
+q=$room/q
+mkdir -p "$q/in"
+cat >"$q/p.sql" <<'SQL'
+CREATE SOURCE ev (n INTEGER) FROM 'in/' FORMAT JSON;
+CREATE STREAMING TABLE b.ev AS SELECT n FROM STREAM ev;
+CREATE ALERT slow WHEN (SELECT n FROM b.ev WHERE n > 0) TRIGGER ON UPDATE AT MOST EVERY INTERVAL 100 MILLISECONDS
+  NOTIFY '${HOOK}', 'mailto:ops@example.org';
+SQL
+cp "$p/raudal.env" "$q/raudal.env"
+keys() { find "$room" -maxdepth 1 -name 'hook-[0-9]*' ! -name '*.new' -exec sed -n 2p {} \; | sort -u | wc -l; }
+hooks=$(keys) mails=$(taken mail)
+touch "$room/hang"
+echo '{"n":1}' >"$q/in/1.jsonl"
+"$RAUDAL" run "$q" >"$room/out" 2>&1 &
+run=$!
+for _ in $(seq 600); do
+    [ ! -f "$room/hanging" ] || break
+    sleep 0.05
+done
+[ -f "$room/hanging" ] || fail "nobody waits for the server that does not answer"
+asked=$SECONDS
+kill "$run"
+wait "$run" || fail "the run ended with $?: $(cat "$room/out")"
+[ $((SECONDS - asked)) -lt 10 ] || fail "a stop waited $((SECONDS - asked)) s for a server that does not answer"
+waits=$("$RAUDAL" sql "$q" --format csv "SELECT waiting FROM raudal.alerts" | tail -1)
+wants "notices that wait after the stop" "$waits" 2
+rm "$room/hang"
+"$RAUDAL" alerts "$q" --check >"$room/out" 2>&1 || true
+wants "hooks after the server answers, by identity" "$(keys)" $((hooks + 1))
+wants "mails after the server answers" "$(taken mail)" $((mails + 1))
 exit $failed

@@ -2,7 +2,8 @@
 
 Writes DIR/ports ("smtp http") when both listen, then one file for each thing that was taken:
 DIR/mail-<n> (the bytes behind DATA, after "FROM .." and "TO .." lines) and DIR/hook-<n> (path, the
-Idempotency-Key, the body).  While DIR/refuse is there, mails get 451 and hooks 503.
+Idempotency-Key, the body).  While DIR/refuse is there, mails get 451 and hooks 503; while DIR/hang
+is there, neither gets an answer, and DIR/hanging says that somebody waits for one.
 Ends when its standard input ends.
 """
 import http.server
@@ -11,6 +12,7 @@ import pathlib
 import socketserver
 import sys
 import threading
+import time
 
 room = pathlib.Path(sys.argv[1])
 lock = threading.Lock()
@@ -25,11 +27,24 @@ def keep(kind, text):
         os.rename(path.with_suffix(".new"), path)
 
 
+def hang():
+    while (room / "hang").exists():
+        (room / "hanging").touch()
+        time.sleep(0.02)
+
+
 class Mail(socketserver.StreamRequestHandler):
     def say(self, line):
         self.wfile.write(line.encode() + b"\r\n")
 
     def handle(self):
+        try:
+            self.talk()
+        except OSError:
+            pass  # nobody waits any more
+
+    def talk(self):
+        hang()
         self.say("220 test")
         sender, to = "", []
         while True:
@@ -60,13 +75,17 @@ class Mail(socketserver.StreamRequestHandler):
 class Hook(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        hang()
         refuse = (room / "refuse").exists()
         if not refuse:
             key = self.headers["Idempotency-Key"]
             keep("hook", f"{self.path}\n{key}\n".encode() + body)
-        self.send_response(503 if refuse else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        try:
+            self.send_response(503 if refuse else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        except OSError:
+            pass  # nobody waits any more
 
     def log_message(self, *args):
         pass
