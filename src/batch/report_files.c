@@ -34,7 +34,8 @@
 enum {
     BATCH_FILES = 512,
     BATCH_BYTES = 64 << 20,
-    NAME_BYTES_MAX = 200,
+    NAME_BYTES_MAX = 240, /* the temporary's name is a little longer, and has to stay below 256 */
+    SUFFIX_BYTES_MAX = 16,
     MANIFEST_BYTES_MAX = 256 << 20,
 };
 
@@ -70,7 +71,6 @@ struct rdl_report_files {
 /* One value as part of a file's name: injective, and never a folder, a hidden or a special name. */
 static void put_escaped(rdl_buf *out, const char *value)
 {
-    size_t from = out->n;
     if (value == NULL || value[0] == '\0') {
         rdl_buf_puts(out, value == NULL ? "%null" : "%empty");
         return;
@@ -84,16 +84,38 @@ static void put_escaped(rdl_buf *out, const char *value)
         else
             rdl_buf_printf(out, "%%%02X", c);
     }
-    if (out->n - from <= NAME_BYTES_MAX)
-        return;
+}
+
+/* A name that no folder takes keeps its beginning and its suffix; between them stands its hash. */
+static void put_name(rdl_buf *out, rdl_str name)
+{
     char hash[33];
-    rdl_hash128_hex(rdl_hash128_of(value, strlen(value)), hash);
-    out->n = from + NAME_BYTES_MAX - 40;
-    while (out->n > from && ((unsigned char)out->p[out->n - 1] & 0xc0) == 0x80)
-        out->n--; /* no half character */
-    if (out->n > from && (unsigned char)out->p[out->n - 1] >= 0xc0)
-        out->n--;
+    size_t n = NAME_BYTES_MAX - 40, suffix = 0;
+    if (name.n <= NAME_BYTES_MAX) {
+        rdl_buf_put(out, name.p, name.n);
+        return;
+    }
+    for (size_t i = 1; i <= SUFFIX_BYTES_MAX && suffix == 0; i++)
+        suffix = name.p[name.n - i] == '.' ? i : 0;
+    n -= suffix;
+    while (n > 0 && ((unsigned char)name.p[n] & 0xc0) == 0x80)
+        n--; /* no half character */
+    rdl_hash128_hex(rdl_hash128_of(name.p, name.n), hash);
+    rdl_buf_put(out, name.p, n);
     rdl_buf_printf(out, "%%~%s", hash);
+    rdl_buf_put(out, name.p + name.n - suffix, suffix);
+}
+
+static void put_names(rdl_buf *out, rdl_str path)
+{
+    for (size_t from = 0, i = 0; i <= path.n; i++) {
+        if (i < path.n && path.p[i] != '/')
+            continue;
+        put_name(out, (rdl_str){path.p + from, i - from});
+        if (i < path.n)
+            rdl_buf_putc(out, '/');
+        from = i + 1;
+    }
 }
 
 static const char *place_text(const rdl_reporting *x, rdl_str name, const char *const *each)
@@ -111,7 +133,7 @@ static const char *place_text(const rdl_reporting *x, rdl_str name, const char *
 const char *rdl_report_path(rdl_reporting *x, const char *const *each)
 {
     rdl_str t = x->request->to != NULL ? rdl_str_of(x->request->to) : x->report->path;
-    rdl_buf out = {0};
+    rdl_buf out = {0}, names = {0};
     if (t.n == 0)
         return NULL;
     for (size_t i = 0; i < t.n; i++) {
@@ -127,8 +149,10 @@ const char *rdl_report_path(rdl_reporting *x, const char *const *each)
         i += name.n + 1;
     }
     const char *base = x->request->to != NULL ? "." : rdl_reader_root(x->r);
+    put_names(&names, (rdl_str){rdl_buf_str(&out), out.n});
     const char *path = rdl_path_absolute(
-        x->a, rdl_path_join(x->a, rdl_path_absolute(x->a, base), rdl_buf_str(&out)));
+        x->a, rdl_path_join(x->a, rdl_path_absolute(x->a, base), rdl_buf_str(&names)));
+    rdl_buf_fini(&names);
     rdl_buf_fini(&out);
     return path;
 }
@@ -141,11 +165,13 @@ static const char *temporary(rdl_arena *a, const char *path)
 static const char *manifest_path(rdl_arena *a, const char *root, const rdl_report *r,
                                  const char *suffix)
 {
-    rdl_buf name = {0};
+    rdl_buf escaped = {0}, name = {0};
     const char *plain = rdl_arena_strndup(a, r->name.p, r->name.n);
-    put_escaped(&name, plain);
+    put_escaped(&escaped, plain);
+    put_name(&name, (rdl_str){rdl_buf_str(&escaped), escaped.n});
     const char *path =
         rdl_arena_printf(a, "%s/state/reports/%s.%s", root, rdl_buf_str(&name), suffix);
+    rdl_buf_fini(&escaped);
     rdl_buf_fini(&name);
     return path;
 }
