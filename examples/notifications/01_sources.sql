@@ -16,7 +16,8 @@ CREATE SOURCE messages (
 CREATE SOURCE customers (
   customer_id TEXT,
   zone        TEXT
-) FROM '${CUSTOMERS:-landing/customers.csv}' FORMAT CSV SNAPSHOT;
+) FROM '${CUSTOMERS:-landing/customers.csv}' FORMAT CSV SNAPSHOT
+  UNIQUE KEY (customer_id) ON DUPLICATE LAST;
 
 -- What a message costs: of a channel, from a date on, for the messages of a day beyond tier_from.
 CREATE SOURCE prices (

@@ -8,6 +8,10 @@ JOIN (SELECT channel, valid_from, lead(valid_from) OVER (PARTITION BY channel OR
       FROM (SELECT DISTINCT channel, valid_from FROM prices)) l
   ON l.channel = p.channel AND l.valid_from = p.valid_from;
 
+-- Of a day's messages, those within one tier.
+CREATE FUNCTION messages_within(n BIGINT, tier_from BIGINT, tier_to BIGINT) RETURNS DECIMAL(18, 0)
+RETURN greatest(least(n, coalesce(tier_to, n)) - tier_from, 0);
+
 -- What a customer's day costs as it is known now.  A day meets each tier of its price list: the fan-out is meant.
 CREATE MATERIALIZED VIEW gold.costs_by_day PRIMARY KEY (customer_id, local_day, channel)
   ALLOW FANOUT
@@ -15,8 +19,7 @@ CREATE MATERIALIZED VIEW gold.costs_by_day PRIMARY KEY (customer_id, local_day, 
 AS
 SELECT d.customer_id, d.local_day, d.channel, max(d.zone) AS zone,
   max(d.customer_name) AS customer_name, max(d.notifications) AS notifications,
-  CAST(round(sum(CAST(greatest(least(d.notifications, coalesce(p.tier_to, d.notifications))
-                               - p.tier_from, 0) AS DECIMAL(18, 0)) * p.price), 2)
+  CAST(round(sum(messages_within(d.notifications, p.tier_from, p.tier_to) * p.price), 2)
        AS DECIMAL(18, 2)) AS amount
 FROM gold.notifications_by_day d
 JOIN price_tiers p ON p.channel = d.channel AND p.valid_from <= d.local_day
@@ -32,26 +35,37 @@ FROM gold.notifications_by_day d
 WHERE NOT EXISTS (SELECT 1 FROM prices p WHERE p.channel = d.channel AND p.valid_from <= d.local_day);
 
 -- Bills are issued once, after the customer's day has closed where he lives, and never change.  What
--- comes after a day's bill is a line of its own on the next bill that the customer gets.
+-- comes after a day's bill, in whatever channel, is a line of its own on the next bill that the customer
+-- gets.  It costs what it adds to its day by the list as it stands: a price that is changed afterwards
+-- touches no message that was billed.
 CREATE DECISION TABLE gold.bills (
   customer_id TEXT, bill_day DATE, message_day DATE, channel TEXT, line TEXT,
   customer_name TEXT, notifications BIGINT, amount DECIMAL(18, 2))
   PRIMARY KEY (customer_id, bill_day, message_day, channel)
   SCHEDULE CRON '${BILLING_CRON:-15 * * * *}'
 AS
-WITH billed AS (
-  SELECT customer_id, message_day, channel, CAST(sum(notifications) AS BIGINT) AS notifications,
-    CAST(sum(amount) AS DECIMAL(18, 2)) AS amount
-  FROM gold.bills GROUP BY ALL),
-bill_of_day AS (
+WITH bill_days AS (
   SELECT DISTINCT customer_id, bill_day FROM gold.bills),
+billed AS (
+  SELECT customer_id, message_day, channel, CAST(sum(notifications) AS BIGINT) AS notifications
+  FROM gold.bills GROUP BY ALL),
+-- What was billed, by the list as it stands.
+billed_costs AS (
+  SELECT b.customer_id, b.message_day, b.channel, max(b.notifications) AS notifications,
+    CAST(round(sum(messages_within(b.notifications, p.tier_from, p.tier_to) * p.price), 2)
+         AS DECIMAL(18, 2)) AS amount
+  FROM billed b
+  JOIN price_tiers p ON p.channel = b.channel AND p.valid_from <= b.message_day
+    AND (p.valid_to IS NULL OR p.valid_to > b.message_day)
+  GROUP BY b.customer_id, b.message_day, b.channel),
 closed AS (
   SELECT c.customer_id, c.local_day, c.channel, c.customer_name, c.notifications, c.amount,
     coalesce(b.notifications, 0) AS billed_notifications, coalesce(b.amount, 0) AS billed_amount,
-    i.bill_day IS NOT NULL AS late -- the bill is out: a channel that it does not name is late, too
+    d.bill_day IS NOT NULL AS late
   FROM gold.costs_by_day c
-  LEFT JOIN billed b ON b.customer_id = c.customer_id AND b.message_day = c.local_day AND b.channel = c.channel
-  LEFT JOIN bill_of_day i ON i.customer_id = c.customer_id AND i.bill_day = c.local_day
+  LEFT JOIN bill_days d ON d.customer_id = c.customer_id AND d.bill_day = c.local_day
+  LEFT JOIN billed_costs b ON b.customer_id = c.customer_id AND b.message_day = c.local_day
+    AND b.channel = c.channel
   WHERE c.local_day < local_date(now(), c.zone)),
 -- The bills that are issued now.
 issued AS (

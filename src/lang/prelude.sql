@@ -78,6 +78,10 @@ CREATE OR REPLACE MACRO iso_timestamp(ts, zone := 'UTC', digits := 0) AS
        abs(date_diff('minute', timezone('UTC', CAST(ts AS TIMESTAMPTZ)),
                      timezone(zone, CAST(ts AS TIMESTAMPTZ)))) % 60);
 
+-- Is there a time zone of this name, whatever its case?
+CREATE OR REPLACE MACRO zone_known(zone) AS
+  lower(zone) IN (SELECT lower(z.name) FROM pg_timezone_names() AS z);
+
 -- The calendar day of an instant in a named zone.
 CREATE OR REPLACE MACRO local_date(ts, zone) AS
   CAST(timezone(zone, CAST(ts AS TIMESTAMPTZ)) AS DATE);
