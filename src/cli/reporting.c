@@ -155,19 +155,21 @@ static bool is_timed(const timed *t)
 static bool is_due(const timed *t, uint64_t epoch, int64_t now, int64_t *out_for)
 {
     *out_for = now;
-    if (now < t->not_before_us || epoch == 0)
+    if ((now < t->not_before_us && t->not_before_us <= now + RETRY_US) || epoch == 0)
         return false;
     if (t->last.epoch == 0 || !rdl_hash128_eq(t->last.fingerprint, t->text))
         return true;
     if (is_timed(t)) {
-        if (rdl_timetable_next(&t->times, t->last.for_us) > now)
+        if (rdl_timetable_next(&t->times, t->last.for_us) > now &&
+            !rdl_time_is_ahead(t->last.for_us, now))
             return false;
         *out_for = rdl_timetable_newest(&t->times, t->last.for_us, now);
         return true;
     }
     bool on_update = t->times.kind == RDL_SCHEDULE_ON_UPDATE;
     int64_t pause = on_update ? t->times.every_us : PAUSE_US;
-    return epoch > t->last.epoch && now - t->last.ran_us >= pause;
+    return epoch > t->last.epoch &&
+           (now - t->last.ran_us >= pause || rdl_time_is_ahead(t->last.ran_us, now));
 }
 
 typedef struct due {

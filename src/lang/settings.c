@@ -30,6 +30,9 @@ const rdl_setting rdl_settings[] = {
     {"journal_retention", "0",
      "what went to `state/journal-past/` longer ago is removed, when the journal begins anew; at "
      "least an hour; 0: it stays. `raudal why` and `verify` of decisions reach back as far as it does"},
+    {"retry_interval", "1 minute",
+     "pause before a table or a program that failed is tried again; it doubles with each failure in a "
+     "row, to an hour"},
     {"smtp_url", "smtp://localhost",
      "the mail server of [alerts](alerts.md); `smtps://` for TLS from the start"},
     {"smtp_from", "raudal@localhost", "the sender of alerts"},

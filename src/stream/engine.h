@@ -150,6 +150,7 @@ RDL_MUST rdl_code rdl_engine_republish(rdl_engine *e, const rdl_table *const *ta
 typedef struct rdl_engine_status {
     uint64_t epoch, epochs_sealed; /* last sealed; in this process */
     uint64_t applied;              /* shown by the lake and every store */
+    uint64_t jobs;                 /* ends of programs, failures, recoveries that were told */
     int64_t last_seal_us;
     double last_epoch_seconds;
     uint64_t files_behind, bytes_behind, rows_behind;

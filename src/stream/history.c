@@ -191,7 +191,7 @@ void rdl_history_add_job(rdl_history *h, const rdl_sealed_job *job)
         j->for_us = INT64_MIN;
         rdl_map_put(&h->jobs, j->name, j);
     }
-    j->for_us = job->for_us > j->for_us ? job->for_us : j->for_us;
+    j->for_us = job->for_us; /* an earlier one, when the clock was ahead */
     j->ran_us = job->ran_us;
     j->cut = job->cut;
     if (!rdl_str_eq(j->detail, job->detail))

@@ -202,7 +202,7 @@ struct rdl_engine {
     size_t store_count;
     rdl_clock *clock;
     uint64_t files_max, rows_max, bytes_max;
-    int64_t trigger_us, lake_interval_us;
+    int64_t trigger_us, lake_interval_us, retry_us;
     int64_t last_lake_us, last_deferred_us;
     double row_bytes;        /* of a source record, lately; turns max_rows into bytes */
     int64_t journal_retention_us; /* of records that a rotation set aside; 0: for ever */
@@ -422,6 +422,8 @@ RDL_MUST rdl_code rdl_engine_measure_lag(rdl_engine *e, rdl_source_lag *out, rdl
 void rdl_engine_note_step(rdl_engine *e, rdl_step step, int64_t began_us, uint64_t rows,
                           uint64_t bytes);
 void rdl_engine_progress_at(rdl_engine *e, const rdl_work *w, const char *step);
+/* The end of a program's run, a failure, a recovery: for the list of runs and for who waits for one. */
+void rdl_engine_tell_job(rdl_engine *e, const rdl_job_report *job);
 void rdl_engine_warn(rdl_engine *e, const char *fmt, ...) RDL_PRINTF(2, 3);
 
 #endif

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "duck/zone.h"
 
-#define RETRY_MIN_US (INT64_C(60) * 1000000)
 #define RETRY_MAX_US (INT64_C(3600) * 1000000)
 #define NOTHING_NEW_US (INT64_C(30) * 1000000)
 
@@ -100,7 +99,7 @@ static bool is_due(rdl_engine *e, model_state *s, int64_t now, int64_t *for_us)
     const rdl_sealed_job *last = rdl_history_job(&e->history, s->job->name);
     const rdl_timetable *t = &s->job->times;
     *for_us = now;
-    if (now < s->retry_us)
+    if (now < s->retry_us && s->retry_us <= now + RETRY_MAX_US)
         return false;
     if (t->kind == RDL_SCHEDULE_CRON || t->kind == RDL_SCHEDULE_EVERY) {
         if (!rdl_job_due(e, s->job, now, for_us))
@@ -111,7 +110,8 @@ static bool is_due(rdl_engine *e, model_state *s, int64_t now, int64_t *for_us)
         return false;
     }
     int64_t pause = t->kind == RDL_SCHEDULE_NONE ? e->lake_interval_us : t->every_us;
-    return (last == NULL || now >= last->ran_us + pause) && is_behind(e, s);
+    bool rests = last != NULL && now < last->ran_us + pause && !rdl_time_is_ahead(last->ran_us, now);
+    return !rests && is_behind(e, s);
 }
 
 /* ---- a run ---- */
@@ -149,8 +149,6 @@ static model_state *state_of(rdl_models *ms, const rdl_model_run *r)
 
 static void tell(rdl_engine *e, const rdl_model_run *r, const model_state *s)
 {
-    if (e->config.job == NULL)
-        return;
     const rdl_job_report report = {
         .name = s->job->name.p,
         .started_us = r->began_us,
@@ -160,14 +158,14 @@ static void tell(rdl_engine *e, const rdl_model_run *r, const model_state *s)
         .rows = r->rows,
         .epoch = r->cut,
     };
-    e->config.job(e->config.job_arg, &report);
+    rdl_engine_tell_job(e, &report);
 }
 
 /* Yesterday's table stays; the next try is later and later. */
 static void run_failed(rdl_engine *e, rdl_model_run *r)
 {
     model_state *s = state_of(e->models, r);
-    int64_t pause = RETRY_MIN_US;
+    int64_t pause = e->retry_us;
     for (unsigned i = 0; i < s->failures && pause < RETRY_MAX_US; i++)
         pause *= 2;
     s->failures++;

@@ -202,6 +202,30 @@ static rdl_code read_json(rdl_model_run *r, rdl_reader *reader, rdl_err *err)
     return rc;
 }
 
+/* A column that is not declared is refused, as a field of a JSON row is. */
+static rdl_code check_columns(rdl_model_run *r, rdl_conn *conn, const char *path, rdl_err *err)
+{
+    const rdl_table *t = r->model->table;
+    rdl_buf sql = {0};
+    char *more = NULL;
+    rdl_buf_puts(&sql, "SELECT string_agg(column_name, ', ') FROM (DESCRIBE SELECT * FROM read_parquet(");
+    rdl_buf_put_sql_text(&sql, rdl_str_of(path));
+    rdl_buf_puts(&sql, ")) WHERE lower(column_name) NOT IN (");
+    for (size_t i = 0; i + 2 < t->columns.n; i++) {
+        rdl_buf_puts(&sql, i > 0 ? ", lower(" : "lower(");
+        rdl_buf_put_sql_text(&sql, t->columns.v[i].name);
+        rdl_buf_putc(&sql, ')');
+    }
+    rdl_buf_putc(&sql, ')');
+    rdl_code rc = rdl_query_text(conn, &r->arena, rdl_buf_str(&sql), &more, err);
+    rdl_buf_fini(&sql);
+    if (rc != RDL_OK || more == NULL)
+        return rdl_err_in(rc, err, "output of %s", r->model->name.p);
+    rdl_err_set(err, RDL_EDATA, 0, "\"%.*s\" gave columns that \"%s\" does not declare: %.200s",
+                (int)r->model->command.n, r->model->command.p, t->full.p, more);
+    return rdl_err_hint(err, "No row of this run came in.  Its output is in %.120s", r->dir);
+}
+
 static rdl_code read_parquet(rdl_model_run *r, rdl_reader *reader, rdl_err *err)
 {
     const rdl_table *t = r->model->table;
@@ -210,6 +234,7 @@ static rdl_code read_parquet(rdl_model_run *r, rdl_reader *reader, rdl_err *err)
     if (!rdl_fs_exists(path))
         return rdl_err_set(err, RDL_EDATA, 0, "\"%.*s\" wrote no file $RAUDAL_OUTPUT",
                            (int)r->model->command.n, r->model->command.p);
+    RDL_TRY(check_columns(r, rdl_reader_conn(reader), path, err));
     rdl_buf_puts(&sql, "CREATE TABLE model_output AS SELECT ");
     for (size_t i = 0; i + 2 < t->columns.n; i++) {
         rdl_buf_puts(&sql, i > 0 ? ", CAST(" : "CAST(");

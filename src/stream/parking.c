@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 
-#define TABLE_RETRY_MIN_US (INT64_C(60) * 1000000)
 #define SOURCE_RETRY_MIN_US (INT64_C(1) * 1000000)
 #define RETRY_MAX_US (INT64_C(3600) * 1000000)
 
@@ -146,8 +145,7 @@ static void tell(rdl_engine *e, const culprit *c, const rdl_err *err)
                                    .ok = err == NULL,
                                    .message = err != NULL ? err->msg : "",
                                    .epoch = e->history.epoch};
-    if (e->config.job != NULL)
-        e->config.job(e->config.job_arg, &report);
+    rdl_engine_tell_job(e, &report);
 }
 
 bool rdl_parking_take(rdl_engine *e, rdl_code rc, const rdl_err *err)
@@ -159,7 +157,7 @@ bool rdl_parking_take(rdl_engine *e, rdl_code rc, const rdl_err *err)
     culprit *c = culprit_of(e, t);
     if (c->aside)
         return false;
-    int64_t pause = t->source != NULL ? SOURCE_RETRY_MIN_US : TABLE_RETRY_MIN_US;
+    int64_t pause = t->source != NULL ? SOURCE_RETRY_MIN_US : e->retry_us;
     for (unsigned i = 0; i < c->failures && pause < RETRY_MAX_US; i++)
         pause *= 2;
     c->failures++;
@@ -180,7 +178,7 @@ void rdl_parking_turn(rdl_engine *e)
     int64_t now = p != NULL ? rdl_now_us(e->clock) : 0;
     for (size_t i = 0; p != NULL && i < p->list.n; i++) {
         culprit *c = &p->list.v[i];
-        if (!c->aside || now < c->retry_us)
+        if (!c->aside || (now < c->retry_us && c->retry_us <= now + RETRY_MAX_US))
             continue;
         c->aside = false;
         any = true;

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 
 #include "stream/model.h"
+#include "stream/timetable.h"
 
 /* Until a source's first rows are seen: low, so that its first epoch is rather too small. */
 #define ROW_BYTES_UNKNOWN 32.0
@@ -309,7 +310,8 @@ rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl
     }
     if (e->history.epoch > 0 && plan_builds(e, w))
         any = true;
-    bool deferred_due = !last && now - e->last_deferred_us >= e->lake_interval_us;
+    bool deferred_due = !last && (now - e->last_deferred_us >= e->lake_interval_us ||
+                                  rdl_time_is_ahead(e->last_deferred_us, now));
     if (!any)
         RDL_TRY(plan_snapshots(e, w, &any, err));
     /* A source that never pauses must not starve what waits. */

@@ -50,6 +50,15 @@ void rdl_engine_progress_at(rdl_engine *e, const rdl_work *w, const char *step)
     e->config.progress(e->config.progress_arg, &p);
 }
 
+void rdl_engine_tell_job(rdl_engine *e, const rdl_job_report *job)
+{
+    rdl_mutex_lock(&e->status_lock);
+    e->status.jobs++;
+    rdl_mutex_unlock(&e->status_lock);
+    if (e->config.job != NULL)
+        e->config.job(e->config.job_arg, job);
+}
+
 void rdl_engine_warn(rdl_engine *e, const char *fmt, ...)
 {
     char text[500];

@@ -38,9 +38,14 @@ static bool text_is_new(const rdl_table_history *h, const rdl_table *t)
 static int64_t due_at(rdl_engine *e, const rdl_table *t)
 {
     const rdl_table_history *h = rdl_history_table(&e->history, t->full);
-    const rdl_runtime *r = &e->tables[t->index];
+    rdl_runtime *r = &e->tables[t->index];
+    if (rdl_time_is_ahead(r->passed_us, rdl_now_us(e->clock)))
+        r->passed_us = INT64_MIN;
     if (text_is_new(h, t))
         return INT64_MIN;
+    /* Times of epochs never go back, so that a clock that was ahead is left behind by passed_us alone. */
+    if (rdl_time_is_ahead(h->last_evaluated_us, rdl_now_us(e->clock)))
+        return r->passed_us == INT64_MIN ? INT64_MIN : rdl_schedule_next(r, r->passed_us);
     return rdl_schedule_next(r, r->passed_us > h->last_evaluated_us ? r->passed_us
                                                                     : h->last_evaluated_us);
 }
@@ -78,6 +83,8 @@ bool rdl_schedules_mark(rdl_engine *e, rdl_work *w, int64_t now_us)
         w->due[i] = moves[i] = has_work(e, t, moves);
         any |= w->due[i];
         bool passes = t->schedule.kind != RDL_SCHEDULE_ON_UPDATE;
+        if (rdl_time_is_ahead(rdl_history_table(&e->history, t->full)->last_evaluated_us, now_us))
+            e->tables[i].passed_us = now_us;
         if (!w->due[i] && passes && rdl_history_table(&e->history, t->full)->last_evaluated > 0)
             e->tables[i].passed_us = now_us;
     }

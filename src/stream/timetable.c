@@ -4,6 +4,8 @@
 #include "duck/zone.h"
 #include "stream/schedule.h"
 
+/* A clock that is kept right is put back by less. */
+#define AHEAD_US (INT64_C(60) * 1000000)
 /* How far back the newest missed time of a cron line is looked for at once. */
 #define NEAR_US (INT64_C(32) * 24 * 3600 * 1000000)
 
@@ -18,6 +20,11 @@ rdl_code rdl_timetable_read(rdl_arena *a, rdl_conn *conn, const rdl_schedule *s,
         return rdl_err_set(err, RDL_EUSAGE, 0, "the schedule '%.*s' of \"%.*s\" is no cron line: %s",
                            (int)s->cron.n, s->cron.p, (int)of.n, of.p, why);
     return rdl_zone_read(conn, a, s->zone, &out->zone, err);
+}
+
+bool rdl_time_is_ahead(int64_t noted_us, int64_t now_us)
+{
+    return noted_us > now_us && noted_us - now_us > AHEAD_US;
 }
 
 int64_t rdl_timetable_next(const rdl_timetable *t, int64_t after_us)
@@ -71,7 +78,8 @@ int64_t rdl_job_next(rdl_engine *e, const rdl_job *j)
     const rdl_sealed_job *last = rdl_history_job(&e->history, j->name);
     if (!has_times(&j->times))
         return INT64_MAX;
-    int64_t next = last != NULL ? rdl_timetable_next(&j->times, last->for_us) : INT64_MIN;
+    bool ran = last != NULL && !rdl_time_is_ahead(last->for_us, rdl_now_us(e->clock));
+    int64_t next = ran ? rdl_timetable_next(&j->times, last->for_us) : INT64_MIN;
     return next > j->not_before_us ? next : j->not_before_us;
 }
 

@@ -494,6 +494,7 @@ static void a_job_is_made_up_for_once_and_survives_a_restart(void **state)
     assert_int_equal(rdl_job_open(f->e, RDL_STR("report x"), &s, &j, &f->err), RDL_OK);
     assert_int_equal(rdl_job_next(f->e, j), at("2026-11-22 08:00:00"));
     assert_int_equal(rdl_schedules_next(f->e), at("2026-11-22 08:00:00"));
+    step_to(f, "2026-11-25 09:00:00");
     assert_true(rdl_job_due(f->e, j, at("2026-11-25 09:00:00"), &for_us));
     assert_int_equal(for_us, at("2026-11-25 08:00:00"));
     /* As part of an epoch: the seal says it. */
@@ -509,6 +510,42 @@ static void a_job_is_made_up_for_once_and_survives_a_restart(void **state)
     open_engine(f);
     assert_int_equal(rdl_job_open(f->e, RDL_STR("report x"), &s, &j, &f->err), RDL_OK);
     assert_int_equal(rdl_job_next(f->e, j), at("2026-11-26 08:00:00"));
+}
+
+static void a_clock_that_was_ahead_holds_up_nothing_when_it_is_put_right(void **state)
+{
+    fixture *f = *state;
+    const rdl_schedule s = {.kind = RDL_SCHEDULE_EVERY, .every_us = 3600 * US};
+    rdl_job *j;
+    int64_t for_us;
+    assert_int_equal(rdl_job_open(f->e, RDL_STR("report x"), &s, &j, &f->err), RDL_OK);
+    feed(f, "{\"k\":\"a\",\"v\":1}\n");
+    turn(f);
+    step_to(f, "2031-01-01 00:00:00");
+    feed(f, "{\"k\":\"a\",\"v\":2}\n");
+    turn(f);
+    step_to(f, "2031-01-01 01:00:00");
+    turn(f);
+    assert_true(history(f, "g.hourly")->last_evaluated_us >= at("2031-01-01 00:00:00"));
+    assert_int_equal(rdl_job_ran(f->e, j, f->clock.value_us, &f->err), RDL_OK);
+
+    step_to(f, "2026-11-21 11:00:00");
+    assert_true(rdl_job_due(f->e, j, f->clock.value_us, &for_us));
+    assert_int_equal(for_us, f->clock.value_us);
+    assert_int_equal(rdl_job_ran(f->e, j, for_us, &f->err), RDL_OK);
+    assert_int_equal(rdl_job_next(f->e, j), at("2026-11-21 12:00:00"));
+    feed(f, "{\"k\":\"a\",\"v\":3}\n");
+    turn(f);
+    /* And is asked no more often than before: at its hour. */
+    uint64_t evaluated = history(f, "g.hourly")->last_evaluated;
+    step_to(f, "2026-11-21 11:20:00");
+    feed(f, "{\"k\":\"a\",\"v\":4}\n");
+    turn(f);
+    assert_int_equal(history(f, "g.hourly")->last_evaluated, evaluated);
+    step_to(f, "2026-11-21 12:00:00");
+    turn(f);
+    assert_true(history(f, "g.hourly")->last_evaluated > evaluated);
+    assert_int_equal(turn(f), 0);
 }
 
 static int64_t total_of(fixture *f, const char *key)
@@ -609,6 +646,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(updates_are_taken_at_most_as_often_as_said, setup, teardown),
         cmocka_unit_test_setup_teardown(a_job_is_made_up_for_once_and_survives_a_restart, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_was_ahead_holds_up_nothing_when_it_is_put_right,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_range_is_refreshed_and_the_rest_stays_behind, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_impossible_schedule_is_an_error_of_the_text, setup,
