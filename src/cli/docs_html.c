@@ -2,7 +2,7 @@
  * cli/docs_html.c - the data dictionary as one HTML page: how tables hang together, then each of them.
  *
  * Nothing outside of the page is needed; the one script filters the list.  The graph is drawn in columns: a
- * table stands one to the right of the rightmost one that it reads.
+ * table stands one to the right of the rightmost one that it reads.  A column is as wide as its longest name.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,9 +13,10 @@
 #include "lang/explain.h"
 
 enum {
-    BOX_WIDTH = 190,
     BOX_HEIGHT = 26,
-    COLUMN_WIDTH = 240,
+    BOX_PADDING = 8,
+    LETTER_WIDTH = 7, /* of 12 pixels */
+    COLUMN_GAP = 44,
     ROW_HEIGHT = 38,
     CHART_HEIGHT = 36,
     BAR_WIDTH = 6,
@@ -28,13 +29,15 @@ typedef struct page {
     rdl_arena arena;
     bool internal;
     size_t *column, *row; /* by table: place in the graph */
+    size_t *left, *width; /* by column: pixels */
+    bool owners;          /* some table has one */
 } page;
 
 static const char head[] =
     "<style>\n"
-    ":root{color-scheme:light dark;--line:#8884;--soft:#8888;--back:#8881;--good:#2a9d6f;--bad:#d1495b}\n"
+    ":root{color-scheme:light dark;--line:#8884;--soft:color-mix(in srgb,CanvasText 62%,Canvas);--back:#8881;--good:#2a9d6f;--bad:#d1495b}\n"
     "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1.5rem 1rem 4rem}\n"
-    "h1{margin:.2rem 0}h2{margin:0;font-size:1.15rem}a{color:inherit}\n"
+    "h1{margin:.2rem 0}h2{margin:0 0 .5rem;font-size:1.15rem}a{color:inherit}\n"
     "section{border:1px solid var(--line);border-radius:.6rem;padding:1rem 1.2rem;margin:1rem 0}\n"
     "p{white-space:pre-line;margin:.5rem 0}.soft{color:var(--soft)}.kind{float:right;color:var(--soft)}\n"
     "table{border-collapse:collapse;width:100%;margin:.6rem 0}th{font-weight:600;color:var(--soft)}\n"
@@ -42,8 +45,8 @@ static const char head[] =
     "td.n,th.n{text-align:right}code{font-size:.9em;background:var(--back);padding:0 .25rem;border-radius:.25rem}\n"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.6rem 0}dt{color:var(--soft)}dd{margin:0}\n"
     ".scroll{overflow-x:auto}input{font:inherit;padding:.35rem .6rem;width:16rem;max-width:100%}\n"
-    "svg text{font:12px system-ui,sans-serif;fill:currentColor}svg rect.box{fill:var(--back);stroke:var(--line)}\n"
-    "svg path{fill:none;stroke:var(--soft)}rect.good{fill:var(--good)}rect.bad{fill:var(--bad)}\n"
+    "svg text{font:12px system-ui,sans-serif;fill:currentColor}svg rect.box{fill:color-mix(in srgb,CanvasText 4%,Canvas);stroke:var(--line)}\n"
+    "svg path{fill:none;stroke:color-mix(in srgb,CanvasText 32%,Canvas)}rect.good{fill:var(--good)}rect.bad{fill:var(--bad)}\n"
     "@media(max-width:40rem){.kind{float:none;display:block}}\n"
     "</style></head><body>\n";
 
@@ -86,6 +89,10 @@ static void put_count(rdl_buf *b, uint64_t n)
 
 static void put_link(page *x, const rdl_table *t)
 {
+    if (!shown(x, t)) {
+        put_text(x->b, t->full);
+        return;
+    }
     rdl_buf_puts(x->b, "<a href=\"#");
     put_text(x->b, t->full);
     rdl_buf_puts(x->b, "\">");
@@ -95,12 +102,22 @@ static void put_link(page *x, const rdl_table *t)
 
 /* ---- the graph ---- */
 
+static size_t letters(rdl_str s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+    return n;
+}
+
 static void place_tables(page *x, size_t *columns, size_t *rows)
 {
     const rdl_pipeline *p = x->p;
     size_t *used = RDL_NEWN(&x->arena, size_t, p->table_count + 2);
     x->column = RDL_NEWN(&x->arena, size_t, p->table_count + 1);
     x->row = RDL_NEWN(&x->arena, size_t, p->table_count + 1);
+    x->left = RDL_NEWN(&x->arena, size_t, p->table_count + 2);
+    x->width = RDL_NEWN(&x->arena, size_t, p->table_count + 2);
     *columns = *rows = 0;
     for (size_t i = 0; i < p->table_count; i++) {
         const rdl_table *t = p->tables[i];
@@ -112,19 +129,38 @@ static void place_tables(page *x, size_t *columns, size_t *rows)
         if (!shown(x, t))
             continue;
         x->row[i] = used[x->column[i]]++;
+        size_t width = letters(t->full) * LETTER_WIDTH + 2 * BOX_PADDING;
+        if (width > x->width[x->column[i]])
+            x->width[x->column[i]] = width;
         *rows = x->row[i] + 1 > *rows ? x->row[i] + 1 : *rows;
         *columns = x->column[i] + 1 > *columns ? x->column[i] + 1 : *columns;
     }
+    for (size_t i = 1; i <= *columns; i++)
+        x->left[i] = x->left[i - 1] + x->width[i - 1] + COLUMN_GAP;
 }
 
 static void put_edge(page *x, const rdl_table *from, const rdl_table *to)
 {
-    size_t x1 = x->column[from->index] * COLUMN_WIDTH + BOX_WIDTH,
+    size_t x1 = x->left[x->column[from->index]] + x->width[x->column[from->index]],
            y1 = x->row[from->index] * ROW_HEIGHT + BOX_HEIGHT / 2,
-           x2 = x->column[to->index] * COLUMN_WIDTH,
+           x2 = x->left[x->column[to->index]],
            y2 = x->row[to->index] * ROW_HEIGHT + BOX_HEIGHT / 2;
     rdl_buf_printf(x->b, "<path d=\"M%zu %zuC%zu %zu %zu %zu %zu %zu\"/>\n", x1, y1, x1 + 30, y1, x2 - 30,
                    y2, x2, y2);
+}
+
+/* From what it reads; what is not shown is passed through. */
+static void put_edges(page *x, const rdl_table *reader, const rdl_table *to)
+{
+    for (size_t k = 0; k < reader->input_count; k++) {
+        const rdl_table *in = reader->inputs[k].table;
+        if (shown(x, in))
+            put_edge(x, in, to);
+        else
+            put_edges(x, in, to);
+    }
+    if (reader->cdc_snapshot != NULL)
+        put_edge(x, reader->cdc_snapshot, to);
 }
 
 static void put_graph(page *x)
@@ -134,25 +170,24 @@ static void put_graph(page *x)
     rdl_buf_printf(x->b,
                    "<section class=\"scroll\"><h2>Lineage</h2>\n<svg width=\"%zu\" height=\"%zu\" role=\"img\" "
                    "aria-label=\"lineage\">\n",
-                   columns * COLUMN_WIDTH, rows * ROW_HEIGHT + 8);
+                   columns > 0 ? x->left[columns - 1] + x->width[columns - 1] + 1 : 0, rows * ROW_HEIGHT - 6);
     for (size_t i = 0; i < x->p->table_count; i++) {
         const rdl_table *t = x->p->tables[i];
-        for (size_t k = 0; k < t->input_count && shown(x, t); k++)
-            if (shown(x, t->inputs[k].table))
-                put_edge(x, t->inputs[k].table, t);
+        if (shown(x, t))
+            put_edges(x, t, t);
     }
     for (size_t i = 0; i < x->p->table_count; i++) {
         const rdl_table *t = x->p->tables[i];
-        size_t left = x->column[i] * COLUMN_WIDTH, top = x->row[i] * ROW_HEIGHT;
+        size_t left = x->left[x->column[i]], top = x->row[i] * ROW_HEIGHT;
         if (!shown(x, t))
             continue;
         rdl_buf_puts(x->b, "<a href=\"#");
         put_text(x->b, t->full);
         rdl_buf_printf(x->b,
-                       "\"><rect class=\"box\" x=\"%zu\" y=\"%zu\" width=\"%d\" height=\"%d\" rx=\"5\"/>"
+                       "\"><rect class=\"box\" x=\"%zu\" y=\"%zu\" width=\"%zu\" height=\"%d\" rx=\"5\"/>"
                        "<text x=\"%zu\" y=\"%zu\">",
-                       left, top + 1, BOX_WIDTH, BOX_HEIGHT, left + 8, top + 18);
-        put_text(x->b, (rdl_str){t->full.p, t->full.n < 27 ? t->full.n : 27});
+                       left, top + 1, x->width[x->column[i]], BOX_HEIGHT, left + BOX_PADDING, top + 18);
+        put_text(x->b, t->full);
         rdl_buf_puts(x->b, "</text></a>\n");
     }
     rdl_buf_puts(x->b, "</svg></section>\n");
@@ -163,8 +198,11 @@ static void put_graph(page *x)
 static void put_list(page *x)
 {
     rdl_buf_puts(x->b, "<section><h2>Tables</h2>\n<p><input id=\"find\" type=\"search\" placeholder=\"Find a "
-                       "table or column\" aria-label=\"find\"></p>\n<table><tr><th>table</th><th>kind</th>"
-                       "<th>owner</th>");
+                       "table or column\" aria-label=\"find\"></p>\n<div class=\"scroll\"><table><tr><th>table</th>"
+                       "<th>kind</th>");
+    for (size_t i = 0; i < x->p->table_count; i++)
+        x->owners |= shown(x, x->p->tables[i]) && rdl_docs_owner(x->p, x->p->tables[i]->comment).n > 0;
+    rdl_buf_puts(x->b, x->owners ? "<th>owner</th>" : "");
     if (x->root->there)
         rdl_buf_puts(x->b, "<th class=\"n\">rows</th><th class=\"n\">size</th><th>changed</th>");
     rdl_buf_puts(x->b, "</tr>\n");
@@ -180,9 +218,10 @@ static void put_list(page *x)
         }
         rdl_buf_puts(x->b, "\"><td>");
         put_link(x, t);
-        rdl_buf_printf(x->b, "</td><td>%s</td><td>", rdl_table_kind_name(t));
-        put_text(x->b, rdl_docs_owner(x->p, t->comment));
-        rdl_buf_puts(x->b, "</td>");
+        rdl_buf_printf(x->b, "</td><td>%s</td>", rdl_table_kind_name(t));
+        rdl_buf_puts(x->b, x->owners ? "<td>" : "");
+        put_text(x->b, x->owners ? rdl_docs_owner(x->p, t->comment) : (rdl_str){"", 0});
+        rdl_buf_puts(x->b, x->owners ? "</td>" : "");
         if (x->root->there) {
             const rdl_table_status *s = &x->root->tables[i].status;
             rdl_buf_puts(x->b, "<td class=\"n\">");
@@ -197,7 +236,7 @@ static void put_list(page *x)
         }
         rdl_buf_puts(x->b, "</tr>\n");
     }
-    rdl_buf_puts(x->b, "</table></section>\n");
+    rdl_buf_puts(x->b, "</table></div></section>\n");
 }
 
 /* ---- one table ---- */
