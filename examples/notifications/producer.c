@@ -2,8 +2,10 @@
  * examples/notifications/producer.c - messages that were sent for customers, into files or Kafka.
  *
  *   producer --to DIR | kafka://BROKERS/TOPIC [--count N] [--customers N] [--day YYYY-MM-DD]
- *            [--days N] [--repeat SHARE] [--late SHARE] [--broken SHARE] [--files N] [--skew N]
+ *            [--days N] [--minutes N] [--repeat SHARE] [--late SHARE] [--broken SHARE] [--files N] [--skew N]
  *            [--seed N] [--start N] [--partitions N]
+ *
+ * Messages are spread over the days, or over the first --minutes of the day.
  *
  *   DIR/messages/part-<n>.jsonl   JSON lines, in time order but for the late ones
  *   DIR/customers.csv             customer_id,zone: one in three in a zone of its own
@@ -30,7 +32,7 @@ enum { RECENT = 4096, LINE_BYTES = 1024, DAYS_MAX = 400 };
 
 typedef struct settings {
     const char *to, *day;
-    uint64_t count, customers, days, files, seed, start, partitions;
+    uint64_t count, customers, days, minutes, files, seed, start, partitions;
     double repeat, late, broken, skew;
 } settings;
 
@@ -244,7 +246,8 @@ static void make(const settings *s, uint64_t i, uint64_t *r, const double *share
     char customer[24], day[16], text[400];
     uint64_t k = choose(shares, s->customers, unit(r));
     double share = ((double)(i - s->start) + 0.5) / (double)s->count;
-    int64_t us = (int64_t)(share * (double)s->days * 86400e3); /* milliseconds */
+    double span = s->minutes > 0 ? (double)s->minutes * 60e3 : (double)s->days * 86400e3;
+    int64_t us = (int64_t)(share * span); /* milliseconds */
     if (unit(r) < s->late)
         us -= (int64_t)(unit(r) * 2 * 86400e3);
     us = us < 0 ? 0 : us;
@@ -382,7 +385,8 @@ static void read_arguments(int argc, char **argv, settings *s)
         double *real;
         const char **text;
     } all[] = {{"--count", &s->count, NULL, NULL},     {"--customers", &s->customers, NULL, NULL},
-               {"--days", &s->days, NULL, NULL},       {"--files", &s->files, NULL, NULL},
+               {"--days", &s->days, NULL, NULL},       {"--minutes", &s->minutes, NULL, NULL},
+               {"--files", &s->files, NULL, NULL},
                {"--seed", &s->seed, NULL, NULL},       {"--start", &s->start, NULL, NULL},
                {"--partitions", &s->partitions, NULL, NULL},
                {"--repeat", NULL, &s->repeat, NULL},   {"--late", NULL, &s->late, NULL},
