@@ -340,6 +340,7 @@ typedef struct walk {
     size_t *at, *len;      /* by place; len SIZE_MAX: null */
     rdl_buf key, row_key;  /* of the row at work */
     bool open, any;
+    bool renamed;          /* some value of ON is not the name of its column */
 } walk;
 
 static void put_value(const walk *w, const rdl_vector *v, size_t row, rdl_buf *out)
@@ -411,6 +412,27 @@ static void select_columns(walk *w, int64_t group)
     w->list_at += listed;
 }
 
+/* Values of ON differ from each other: without a name of ours among them, only the first columns are in question. */
+static bool has_name(const walk *w, rdl_str name)
+{
+    size_t n = w->renamed ? w->n : w->x->report->visible;
+    for (size_t i = 0; i < n; i++)
+        if (rdl_str_eq(w->names[i], name))
+            return true;
+    return false;
+}
+
+/* A value of ON that is called as a column is: name_1, so that readers by name find both. */
+static rdl_str own_name(walk *w, rdl_str name)
+{
+    rdl_str own = name;
+    for (int i = 1; has_name(w, own); i++) {
+        own = rdl_str_of(rdl_arena_printf(&w->group, "%.*s_%d", (int)name.n, name.p, i));
+        w->renamed = true;
+    }
+    return own;
+}
+
 static void pivot_columns(walk *w, int64_t group)
 {
     const rdl_report *r = w->x->report;
@@ -427,9 +449,10 @@ static void pivot_columns(walk *w, int64_t group)
     for (size_t i = 0; i < r->visible; i++)
         add_column(w, r->columns.v[i].name, i);
     rdl_map_init(&w->columns, &w->group);
+    w->renamed = false;
     for (size_t i = 0; i < found.n; i++) {
         rdl_map_put(&w->columns, found.v[i], (void *)(uintptr_t)(w->n + 1));
-        add_column(w, found.v[i], SIZE_MAX);
+        add_column(w, own_name(w, found.v[i]), SIZE_MAX);
     }
 }
 
