@@ -32,6 +32,11 @@ def bytes_below(path):
     return sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(path) for f in files)
 
 
+def minutes_of(count):
+    """In how many minutes of a day of 100 million so many messages come: what a minute's panel holds depends on it."""
+    return max(1, round(count / (DAY / 1440)))
+
+
 def watch(root, count, process):
     """Seconds until the panel counts all, and the longest time that it stood still before."""
     began = last = time.monotonic()
@@ -61,7 +66,7 @@ def main():
         for folder in (root, given):
             shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([f"{os.environ['BUILD']}/examples/notifications/producer", "--to", given, "--count", str(args.count),
-                        "--customers", str(args.customers), "--files", "8"], check=True)
+                        "--customers", str(args.customers), "--files", "8", "--minutes", str(minutes_of(args.count))], check=True)
         at = ["--root", root, "--set", f"MESSAGES={given}/messages/", "--set", f"CUSTOMERS={given}/customers.csv",
               "--set", "trigger_interval=1s", "--set", "max_rows_per_epoch=500000"]
         # The lake is brought up at the end too: its work counts.
@@ -90,7 +95,8 @@ def report(args, load, wall, still, cpu, peak, root, given):
     cores, each = os.cpu_count(), cpu / args.count
     sizes = {name: bytes_below(f"{root}/lake/{name}") / args.count for name in ("bronze", "silver", "gold")}
     rows = [
-        ("messages measured", f"{args.count:,}, {bytes_below(given + '/messages') / args.count:.0f} bytes each, {args.customers:,} customers"),
+        ("messages measured", f"{args.count:,}, as {minutes_of(args.count)} minutes of such a day bring them, "
+         f"{bytes_below(given + '/messages') / args.count:.0f} bytes each, {args.customers:,} customers"),
         ("wall time until the panel in SQLite counts all", f"{wall:.1f} s"),
         ("longest time that the panel stood still meanwhile", f"{still:.1f} s"),
         ("messages a second, as it was", f"{args.count / wall:,.0f}, {args.count / wall / RATE:.0f} times the 1,157 of 100 million a day"),

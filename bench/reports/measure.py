@@ -2,6 +2,7 @@
 import argparse
 import csv
 import datetime
+import hashlib
 import json
 import os
 import shutil
@@ -25,12 +26,14 @@ WHAT = {
 
 
 def canonical(folder):
-    """Each file as rows of {column: value}, without nulls: two columns whose first answers share a second may swap."""
+    """Each file as a hash of its rows of {column: value}, without nulls: two columns whose first answers share a
+    second may swap."""
     out = {}
     for name in os.listdir(folder):
         if name.endswith(".csv"):
             with open(f"{folder}/{name}", encoding="utf-8", newline="") as f:
-                out[name] = sorted(tuple(sorted((k, v) for k, v in row.items() if v)) for row in csv.DictReader(f))
+                rows = sorted(tuple(sorted((k, v) for k, v in row.items() if v)) for row in csv.DictReader(f))
+            out[name] = hashlib.sha256(repr(rows).encode()).hexdigest()
     return out
 
 
@@ -64,7 +67,7 @@ def main():
         if args.work and args.only and os.path.exists(kept):  # program by program, over the same input
             with open(kept, encoding="utf-8") as f:
                 results.update({k: tuple(v) for k, v in json.load(f).items()})
-        if not results:
+        if not results and not (args.only and os.path.isdir(given)):  # made before, by hand
             shutil.rmtree(given, ignore_errors=True)
             subprocess.run([f"{BUILD}/examples/reports/generate", "--to", given, "--flows", str(args.flows), "--answers",
                             str(args.answers), "--hours", "24"], check=True)
