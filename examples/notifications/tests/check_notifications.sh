@@ -51,6 +51,14 @@ sql "SELECT count(*) FROM bronze.messages WHERE message NOT LIKE '{\"customer%' 
 "$raudal" report "$top/examples/notifications" detail customer=C000000 from=2020-02-03T10:00:00Z to=2020-02-03T10:05:00Z \
   --root "$root" --set MESSAGES="$work/p/messages/" >"$work/detail" 2>"$work/said"
 grep -q "read 1 of 2[0-9] lake files" "$work/said" || { cat "$work/said"; exit 1; }
+form() { "$raudal" report "$top/examples/notifications" detail customer=C000000 from=2020-02-03T10:00:00Z to=2020-02-03T10:05:00Z \
+  --format "$1" --root "$root" --set MESSAGES="$work/p/messages/" 2>/dev/null; }
+rows=$(grep -c '^Mensagem ID: ' "$work/detail")
+form csv | sed 1q | grep -qx 'customer_name,message_id,payload,sent' || { echo "the detailed report as CSV"; exit 1; }
+[ "$(form csv | wc -l)" = $((rows + 1)) ] || { echo "the detailed report as CSV has other rows"; exit 1; }
+form html >"$work/detail.html"
+[ "$(grep -o '<tr>' "$work/detail.html" | wc -l)" = $((rows + 1)) ] && grep -q '<title>Relat' "$work/detail.html" &&
+  grep -q 'lang="pt-BR"' "$work/detail.html" || { echo "the detailed report as a page"; exit 1; }
 [ "$(sed 1,2d "$work/detail" | sed -n 's/^Data hora: //p' | sort -c 2>&1)" = "" ]
 
 # Killed while bills are decided, sealed, published and written: each bill is there once, as without the kill.
