@@ -13,6 +13,7 @@
 
 #include "duck/functions.h"
 #include "duck/kept.h"
+#include "duck/local_day.h"
 
 enum { SMALL_MEMORY_BYTES = 512 << 20 };
 
@@ -122,6 +123,7 @@ void rdl_duck_close(rdl_duck *d)
     duckdb_close(&d->db);
     rdl_scans_free(d);
     rdl_helds_free(d);
+    rdl_local_zones_free(d);
     rdl_mutex_fini(&d->lock);
     free(d); /* allow: long-lived */
 }

@@ -13,6 +13,7 @@
 #include "base/exact_sum.h"
 #include "duck/codec.h"
 #include "duck/handles.h"
+#include "duck/local_day.h"
 
 typedef enum kind {
     KIND_SUM,
@@ -385,6 +386,12 @@ static const scalar scalars[] = {
      {DUCKDB_TYPE_BLOB, DUCKDB_TYPE_BLOB, DUCKDB_TYPE_BIGINT, DUCKDB_TYPE_VARCHAR},
      4,
      false},
+    {"rdl_local_day",
+     rdl_local_day_fn,
+     DUCKDB_TYPE_DATE,
+     {DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_VARCHAR},
+     2,
+     false},
     {"rdl_key", key_fn, DUCKDB_TYPE_BLOB, {DUCKDB_TYPE_INVALID}, 0, true},
 };
 
@@ -398,7 +405,7 @@ static void add_parameter(duckdb_scalar_function f, duckdb_type type, bool any)
     duckdb_destroy_logical_type(&t);
 }
 
-static bool register_scalar(duckdb_connection c, const scalar *s)
+static bool register_scalar(rdl_conn *c, const scalar *s)
 {
     duckdb_scalar_function f = duckdb_create_scalar_function();
     duckdb_logical_type out = duckdb_create_logical_type(s->result);
@@ -410,7 +417,8 @@ static bool register_scalar(duckdb_connection c, const scalar *s)
     duckdb_scalar_function_set_return_type(f, out);
     duckdb_scalar_function_set_special_handling(f); /* NULLs are looked at row by row */
     duckdb_scalar_function_set_function(f, s->fn);
-    bool ok = duckdb_register_scalar_function(c, f) == DuckDBSuccess;
+    duckdb_scalar_function_set_extra_info(f, c->duck, NULL);
+    bool ok = duckdb_register_scalar_function(c->handle, f) == DuckDBSuccess;
     duckdb_destroy_logical_type(&out);
     duckdb_destroy_scalar_function(&f);
     return ok;
@@ -423,7 +431,7 @@ rdl_code rdl_functions_register(rdl_conn *c, rdl_err *err)
             return rdl_err_set(err, RDL_EBUG, 0, "could not register %s",
                                aggregates[i].name);
     for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++)
-        if (!register_scalar(c->handle, &scalars[i]))
+        if (!register_scalar(c, &scalars[i]))
             return rdl_err_set(err, RDL_EBUG, 0, "could not register %s", scalars[i].name);
     return RDL_OK;
 }

@@ -29,6 +29,7 @@ struct rdl_widen {
 
 typedef struct rdl_scan_entry rdl_scan_entry;
 typedef struct rdl_held rdl_held;
+typedef struct rdl_local_zone rdl_local_zone;
 typedef struct rdl_kept rdl_kept;
 
 struct rdl_duck {
@@ -37,6 +38,7 @@ struct rdl_duck {
     rdl_scan_entry *scans; /* under lock */
     rdl_conn *conns;       /* under lock: to find who runs a failing scan */
     rdl_held *helds;       /* under lock */
+    rdl_local_zone *zones; /* under lock; none goes before the database */
     uint64_t generation;   /* of the shapes of held rows: kept plans of another are stale */
 };
 

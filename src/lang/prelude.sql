@@ -84,4 +84,7 @@ CREATE OR REPLACE MACRO zone_known(zone) AS
 
 -- The calendar day of an instant in a named zone.
 CREATE OR REPLACE MACRO local_date(ts, zone) AS
-  CAST(timezone(zone, CAST(ts AS TIMESTAMPTZ)) AS DATE);
+  CASE WHEN CAST(ts AS TIMESTAMPTZ) >= TIMESTAMPTZ '2016-01-01 00:00:00+00'
+         AND CAST(ts AS TIMESTAMPTZ) < TIMESTAMPTZ '2069-01-01 00:00:00+00'
+       THEN rdl_local_day(CAST(ts AS TIMESTAMPTZ), zone)
+       ELSE CAST(timezone(zone, CAST(ts AS TIMESTAMPTZ)) AS DATE) END;

@@ -733,6 +733,41 @@ static void aggregates_of_nothing_are_null(void **state)
                      RDL_EDATA);
 }
 
+/* Every tenth zone there is, and each hour of four years in those that do odd things. */
+static void local_days_are_those_of_icu(void **state)
+{
+    static const char *const samples[] = {
+        "SELECT name AS zone, TIMESTAMPTZ '2016-01-01 00:00:00+00' + to_minutes(CAST(i * 55711 + hash(i) % 1440 AS BIGINT)) "
+        "AS t FROM pg_timezone_names(), range(490) r(i) WHERE hash(name) % 10 = 0",
+        "SELECT zone, TIMESTAMPTZ '2016-01-01 00:00:00+00' + to_hours(CAST(i AS BIGINT)) - to_microseconds(CAST(i % 2 AS BIGINT)) AS t "
+        "FROM range(35040) r(i), (VALUES ('America/Sao_Paulo'), ('Australia/Lord_Howe'), ('Africa/Casablanca'), "
+        "('Asia/Pyongyang'), ('Pacific/Apia'), ('UTC'), ('america/new_york')) z(zone)",
+    };
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        int64_t all = 0, other = -1;
+        char *sql = rdl_arena_printf(&f->arena,
+                                     "SELECT count(*) FILTER (rdl_local_day(t, zone) IS DISTINCT FROM "
+                                     "CAST(timezone(zone, t) AS DATE)) FROM (%s)",
+                                     samples[i]);
+        assert_int_equal(rdl_query_i64(f->conn, sql, &other, &err), RDL_OK);
+        assert_int_equal(other, 0);
+        sql = rdl_arena_printf(&f->arena, "SELECT count(*) FROM (%s)", samples[i]);
+        assert_int_equal(rdl_query_i64(f->conn, sql, &all, &err), RDL_OK);
+        assert_true(all > 20000);
+    }
+    int64_t nulls = 0;
+    assert_int_equal(rdl_query_i64(f->conn,
+                                   "SELECT count(*) FROM (VALUES (NULL, 'UTC'), (TIMESTAMPTZ '2020-01-01 00:00:00+00', NULL)) "
+                                   "v(t, z) WHERE rdl_local_day(CAST(t AS TIMESTAMPTZ), z) IS NULL",
+                                   &nulls, &err), RDL_OK);
+    assert_int_equal(nulls, 2);
+    assert_int_not_equal(rdl_query_i64(f->conn, "SELECT count(*) FROM range(3) r(i) WHERE rdl_local_day(TIMESTAMPTZ "
+                                                "'2020-01-01 00:00:00+00' + to_hours(i), 'Mars/Olympus') IS NULL",
+                                       &nulls, &err), RDL_OK);
+    assert_non_null(strstr(err.msg, "no time zone \"Mars/Olympus\""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -757,6 +792,7 @@ int main(void)
         cmocka_unit_test(a_chunk_can_be_used_again),
         cmocka_unit_test(floating_aggregates_do_not_depend_on_order),
         cmocka_unit_test(aggregates_of_nothing_are_null),
+        cmocka_unit_test(local_days_are_those_of_icu),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
