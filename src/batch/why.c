@@ -648,6 +648,7 @@ rdl_code rdl_why(rdl_reader *r, rdl_arena *a, const rdl_why_question *q, rdl_why
                .rows_max = q->rows_max > 0 ? q->rows_max : ROWS_DEFAULT};
     rdl_buf where = {0};
     rdl_cut_init(&t.cut, a, cut->root, cut->pipeline, cut->history, cut->app_id, cut->epoch);
+    t.cut.beside = cut->beside;
     if (q->table->source != NULL) {
         rdl_err_set(err, RDL_EUSAGE, 0, "\"%.*s\" is a source: it keeps no rows",
                     (int)q->table->full.n, q->table->full.p);

@@ -20,12 +20,30 @@ void rdl_cut_init(rdl_cut *c, rdl_arena *a, const rdl_root *root, const rdl_pipe
     };
 }
 
+/*
+ * The newest version that shows nothing after the cut: the table may have gone on since the journal
+ * was read.
+ */
+static rdl_code load_version(rdl_cut *c, const char *dir, rdl_lake_snapshot *s, rdl_err *err)
+{
+    RDL_TRY(rdl_lake_load(c->arena, dir, c->app_id, -1, s, err));
+    while (c->beside && s->txn_version > (int64_t)c->epoch) {
+        int64_t before = s->version - 1;
+        if (before < 0 || rdl_lake_load(c->arena, dir, c->app_id, before, s, err) != RDL_OK)
+            return rdl_err_set(err, RDL_EIO, RDL_ERR_RETRY,
+                               "could not read the lake table \"%s\" as of epoch %" PRIu64
+                               ": it went on meanwhile",
+                               dir, c->epoch);
+    }
+    return RDL_OK;
+}
+
 static rdl_code load(rdl_cut *c, rdl_lake_snapshot **slot, const char *dir,
                      const rdl_lake_snapshot **out, rdl_err *err)
 {
     if (*slot == NULL) {
         rdl_lake_snapshot *s = RDL_NEW(c->arena, rdl_lake_snapshot);
-        RDL_TRY(rdl_lake_load(c->arena, dir, c->app_id, -1, s, err));
+        RDL_TRY(load_version(c, dir, s, err));
         *slot = s;
     }
     *out = *slot;

@@ -30,6 +30,8 @@ struct rdl_cut {
     rdl_history *history;
     const char *app_id;
     uint64_t epoch;              /* the cut; normally history->epoch */
+    bool beside;                 /* a run may commit meanwhile: of a lake table that went on, the
+                                  * version that the cut had is taken */
     rdl_lake_snapshot **lakes;   /* by table->index; loaded when asked */
     rdl_lake_snapshot **quarantines;
     /*

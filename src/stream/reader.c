@@ -136,6 +136,7 @@ static rdl_code load(rdl_reader *r, const rdl_reader_config *config, rdl_diags *
     RDL_TRY(read_journal(r, err));
     rdl_cut_init(&r->cut, &r->arena, &r->root, r->pipeline, &r->history, r->uuid,
                  r->history.epoch);
+    r->cut.beside = true;
     for (size_t i = 0; i < r->pipeline->table_count; i++)
         RDL_TRY(define_table(r, r->pipeline->tables[i], err));
     return RDL_OK;
