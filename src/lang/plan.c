@@ -235,7 +235,13 @@ rdl_str rdl_plan_cast_columns_and(rdl_planner *pl, rdl_str sql, const char *colu
         rdl_buf_printf(&out, ", r.%s", column);
     rdl_buf_puts(&out, " FROM (");
     rdl_buf_put(&out, sql.p, sql.n);
-    rdl_buf_puts(&out, ") AS r");
+    /* By place: DuckDB names a column without an alias by its text, which the rewriting changes. */
+    rdl_buf_puts(&out, ") AS r(");
+    for (size_t i = 0; i < pl->table->columns.n; i++) {
+        rdl_buf_puts(&out, i > 0 ? ", " : "");
+        rdl_buf_put_sql_ident(&out, pl->table->columns.v[i].name);
+    }
+    rdl_buf_puts(&out, ")");
     rdl_str done = rdl_str_of(rdl_arena_strdup(pl->arena, rdl_buf_str(&out)));
     rdl_buf_fini(&out);
     return done;

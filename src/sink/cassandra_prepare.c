@@ -137,12 +137,29 @@ static rdl_code prepare_to_read(rdl_cassandra *s, const rdl_sink_table *table, i
     return remember(s, t);
 }
 
+/* Two that make the same table at the same moment: a server lists it before it serves it. */
+static bool listed_not_served(const rdl_cassandra *s, const rdl_err *err)
+{
+    const rdl_cql_error *e = rdl_cql_last_error(s->session);
+    return e != NULL && e->code == RDL_CQL_E_INVALID &&
+           (strstr(err->msg, "does not exist") != NULL || strstr(err->msg, "unconfigured") != NULL);
+}
+
 rdl_code rdl_cassandra_prepare(rdl_sink *sink, const rdl_sink_table *table, int64_t *out_epoch,
                                rdl_err *err)
 {
+    enum { SERVED_TRIES = 7 };
     rdl_cassandra *s = rdl_cassandra_of(sink);
-    rdl_code rc = s->read_only ? prepare_to_read(s, table, out_epoch, err)
-                               : prepare_to_write(s, table, out_epoch, err);
+    rdl_cassandra_wait wait = {0};
+    rdl_code rc;
+    if (s->read_only)
+        return rdl_err_in(prepare_to_read(s, table, out_epoch, err), err, "sink cassandra");
+    while ((rc = prepare_to_write(s, table, out_epoch, err)) != RDL_OK &&
+           listed_not_served(s, err)) {
+        err->flags |= RDL_ERR_RETRY;
+        if (wait.turns == SERVED_TRIES || !rdl_cassandra_again(s, &wait, err))
+            break;
+    }
     return rdl_err_in(rc, err, "sink cassandra");
 }
 
