@@ -252,7 +252,7 @@ int64_t rdl_cron_next(const rdl_cron *c, int64_t after_us)
 
 enum { HOURS_ALL = 0xffffff };
 
-static size_t segment_at(const rdl_zone *z, int64_t us)
+size_t rdl_zone_at(const rdl_zone *z, int64_t us)
 {
     size_t low = 0, high = z->n;
     while (high - low > 1) {
@@ -297,7 +297,7 @@ int64_t rdl_cron_next_in(const rdl_cron *c, const rdl_zone *zone, int64_t after_
 {
     if (zone == NULL || zone->n == 0)
         return rdl_cron_next(c, after_us);
-    for (size_t i = segment_at(zone, after_us);; i++) {
+    for (size_t i = rdl_zone_at(zone, after_us);; i++) {
         int64_t end = i + 1 < zone->n ? zone->from_us[i + 1] : INT64_MAX;
         int64_t next = next_within(c, zone, i, after_us, end);
         if (next != INT64_MAX || i + 1 >= zone->n)

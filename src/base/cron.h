@@ -40,6 +40,9 @@ typedef struct rdl_zone {
     size_t n;
 } rdl_zone;
 
+/* The stretch that an instant lies in: i of from_us and offsets_s; 0 when n is 0. */
+size_t rdl_zone_at(const rdl_zone *z, int64_t us);
+
 /* False, with the reason (lower case, no full stop) in why, when the line is none or when no date
  * ever fits it (31 February). */
 bool rdl_cron_parse(rdl_str line, rdl_cron *out, char *why, size_t why_bytes);

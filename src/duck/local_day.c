@@ -82,16 +82,8 @@ static rdl_code add(rdl_duck *d, rdl_str name, const rdl_local_zone **out, rdl_e
 
 static int32_t day_in(const rdl_zone *z, int64_t us)
 {
-    size_t low = 0, high = z->n;
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (z->from_us[middle] <= us)
-            low = middle;
-        else
-            high = middle;
-    }
     if (z->n > 0)
-        us += (int64_t)z->offsets_s[low] * 1000000;
+        us += (int64_t)z->offsets_s[rdl_zone_at(z, us)] * 1000000;
     return (int32_t)(us / DAY_US - (us % DAY_US < 0));
 }
 

@@ -8,8 +8,6 @@
  */
 #include "sink/cassandra_internal.h"
 
-#include <stdio.h>
-
 enum {
     AGREEMENT_MS = 30000,
 };
@@ -332,17 +330,6 @@ rdl_code rdl_cassandra_table_make(rdl_cassandra *s, const rdl_sink_table *t, rdl
 
 /* ---- does what is there fit ---- */
 
-static void also(rdl_buf *wrong, const char *fmt, ...) RDL_PRINTF(2, 3);
-static void also(rdl_buf *wrong, const char *fmt, ...)
-{
-    char text[400];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    rdl_buf_printf(wrong, "%s%s", wrong->n > 0 ? "; " : "", text);
-}
-
 static const rdl_cql_table_column *column_of(const rdl_cql_table *t, rdl_str name)
 {
     for (uint32_t i = 0; i < t->n; i++)
@@ -384,7 +371,7 @@ static void check_key(const rdl_sink_table *t, const rdl_cql_table *there, rdl_b
     }
     rdl_buf_puts(&ours, t->key_count == t->partition_key_count ? "))" : ")");
     put_their_key(&theirs, there);
-    also(wrong, "its primary key is %s, not %s", rdl_buf_str(&theirs), rdl_buf_str(&ours));
+    rdl_sink_misfit(wrong, "its primary key is %s, not %s", rdl_buf_str(&theirs), rdl_buf_str(&ours));
     rdl_buf_fini(&ours);
     rdl_buf_fini(&theirs);
 }
@@ -396,22 +383,22 @@ static void check_column(rdl_cassandra *s, rdl_cassandra_table *out, const rdl_s
     const rdl_cql_table_column *c = column_of(out->there, name);
     rdl_buf why = {0};
     if (c == NULL) {
-        also(wrong, "column \"%.*s\" is missing", (int)name.n, name.p);
+        rdl_sink_misfit(wrong, "column \"%.*s\" is missing", (int)name.n, name.p);
         return;
     }
     out->columns[i] = rdl_arena_strndup(&s->arena, c->name.p, c->name.n);
     if (c->role == RDL_CQL_STATIC)
-        also(wrong, "column \"%.*s\" is static there", (int)name.n, name.p);
+        rdl_sink_misfit(wrong, "column \"%.*s\" is static there", (int)name.n, name.p);
     else if (!rdl_cassandra_fit(&s->arena, t->columns.v[i].type, c->type, false,
                                 &out->convs[i], &why))
-        also(wrong, "column \"%.*s\": %s", (int)name.n, name.p, rdl_buf_str(&why));
+        rdl_sink_misfit(wrong, "column \"%.*s\": %s", (int)name.n, name.p, rdl_buf_str(&why));
     for (size_t k = 0; k < t->key_count; k++)
         out->convs[i].key |= t->key[k] == i;
     if (out->convs[i].key && c->type->kind == RDL_CQL_SET)
-        also(wrong, "column \"%.*s\" of the key is a set, which two lists may have in common",
+        rdl_sink_misfit(wrong, "column \"%.*s\" of the key is a set, which two lists may have in common",
              (int)name.n, name.p);
     if (out->convs[i].key && c->type->kind == RDL_CQL_MAP)
-        also(wrong, "column \"%.*s\" of the key is a map, whose order is lost there", (int)name.n,
+        rdl_sink_misfit(wrong, "column \"%.*s\" of the key is a map, whose order is lost there", (int)name.n,
              name.p);
     out->live_list |= out->convs[i].live && c->type->kind == RDL_CQL_LIST;
     rdl_buf_fini(&why);

@@ -132,17 +132,6 @@ typedef struct fit {
     int *number;   /* attnum by our column; 0: missing */
 } fit;
 
-static void fit_say(fit *f, const char *fmt, ...) RDL_PRINTF(2, 3);
-static void fit_say(fit *f, const char *fmt, ...)
-{
-    char text[300];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    rdl_buf_printf(&f->wrong, "%s%s", f->wrong.n != 0 ? "; " : "", text);
-}
-
 static int number_of(const char *text)
 {
     char *end;
@@ -191,7 +180,7 @@ static void fit_column(fit *f, const PGresult *r, int row)
     int at = find_column(f, name);
     if (at < 0) {
         if (!fills)
-            fit_say(f, "column \"%s\" is there but not in the pipeline, and has no default", name);
+            rdl_sink_misfit(&f->wrong, "column \"%s\" is there but not in the pipeline, and has no default", name);
         return;
     }
     rdl_pg_column *c = &f->at->columns[at];
@@ -204,14 +193,14 @@ static void fit_column(fit *f, const PGresult *r, int row)
     if (!rdl_pg_type_fits(type, &c->type)) {
         rdl_buf wanted = {0};
         rdl_pg_put_type(type, &wanted);
-        fit_say(f, "column \"%s\" is of type %s, not %s", name,
+        rdl_sink_misfit(&f->wrong, "column \"%s\" is of type %s, not %s", name,
                 PQgetvalue(r, row, COLUMN_PRINTED), rdl_buf_str(&wanted));
         rdl_buf_fini(&wanted);
     }
     if (PQgetvalue(r, row, COLUMN_GENERATED)[0] == 't')
-        fit_say(f, "column \"%s\" is generated there", name);
+        rdl_sink_misfit(&f->wrong, "column \"%s\" is generated there", name);
     if (PQgetvalue(r, row, COLUMN_NOT_NULL)[0] == 't' && !rdl_sink_is_key(f->table, (size_t)at))
-        fit_say(f, "column \"%s\" is NOT NULL there", name);
+        rdl_sink_misfit(&f->wrong, "column \"%s\" is NOT NULL there", name);
 }
 
 /* Is there a unique index over exactly our columns? */
@@ -263,7 +252,7 @@ static rdl_code fit_key(fit *f, rdl_pg_fit *out, rdl_err *err)
         rdl_str name = f->table->columns.v[f->table->key[i]].name;
         rdl_buf_printf(&key, "%s%.*s", i != 0 ? ", " : "", (int)name.n, name.p);
     }
-    fit_say(f, "it has no primary key or unique index over (%s)", rdl_buf_str(&key));
+    rdl_sink_misfit(&f->wrong, "it has no primary key or unique index over (%s)", rdl_buf_str(&key));
     rdl_buf_fini(&key);
     return RDL_OK;
 }
@@ -282,7 +271,7 @@ rdl_code rdl_pg_table_fit(rdl_postgres *s, const rdl_sink_table *t, rdl_pg_table
     PQclear(r);
     for (size_t i = 0; i < t->columns.n; i++) {
         if (f.number[i] == 0)
-            fit_say(&f, "column \"%.*s\" is missing", (int)t->columns.v[i].name.n,
+            rdl_sink_misfit(&f.wrong, "column \"%.*s\" is missing", (int)t->columns.v[i].name.n,
                     t->columns.v[i].name.p);
     }
     rdl_code rc = RDL_OK;

@@ -1,7 +1,10 @@
 /*
- * sink/sink.c - which destination a URL means.
+ * sink/sink.c - which destination a URL means; what all destinations say alike.
  */
 #include "sink/sink.h"
+
+#include <stdarg.h>
+#include <stdio.h>
 
 static const rdl_sink_ops *const sinks[] = {&rdl_sink_sqlite, &rdl_sink_postgres,
                                             &rdl_sink_cassandra};
@@ -35,6 +38,16 @@ rdl_code rdl_sink_find(rdl_str url, const rdl_sink_ops **out, rdl_err *err)
         }
     }
     return refuse(scheme, err);
+}
+
+void rdl_sink_misfit(rdl_buf *wrong, const char *fmt, ...)
+{
+    char text[400];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    rdl_buf_printf(wrong, "%s%s", wrong->n > 0 ? "; " : "", text);
 }
 
 bool rdl_sink_is_key(const rdl_sink_table *t, size_t column)

@@ -132,6 +132,8 @@ extern const rdl_sink_ops rdl_sink_sqlite;
 extern const rdl_sink_ops rdl_sink_postgres;
 extern const rdl_sink_ops rdl_sink_cassandra;
 bool rdl_sink_is_key(const rdl_sink_table *t, size_t column); /* part of it */
+/* One more thing in which a table that is there does not fit, after "; ". */
+void rdl_sink_misfit(rdl_buf *wrong, const char *fmt, ...) RDL_PRINTF(2, 3);
 /* By the URL's scheme; RDL_EUSAGE names the schemes there are. */
 RDL_MUST rdl_code rdl_sink_find(rdl_str url, const rdl_sink_ops **out, rdl_err *err);
 

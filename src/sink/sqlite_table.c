@@ -23,9 +23,6 @@
  */
 #include "sink/sqlite_internal.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 /* ---- what a table is declared as ---- */
 
 static void put_type(rdl_buf *b, const rdl_type *t)
@@ -139,17 +136,6 @@ typedef struct fit {
     rdl_buf wrong; /* what does not fit, separated by "; " */
 } fit;
 
-static void fit_say(fit *f, const char *fmt, ...) RDL_PRINTF(2, 3);
-static void fit_say(fit *f, const char *fmt, ...)
-{
-    char text[300];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    rdl_buf_printf(&f->wrong, "%s%s", f->wrong.n != 0 ? "; " : "", text);
-}
-
 static void
 fit_column(fit *f, const char *name, const char *declared, bool not_null, int pk)
 {
@@ -162,17 +148,17 @@ fit_column(fit *f, const char *name, const char *declared, bool not_null, int pk
             (size_t)pk > t->key_count || at < 0 || t->key[pk - 1] != (size_t)at;
     }
     if (at < 0) {
-        fit_say(f, "column \"%s\" is there but not in the pipeline", name);
+        rdl_sink_misfit(&f->wrong, "column \"%s\" is there but not in the pipeline", name);
         return;
     }
     f->seen[at] = true;
     put_type(&wanted, t->columns.v[at].type);
     affinity w = affinity_of(rdl_buf_str(&wanted)), is = affinity_of(declared);
     if (!affinity_fits(w, is))
-        fit_say(f, "column \"%s\" is of type \"%s\" (%s affinity), not %s", name, declared,
+        rdl_sink_misfit(&f->wrong, "column \"%s\" is of type \"%s\" (%s affinity), not %s", name, declared,
                 affinity_names[is], rdl_buf_str(&wanted));
     if (not_null && !rdl_sink_is_key(t, (size_t)at))
-        fit_say(f, "column \"%s\" is NOT NULL there", name);
+        rdl_sink_misfit(&f->wrong, "column \"%s\" is NOT NULL there", name);
     rdl_buf_fini(&wanted);
 }
 
@@ -185,7 +171,7 @@ static void fit_key(fit *f)
     for (size_t i = 0; i < t->key_count; i++)
         rdl_buf_printf(&key, "%s%.*s", i != 0 ? ", " : "",
                        (int)t->columns.v[t->key[i]].name.n, t->columns.v[t->key[i]].name.p);
-    fit_say(f, "its primary key is %s, not (%s)",
+    rdl_sink_misfit(&f->wrong, "its primary key is %s, not (%s)",
             f->key_found == 0 ? "missing" : "another one", rdl_buf_str(&key));
     rdl_buf_fini(&key);
 }
@@ -212,7 +198,7 @@ rdl_code rdl_sqlite_check_fit(rdl_sqlite *s, const rdl_sink_table *t, rdl_err *e
     }
     for (size_t i = 0; i < t->columns.n; i++)
         if (!f.seen[i])
-            fit_say(&f, "column \"%.*s\" is missing", (int)t->columns.v[i].name.n,
+            rdl_sink_misfit(&f.wrong, "column \"%.*s\" is missing", (int)t->columns.v[i].name.n,
                     t->columns.v[i].name.p);
     fit_key(&f);
     if (f.wrong.n != 0) {

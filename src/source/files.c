@@ -184,6 +184,14 @@ static bool within_freeze(const rdl_files *f, rdl_listed *at)
     return size > 0;
 }
 
+/* Bytes of a file that were given or sealed. */
+static uint64_t taken_of(const rdl_files *f, const char *path)
+{
+    const rdl_known_file *k = rdl_map_get(&f->by_path, rdl_str_of(path));
+    const rdl_file_mark *m = k != NULL ? rdl_file_last_mark(k) : NULL;
+    return m != NULL ? m->end : 0;
+}
+
 /*
  * What the next call will give is fetched while the epoch of this one runs: as many files and bytes
  * as one call gives, from list[i] on.
@@ -194,9 +202,7 @@ static void read_ahead(const rdl_files_planner *p, const rdl_listing *list, size
     uint64_t bytes = p->limits->bytes_max > 0 ? p->limits->bytes_max : AHEAD_BYTES;
     for (; i < list->n && files > 0 && bytes > 0; i++) {
         const rdl_listed *at = &list->v[i];
-        const rdl_known_file *k = rdl_map_get(&p->f->by_path, rdl_str_of(at->path));
-        const rdl_file_mark *m = k != NULL ? rdl_file_last_mark(k) : NULL;
-        uint64_t from = m != NULL ? m->end : 0;
+        uint64_t from = taken_of(p->f, at->path);
         if (from >= at->stat.size)
             continue;
         uint64_t n = at->stat.size - from < bytes ? at->stat.size - from : bytes;
@@ -246,9 +252,7 @@ rdl_code rdl_files_lag(rdl_files *f, uint64_t *out_files, uint64_t *out_bytes, r
     rdl_arena_init(&call, 0);
     rdl_code rc = rdl_listing_read(&call, f->config.base_dir, f->config.url, &list, err);
     for (size_t i = 0; rc == RDL_OK && i < list.n; i++) {
-        const rdl_known_file *k = rdl_map_get(&f->by_path, rdl_str_of(list.v[i].path));
-        const rdl_file_mark *m = k != NULL ? rdl_file_last_mark(k) : NULL;
-        uint64_t done = m != NULL ? m->end : 0, size = list.v[i].stat.size;
+        uint64_t done = taken_of(f, list.v[i].path), size = list.v[i].stat.size;
         *out_files += size > done;
         *out_bytes += size > done ? size - done : 0;
     }

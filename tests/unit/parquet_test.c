@@ -1,60 +1,17 @@
 /*
  * tests/unit/parquet_test.c - what our Parquet writer wrote, DuckDB reads back as it was.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/fault.h"
-#include "base/fs.h"
 #include "base/hash.h"
-#include "duck/duck.h"
 #include "lake/parquet.h"
+#include "duck_fixture.h"
 
-typedef struct fixture {
-    rdl_duck *duck;
-    rdl_conn *conn;
-    rdl_arena arena;
-    const char *dir, *path;
-} fixture;
-
-static rdl_err err;
-
-#define OK(expr)                                                                           \
-    do {                                                                                   \
-        if ((expr) != RDL_OK) {                                                            \
-            print_error("%s\n", err.msg);                                                  \
-            fail();                                                                        \
-        }                                                                                  \
-    } while (0)
-
-static int setup(void **state)
+static const char *path_of(fixture *f)
 {
-    static fixture f;
-    rdl_duck_config config = {.threads = 2, .memory_bytes = 512u << 20};
-    rdl_arena_init(&f.arena, 0);
-    f.dir = rdl_fs_temp_dir(&f.arena, "parquet", &err);
-    if (f.dir == NULL || rdl_duck_open(&config, &f.duck, &err) != RDL_OK ||
-        rdl_conn_open(f.duck, &f.conn, &err) != RDL_OK)
-        return -1;
-    f.path = rdl_path_join(&f.arena, f.dir, "a.parquet");
-    *state = &f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture *f = *state;
-    rdl_conn_close(f->conn);
-    rdl_duck_close(f->duck);
-    (void)!rdl_fs_remove_tree(f->dir, &err);
-    rdl_arena_fini(&f->arena);
-    return 0;
+    return rdl_path_join(&f->arena, f->dir, "a.parquet");
 }
 
 /* The rows of the select as one file, and what the writer says of it. */
@@ -64,7 +21,7 @@ static rdl_parquet_written write_all(fixture *f, rdl_parquet *p, const char *sel
     rdl_result *r = NULL;
     const rdl_chunk *k;
     OK(rdl_query(f->conn, select, &r, &err));
-    OK(rdl_parquet_open(p, f->path, &err));
+    OK(rdl_parquet_open(p, path_of(f), &err));
     while (rdl_result_next(r, &k)) {
         size_t half = k->rows / 3;
         OK(rdl_parquet_put(p, k, 0, half, &err));
@@ -101,7 +58,7 @@ static void assert_same(fixture *f, const char *select)
 {
     rdl_schema want, got;
     bool same;
-    const char *read = rdl_arena_printf(&f->arena, "SELECT * FROM read_parquet('%s')", f->path);
+    const char *read = rdl_arena_printf(&f->arena, "SELECT * FROM read_parquet('%s')", path_of(f));
     OK(rdl_describe_same(f->conn, &f->arena, select, &want, &same, &err));
     OK(rdl_describe_same(f->conn, &f->arena, read, &got, &same, &err));
     assert_int_equal(got.n, want.n);
@@ -122,7 +79,7 @@ static void round_trip(fixture *f, const char *select)
     rdl_parquet *p = writer(f, select);
     rdl_parquet_written w = write_all(f, p, select);
     rdl_stat st;
-    OK(rdl_fs_stat(f->path, &st, &err));
+    OK(rdl_fs_stat(path_of(f), &st, &err));
     assert_int_equal(st.size, w.bytes);
     assert_int_equal(w.rows, number(f, "SELECT count(*) FROM (%s)", select));
     assert_same(f, select);
@@ -188,7 +145,7 @@ static void a_file_of_many_row_groups_comes_back(void **state)
     static const char select[] = "SELECT " SCALARS " FROM range(300000) t(i)";
     round_trip(f, select);
     assert_true(number(f, "SELECT count(DISTINCT row_group_id) FROM parquet_metadata('%s')",
-                       f->path) >= 3);
+                       path_of(f)) >= 3);
 }
 
 static void wide_rows_end_a_row_group_early(void **state)
@@ -196,7 +153,7 @@ static void wide_rows_end_a_row_group_early(void **state)
     fixture *f = *state;
     round_trip(f, "SELECT i, repeat(md5(i::VARCHAR), 32768) AS wide FROM range(100) t(i)");
     assert_true(number(f, "SELECT count(DISTINCT row_group_id) FROM parquet_metadata('%s')",
-                       f->path) >= 3);
+                       path_of(f)) >= 3);
 }
 
 static void one_writer_makes_files_that_know_nothing_of_each_other(void **state)
@@ -267,7 +224,7 @@ static void filters_over_statistics_lose_no_row(void **state)
         int64_t want = number(f, "SELECT count(*) FROM (%s) WHERE %s", select, filters[i]);
         assert_true(want > 0);
         assert_int_equal(
-            number(f, "SELECT count(*) FROM read_parquet('%s') WHERE %s", f->path, filters[i]),
+            number(f, "SELECT count(*) FROM read_parquet('%s') WHERE %s", path_of(f), filters[i]),
             want);
     }
 }
@@ -283,9 +240,9 @@ static void doubles_with_nan_have_no_bounds(void **state)
     assert_null(w.bounds[0].min.p);
     assert_non_null(w.bounds[1].min.p);
     assert_same(f, select);
-    assert_int_equal(number(f, "SELECT count(*) FROM read_parquet('%s') WHERE isnan(x)", f->path),
+    assert_int_equal(number(f, "SELECT count(*) FROM read_parquet('%s') WHERE isnan(x)", path_of(f)),
                      1);
-    assert_int_equal(number(f, "SELECT count(*) FROM read_parquet('%s') WHERE zero = 0", f->path),
+    assert_int_equal(number(f, "SELECT count(*) FROM read_parquet('%s') WHERE zero = 0", path_of(f)),
                      10);
     rdl_parquet_free(p);
 }
@@ -300,7 +257,7 @@ static void a_failed_write_is_told_and_the_writer_goes_on(void **state)
     const rdl_chunk *k;
     OK(rdl_query(f->conn, select, &r, &err));
     assert_true(rdl_result_next(r, &k));
-    OK(rdl_parquet_open(p, f->path, &err));
+    OK(rdl_parquet_open(p, path_of(f), &err));
     OK(rdl_parquet_put(p, k, 0, k->rows, &err));
     rdl_fault_arm(RDL_FAULT_FS_WRITE, 1, 28);
     assert_int_equal(rdl_parquet_close(p, &w, &err), RDL_EIO);
