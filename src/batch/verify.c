@@ -151,14 +151,21 @@ rdl_code rdl_verify_fill(rdl_verifying *c, const char *name, const char *select,
     return rdl_execf(c->conn, err, "CREATE OR REPLACE TABLE v.%s AS %s", name, select);
 }
 
-rdl_code rdl_verify_fill_content(rdl_verifying *c, const rdl_table *t, const char *name, rdl_err *err)
+rdl_code rdl_verify_fill_cut(rdl_verifying *c, rdl_cut *cut, const rdl_table *t, const char *name,
+                             rdl_err *err)
 {
     rdl_buf sql = {0};
-    rdl_code rc = rdl_cut_select(&c->cut, t, false, &sql, err);
+    rdl_code rc = rdl_cut_select(cut, t, false, &sql, err);
     if (rc == RDL_OK)
         rc = rdl_verify_fill(c, name, rdl_buf_str(&sql), err);
     rdl_buf_fini(&sql);
     return rc;
+}
+
+rdl_code rdl_verify_fill_content(rdl_verifying *c, const rdl_table *t, const char *name,
+                                 rdl_err *err)
+{
+    return rdl_verify_fill_cut(c, &c->cut, t, name, err);
 }
 
 /* ---- the three checks ---- */
@@ -332,20 +339,26 @@ static rdl_code take_reader(rdl_verifying *c, rdl_reader *r, rdl_err *err)
     return rdl_exec(c->conn, "CREATE SCHEMA IF NOT EXISTS v", err);
 }
 
-/* A later cut, after a pause that grows. */
-static rdl_code look_again(rdl_verifying *c, unsigned tries, rdl_err *err)
+rdl_code rdl_verify_later_cut(rdl_verifying *c, rdl_err *err)
 {
     rdl_reader *r;
-    rdl_sleep_ms((int64_t)AGAIN_MS << (tries < AGAIN_DOUBLED ? tries : AGAIN_DOUBLED));
     RDL_TRY(c->options->reopen(c->options->reopen_arg, &r, err));
     rdl_reader_close(c->own);
     c->own = r;
     return take_reader(c, r, err);
 }
 
-static bool writer_lives(rdl_verifying *c)
+bool rdl_verify_is_live(rdl_verifying *c)
 {
-    return rdl_lock_held(rdl_path_join(c->a, c->cut.root->state, "LOCK"));
+    return c->options->reopen != NULL &&
+           rdl_lock_held(rdl_path_join(c->a, c->cut.root->state, "LOCK"));
+}
+
+/* A later cut, after a pause that grows. */
+static rdl_code look_again(rdl_verifying *c, unsigned tries, rdl_err *err)
+{
+    rdl_sleep_ms((int64_t)AGAIN_MS << (tries < AGAIN_DOUBLED ? tries : AGAIN_DOUBLED));
+    return rdl_verify_later_cut(c, err);
 }
 
 /* Of the table, or of what publishes it; names, since each reader has a pipeline of its own. */
@@ -380,8 +393,7 @@ static rdl_code run_check(rdl_verifying *c, const rdl_table *t, size_t publicati
         bool moved = false;
         own = (rdl_err){0};
         rc = check_once(c, t->full, publication, &item, &moved, &own);
-        if ((rc == RDL_OK && !moved) || c->options->reopen == NULL || tries == AGAIN_MAX ||
-            !writer_lives(c))
+        if ((rc == RDL_OK && !moved) || tries == AGAIN_MAX || !rdl_verify_is_live(c))
             break;
         RDL_TRY(look_again(c, tries, err));
     }

@@ -23,6 +23,13 @@ RDL_MUST rdl_code rdl_verify_fill(rdl_verifying *c, const char *name, const char
                                   rdl_err *err);
 RDL_MUST rdl_code rdl_verify_fill_content(rdl_verifying *c, const rdl_table *t, const char *name,
                                           rdl_err *err);
+/* The table's content at another cut of the same root. */
+RDL_MUST rdl_code rdl_verify_fill_cut(rdl_verifying *c, rdl_cut *cut, const rdl_table *t,
+                                      const char *name, rdl_err *err);
+/* May somebody write to the root now? */
+bool rdl_verify_is_live(rdl_verifying *c);
+/* The root as it is now: r, conn and cut are others after it, and v is empty. */
+RDL_MUST rdl_code rdl_verify_later_cut(rdl_verifying *c, rdl_err *err);
 /* v.want with v.have. */
 RDL_MUST rdl_code rdl_verify_compare(rdl_verifying *c, const rdl_table *t,
                                      const rdl_publication *p, rdl_verify_item *item,

@@ -107,39 +107,84 @@ static rdl_code expect_served(rdl_verifying *c, const rdl_sink_ops *ops, rdl_sin
     return rc;
 }
 
-/* *out_still: the store showed one epoch from the first row to the last. */
-static rdl_code fetch_served(rdl_verifying *c, const rdl_publication *p, int64_t *out_epoch,
-                             bool *out_still, rdl_err *err)
-{
-    int64_t after = -1;
+typedef struct serving {
     const rdl_sink_ops *ops;
-    rdl_sink *s = NULL;
-    copying copy = {0};
+    rdl_sink *sink;
+    rdl_sink_table table;
+    int64_t epoch; /* that prepare told; the store's snapshot is of it, where it has snapshots */
+} serving;
+
+static rdl_code open_store(rdl_verifying *c, const rdl_publication *p, serving *s, rdl_err *err)
+{
     const rdl_sink_config config = {.url = rdl_arena_strndup(c->a, p->url.p, p->url.n),
                                     .root_dir = rdl_reader_root(c->r),
                                     .root_uuid = rdl_reader_root_uuid(c->r),
                                     .read_only = true};
-    rdl_sink_table table;
-    rdl_sink_table_of(c->a, p, &table);
-    RDL_TRY(rdl_sink_find(p->url, &ops, err));
-    RDL_TRY(ops->open(&config, &s, err));
-    rdl_code rc = ops->prepare(s, &table, out_epoch, err);
+    rdl_sink_table_of(c->a, p, &s->table);
+    RDL_TRY(rdl_sink_find(p->url, &s->ops, err));
+    RDL_TRY(s->ops->open(&config, &s->sink, err));
+    return s->ops->prepare(s->sink, &s->table, &s->epoch, err);
+}
+
+/* Beside a run a store goes on after the cut was taken.  What it shows was sealed before, so that a
+ * cut taken now knows it. */
+static rdl_code catch_up(rdl_verifying *c, const serving *s, rdl_err *err)
+{
+    if (s->epoch <= (int64_t)c->cut.epoch || !rdl_verify_is_live(c))
+        return RDL_OK;
+    return rdl_verify_later_cut(c, err);
+}
+
+/* v.have: the store's rows; v.want, as the store can give it back.  *out_still: the store showed one
+ * epoch from the first row to the last. */
+static rdl_code fetch_served(rdl_verifying *c, serving *s, const rdl_publication *p,
+                             bool *out_still, rdl_err *err)
+{
+    int64_t after = -1;
+    copying copy = {0};
+    RDL_TRY(rdl_appender_open(c->conn, "v", "have", &copy.to, err));
+    rdl_code rc = s->ops->scan(s->sink, &s->table, take_served, &copy, err);
+    rdl_err late;
+    rdl_code closed = rdl_appender_close(copy.to, rc == RDL_OK ? err : &late);
+    rc = rc == RDL_OK ? closed : rc;
     if (rc == RDL_OK)
-        rc = rdl_appender_open(c->conn, "v", "have", &copy.to, err);
-    if (rc == RDL_OK)
-        rc = ops->scan(s, &table, take_served, &copy, err);
-    if (copy.to != NULL) {
-        rdl_err late;
-        rdl_code closed = rdl_appender_close(copy.to, rc == RDL_OK ? err : &late);
-        rc = rc == RDL_OK ? closed : rc;
-    }
-    if (rc == RDL_OK)
-        rc = ops->prepare(s, &table, &after, err);
-    *out_still = after == *out_epoch;
-    if (rc == RDL_OK)
-        rc = expect_served(c, ops, s, &table, p, err);
-    ops->close(s);
-    return rc;
+        rc = s->ops->prepare(s->sink, &s->table, &after, err);
+    *out_still = after == s->epoch;
+    return rc == RDL_OK ? expect_served(c, s->ops, s->sink, &s->table, p, err) : rc;
+}
+
+/*
+ * What the table was at the epoch that the store shows, if the root still knows: its lake has a
+ * version from then and the segments that came after it are there.  *out_known says.
+ */
+static rdl_code cut_as_served(rdl_verifying *c, const rdl_table *t, uint64_t epoch, rdl_cut *out,
+                              bool *out_known, rdl_err *err)
+{
+    const rdl_lake_snapshot *lake;
+    rdl_cut_init(out, c->cut.arena, c->cut.root, c->cut.pipeline, c->cut.history, c->cut.app_id,
+                 epoch);
+    out->beside = true;
+    *out_known = false;
+    rdl_code rc = rdl_cut_lake(out, t, &lake, err);
+    if (rc != RDL_OK)
+        return (err->flags & RDL_ERR_RETRY) != 0 ? RDL_OK : rc;
+    int64_t pruned = (int64_t)rdl_history_table(c->cut.history, t->full)->pruned_changed;
+    *out_known = lake->txn_version >= pruned;
+    return RDL_OK;
+}
+
+/*
+ * v.want as the table is at the cut.  A store that is elsewhere, while a run goes on, is compared with
+ * the table at the store's own epoch.
+ */
+static rdl_code fill_want(rdl_verifying *c, const rdl_table *t, int64_t epoch, bool *out_then,
+                          rdl_err *err)
+{
+    rdl_cut then;
+    *out_then = false;
+    if (epoch > 0 && epoch < (int64_t)c->cut.epoch && rdl_verify_is_live(c))
+        RDL_TRY(cut_as_served(c, t, (uint64_t)epoch, &then, out_then, err));
+    return rdl_verify_fill_cut(c, *out_then ? &then : &c->cut, t, "want", err);
 }
 
 /* Is the store, at its epoch, what the table is at the cut? */
@@ -149,25 +194,37 @@ static bool shows_cut(const rdl_verifying *c, const rdl_table *t, int64_t epoch)
            epoch <= (int64_t)c->cut.epoch;
 }
 
+static rdl_code compare_served(rdl_verifying *c, serving *s, const rdl_publication *p,
+                               rdl_verify_item *item, bool *out_moved, rdl_err *err)
+{
+    bool still = true, then = false;
+    RDL_TRY(catch_up(c, s, err));
+    const rdl_table *t = rdl_pipeline_find(rdl_reader_pipeline(c->r), p->table->full);
+    RDL_TRY(fill_want(c, t, s->epoch, &then, err));
+    RDL_TRY(rdl_exec(c->conn, "CREATE OR REPLACE TABLE v.have AS SELECT * FROM v.want LIMIT 0",
+                     err));
+    RDL_TRY(fetch_served(c, s, p, &still, err));
+    RDL_TRY(rdl_verify_compare(c, t, p, item, err));
+    /* An epoch that nobody sealed: a later cut may know it; else the store is not this root's. */
+    bool ahead = s->epoch > (int64_t)c->cut.epoch;
+    item->differences += ahead && item->differences == 0;
+    *out_moved = item->differences > 0 && (!still || (!then && !shows_cut(c, t, s->epoch)));
+    if (*out_moved)
+        snprintf(item->problem, sizeof item->problem,
+                 "the store shows epoch %" PRId64 "%s, the lake was read at %" PRIu64, s->epoch,
+                 still ? "" : " and went on while it was read", c->cut.epoch);
+    return RDL_OK;
+}
+
 rdl_code rdl_verify_publication(rdl_verifying *c, const rdl_publication *p, rdl_verify_item *item,
                                 bool *out_moved, rdl_err *err)
 {
-    int64_t epoch = -1;
-    bool still = true;
-    const rdl_table *t = p->table;
+    serving s = {.epoch = -1};
     item->against = "lake";
-    RDL_TRY(rdl_verify_fill_content(c, t, "want", err));
-    RDL_TRY(rdl_exec(c->conn, "CREATE OR REPLACE TABLE v.have AS SELECT * FROM v.want LIMIT 0",
-                     err));
-    RDL_TRY(fetch_served(c, p, &epoch, &still, err));
-    RDL_TRY(rdl_verify_compare(c, t, p, item, err));
-    /* An epoch that nobody sealed: a later cut may know it; else the store is not this root's. */
-    bool ahead = epoch > (int64_t)c->cut.epoch;
-    item->differences += ahead && item->differences == 0;
-    *out_moved = item->differences > 0 && (!still || !shows_cut(c, t, epoch));
-    if (*out_moved)
-        snprintf(item->problem, sizeof item->problem,
-                 "the store shows epoch %" PRId64 "%s, the lake was read at %" PRIu64, epoch,
-                 still ? "" : " and went on while it was read", c->cut.epoch);
-    return RDL_OK;
+    rdl_code rc = open_store(c, p, &s, err);
+    if (rc == RDL_OK)
+        rc = compare_served(c, &s, p, item, out_moved, err);
+    if (s.sink != NULL)
+        s.ops->close(s.sink);
+    return rc;
 }
