@@ -42,6 +42,12 @@ told() { # EVENT ALERT: how often the command was told of it
 wants() { # WHAT GOT WANTED
     [ "$2" = "$3" ] || fail "$1: $2, wanted $3"
 }
+killed() { # POINT COMMAND...: it dies there
+    local point=$1 rc=0
+    shift
+    RDL_FAULT=$point:1:kill "$RAUDAL" "$@" >/dev/null 2>&1 || rc=$?
+    [ "$rc" = 137 ] || fail "$* ended with $rc at $point"
+}
 state() { "$RAUDAL" sql "$p" --format csv "SELECT state FROM raudal.alerts WHERE name = '$1'" | tail -1; }
 taken() { find "$room" -maxdepth 1 -name "$1-[0-9]*" ! -name '*.new' | wc -l; }
 
@@ -54,7 +60,7 @@ wants "state at first" "$(state rejected)" quiet
 # Servers that refuse: the notice is kept.  A crash between noting and telling loses nothing.
 touch "$room/refuse"
 printf '{"id":"b","n":0}\n{"id":"c","n":-1}\n' >"$p/in/2.jsonl"
-RDL_FAULT=alert.noted:1:kill "$RAUDAL" run "$p" --once >/dev/null 2>&1 && fail "it was not killed"
+killed alert.noted run "$p" --once
 wants "told at the crash" "$(told active rejected)" 0
 "$RAUDAL" run "$p" --once >"$room/out" 2>&1 || fail "a run whose notices are refused fails: $(cat "$room/out")"
 wants "active" "$(state rejected)" active
@@ -89,7 +95,7 @@ PY
 # Killed after telling, before that is known: told again, under the same identity.
 "$RAUDAL" alerts "$p" --check >/dev/null 2>&1 && fail "--check exits 0 though an alert is active"
 sed -i 's/< 0.9 /< 0.2 /' "$p/p.sql"
-RDL_FAULT=alert.told:1:kill "$RAUDAL" alerts "$p" --check >/dev/null 2>&1 && fail "it was not killed"
+killed alert.told alerts "$p" --check
 wants "over" "$(state rejected)" quiet
 wants "mails after the kill" "$(taken mail)" 2
 

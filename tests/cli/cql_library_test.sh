@@ -6,8 +6,8 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fail() { echo "not ok - $*"; exit 1; }
-command -v pkg-config >/dev/null || { echo "pkg-config is not to be had"; exit 77; }
-grep -q '^RAUDAL_SANITIZE:STRING=$' "$build/CMakeCache.txt" || { echo "a sanitized library needs a sanitized program"; exit 77; }
+command -v pkg-config >/dev/null || { echo "skipped: pkg-config is not to be had"; exit 77; }
+grep -q '^RAUDAL_SANITIZE:STRING=$' "$build/CMakeCache.txt" || { echo "skipped: a sanitized library needs a sanitized program"; exit 77; }
 
 cmake --install "$build" --prefix "$work/prefix" --component cql >"$work/log" 2>&1 || fail "$(cat "$work/log")"
 pc=$(find "$work/prefix" -name raudal-cql.pc)

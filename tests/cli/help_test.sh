@@ -34,6 +34,8 @@ done <"$room/names"
 if command -v groff >/dev/null; then
     said=$(groff -man -Tascii -ww -z "$room/raudal.1" 2>&1) || true
     [ -z "$said" ] || fail "groff: $said"
+else
+    echo "skipped: the manual page's markup: groff is not there"
 fi
 
 "$RAUDAL" help --completion bash >"$room/raudal.bash"
@@ -57,6 +59,8 @@ for shell in zsh fish; do
     done <"$room/names"
     if command -v "$shell" >/dev/null; then
         "$shell" -n "$room/raudal.$shell" || fail "$shell cannot read its completion"
+    else
+        echo "skipped: $shell reads its completion: $shell is not there"
     fi
 done
 rc=0; "$RAUDAL" help --completion tcsh 2>"$room/said" || rc=$?

@@ -18,7 +18,9 @@ PUBLISH g.v TO 'sqlite:serving.db' PRIMARY KEY (id);
 SQL
 # A small budget holds few rows, so that the segments are Parquet.
 run() { "$raudal" run "$work/p" --once --root "$work/root" --memory 64MB "$@"; }
-RDL_FAULT=epoch.after_seal:1:kill run >"$work/out" 2>&1 && say 'the run was not killed'
+status=0
+RDL_FAULT=epoch.after_seal:1:kill run >"$work/out" 2>&1 || status=$?
+[ "$status" = 137 ] || say "the run was not killed: status $status"
 cp -a "$work/root" "$work/sealed"
 segments=$(cd "$work/root" && find state/epochs -name '*.parquet')
 [ "$(echo "$segments" | wc -l)" -ge 3 ] || say "not the segments that were expected: $segments"

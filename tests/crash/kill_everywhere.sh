@@ -149,6 +149,8 @@ mapfile -t cases < <(all_cases | while read -r stage fault; do
     # shellcheck disable=SC2254
     case "${fault%%:*}" in $points) echo "$stage $fault" ;; esac
 done)
+# What cannot name its fault points has nothing swept.
+"$RAUDAL" doctor --faults 2>/dev/null | grep -qx epoch.after_seal || { echo "FAIL $RAUDAL names no fault points"; exit 1; }
 [ -z "$list" ] || { printf '%s\n' "${cases[@]}" && exit 0; }
 crash_init
 printf '%s\n' "${cases[@]}" |

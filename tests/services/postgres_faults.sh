@@ -83,10 +83,9 @@ root=$(ask "SELECT root FROM _raudal_progress")
 PGAPPNAME="raudal $root" psql -qX "$STORE" >/dev/null 2>&1 <<SQL &
 BEGIN; UPDATE _raudal_progress SET epoch = epoch + 1; UPDATE sums SET total = -1; SELECT pg_sleep(60); COMMIT;
 SQL
-for _ in $(seq 100); do
-    [ "$(ask "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'raudal $root' AND query LIKE '%pg_sleep%'")" = 1 ] && break
-    sleep 0.1
-done
+zombies() { ask "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'raudal $root' AND query LIKE '%pg_sleep%'"; }
+for _ in $(seq 100); do [ "$(zombies)" = 1 ] && break; sleep 0.1; done
+[ "$(zombies)" = 1 ] && result "an earlier process holds the fence" 1 || result "an earlier process holds the fence" 0
 feed; run; whole "a zombie's late transaction does not commit"
 wait
 echo "$passed passed, $failed failed"

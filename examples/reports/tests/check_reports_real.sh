@@ -5,7 +5,7 @@ set -eu
 top=$(cd "$(dirname "$0")/../../.." && pwd)
 raudal=${1:-$top/build/raudal}
 data=${RAUDAL_DATA:-$top/../shared/data}/chat_and_invoices
-[ -f "$data/invoices.csv" ] || { echo "no real input at $data"; exit 77; }
+[ -f "$data/invoices.csv" ] || { echo "skipped: no $data/invoices.csv"; exit 77; }
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 mkdir "$work/in"; cp "$data"/hour=*.json "$work/in"
 run() { "$raudal" "$1" "$top/examples/reports" ${2:+$2} --root "$work/$root" \
