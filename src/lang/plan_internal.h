@@ -7,7 +7,9 @@
  *   plan_thread.c     carries row identity through SELECT, JOIN, WHERE, UNNEST, UNION ALL
  *   plan_stream.c     streaming tables
  *   plan_view.c       materialized views: which mode, and why
- *   plan_aggregate.c  aggregates as mergeable slots, and as our own functions in batch text
+ *   plan_recipe.c     what one aggregate call is made of (plan_recipe.h)
+ *   plan_aggregate.c  aggregates as mergeable slots
+ *   plan_exact.c      batch texts whose answers depend on no order
  *   plan_resolve.c    aliases and GROUP BY shorthands spelled out
  *   plan_fields.c     fields of structs told from columns of tables
  *   plan_chain.c      from the outermost SELECT down to the driving table
@@ -127,7 +129,7 @@ rdl_str rdl_plan_check_sql(rdl_planner *pl, const char *from_sql);
 /* The visible columns of from_sql's rows that stay: DROP ROW and QUARANTINE leave. */
 rdl_str rdl_plan_keep_sql(rdl_planner *pl, rdl_str sql);
 
-/* plan_aggregate.c */
+/* plan_exact.c */
 /*
  * Replace aggregates whose result depends on order or rounding, all over the tree, while
  * base tables still have their own names.  The identity columns are visible in `bottom`
@@ -139,6 +141,8 @@ RDL_MUST rdl_code rdl_plan_exact(rdl_planner *pl,
                                  const char *const *identity,
                                  size_t identity_count,
                                  rdl_err *err);
+
+/* plan_aggregate.c */
 typedef struct rdl_decomposed {
     RDL_VEC(rdl_slot) slots;
     RDL_VEC(json_t *) slot_exprs; /* over the FROM */
@@ -154,7 +158,7 @@ RDL_MUST rdl_code rdl_plan_decompose(rdl_planner *pl,
                                      size_t identity_count,
                                      rdl_decomposed *out,
                                      rdl_err *err);
-/* The closed type in which a DuckDB type travels, or NULL. */
+/* plan_recipe.c: the closed type in which a DuckDB type travels, or NULL. */
 const rdl_type *rdl_plan_closed_type(rdl_planner *pl, const char *duck_type);
 
 /* plan_stream.c, plan_view.c */
