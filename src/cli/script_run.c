@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "batch/report.h"
-#include "lang/plan.h"
+#include "lang/explain.h"
 #include "ops/system.h"
 
 enum { SHOWN_ROWS_MAX = 30 };
@@ -508,10 +508,6 @@ static bool do_ledger(rdl_script_runner *r, const rdl_record *at)
 
 static bool do_mode(rdl_script_runner *r, const rdl_record *at)
 {
-    static const char *const modes[] = {[RDL_MAINTAIN_INCREMENTAL] = "incremental",
-                                        [RDL_MAINTAIN_APPEND] = "append",
-                                        [RDL_MAINTAIN_GROUPS] = "groups",
-                                        [RDL_MAINTAIN_FULL] = "full"};
     rdl_reader *reader;
     rdl_err err = {0};
     rdl_buf got = {0};
@@ -520,7 +516,7 @@ static bool do_mode(rdl_script_runner *r, const rdl_record *at)
     const rdl_table *t = rdl_pipeline_find(rdl_reader_pipeline(reader), rdl_str_of(at->words[0]));
     if (t == NULL || t->kind != RDL_TABLE_VIEW)
         return rdl_script_fail(r, at, "there is no view \"%s\"", at->words[0]);
-    rdl_buf_printf(&got, "%s\n", modes[t->view_plan->mode]);
+    rdl_buf_printf(&got, "%s\n", rdl_maintenance_name(t->view_plan->mode));
     bool fine = compare(r, at, &got);
     rdl_buf_fini(&got);
     return fine;

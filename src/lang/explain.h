@@ -21,11 +21,8 @@ typedef enum rdl_explain_format {
  * table empty: the whole pipeline.  A table that is not there is RDL_EUSAGE with the
  * nearest name as hint.  The text ends in a newline.
  */
-RDL_MUST rdl_code rdl_explain(const rdl_pipeline *p,
-                              rdl_str table,
-                              rdl_explain_format format,
-                              rdl_buf *out,
-                              rdl_err *err);
+RDL_MUST rdl_code rdl_explain(const rdl_pipeline *p, rdl_str table, rdl_explain_format format,
+                              rdl_buf *out, rdl_err *err);
 
 const char *rdl_maintenance_name(rdl_maintenance mode); /* "incremental", ... */
 /* Bytes that the state of one group takes, about: texts are counted as 16 bytes. */

@@ -1,6 +1,6 @@
 /*
- * lang/parse.c - statements of the pipeline language: which one it is, and the pieces that all
- * of them are made of.  The grammar is docs/reference/language.md.
+ * lang/parse.c - the pieces that statements are made of: words, names, texts, lengths of time,
+ * options, types and stretches of SQL.
  */
 #include "lang/parse.h"
 
@@ -120,8 +120,8 @@ bool rdl_parse_twice(rdl_parser *p, bool seen, const char *clause)
 {
     if (!seen)
         return true;
-    return rdl_parse_fail(p, rdl_parse_pos(p, rdl_parse_token(p)), NULL,
-                          "%s is written twice", clause);
+    return rdl_parse_fail(p, rdl_parse_pos(p, rdl_parse_token(p)), NULL, "%s is written twice",
+                          clause);
 }
 
 bool rdl_parse_ident(rdl_parser *p, const char *what, rdl_ident *out)
@@ -262,8 +262,8 @@ static bool parse_option_name(rdl_parser *p, rdl_ident *out)
     while (rdl_parse_accept_symbol(p, '.')) {
         if (!rdl_parse_ident(p, "a name behind the dot", &part))
             return false;
-        out->text = rdl_str_of(rdl_arena_printf(p->arena, "%.*s.%.*s", (int)out->text.n, out->text.p,
-                                                (int)part.text.n, part.text.p));
+        out->text = rdl_str_of(rdl_arena_printf(p->arena, "%.*s.%.*s", (int)out->text.n,
+                                                out->text.p, (int)part.text.n, part.text.p));
     }
     out->pos = rdl_parse_span(p, first, p->at - 1);
     return true;
@@ -287,8 +287,7 @@ bool rdl_parse_options(rdl_parser *p, rdl_option **out, size_t *out_n)
             if (rdl_str_eq(list.v[i].name, key))
                 return rdl_parse_fail(p, name.pos, NULL, "option \"%.*s\" is written twice",
                                       (int)key.n, key.p);
-        RDL_PUSH(p->arena, &list) =
-            (rdl_option){key, value, rdl_parse_span(p, sign, p->at - 1)};
+        RDL_PUSH(p->arena, &list) = (rdl_option){key, value, rdl_parse_span(p, sign, p->at - 1)};
     } while (rdl_parse_accept_symbol(p, ','));
     *out = list.v;
     *out_n = list.n;
@@ -311,7 +310,7 @@ static bool step(rdl_parser *p, unsigned *depth)
     return true;
 }
 
-static void sql_from(const rdl_parser *p, size_t first, rdl_sql *out)
+void rdl_parse_sql_from(const rdl_parser *p, size_t first, rdl_sql *out)
 {
     out->pos = rdl_parse_span(p, first, p->at - 1);
     out->text = (rdl_str){p->tokens.file->text.p + out->pos.at, out->pos.len};
@@ -326,7 +325,7 @@ bool rdl_parse_sql(rdl_parser *p, rdl_parse_stop stop, const char *what, rdl_sql
             break;
     if (p->at == first)
         return rdl_parse_wrong(p, what, NULL);
-    sql_from(p, first, out);
+    rdl_parse_sql_from(p, first, out);
     return true;
 }
 
@@ -373,302 +372,7 @@ bool rdl_parse_type(rdl_parser *p, rdl_sql *out)
             break;
     }
     if (angles > 0 || depth > 0)
-        return rdl_parse_fail(p, rdl_parse_span(p, first, first), NULL,
-                              "this type is not closed");
-    sql_from(p, first, out);
+        return rdl_parse_fail(p, rdl_parse_span(p, first, first), NULL, "this type is not closed");
+    rdl_parse_sql_from(p, first, out);
     return true;
-}
-
-/* Whether `word` at token i opens or ends a list of tables in a SELECT. */
-static int from_state(const rdl_parser *p, size_t i, int now)
-{
-    static const char *const closes[] = {"SELECT", "WHERE",  "GROUP", "HAVING", "ORDER",
-                                         "WINDOW", "QUALIFY", "LIMIT", "UNION",  "EXCEPT",
-                                         "INTERSECT", "ON", "USING"};
-    const rdl_tokens *t = &p->tokens;
-    const rdl_token *token = &t->list.v[i];
-    if (rdl_token_is(t, token, "FROM"))
-        return i > 0 && rdl_token_is(t, token - 1, "DISTINCT") ? now : 1;
-    if (rdl_token_is(t, token, "JOIN"))
-        return 1;
-    for (size_t k = 0; k < sizeof closes / sizeof closes[0]; k++)
-        if (rdl_token_is(t, token, closes[k]))
-            return 0;
-    return now;
-}
-
-static void blank(char *text, uint32_t base, const rdl_token *t)
-{
-    memset(text + (t->at - base), ' ', t->len);
-}
-
-/*
- * STREAM x, and STREAM(x) as Spark writes it, behind FROM, JOIN and the commas of a FROM list.
- * Elsewhere STREAM is an ordinary name.
- */
-static void find_streams(rdl_parser *p, size_t first, size_t end, rdl_ast_body *out)
-{
-    enum { DEPTH_MAX = 64 };
-    int in_from[DEPTH_MAX] = {0};
-    size_t depth = 0;
-    char *text = rdl_arena_strndup(p->arena, out->sql.text.p, out->sql.text.n);
-    uint32_t base = out->sql.pos.at;
-    RDL_VEC(uint32_t) found = {0};
-    const rdl_tokens *t = &p->tokens;
-    for (size_t i = first; i < end; i++) {
-        const rdl_token *token = &t->list.v[i], *next = token + 1;
-        bool list_start = i > first && in_from[depth] == 1 &&
-                          (rdl_token_is(t, token - 1, "FROM") ||
-                           rdl_token_is(t, token - 1, "JOIN") ||
-                           rdl_token_is_symbol(t, token - 1, ',') ||
-                           rdl_token_is_symbol(t, token - 1, '('));
-        if (list_start && rdl_token_is(t, token, "STREAM") && i + 1 < end) {
-            const rdl_token *name = next;
-            if (rdl_token_is_symbol(t, next, '(')) {
-                size_t close = i + 2;
-                while (close < end && !rdl_token_is_symbol(t, &t->list.v[close], ')'))
-                    close++;
-                if (close < end) {
-                    blank(text, base, next);
-                    blank(text, base, &t->list.v[close]);
-                    p->tokens.list.v[close].kind = RDL_TOKEN_WORD; /* no longer a parenthesis */
-                    i++;
-                }
-                name = next + 1;
-            }
-            if (name->kind == RDL_TOKEN_WORD || name->kind == RDL_TOKEN_QUOTED) {
-                blank(text, base, token);
-                RDL_PUSH(p->arena, &found) = name->at - base;
-            }
-            continue;
-        }
-        if (rdl_token_is_symbol(t, token, '(') && depth + 1 < DEPTH_MAX) {
-            in_from[depth + 1] = list_start;
-            depth++;
-        } else if (rdl_token_is_symbol(t, token, ')') && depth > 0) {
-            depth--;
-        }
-        in_from[depth] = from_state(p, i, in_from[depth]);
-    }
-    out->blanked = (rdl_str){text, out->sql.text.n};
-    out->streams = found.v;
-    out->stream_count = found.n;
-}
-
-/* CREATE <kind> or PUBLISH at the start of a line cannot be part of a SELECT. */
-static bool starts_statement(const rdl_parser *p)
-{
-    static const char *const kinds[] = {"OR",   "SOURCE",   "STREAMING", "MATERIALIZED",
-                                        "VIEW", "FUNCTION", "FLOW",      "DECISION",
-                                        "REPORT", "MODEL"};
-    const rdl_token *t = rdl_parse_token(p);
-    rdl_str text = p->tokens.file->text;
-    bool publish = (rdl_token_is(&p->tokens, t, "PUBLISH") || rdl_token_is(&p->tokens, t, "SEED")) &&
-                   rdl_parse_ahead(p, 1)->kind == RDL_TOKEN_WORD;
-    if (t->at == 0 || text.p[t->at - 1] != '\n')
-        return false;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (rdl_parse_is2(p, "CREATE", kinds[i]))
-            return true;
-    return publish;
-}
-
-bool rdl_parse_body(rdl_parser *p, rdl_ast_body *out)
-{
-    size_t first = p->at;
-    if (!rdl_parse_is(p, "SELECT") && !rdl_parse_is(p, "WITH") && !rdl_parse_is(p, "FROM") &&
-        !rdl_token_is_symbol(&p->tokens, rdl_parse_token(p), '('))
-        return rdl_parse_wrong(p, "SELECT", NULL);
-    while (!rdl_parse_at_end(p) && !starts_statement(p))
-        p->at++;
-    if (!rdl_parse_at_end(p)) {
-        p->resume = p->at;
-        return rdl_parse_fail(p, rdl_parse_pos(p, rdl_parse_token(p)),
-                              "End the statement above with one.",
-                              "a semicolon is missing before this statement");
-    }
-    sql_from(p, first, &out->sql);
-    find_streams(p, first, p->at, out);
-    return true;
-}
-
-/* The -- lines that stand right above the statement's first token. */
-static rdl_str comment_above(const rdl_parser *p, size_t first)
-{
-    rdl_str text = p->tokens.file->text;
-    size_t n = 0, below = p->tokens.list.v[first].at;
-    for (size_t i = p->tokens.comments.n; i-- > 0;) {
-        const rdl_comment *c = &p->tokens.comments.v[i];
-        if (c->at >= below)
-            continue;
-        size_t lines = 0;
-        bool clear = c->own_line;
-        for (size_t k = c->at + c->len; k < below && clear; k++) {
-            lines += text.p[k] == '\n';
-            clear = (unsigned char)text.p[k] <= ' ';
-        }
-        if (!clear || lines != 1)
-            break;
-        below = c->at;
-        n++;
-        while (below > 0 && text.p[below - 1] != '\n')
-            below--;
-    }
-    rdl_buf out = {0};
-    for (size_t i = 0; i < p->tokens.comments.n && n > 0; i++) {
-        const rdl_comment *c = &p->tokens.comments.v[i];
-        if (c->at < below || c->at > p->tokens.list.v[first].at)
-            continue;
-        size_t skip = c->len > 2 && text.p[c->at + 2] == ' ' ? 3 : 2;
-        if (out.n > 0)
-            rdl_buf_putc(&out, '\n');
-        rdl_buf_put(&out, text.p + c->at + skip, c->len - skip);
-    }
-    rdl_str s = {rdl_arena_strndup(p->arena, rdl_buf_str(&out), out.n), out.n};
-    rdl_buf_fini(&out);
-    return s;
-}
-
-static bool parse_function(rdl_parser *p, rdl_ast_function *out)
-{
-    RDL_VEC(rdl_ast_argument) arguments = {0};
-    if (!rdl_parse_expect_symbol(p, '('))
-        return false;
-    while (!at_close(p)) {
-        rdl_ast_argument one = {0};
-        if (arguments.n > 0 && !rdl_parse_expect_symbol(p, ','))
-            return false;
-        if (!rdl_parse_ident(p, "the name of an argument", &one.name) ||
-            !rdl_parse_type(p, &one.type))
-            return false;
-        RDL_PUSH(p->arena, &arguments) = one;
-    }
-    p->at++;
-    out->arguments = arguments.v;
-    out->argument_count = arguments.n;
-    if (!rdl_parse_expect(p, "RETURNS") || !rdl_parse_type(p, &out->returns) ||
-        !rdl_parse_expect(p, "RETURN"))
-        return false;
-    return rdl_parse_sql(p, rdl_parse_at_end, "an expression", &out->expr);
-}
-
-/* Behind CREATE: what is created. */
-static bool create_kind(rdl_parser *p, rdl_stmt_kind *out)
-{
-    static const struct {
-        const char *first, *second;
-        rdl_stmt_kind kind;
-    } kinds[] = {
-        {"SOURCE", NULL, RDL_STMT_SOURCE},
-        {"STREAMING", "TABLE", RDL_STMT_STREAMING},
-        {"MATERIALIZED", "VIEW", RDL_STMT_VIEW},
-        {"VIEW", NULL, RDL_STMT_PLAIN_VIEW},
-        {"FUNCTION", NULL, RDL_STMT_FUNCTION},
-        {"FLOW", NULL, RDL_STMT_FLOW},
-        {"DECISION", "TABLE", RDL_STMT_DECISION},
-        {"REPORT", NULL, RDL_STMT_REPORT},
-        {"MODEL", "TABLE", RDL_STMT_MODEL_TABLE},
-        {"MODEL", NULL, RDL_STMT_MODEL},
-        {"ALERT", NULL, RDL_STMT_ALERT},
-    };
-    static const char *const names[] = {"SOURCE", "STREAMING TABLE", "MATERIALIZED VIEW",
-                                        "VIEW",   "FUNCTION",        "FLOW",
-                                        "DECISION TABLE", "REPORT",      "MODEL TABLE",
-                                        "MODEL",          "ALERT"};
-    if (rdl_parse_accept(p, "OR")) {
-        if (!rdl_parse_accept(p, "REFRESH") && !rdl_parse_accept(p, "REPLACE"))
-            return rdl_parse_wrong(p, "REFRESH or REPLACE", NULL);
-    }
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        bool found = kinds[i].second != NULL
-                         ? rdl_parse_accept2(p, kinds[i].first, kinds[i].second)
-                         : rdl_parse_accept(p, kinds[i].first);
-        if (found) {
-            *out = kinds[i].kind;
-            if (rdl_parse_is2(p, "IF", "NOT") &&
-                rdl_token_is(&p->tokens, rdl_parse_ahead(p, 2), "EXISTS"))
-                p->at += 3;
-            return true;
-        }
-    }
-    if (rdl_parse_is(p, "TABLE"))
-        return rdl_parse_wrong(p, "STREAMING TABLE or MATERIALIZED VIEW",
-                               "Write CREATE STREAMING TABLE for rows that are only added, "
-                               "CREATE MATERIALIZED VIEW for a result that is kept up to date.");
-    return rdl_parse_clause_wrong(p, names, sizeof names / sizeof names[0]);
-}
-
-static bool parse_create(rdl_parser *p, rdl_stmt *out)
-{
-    if (!create_kind(p, &out->kind) || !rdl_parse_ref(p, "a name", &out->name))
-        return false;
-    switch (out->kind) {
-    case RDL_STMT_SOURCE:
-        return rdl_parse_source(p, &out->u.source);
-    case RDL_STMT_STREAMING:
-    case RDL_STMT_VIEW:
-        return rdl_parse_table(p, out->kind, &out->u.table);
-    case RDL_STMT_PLAIN_VIEW:
-        return rdl_parse_expect(p, "AS") && rdl_parse_body(p, &out->u.body);
-    case RDL_STMT_FUNCTION:
-        return parse_function(p, &out->u.function);
-    case RDL_STMT_DECISION:
-        return rdl_parse_decision(p, &out->u.table);
-    case RDL_STMT_REPORT:
-        return rdl_parse_report(p, &out->u.report);
-    case RDL_STMT_MODEL_TABLE:
-    case RDL_STMT_MODEL:
-        return rdl_parse_model(p, out->kind == RDL_STMT_MODEL_TABLE, &out->u.model);
-    case RDL_STMT_ALERT:
-        return rdl_parse_alert(p, &out->u.alert);
-    default:
-        return rdl_parse_flow(p, out);
-    }
-}
-
-static bool parse_statement(rdl_parser *p, rdl_stmt *out)
-{
-    static const char *const words[] = {"CREATE", "PUBLISH", "SEED", "GRANT"};
-    if (rdl_parse_accept(p, "CREATE"))
-        return parse_create(p, out);
-    if (rdl_parse_accept(p, "PUBLISH")) {
-        out->kind = RDL_STMT_PUBLISH;
-        return rdl_parse_publish(p, out);
-    }
-    if (rdl_parse_accept(p, "SEED")) {
-        out->kind = RDL_STMT_SEED;
-        return rdl_parse_seed(p, out);
-    }
-    if (rdl_parse_accept(p, "GRANT")) {
-        out->kind = RDL_STMT_GRANT;
-        out->name.pos = rdl_parse_pos(p, rdl_parse_token(p));
-        return rdl_parse_grant(p, &out->u.grant);
-    }
-    return rdl_parse_clause_wrong(p, words, sizeof words / sizeof words[0]);
-}
-
-void rdl_parse(rdl_arena *a, const rdl_text_file *file, rdl_diags *diags, rdl_script *out)
-{
-    rdl_parser p = {.arena = a, .diags = diags};
-    rdl_lex(a, file, diags, &p.tokens);
-    while (rdl_parse_token(&p)->kind != RDL_TOKEN_END) {
-        if (rdl_parse_accept_symbol(&p, ';'))
-            continue;
-        rdl_stmt *s = RDL_NEW(a, rdl_stmt);
-        s->comment = comment_above(&p, p.at);
-        bool ok = parse_statement(&p, s);
-        if (ok && !rdl_parse_at_end(&p))
-            ok = rdl_parse_wrong(&p, "\";\"", NULL);
-        if (ok) {
-            s->end = rdl_parse_token(&p)->at;
-            RDL_PUSH(a, &out->list) = s;
-        }
-        if (p.resume > 0) {
-            p.at = p.resume;
-            p.resume = 0;
-            continue;
-        }
-        while (!rdl_parse_at_end(&p))
-            p.at++;
-    }
 }

@@ -30,6 +30,8 @@ rdl_pos rdl_parse_pos(const rdl_parser *p, const rdl_token *token);
 /* From token first to token last, both included. */
 rdl_pos rdl_parse_span(const rdl_parser *p, size_t first, size_t last);
 bool rdl_parse_at_end(const rdl_parser *p); /* of the statement */
+/* The word that opens a statement, at the start of a line: it cannot be part of a SELECT. */
+bool rdl_parse_starts_statement(const rdl_parser *p);
 
 bool rdl_parse_is(const rdl_parser *p, const char *keyword);
 bool rdl_parse_is2(const rdl_parser *p, const char *first, const char *second);
@@ -51,8 +53,8 @@ bool rdl_parse_ident(rdl_parser *p, const char *what, rdl_ident *out);
 bool rdl_parse_ref(rdl_parser *p, const char *what, rdl_ref *out);
 bool rdl_parse_string(rdl_parser *p, const char *what, rdl_str *out, rdl_pos *out_pos);
 bool rdl_parse_idents(rdl_parser *p, const char *what, rdl_idents *out); /* ( a, b ) */
-bool rdl_parse_interval(rdl_parser *p, int64_t *out_us);                /* INTERVAL 5 MINUTES */
-/* SCHEDULE .. and TRIGGER ON UPDATE ..: parse_schedule.c. */
+bool rdl_parse_interval(rdl_parser *p, int64_t *out_us);                 /* INTERVAL 5 MINUTES */
+/* SCHEDULE .. and TRIGGER ON UPDATE .. (parse_schedule.c) */
 bool rdl_parse_at_schedule(const rdl_parser *p);
 bool rdl_parse_schedule(rdl_parser *p, rdl_schedule *out);
 bool rdl_parse_options(rdl_parser *p, rdl_option **out, size_t *out_n); /* ( k = v, .. ) */
@@ -60,6 +62,8 @@ bool rdl_parse_type(rdl_parser *p, rdl_sql *out);
 /* The SQL from here to the first token at depth 0 for which stop holds, or the statement's end. */
 typedef bool (*rdl_parse_stop)(const rdl_parser *p);
 bool rdl_parse_sql(rdl_parser *p, rdl_parse_stop stop, const char *what, rdl_sql *out);
+/* The SQL from token first to here. */
+void rdl_parse_sql_from(const rdl_parser *p, size_t first, rdl_sql *out);
 bool rdl_parse_sql_parens(rdl_parser *p, const char *what, rdl_sql *out); /* ( expr ) */
 bool rdl_parse_body(rdl_parser *p, rdl_ast_body *out); /* behind AS, to the statement's end */
 
