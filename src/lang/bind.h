@@ -44,11 +44,11 @@ struct rdl_symbol {
     rdl_symbol_state state;
     const rdl_stmt *stmt;
     rdl_str schema, name, full;
-    rdl_table *table;   /* bound, for kinds that are tables */
-    json_t *query;      /* VIEW */
-    rdl_inputs inputs;  /* VIEW */
-    json_t *expr;       /* FUNCTION: arguments are columns "$1", .. */
-    rdl_table *past;    /* DECISION while it is bound, its columns declared: itself */
+    rdl_table *table;    /* bound, for kinds that are tables */
+    json_t *query;       /* VIEW */
+    rdl_inputs inputs;   /* VIEW */
+    json_t *expr;        /* FUNCTION: arguments are columns "$1", .. */
+    rdl_table *past;     /* DECISION while it is bound, its columns declared: itself */
     rdl_symbol *changes; /* HISTORY */
 };
 
@@ -76,16 +76,16 @@ typedef struct rdl_body {
     rdl_binder *b;
     rdl_body_kind kind;
     const rdl_symbol *owner;
-    rdl_pos pos;      /* of the text's first byte that the user wrote */
-    uint32_t skip;    /* bytes of the text before it */
-    bool synthetic;   /* made by us: every place is pos */
+    rdl_pos pos;    /* of the text's first byte that the user wrote */
+    uint32_t skip;  /* bytes of the text before it */
+    bool synthetic; /* made by us: every place is pos */
     const uint32_t *streams;
     size_t stream_count;
     rdl_inputs inputs;
-    bool failed;      /* reported */
-    unsigned lambdas; /* that we are inside of: their names are not ours */
-    rdl_str text;     /* SQL of the query, once described */
-    bool wrap;        /* base tables become subqueries without hidden columns */
+    bool failed;                    /* reported */
+    unsigned lambdas;               /* that we are inside of: their names are not ours */
+    rdl_str text;                   /* SQL of the query, once described */
+    bool wrap;                      /* base tables become subqueries without hidden columns */
     bool reads_clock, reads_itself; /* DECISION */
 } rdl_body;
 
@@ -118,6 +118,18 @@ void rdl_body_walk(rdl_body *body, rdl_scope *scope, json_t *node); /* expressio
 rdl_pos rdl_body_pos(const rdl_body *body, const json_t *node);
 rdl_pos rdl_body_offset(const rdl_body *body, size_t at);
 void rdl_body_relocate(json_t *node, json_t *place); /* all query_locations */
+/* Reports it where the node stands; the body has failed. */
+void rdl_body_error(rdl_body *body, const json_t *node, const char *hint, const char *fmt, ...)
+    RDL_PRINTF(4, 5);
+
+/* bind_from.c: the tables of a FROM, into scope. */
+void rdl_body_walk_from(rdl_body *body, rdl_scope *scope, json_t *ref);
+
+/* bind_clock.c: whether a name is the clock's, and whether a date's. */
+bool rdl_body_is_clock(const char *name, bool *out_date);
+/* What the call or column node means for this kind of body; name: as it is written. */
+void rdl_body_replace_clock(rdl_body *body, rdl_scope *scope, json_t *node, const char *name,
+                            bool date);
 
 /* bind_star.c: put the columns of the star at list[i] in its place; false when it stays. */
 bool rdl_body_expand_star(rdl_body *body, rdl_scope *scope, json_t *list, size_t i);
@@ -150,7 +162,7 @@ bool rdl_bind_schedule(rdl_binder *b, const rdl_schedule *s, rdl_str of); /* par
 rdl_table *rdl_bind_new_table(rdl_binder *b, const rdl_symbol *s, rdl_table_kind kind);
 /* Plan, fingerprint and number a table whose body and columns are set. */
 bool rdl_bind_finish(rdl_binder *b, rdl_table *t);
-bool rdl_bind_model_table(rdl_binder *b, rdl_symbol *s);           /* bind_model.c */
+bool rdl_bind_model_table(rdl_binder *b, rdl_symbol *s); /* bind_model.c */
 void rdl_bind_training(rdl_binder *b, const rdl_stmt *stmt);
 void rdl_bind_publish(rdl_binder *b, const rdl_stmt *stmt);
 void rdl_bind_seed(rdl_binder *b, const rdl_stmt *stmt); /* bind_publish.c */

@@ -5,6 +5,7 @@
  *
  *   plan.c            entry: parse the body, choose, relations that each text reads
  *   plan_thread.c     carries row identity through SELECT, JOIN, WHERE, UNNEST, UNION ALL
+ *   plan_calls.c      which function calls fold rows
  *   plan_stream.c     streaming tables
  *   plan_view.c       materialized views: which mode, and why
  *   plan_recipe.c     what one aggregate call is made of (plan_recipe.h)
@@ -51,11 +52,8 @@ typedef struct rdl_planner {
 } rdl_planner;
 
 /* plan.c */
-void rdl_plan_refuse(rdl_planner *pl,
-                     const char *word,
-                     const char *hint,
-                     const char *fmt,
-                     ...) RDL_PRINTF(4, 5);
+void rdl_plan_refuse(rdl_planner *pl, const char *word, const char *hint, const char *fmt, ...)
+    RDL_PRINTF(4, 5);
 rdl_pos rdl_plan_locate(const rdl_table *t, const char *word);
 /* The input that a base table names, or NULL. */
 const rdl_input *rdl_plan_input_of(const rdl_planner *pl, const json_t *base);
@@ -63,14 +61,11 @@ bool rdl_plan_is_stream_input(const rdl_planner *pl, const rdl_table *t);
 /* Every base table left over becomes e."all:<t>" with visible columns only; in place. */
 void rdl_plan_read_all(rdl_planner *pl, json_t *node);
 /* (SELECT <columns, more> FROM e."<prefix><t>") AS alias, as a table reference. */
-json_t *rdl_plan_relation(rdl_planner *pl,
-                          const json_t *base,
-                          const rdl_table *t,
-                          const char *prefix,
-                          json_t *more);
+json_t *rdl_plan_relation(rdl_planner *pl, const json_t *base, const rdl_table *t,
+                          const char *prefix, json_t *more);
 /* text with e."<from><full>" read as e."<to><full>". */
-rdl_str rdl_plan_retarget(
-    rdl_planner *pl, rdl_str sql, const char *from, const char *to, const rdl_table *t);
+rdl_str rdl_plan_retarget(rdl_planner *pl, rdl_str sql, const char *from, const char *to,
+                          const rdl_table *t);
 /* The name under which a table reference's columns are qualified. */
 const char *rdl_plan_ref_name(const json_t *ref);
 /* SELECT CAST(c AS its type) AS c, ... FROM (sql): exactly the visible columns. */
@@ -82,12 +77,8 @@ void rdl_plan_need(rdl_planner *pl, rdl_table ***list, size_t *n, rdl_table *t);
  * The types of expressions in the scope of select's FROM, as closed types where they are
  * among them, else in DuckDB's words; "" for an expression that does not bind.
  */
-RDL_MUST rdl_code rdl_plan_types(rdl_planner *pl,
-                                 json_t *select,
-                                 json_t *const *exprs,
-                                 size_t n,
-                                 const char **out,
-                                 rdl_err *err);
+RDL_MUST rdl_code rdl_plan_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
+                                 const char **out, rdl_err *err);
 
 /* plan_thread.c */
 typedef enum rdl_thread_identity {
@@ -109,10 +100,7 @@ typedef struct rdl_thread {
 
 size_t rdl_thread_columns(rdl_thread_identity identity, const char *const **out_names);
 /* Rewrite a table reference of a FROM; *ref is replaced.  A refusal is left in pl. */
-RDL_MUST rdl_code rdl_thread_from(rdl_thread *th,
-                                  json_t **ref,
-                                  json_t *exclude,
-                                  rdl_err *err);
+RDL_MUST rdl_code rdl_thread_from(rdl_thread *th, json_t **ref, json_t *exclude, rdl_err *err);
 /* Rewrite a query in place so that it gives the identity columns after its own. */
 RDL_MUST rdl_code rdl_thread_query(rdl_thread *th, json_t *query, rdl_err *err);
 bool rdl_thread_holds(const rdl_thread *th, json_t *node); /* the driving table is below */
@@ -120,6 +108,8 @@ bool rdl_thread_holds(const rdl_thread *th, json_t *node); /* the driving table 
 void rdl_thread_hide(json_t *select, json_t *exclude, const char *holder);
 /* A row meets at most one row of this side of the join, as the text alone says. */
 bool rdl_plan_joins_once(const rdl_planner *pl, json_t *join, json_t *side);
+
+/* plan_calls.c */
 bool rdl_plan_is_aggregate(const char *function);
 json_t *rdl_plan_find_aggregate(json_t *expr); /* outside subqueries and windows; or NULL */
 json_t *rdl_plan_find_window(json_t *expr);
@@ -135,12 +125,8 @@ rdl_str rdl_plan_keep_sql(rdl_planner *pl, rdl_str sql);
  * base tables still have their own names.  The identity columns are visible in `bottom`
  * alone.
  */
-RDL_MUST rdl_code rdl_plan_exact(rdl_planner *pl,
-                                 json_t *query,
-                                 json_t *bottom,
-                                 const char *const *identity,
-                                 size_t identity_count,
-                                 rdl_err *err);
+RDL_MUST rdl_code rdl_plan_exact(rdl_planner *pl, json_t *query, json_t *bottom,
+                                 const char *const *identity, size_t identity_count, rdl_err *err);
 
 /* plan_aggregate.c */
 typedef struct rdl_decomposed {
@@ -150,14 +136,9 @@ typedef struct rdl_decomposed {
     RDL_VEC(json_t *) finals;     /* by call, over n, s0.. */
 } rdl_decomposed;
 /* Slots for every aggregate of exprs; a refusal is left in pl. */
-RDL_MUST rdl_code rdl_plan_decompose(rdl_planner *pl,
-                                     json_t *select,
-                                     json_t *const *exprs,
-                                     size_t n,
-                                     const char *const *identity,
-                                     size_t identity_count,
-                                     rdl_decomposed *out,
-                                     rdl_err *err);
+RDL_MUST rdl_code rdl_plan_decompose(rdl_planner *pl, json_t *select, json_t *const *exprs,
+                                     size_t n, const char *const *identity, size_t identity_count,
+                                     rdl_decomposed *out, rdl_err *err);
 /* plan_recipe.c: the closed type in which a DuckDB type travels, or NULL. */
 const rdl_type *rdl_plan_closed_type(rdl_planner *pl, const char *duck_type);
 
@@ -166,11 +147,8 @@ RDL_MUST rdl_code rdl_plan_stream(rdl_planner *pl, rdl_err *err);
 RDL_MUST rdl_code rdl_plan_view(rdl_planner *pl, rdl_err *err);
 
 /* plan_incremental.c: for a resolved SELECT that groups; a refusal is left in pl. */
-RDL_MUST rdl_code rdl_plan_incremental(rdl_planner *pl,
-                                       rdl_view_plan *plan,
-                                       json_t *select,
-                                       rdl_thread_identity identity,
-                                       rdl_err *err);
+RDL_MUST rdl_code rdl_plan_incremental(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
+                                       rdl_thread_identity identity, rdl_err *err);
 /* GROUP BY keys that are all visible columns are a key of the view. */
 void rdl_plan_prove_key(rdl_planner *pl, json_t *select);
 /* Whether an answer could depend on the order of rows: identity must break ties. */
@@ -179,19 +157,12 @@ bool rdl_plan_needs_order(json_t *select);
 json_t *rdl_plan_select_keys(rdl_planner *pl, json_t *select, json_t *list, size_t keys);
 
 /* plan_fanout.c: the joins of the body that may give a stream's row more than once */
-RDL_MUST rdl_code rdl_plan_fans(rdl_planner *pl,
-                                rdl_fan **out,
-                                size_t *out_count,
-                                rdl_err *err);
+RDL_MUST rdl_code rdl_plan_fans(rdl_planner *pl, rdl_fan **out, size_t *out_count, rdl_err *err);
 
 /* plan_spread.c: partial (select's, its FROM threaded) as text, a query for each element of a list
  * that it unnests.  *repeats: a key may come twice. */
-RDL_MUST rdl_code rdl_plan_spread(rdl_planner *pl,
-                                  json_t *select,
-                                  json_t *partial,
-                                  rdl_str *text,
-                                  bool *repeats,
-                                  rdl_err *err);
+RDL_MUST rdl_code rdl_plan_spread(rdl_planner *pl, json_t *select, json_t *partial, rdl_str *text,
+                                  bool *repeats, rdl_err *err);
 
 /* plan_bounds.c */
 void rdl_plan_bounds(rdl_planner *pl, rdl_report *r);
@@ -212,9 +183,7 @@ bool rdl_plan_is_windowed(json_t *select);
 void rdl_plan_tell_fields(rdl_planner *pl, json_t *query);
 
 /* plan_chain.c */
-enum {
-    RDL_CHAIN_MAX = 16
-};
+enum { RDL_CHAIN_MAX = 16 };
 typedef struct rdl_chain {
     json_t *level[RDL_CHAIN_MAX]; /* SELECT nodes, outermost first */
     json_t *ref[RDL_CHAIN_MAX];   /* the FROM item that holds the driving table */
@@ -225,18 +194,11 @@ typedef struct rdl_chain {
 bool rdl_plan_chain(const rdl_thread *th, json_t *query, rdl_chain *out);
 size_t rdl_plan_count_driving(const rdl_thread *th, json_t *query);
 /* Thread the FROM of this level of query, in place. */
-RDL_MUST rdl_code rdl_plan_thread_bottom(rdl_thread *th,
-                                         json_t *query,
-                                         int bottom,
-                                         rdl_err *err);
+RDL_MUST rdl_code rdl_plan_thread_bottom(rdl_thread *th, json_t *query, int bottom, rdl_err *err);
 
 /* plan_groups.c: texts of the GROUPS mode for a query whose levels are resolved.
  * *done false: no keys; a refusal is left in pl. */
-RDL_MUST rdl_code rdl_plan_groups(rdl_planner *pl,
-                                  rdl_view_plan *plan,
-                                  json_t *query,
-                                  rdl_thread_identity identity,
-                                  bool *done,
-                                  rdl_err *err);
+RDL_MUST rdl_code rdl_plan_groups(rdl_planner *pl, rdl_view_plan *plan, json_t *query,
+                                  rdl_thread_identity identity, bool *done, rdl_err *err);
 
 #endif

@@ -9,7 +9,6 @@
  */
 #include "lang/plan_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -31,147 +30,6 @@ size_t rdl_thread_columns(rdl_thread_identity identity, const char *const **out_
         return 1;
     }
     return 0;
-}
-
-/* Sorted, for bsearch.  All aggregates of DuckDB 1.5 and ours. */
-static const char *const aggregate_names[] = {
-    "any_value",
-    "approx_count_distinct",
-    "approx_quantile",
-    "approx_top_k",
-    "arbitrary",
-    "arg_max",
-    "arg_max_null",
-    "arg_max_nulls_last",
-    "arg_min",
-    "arg_min_null",
-    "arg_min_nulls_last",
-    "argmax",
-    "argmin",
-    "array_agg",
-    "avg",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "bitstring_agg",
-    "bool_and",
-    "bool_or",
-    "corr",
-    "count",
-    "count_if",
-    "count_star",
-    "countif",
-    "covar_pop",
-    "covar_samp",
-    "entropy",
-    "favg",
-    "first",
-    "fsum",
-    "geomean",
-    "geometric_mean",
-    "group_concat",
-    "histogram",
-    "histogram_exact",
-    "json_group_array",
-    "json_group_object",
-    "json_group_structure",
-    "kahan_sum",
-    "kurtosis",
-    "kurtosis_pop",
-    "last",
-    "list",
-    "listagg",
-    "mad",
-    "max",
-    "max_by",
-    "mean",
-    "median",
-    "min",
-    "min_by",
-    "mode",
-    "product",
-    "quantile",
-    "quantile_cont",
-    "quantile_disc",
-    "rdl_avg",
-    "rdl_square_state",
-    "rdl_stddev_pop",
-    "rdl_stddev_samp",
-    "rdl_sum",
-    "rdl_sum_state",
-    "rdl_var_pop",
-    "rdl_var_samp",
-    "regr_avgx",
-    "regr_avgy",
-    "regr_count",
-    "regr_intercept",
-    "regr_r2",
-    "regr_slope",
-    "regr_sxx",
-    "regr_sxy",
-    "regr_syy",
-    "reservoir_quantile",
-    "sem",
-    "skewness",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "string_agg",
-    "sum",
-    "sum_no_overflow",
-    "sumkahan",
-    "var_pop",
-    "var_samp",
-    "variance",
-    "wavg",
-    "weighted_avg",
-};
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcasecmp(a, *(const char *const *)b);
-}
-
-bool rdl_plan_is_aggregate(const char *function)
-{
-    return bsearch(function, aggregate_names,
-                   sizeof aggregate_names / sizeof *aggregate_names,
-                   sizeof *aggregate_names, compare_names) != NULL;
-}
-
-typedef struct search {
-    bool window;
-    json_t *found;
-} search;
-
-static bool visit_search(void *arg, json_t *node)
-{
-    search *s = arg;
-    if (s->found != NULL || rdl_tree_class(node, "SUBQUERY"))
-        return false;
-    if (rdl_tree_class(node, "WINDOW")) {
-        if (s->window)
-            s->found = node;
-        return !s->window; /* sum(sum(x)) OVER (): the inner one is an aggregate */
-    }
-    if (!s->window && rdl_tree_class(node, "FUNCTION") &&
-        rdl_plan_is_aggregate(rdl_tree_text(node, "function_name")))
-        s->found = node;
-    return s->found == NULL;
-}
-
-json_t *rdl_plan_find_aggregate(json_t *expr)
-{
-    search s = {0};
-    rdl_tree_walk(expr, visit_search, &s);
-    return s.found;
-}
-
-json_t *rdl_plan_find_window(json_t *expr)
-{
-    search s = {.window = true};
-    rdl_tree_walk(expr, visit_search, &s);
-    return s.found;
 }
 
 static bool drives(const rdl_thread *th, const json_t *base)
@@ -206,8 +64,8 @@ bool rdl_thread_holds(const rdl_thread *th, json_t *node)
 /* The identity columns of a leaf, under the names by which they travel. */
 static json_t *leaf_columns(rdl_thread *th, const rdl_table *t)
 {
-    static const char *const taken_from[] = {"_epoch", "_source_partition",
-                                             "_source_offset", "_ordinal", "_event_ts"};
+    static const char *const taken_from[] = {"_epoch", "_source_partition", "_source_offset",
+                                             "_ordinal", "_event_ts"};
     rdl_tree *tr = &th->pl->tree;
     json_t *list = rdl_tree_keep(tr, json_array());
     const char *const *names;
@@ -223,8 +81,7 @@ static json_t *leaf_columns(rdl_thread *th, const rdl_table *t)
     for (size_t i = 0; i < t->columns.n; i++) {
         rdl_str name = t->columns.v[i].name;
         json_array_append(
-            args,
-            rdl_tree_column(tr, NULL, rdl_arena_strndup(th->pl->arena, name.p, name.n)));
+            args, rdl_tree_column(tr, NULL, rdl_arena_strndup(th->pl->arena, name.p, name.n)));
     }
     json_t *key = rdl_tree_call(tr, "rdl_key", args);
     rdl_tree_alias(key, names[0]);
@@ -260,8 +117,7 @@ static void thread_leaf(rdl_thread *th, json_t **ref, json_t *exclude)
 /* Whether this comparison fixes a key column of `side` by something from elsewhere. */
 static bool fixes_column(const json_t *cmp, const char *side, rdl_str column)
 {
-    if (!rdl_tree_is(cmp, "COMPARE_EQUAL") &&
-        !rdl_tree_is(cmp, "COMPARE_NOT_DISTINCT_FROM"))
+    if (!rdl_tree_is(cmp, "COMPARE_EQUAL") && !rdl_tree_is(cmp, "COMPARE_NOT_DISTINCT_FROM"))
         return false;
     const json_t *sides[2] = {json_object_get(cmp, "left"), json_object_get(cmp, "right")};
     for (size_t i = 0; i < 2; i++) {
@@ -296,17 +152,16 @@ static bool condition_fixes(const json_t *condition, const char *side, rdl_str c
 static bool one_match_proved(const rdl_planner *pl, const json_t *join, const json_t *side)
 {
     const rdl_input *in = rdl_plan_input_of(pl, side);
-    if (in == NULL || in->table->primary_key_count == 0 ||
-        rdl_tree_has(side, "column_name_alias"))
+    if (in == NULL || in->table->primary_key_count == 0 || rdl_tree_has(side, "column_name_alias"))
         return false;
     const json_t *use = json_object_get(join, "using_columns");
     for (size_t i = 0; i < in->table->primary_key_count; i++) {
         rdl_str column = in->table->columns.v[in->table->primary_key[i]].name;
-        bool fixed = condition_fixes(json_object_get(join, "condition"),
-                                     rdl_plan_ref_name(side), column);
+        bool fixed =
+            condition_fixes(json_object_get(join, "condition"), rdl_plan_ref_name(side), column);
         for (size_t u = 0; !fixed && u < json_array_size(use); u++)
-            fixed = rdl_str_eq_nocase(rdl_str_of(json_string_value(json_array_get(use, u))),
-                                      column);
+            fixed =
+                rdl_str_eq_nocase(rdl_str_of(json_string_value(json_array_get(use, u))), column);
         if (!fixed)
             return false;
     }
@@ -319,8 +174,7 @@ static bool gives_one_row(json_t *side)
     json_t *node = json_object_get(json_object_get(side, "subquery"), "node");
     return node != NULL && rdl_tree_is(node, "SELECT_NODE") &&
            rdl_tree_is(json_object_get(node, "from_table"), "EMPTY") &&
-           !rdl_tree_has(node, "where_clause") &&
-           rdl_tree_find_call(node, "unnest") == NULL;
+           !rdl_tree_has(node, "where_clause") && rdl_tree_find_call(node, "unnest") == NULL;
 }
 
 bool rdl_plan_joins_once(const rdl_planner *pl, json_t *join, json_t *side)
@@ -331,8 +185,8 @@ bool rdl_plan_joins_once(const rdl_planner *pl, json_t *join, json_t *side)
         if (strcmp(kind, kinds[i]) == 0)
             return true;
     return strcmp(rdl_tree_text(join, "ref_type"), "ASOF") == 0 ||
-           strcmp(rdl_tree_text(join, "ref_type"), "POSITIONAL") == 0 ||
-           gives_one_row(side) || one_match_proved(pl, join, side);
+           strcmp(rdl_tree_text(join, "ref_type"), "POSITIONAL") == 0 || gives_one_row(side) ||
+           one_match_proved(pl, join, side);
 }
 
 static void note_join(rdl_thread *th, json_t *join, json_t *other)
@@ -363,12 +217,10 @@ static rdl_code thread_join(rdl_thread *th, json_t **ref, json_t *exclude, rdl_e
                         "which this version does not support");
         return RDL_OK;
     }
-    bool keeps = strcmp(kind, "INNER") == 0 ||
-                 strcmp(kind, in_left ? "LEFT" : "RIGHT") == 0 ||
+    bool keeps = strcmp(kind, "INNER") == 0 || strcmp(kind, in_left ? "LEFT" : "RIGHT") == 0 ||
                  (in_left && (strcmp(kind, "SEMI") == 0 || strcmp(kind, "ANTI") == 0));
     if (!keeps || strcmp(rdl_tree_text(join, "ref_type"), "POSITIONAL") == 0) {
-        rdl_plan_refuse(th->pl, "JOIN",
-                        "Use INNER JOIN, or LEFT JOIN with the stream on the left.",
+        rdl_plan_refuse(th->pl, "JOIN", "Use INNER JOIN, or LEFT JOIN with the stream on the left.",
                         "a %s join makes rows that no input row stands for", kind);
         return RDL_OK;
     }
@@ -402,8 +254,7 @@ rdl_code rdl_thread_from(rdl_thread *th, json_t **ref, json_t *exclude, rdl_err 
         return thread_join(th, ref, exclude, err);
     if (rdl_tree_is(*ref, "SUBQUERY") && rdl_thread_holds(th, *ref))
         return thread_subquery(th, ref, exclude, err);
-    rdl_plan_refuse(th->pl, "FROM", NULL,
-                    "the FROM clause does not read the driving input");
+    rdl_plan_refuse(th->pl, "FROM", NULL, "the FROM clause does not read the driving input");
     return RDL_OK;
 }
 
@@ -416,25 +267,21 @@ static void refuse_folding(rdl_planner *pl, json_t *select)
                      {"ORDER_MODIFIER", "ORDER BY"},
                      {"LIMIT_MODIFIER", "LIMIT"},
                      {"LIMIT_PERCENT_MODIFIER", "LIMIT"}};
-    const char *hint =
-        "Keep the rows here, and put this into a materialized view over the table.";
+    const char *hint = "Keep the rows here, and put this into a materialized view over the table.";
     json_t *list = json_object_get(select, "modifiers");
     for (size_t i = 0; i < json_array_size(list); i++)
         for (size_t m = 0; m < sizeof modifiers / sizeof *modifiers; m++)
             if (rdl_tree_is(json_array_get(list, i), modifiers[m].type))
-                rdl_plan_refuse(pl, modifiers[m].word, hint,
-                                "%s cannot be answered row by row", modifiers[m].word);
-    bool grouped =
-        rdl_tree_has(select, "group_expressions") ||
-        strcmp(rdl_tree_text(select, "aggregate_handling"), "FORCE_AGGREGATES") == 0;
+                rdl_plan_refuse(pl, modifiers[m].word, hint, "%s cannot be answered row by row",
+                                modifiers[m].word);
+    bool grouped = rdl_tree_has(select, "group_expressions") ||
+                   strcmp(rdl_tree_text(select, "aggregate_handling"), "FORCE_AGGREGATES") == 0;
     if (grouped)
         rdl_plan_refuse(pl, "GROUP BY", hint, "GROUP BY cannot be answered row by row");
     json_t *items = json_object_get(select, "select_list");
-    json_t *aggregate = rdl_plan_find_aggregate(items),
-           *window = rdl_plan_find_window(items);
+    json_t *aggregate = rdl_plan_find_aggregate(items), *window = rdl_plan_find_window(items);
     if (aggregate != NULL || rdl_tree_has(select, "having")) {
-        const char *name =
-            aggregate != NULL ? rdl_tree_text(aggregate, "function_name") : "HAVING";
+        const char *name = aggregate != NULL ? rdl_tree_text(aggregate, "function_name") : "HAVING";
         rdl_plan_refuse(pl, strcmp(name, "count_star") == 0 ? "count" : name, hint,
                         "the aggregate %s cannot be answered row by row", name);
     }
@@ -535,8 +382,7 @@ static rdl_code thread_union(rdl_thread *th, json_t *query, rdl_err *err)
     if (strcmp(rdl_tree_text(query, "setop_type"), "UNION") != 0 ||
         !json_is_true(json_object_get(query, "setop_all"))) {
         const char *word = rdl_tree_text(query, "setop_type");
-        rdl_plan_refuse(th->pl, word,
-                        "Of the set operations only UNION ALL keeps every row.",
+        rdl_plan_refuse(th->pl, word, "Of the set operations only UNION ALL keeps every row.",
                         "%s cannot be answered row by row", word);
         return RDL_OK;
     }
@@ -569,7 +415,6 @@ rdl_code rdl_thread_query(rdl_thread *th, json_t *query, rdl_err *err)
         return thread_select(th, query, err);
     if (rdl_tree_is(query, "SET_OPERATION_NODE"))
         return thread_union(th, query, err);
-    rdl_plan_refuse(th->pl, "WITH", NULL,
-                    "a recursive query cannot be answered row by row");
+    rdl_plan_refuse(th->pl, "WITH", NULL, "a recursive query cannot be answered row by row");
     return RDL_OK;
 }

@@ -17,6 +17,7 @@
 #include "lang/lexer.h"
 #include "lang/load.h"
 #include "lang/plan.h"
+#include "lang/plan_internal.h"
 
 typedef struct fixture {
     rdl_arena arena;
@@ -866,34 +867,47 @@ static void a_long_line_is_cut_around_the_place(void **state)
     close_fixture(&f);
 }
 
-static void the_list_of_unstable_functions_is_the_librarys(void **state)
+/* What `ours` says of a function is what the library's own list says, by `theirs`. */
+static void lists_agree(const char *theirs, const char *where, bool (*ours)(const char *name), size_t least)
 {
-    (void)state;
     fixture f;
     open_fixture(&f);
     rdl_result *r = NULL;
     const rdl_chunk *c;
     size_t functions = 0;
-    assert_int_equal(
-        rdl_query(f.conn,
-                  "SELECT function_name, bool_or(stability <> 'CONSISTENT') AND "
-                  "function_name <> 'error' FROM duckdb_functions() "
-                  "WHERE function_type IN ('scalar', 'aggregate') GROUP BY 1",
-                  &r, &f.err),
-        RDL_OK);
+    const char *sql = rdl_arena_printf(&f.arena, "SELECT function_name, %s FROM duckdb_functions() WHERE %s GROUP BY 1",
+                                       theirs, where);
+    assert_int_equal(rdl_query(f.conn, sql, &r, &f.err), RDL_OK);
     while (rdl_result_next(r, &c)) {
         for (size_t i = 0; i < c->rows; i++) {
             rdl_str s = rdl_vector_str(&c->v[0], i);
             const char *name = rdl_arena_strndup(&f.arena, s.p, s.n);
-            bool unstable = RDL_VECTOR_AT(&c->v[1], int8_t, i) != 0;
-            if (rdl_function_is_unstable(name) != unstable)
-                fail_msg("%s is %s", name, unstable ? "unstable" : "stable");
+            bool wanted = RDL_VECTOR_AT(&c->v[1], int8_t, i) != 0;
+            if (ours(name) != wanted)
+                fail_msg("%s is%s one", name, wanted ? "" : " not");
             functions++;
         }
     }
-    assert_true(functions > 500);
+    assert_true(functions > least);
     rdl_result_free(r);
     close_fixture(&f);
+}
+
+static void the_list_of_unstable_functions_is_the_librarys(void **state)
+{
+    (void)state;
+    lists_agree("bool_or(stability <> 'CONSISTENT') AND function_name <> 'error'",
+                "function_type IN ('scalar', 'aggregate')", rdl_function_is_unstable, 500);
+}
+
+static void the_list_of_aggregates_is_the_librarys(void **state)
+{
+    (void)state;
+    /* The library counts its window functions among them. */
+    lists_agree("bool_or(function_type = 'aggregate') AND function_name NOT IN ('cume_dist', 'dense_rank', "
+                "'fill', 'first_value', 'lag', 'last_value', 'lead', 'nth_value', 'ntile', 'percent_rank', "
+                "'rank', 'rank_dense', 'row_number')",
+                "function_type IN ('scalar', 'aggregate')", rdl_plan_is_aggregate, 500);
 }
 
 static void our_aggregates_are_refused_in_windows(void **state)
@@ -943,6 +957,7 @@ int main(void)
         cmocka_unit_test(diagnostics_are_bounded_and_print_as_json),
         cmocka_unit_test(a_long_line_is_cut_around_the_place),
         cmocka_unit_test(the_list_of_unstable_functions_is_the_librarys),
+        cmocka_unit_test(the_list_of_aggregates_is_the_librarys),
         cmocka_unit_test(our_aggregates_are_refused_in_windows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
