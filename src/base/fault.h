@@ -40,6 +40,7 @@
     X(CHECKPOINT_DONE, "state.checkpoint_done")                                            \
     X(DELTA_PRUNED, "state.delta_pruned")                                                  \
     X(LAKE_AFTER_DATA, "lake.after_data")                                                  \
+    X(LAKE_ADOPTED, "lake.adopted")                                                        \
     X(LAKE_BEFORE_LINK, "lake.before_link")                                                \
     X(LAKE_AFTER_COMMIT, "lake.after_commit")                                              \
     X(LAKE_CHECKPOINT, "lake.checkpoint")                                                  \

@@ -561,6 +561,33 @@ rdl_code rdl_fs_put_if_absent(const char *path, const void *p, size_t n, rdl_err
     return rc == RDL_OK ? sync_folder_of(path, err) : rc;
 }
 
+static rdl_code copy_file(const char *from, const char *to, rdl_err *err)
+{
+    rdl_map_file map = {0};
+    rdl_file *f = NULL;
+    RDL_TRY(rdl_fs_map(from, &map, err));
+    rdl_code rc = rdl_file_create(to, &f, err);
+    if (rc == RDL_OK)
+        rc = rdl_file_write(f, map.p, map.n, err);
+    rdl_file_close(f);
+    rdl_fs_unmap(&map);
+    if (rc != RDL_OK)
+        unlink(to);
+    return rc;
+}
+
+rdl_code rdl_fs_link(const char *from, const char *to, rdl_err *err)
+{
+    int e = RDL_FAULT_AT(FS_RENAME);
+    if (e == 0 && link(from, to) != 0)
+        e = errno;
+    if (e == EXDEV || e == EPERM || e == EOPNOTSUPP || e == ENOSYS || e == EMLINK)
+        return copy_file(from, to, err);
+    if (e != 0)
+        return rdl_fs_fail(err, RDL_ERR_REPLAY, "create", to, e > 0 ? e : EIO);
+    return RDL_OK;
+}
+
 char *rdl_fs_temp_dir(rdl_arena *a, const char *prefix, rdl_err *err)
 {
     const char *base = getenv("TMPDIR");

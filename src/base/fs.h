@@ -30,6 +30,9 @@ RDL_MUST rdl_code rdl_fs_mkdirs(const char *path, rdl_err *err); /* as mkdir -p 
 RDL_MUST rdl_code rdl_fs_unlink(const char *path, rdl_err *err); /* missing is fine */
 RDL_MUST rdl_code rdl_fs_remove_tree(const char *path, rdl_err *err); /* missing is fine */
 RDL_MUST rdl_code rdl_fs_rename(const char *from, const char *to, rdl_err *err);
+/* The file under a second name, which must be new; where there are no links (another file system,
+ * say), a copy of it.  Neither name is synced. */
+RDL_MUST rdl_code rdl_fs_link(const char *from, const char *to, rdl_err *err);
 RDL_MUST rdl_code rdl_fs_sync_dir(const char *path, rdl_err *err);
 RDL_MUST rdl_code rdl_fs_sync_file(const char *path, rdl_err *err);
 /* Sync many files and their folders: one syncfs(2) when there are more than a few. */

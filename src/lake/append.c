@@ -4,6 +4,8 @@
  * INVARIANTS
  *   L7  An epoch that the table's txn has already changes nothing: no file stays, no
  *       version.
+ *   L8  A part is adopted by a second name for its bytes.  Its maker's name stays until the maker
+ *       takes it away, so that whoever reads it there does not notice (part.c).
  */
 #include "base/fs.h"
 #include "lake/delta.h"
@@ -45,14 +47,17 @@ static rdl_code append(rdl_arena *a,
                        const rdl_lake_table *t,
                        const char *select,
                        const char *order_by,
+                       const rdl_lake_part *parts,
+                       size_t part_count,
                        const rdl_lake_commit_info *info,
                        rdl_lake_result *out,
                        rdl_err *err)
 {
     rdl_delta_state s;
     rdl_data_files files = {0};
+    bool rows = select != NULL || part_count > 0;
     RDL_TRY(begin(a, t, info, &s, out, err));
-    if (select == NULL && s.version >= 0) {
+    if (!rows && s.version >= 0) {
         bool evolved = false;
         RDL_TRY(rdl_delta_schema_evolve(&s, t, &evolved, err));
         out->already = !evolved;
@@ -61,9 +66,11 @@ static rdl_code append(rdl_arena *a,
         return RDL_OK;
     if (select != NULL)
         RDL_TRY(rdl_data_write(conn, a, t, select, order_by, info, false, &files, err));
+    if (part_count > 0)
+        RDL_TRY(rdl_data_adopt(a, t, parts, part_count, info, &files, err));
     const rdl_delta_change change = {.table = t,
                                      .info = info,
-                                     .txn = select != NULL,
+                                     .txn = rows,
                                      .blind = true,
                                      .data_change = true,
                                      .adds = files.v,
@@ -79,6 +86,24 @@ static rdl_code append(rdl_arena *a,
     return RDL_OK;
 }
 
+rdl_code rdl_lake_append_parts(rdl_conn *conn,
+                               const rdl_lake_table *t,
+                               const char *select,
+                               const char *order_by,
+                               const rdl_lake_part *parts,
+                               size_t part_count,
+                               const rdl_lake_commit_info *info,
+                               rdl_lake_result *out,
+                               rdl_err *err)
+{
+    rdl_arena call;
+    rdl_arena_init(&call, 0);
+    const rdl_code rc =
+        append(&call, conn, t, select, order_by, parts, part_count, info, out, err);
+    rdl_arena_fini(&call);
+    return rdl_err_in(rc, err, "table %s", t->name != NULL ? t->name : t->dir);
+}
+
 rdl_code rdl_lake_append(rdl_conn *conn,
                          const rdl_lake_table *t,
                          const char *select,
@@ -87,9 +112,5 @@ rdl_code rdl_lake_append(rdl_conn *conn,
                          rdl_lake_result *out,
                          rdl_err *err)
 {
-    rdl_arena call;
-    rdl_arena_init(&call, 0);
-    const rdl_code rc = append(&call, conn, t, select, order_by, info, out, err);
-    rdl_arena_fini(&call);
-    return rdl_err_in(rc, err, "table %s", t->name != NULL ? t->name : t->dir);
+    return rdl_lake_append_parts(conn, t, select, order_by, NULL, 0, info, out, err);
 }

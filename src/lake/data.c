@@ -46,7 +46,7 @@ static bool is_key(const rdl_lake_table *t, rdl_str name)
     return false;
 }
 
-static void split_columns(rdl_data_writer *w)
+void rdl_data_split(rdl_data_writer *w)
 {
     const rdl_lake_table *t = w->table;
     char tag[17];
@@ -275,7 +275,7 @@ rdl_code rdl_data_write(rdl_conn *conn,
 {
     rdl_data_writer w = {.arena = a, .table = t, .info = info, .compaction = compaction};
     *out = (rdl_data_files){0};
-    split_columns(&w);
+    rdl_data_split(&w);
     RDL_TRY(rdl_err_area(rdl_fs_mkdirs(t->dir, err), err, RDL_AREA_STORE));
     rdl_code rc = compaction ? rdl_data_copy(&w, conn, select, order_by, err)
                              : write_rows(&w, conn, select, order_by, err);

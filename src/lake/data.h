@@ -26,6 +26,8 @@ void rdl_data_put_select(const rdl_data_writer *w,
                          const char *select,
                          const char *order_by,
                          rdl_buf *sql);
+/* Which columns lie in the files, and which are the partition's. */
+void rdl_data_split(rdl_data_writer *w);
 /* Gives a new file its path below the table, and makes its folder.  *absolute is where it goes. */
 RDL_MUST rdl_code rdl_data_place(rdl_data_writer *w,
                                  rdl_delta_file *f,

@@ -212,6 +212,14 @@ RDL_MUST rdl_code rdl_data_write(rdl_conn *conn,
                                  bool compaction,
                                  rdl_data_files *out,
                                  rdl_err *err);
+/* part.c: a name in the table for each part, behind the files that are in `files` already. */
+RDL_MUST rdl_code rdl_data_adopt(rdl_arena *a,
+                                 const rdl_lake_table *t,
+                                 const rdl_lake_part *parts,
+                                 size_t part_count,
+                                 const rdl_lake_commit_info *info,
+                                 rdl_data_files *files,
+                                 rdl_err *err);
 void rdl_data_discard(rdl_arena *a, const char *dir, const rdl_data_files *files);
 void rdl_data_prefix(const char *app_id, rdl_buf *out); /* "part-<root8>-" */
 #define RDL_DATA_STAGE "_raudal_stage-"

@@ -101,6 +101,33 @@ typedef struct rdl_lake_result {
 } rdl_lake_result;
 
 /*
+ * A data file that was made before its commit: one partition's rows without the partition columns,
+ * under a name of its maker's.  A commit adopts it: it gives the file a name in the table too (a
+ * link), instead of reading its rows and writing them again.
+ */
+typedef struct rdl_lake_part {
+    const char *path;             /* absolute: where it lies */
+    const char **values;          /* by partition column, as the log has them; NULL is null */
+    uint64_t rows, bytes;
+    const char *stats, *columns;  /* as rdl_lake_file has them */
+} rdl_lake_part;
+
+/* Whether parts can be made of the table: partitions by what a text gives back exactly, and no JSON. */
+bool rdl_lake_parts_fit(const rdl_lake_table *t);
+/* The partitions that have at least rows_min of the rows of `from` (a FROM item with the schema's
+ * columns): the greatest first, parts_max at most.  Their values and rows are filled. */
+RDL_MUST rdl_code rdl_lake_parts_choose(rdl_conn *conn, rdl_arena *a, const rdl_lake_table *t,
+                                        const char *from, uint64_t rows_min, size_t parts_max,
+                                        rdl_lake_part **out, size_t *out_n, rdl_err *err);
+/* A predicate for the rows of the part's partition. */
+void rdl_lake_part_put_where(const rdl_lake_table *t, const rdl_lake_part *p, rdl_buf *out);
+/* The part's rows of `from` into a file at p->path; all else of it is filled.  Not synced. */
+RDL_MUST rdl_code rdl_lake_part_write(rdl_conn *conn, rdl_arena *a, const rdl_lake_table *t,
+                                      const char *from, rdl_lake_part *p, rdl_err *err);
+/* Whether its columns are those that the table's files get now. */
+bool rdl_lake_part_is_current(const rdl_lake_table *t, const rdl_lake_part *p);
+
+/*
  * Append the rows of `select` (on conn; columns = schema).  Sorted per partition by order_by
  * (SQL, may be NULL).  An epoch at or below the table's txn version changes nothing.
  * Creates the table at version 0 (protocol, metaData) if it is not there; select NULL only creates.
@@ -108,6 +135,13 @@ typedef struct rdl_lake_result {
 RDL_MUST rdl_code rdl_lake_append(rdl_conn *conn, const rdl_lake_table *t, const char *select,
                                   const char *order_by, const rdl_lake_commit_info *info,
                                   rdl_lake_result *out, rdl_err *err);
+/* The same with parts beside the rows, in one commit; their bytes were synced before.  select NULL: the
+ * parts alone. */
+RDL_MUST rdl_code rdl_lake_append_parts(rdl_conn *conn, const rdl_lake_table *t,
+                                        const char *select, const char *order_by,
+                                        const rdl_lake_part *parts, size_t part_count,
+                                        const rdl_lake_commit_info *info, rdl_lake_result *out,
+                                        rdl_err *err);
 /*
  * Replace: in every partition that `touched` names (a SELECT of the partition columns; NULL: the
  * whole table) remove all files and add the rows of `select`, which must be the partitions' whole new

@@ -20,6 +20,9 @@ const rdl_setting rdl_settings[] = {
     {"max_bytes_per_epoch", "536870912", "bytes of each source; 0: no limit"},
     {"max_pending_epochs", "64",
      "sealed epochs that a store or the lake may lack before the loop applies them first"},
+    {"lake_adopt_rows", "200000",
+     "an epoch that brings so many rows of one partition of a streaming table writes them once, into a "
+     "file that the lake takes as it is; 0: never"},
     {"lake_compact_files", "8",
      "so many small files of like size in a partition are merged into one, after the lake took "
      "rows; 0: never"},

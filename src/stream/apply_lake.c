@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "stream/damage.h"
-#include "stream/internal.h"
+#include "stream/parts.h"
 
 enum {
     STAGE_ROW_MEMORY = 1024, /* of the budget for each changed row that one statement may bring in */
@@ -115,6 +115,8 @@ static bool reset_after(const rdl_table_history *h, uint64_t after)
     return false;
 }
 
+typedef RDL_VEC(rdl_lake_part) part_list;
+
 static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
                              const rdl_lake_table *lake, const rdl_lake_snapshot *now,
                              const rdl_lake_commit_info *info, rdl_lake_result *out, rdl_err *err)
@@ -154,25 +156,6 @@ static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *
     return rc;
 }
 
-static rdl_code append_stream(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
-                              const rdl_lake_table *lake, const rdl_lake_commit_info *info,
-                              rdl_lake_result *out, bool quarantine, rdl_err *err)
-{
-    rdl_buf select = {0}, order = {0};
-    rdl_code rc = quarantine ? rdl_cut_segments_quarantine(cut, t, &select, err)
-                             : rdl_cut_segments(cut, t, &select, err);
-    if (t->decision && !quarantine)
-        rdl_put_key(&order, "", &t->columns, t->primary_key, t->primary_key_count);
-    else
-        rdl_buf_puts(&order, RDL_IDENTITY_COLUMNS);
-    if (rc == RDL_OK)
-        rc = rdl_lake_append(p->conn, lake, rdl_buf_str(&select), rdl_buf_str(&order), info, out,
-                             err);
-    rdl_buf_fini(&order);
-    rdl_buf_fini(&select);
-    return rc;
-}
-
 static void partition_names(rdl_arena *a, const rdl_table *t, rdl_lake_table *lake)
 {
     rdl_str *names = RDL_NEWN(a, rdl_str, t->partition_count + 1);
@@ -180,6 +163,79 @@ static void partition_names(rdl_arena *a, const rdl_table *t, rdl_lake_table *la
         names[i] = t->columns.v[t->partition_by[i]].name;
     lake->partition_columns = names;
     lake->partition_count = t->partition_count;
+}
+
+void rdl_table_in_lake(rdl_arena *a, const rdl_root *root, const char *app_id, const rdl_table *t,
+                       rdl_lake_table *out)
+{
+    *out = (rdl_lake_table){.dir = rdl_root_lake_table(a, root, t),
+                            .app_id = app_id,
+                            .name = t->full.p,
+                            .description = t->comment.p};
+    rdl_table_lake_schema(a, t, &out->schema);
+    partition_names(a, t, out);
+}
+
+/* ---- adopting ---- */
+
+/* The parts of every segment that the lake has not taken; false in *fit: some have other columns. */
+static rdl_code parts_after(const rdl_apply *p, rdl_arena *a, const rdl_lake_table *lake,
+                            const rdl_table_history *h, uint64_t after, part_list *out, bool *fit,
+                            rdl_err *err)
+{
+    *fit = true;
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        rdl_parts parts;
+        if (s->epoch <= after || s->parts.n == 0)
+            continue;
+        RDL_TRY(rdl_parts_read(a, &p->e->root, s, h->table, &parts, err));
+        for (size_t k = 0; k < parts.n; k++) {
+            *fit = *fit && rdl_lake_part_is_current(lake, &parts.v[k]);
+            RDL_PUSH(a, out) = parts.v[k];
+        }
+    }
+    return RDL_OK;
+}
+
+/* Rows that lie in no part. */
+static bool any_row_apart_from_parts(const rdl_table_history *h, uint64_t after)
+{
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        if (s->epoch > after && s->rows_new > s->rows_apart)
+            return true;
+    }
+    return false;
+}
+
+static rdl_code append_stream(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
+                              const rdl_lake_table *lake, uint64_t after,
+                              const rdl_lake_commit_info *info, rdl_lake_result *out,
+                              bool quarantine, rdl_err *err)
+{
+    rdl_buf select = {0}, order = {0};
+    const rdl_table_history *h = rdl_history_table(p->history, t->full);
+    part_list parts = {0};
+    bool fit = true, rest = true;
+    if (!quarantine)
+        RDL_TRY(parts_after(p, cut->arena, lake, h, after, &parts, &fit, err));
+    if (!fit) /* the table grew since: all rows are written again */
+        parts.n = 0;
+    if (parts.n > 0)
+        rest = any_row_apart_from_parts(h, after);
+    rdl_code rc = quarantine ? rdl_cut_segments_quarantine(cut, t, &select, err)
+                             : rdl_cut_segments(cut, t, parts.n > 0, &select, err);
+    if (t->decision && !quarantine)
+        rdl_put_key(&order, "", &t->columns, t->primary_key, t->primary_key_count);
+    else
+        rdl_buf_puts(&order, RDL_IDENTITY_COLUMNS);
+    if (rc == RDL_OK)
+        rc = rdl_lake_append_parts(p->conn, lake, rest ? rdl_buf_str(&select) : NULL,
+                                   rdl_buf_str(&order), parts.v, parts.n, info, out, err);
+    rdl_buf_fini(&order);
+    rdl_buf_fini(&select);
+    return rc;
 }
 
 static rdl_code finish_lake(const rdl_apply *p, const rdl_lake_table *lake, rdl_err *err)
@@ -327,17 +383,14 @@ static rdl_code take_table(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
     const rdl_lake_snapshot *now;
     rdl_lake_result result;
     RDL_TRY(rdl_cut_lake(cut, t, &now, err));
+    uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
     RDL_TRY(rdl_segments_check(cut->arena, &p->e->root, rdl_history_table(p->history, t->full),
-                               now->txn_version > 0 ? (uint64_t)now->txn_version : 0, false, err));
-    rdl_lake_table lake = {.dir = rdl_root_lake_table(cut->arena, &p->e->root, t),
-                           .app_id = p->e->uuid,
-                           .name = t->full.p,
-                           .description = t->comment.p};
-    rdl_table_lake_schema(cut->arena, t, &lake.schema);
-    partition_names(cut->arena, t, &lake);
+                               after, false, err));
+    rdl_lake_table lake;
+    rdl_table_in_lake(cut->arena, &p->e->root, p->e->uuid, t, &lake);
     RDL_TRY(t->kind == RDL_TABLE_VIEW && !t->decision
                 ? replace_view(p, cut, t, &lake, now, info, &result, err)
-                : append_stream(p, cut, t, &lake, info, &result, false, err));
+                : append_stream(p, cut, t, &lake, after, info, &result, false, err));
     return finish_lake(p, &lake, err);
 }
 
@@ -356,7 +409,7 @@ static rdl_code take_quarantine(const rdl_apply *p, rdl_cut *cut, const rdl_tabl
         .description = "rows that were rejected, with their bytes and the reasons",
     };
     rdl_quarantine_schema(cut->arena, &lake.schema);
-    RDL_TRY(append_stream(p, cut, t, &lake, info, &result, true, err));
+    RDL_TRY(append_stream(p, cut, t, &lake, 0, info, &result, true, err));
     return finish_lake(p, &lake, err);
 }
 

@@ -5,6 +5,8 @@
 
 #include <inttypes.h>
 
+#include "stream/parts.h"
+
 void rdl_cut_init(rdl_cut *c, rdl_arena *a, const rdl_root *root, const rdl_pipeline *p,
                   rdl_history *h, const char *app_id, uint64_t epoch)
 {
@@ -129,6 +131,9 @@ void rdl_put_segment(rdl_buf *out, rdl_arena *a, const rdl_root *root, const rdl
         rdl_buf_put_sql_text(out, rdl_str_of(rdl_root_packed(a, root, s->epoch)));
         rdl_buf_puts(out, ", ");
         rdl_buf_put_sql_text(out, rdl_str_of(rdl_root_packed_name(a, table, kind)));
+    } else if (s->parts.n > 0 && kind == RDL_SEGMENT_NEW) {
+        rdl_parts_put(out, a, root, s, table);
+        return;
     } else {
         rdl_buf_puts(out, "read_parquet(");
         rdl_buf_put_sql_text(out, rdl_str_of(rdl_root_segment(a, root, s->epoch, table, kind)));
@@ -149,9 +154,11 @@ static uint64_t rows_of(const rdl_segment_ref *s, rdl_segment kind)
                                      : s->rows_quarantined;
 }
 
-/* Rows of one kind of every segment in (from, to], under the schema's columns. */
-static void put_segments(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
-                         const rdl_schema *schema, uint64_t from, uint64_t to, rdl_segment kind)
+/* Rows of one kind of every segment in (from, to], under the schema's columns; without parts: not
+ * those that the lake can adopt. */
+static void put_some_segments(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
+                              const rdl_schema *schema, uint64_t from, uint64_t to,
+                              rdl_segment kind, bool without_parts)
 {
     rdl_buf_puts(out, "SELECT ");
     rdl_put_columns(out, "", schema);
@@ -160,9 +167,11 @@ static void put_segments(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
     bool any = false;
     for (size_t i = 0; i < h->segments.n; i++) {
         const rdl_segment_ref *s = &h->segments.v[i];
-        if (s->epoch <= from || s->epoch > to || rows_of(s, kind) == 0)
+        bool apart = kind == RDL_SEGMENT_NEW && s->parts.n > 0;
+        if (s->epoch <= from || s->epoch > to || rows_of(s, kind) == 0 ||
+            (apart && without_parts && s->rows_apart == s->rows_new))
             continue;
-        if (s->packed && kind != RDL_SEGMENT_QUARANTINE) {
+        if ((s->packed && kind != RDL_SEGMENT_QUARANTINE) || (apart && !without_parts)) {
             rdl_buf_puts(out, any ? "], union_by_name = true)" : "");
             rdl_buf_puts(out, " UNION ALL BY NAME SELECT * FROM ");
             put_file(c, out, s, h->table, kind);
@@ -175,6 +184,12 @@ static void put_segments(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
         any = true;
     }
     rdl_buf_puts(out, any ? "], union_by_name = true))" : ")");
+}
+
+static void put_segments(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
+                         const rdl_schema *schema, uint64_t from, uint64_t to, rdl_segment kind)
+{
+    put_some_segments(c, out, h, schema, from, to, kind, false);
 }
 
 /* The newest reset in (from, to], or 0. */
@@ -538,15 +553,16 @@ rdl_code rdl_cut_written_after(rdl_cut *c, const rdl_table *t, uint64_t epoch, r
     return RDL_OK;
 }
 
-rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err)
+rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, bool without_parts, rdl_buf *out,
+                          rdl_err *err)
 {
     const rdl_lake_snapshot *lake;
     rdl_schema schema;
     RDL_TRY(rdl_cut_lake(c, t, &lake, err));
     rdl_table_lake_schema(c->arena, t, &schema);
-    put_segments(c, out, rdl_history_table(c->history, t->full), &schema,
-                 lake->txn_version > 0 ? (uint64_t)lake->txn_version : 0, c->epoch,
-                 RDL_SEGMENT_NEW);
+    put_some_segments(c, out, rdl_history_table(c->history, t->full), &schema,
+                      lake->txn_version > 0 ? (uint64_t)lake->txn_version : 0, c->epoch,
+                      RDL_SEGMENT_NEW, without_parts);
     return RDL_OK;
 }
 

@@ -67,8 +67,10 @@ RDL_MUST rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_
  */
 RDL_MUST rdl_code rdl_cut_written_after(rdl_cut *c, const rdl_table *t, uint64_t epoch,
                                         rdl_buf *out, rdl_err *err);
-/* The rows that the lake of an append-only table, or its quarantine, has not taken yet. */
-RDL_MUST rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, rdl_buf *out, rdl_err *err);
+/* The rows that the lake of an append-only table, or its quarantine, has not taken yet; without those
+ * that lie in parts (stream/parts.h), which it takes otherwise. */
+RDL_MUST rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, bool without_parts,
+                                   rdl_buf *out, rdl_err *err);
 RDL_MUST rdl_code rdl_cut_segments_quarantine(rdl_cut *c, const rdl_table *t, rdl_buf *out,
                                               rdl_err *err);
 /* A segment's rows as a table function of SQL. */

@@ -4,6 +4,7 @@
 #include "stream/damage.h"
 
 #include "base/fs.h"
+#include "stream/parts.h"
 
 /* true: the file cannot be read, and why says why. */
 static bool is_damaged(rdl_conn *conn, const char *path, rdl_err *why)
@@ -104,7 +105,7 @@ rdl_code rdl_sealed_hash(const char *path, rdl_hash128 *out, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code check_bytes(const char *path, rdl_hash128 sealed, rdl_err *err)
+rdl_code rdl_sealed_check(const char *path, rdl_hash128 sealed, rdl_err *err)
 {
     rdl_hash128 now;
     if (sealed.hi == 0 && sealed.lo == 0)
@@ -120,14 +121,32 @@ static rdl_code check_bytes(const char *path, rdl_hash128 sealed, rdl_err *err)
     return rdl_err_area(rc, err, RDL_AREA_STORE);
 }
 
+/* New rows: in one file, or in parts and what is left. */
+static rdl_code check_new(rdl_arena *a, const rdl_root *root, const rdl_segment_ref *s,
+                          rdl_str table, rdl_err *err)
+{
+    const char *path = rdl_root_segment(a, root, s->epoch, table, RDL_SEGMENT_NEW);
+    rdl_parts parts;
+    if (s->parts.n == 0)
+        return rdl_sealed_check(path, s->sums[RDL_SEGMENT_NEW], err);
+    RDL_TRY(rdl_parts_read(a, root, s, table, &parts, err));
+    for (size_t i = 0; i < parts.n; i++)
+        RDL_TRY(rdl_sealed_check(parts.v[i].path, parts.sums[i], err));
+    return rdl_sealed_check(path, parts.rest, err);
+}
+
 rdl_code rdl_segments_check(rdl_arena *a, const rdl_root *root, const rdl_table_history *h,
                             uint64_t after, bool quarantine, rdl_err *err)
 {
     for (size_t i = 0; i < h->segments.n; i++) {
         const rdl_segment_ref *s = &h->segments.v[i];
         for (rdl_segment kind = RDL_SEGMENT_NEW; kind <= RDL_SEGMENT_QUARANTINE; kind++) {
-            if (s->epoch > after && (kind == RDL_SEGMENT_QUARANTINE) == quarantine)
-                RDL_TRY(check_bytes(rdl_root_segment(a, root, s->epoch, h->table, kind),
+            if (s->epoch <= after || (kind == RDL_SEGMENT_QUARANTINE) != quarantine)
+                continue;
+            if (kind == RDL_SEGMENT_NEW)
+                RDL_TRY(check_new(a, root, s, h->table, err));
+            else
+                RDL_TRY(rdl_sealed_check(rdl_root_segment(a, root, s->epoch, h->table, kind),
                                     s->sums[kind], err));
         }
     }
@@ -138,5 +157,5 @@ rdl_code rdl_snapshot_path(rdl_arena *a, const rdl_root *root, const rdl_snapsho
                            const char **out, rdl_err *err)
 {
     *out = rdl_root_snapshot(a, root, h->source, h->epoch);
-    return check_bytes(*out, h->file, err);
+    return rdl_sealed_check(*out, h->file, err);
 }

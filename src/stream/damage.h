@@ -19,6 +19,8 @@ RDL_MUST rdl_code rdl_damage_name(const rdl_cut *c, rdl_conn *conn, rdl_err *err
 
 /* Of a file's bytes: what its seal says of a landed snapshot and of a segment. */
 RDL_MUST rdl_code rdl_sealed_hash(const char *path, rdl_hash128 *out, rdl_err *err);
+/* EDATA naming the file when its bytes have another hash; one of 0 says nothing. */
+RDL_MUST rdl_code rdl_sealed_check(const char *path, rdl_hash128 sealed, rdl_err *err);
 /* A table's segments after an epoch are, byte for byte, those that were sealed: new and old rows, or
  * the quarantined ones.  Packed rows have checksums of their own. */
 RDL_MUST rdl_code rdl_segments_check(rdl_arena *a, const rdl_root *root,

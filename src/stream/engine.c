@@ -88,6 +88,7 @@ static rdl_code read_settings(rdl_engine *e, rdl_err *err)
     RDL_TRY(interval_setting(e, "trigger_interval", "1 second", &e->trigger_us, err));
     RDL_TRY(interval_setting(e, "lake_interval", "30 seconds", &e->lake_interval_us, err));
     RDL_TRY(interval_setting(e, "retry_interval", "1 minute", &e->retry_us, err));
+    RDL_TRY(number_setting(e, "lake_adopt_rows", "200000", &e->adopt_rows, err));
     return read_upkeep(e, err);
 }
 

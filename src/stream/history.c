@@ -10,6 +10,7 @@ void rdl_history_init(rdl_history *h, rdl_arena *a)
     rdl_map_init(&h->tables, a);
     rdl_map_init(&h->watermarks, a);
     rdl_map_init(&h->snapshots, a);
+    rdl_map_init(&h->part_lists, a);
     rdl_map_init(&h->jobs, a);
     rdl_map_init(&h->range_of, a);
 }
@@ -37,6 +38,19 @@ rdl_table_history *rdl_history_table(rdl_history *h, rdl_str table)
     t->table = keep(h->arena, table);
     rdl_map_put(&h->tables, t->table, t);
     return t;
+}
+
+/* Epoch after epoch brings rows of the same few partitions. */
+rdl_str rdl_history_keep_parts(rdl_history *h, rdl_str parts)
+{
+    if (parts.n == 0)
+        return (rdl_str){"", 0};
+    const char *kept = rdl_map_get(&h->part_lists, parts);
+    if (kept == NULL) {
+        kept = keep(h->arena, parts).p;
+        rdl_map_put(&h->part_lists, parts, (void *)(uintptr_t)kept);
+    }
+    return (rdl_str){kept, parts.n};
 }
 
 static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_sealed_table *s)
@@ -72,6 +86,8 @@ static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_s
             .rows_quarantined = s->rows_quarantined,
             .rows_fresh = s->rows_fresh,
             .sums = {s->sums[0], s->sums[1], s->sums[2]},
+            .parts = rdl_history_keep_parts(h, s->parts),
+            .rows_apart = s->rows_apart,
             .reset = s->reset,
             .packed = s->packed,
             .marked = s->marked};

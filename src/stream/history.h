@@ -17,6 +17,8 @@ typedef struct rdl_segment_ref {
     uint64_t epoch, rows_new, rows_old, rows_quarantined;
     uint64_t rows_fresh; /* marked: new rows whose key was not there */
     rdl_hash128 sums[3]; /* see rdl_sealed_table */
+    rdl_str parts;       /* the same; the history holds each list once */
+    uint64_t rows_apart;
     bool reset, marked, packed;
 } rdl_segment_ref;
 
@@ -67,6 +69,7 @@ typedef struct rdl_history {
     rdl_map tables;            /* name -> rdl_table_history * */
     rdl_map watermarks;        /* "table\n partition" -> rdl_watermark * */
     rdl_map snapshots;         /* source -> rdl_snapshot_history * */
+    rdl_map part_lists;        /* text of a segment's parts -> itself */
     rdl_map jobs;              /* name -> rdl_sealed_job *: its last run */
     RDL_VEC(uint64_t) deltas;  /* epochs with a state.delta, not pruned */
 } rdl_history;
@@ -79,6 +82,7 @@ void rdl_history_init(rdl_history *h, rdl_arena *a);
 RDL_MUST rdl_code rdl_history_visit(rdl_history *h, rdl_buf *checkpoint, uint32_t type,
                                     rdl_str payload, rdl_err *err);
 void rdl_history_add(rdl_history *h, const rdl_seal *seal); /* copies what it keeps */
+rdl_str rdl_history_keep_parts(rdl_history *h, rdl_str parts);
 void rdl_history_prune(rdl_history *h, uint64_t epoch);     /* a PRUNE record */
 /*
  * What application needs of a history (epoch, time, tables and their segments), for another

@@ -211,6 +211,7 @@ struct rdl_engine {
     bool unclean;            /* the last holder did not close */
     bool templates_made;     /* c."empty:.." (epoch.c) */
     uint64_t memory_bytes;
+    uint64_t adopt_rows;     /* of a partition in an epoch, so that the lake takes its file; 0: never */
     rdl_upkeep *upkeep;
     rdl_models *models;      /* NULL: the pipeline has none */
     rdl_parking *parking;    /* NULL: a failure ends the run */
@@ -240,6 +241,8 @@ bool rdl_lags(rdl_engine *e, const rdl_table *t);
 void rdl_work_init(rdl_engine *e, rdl_work *w);
 void rdl_work_fini(rdl_engine *e, rdl_work *w);
 RDL_MUST rdl_code rdl_epoch_run(rdl_engine *e, rdl_work *w, rdl_err *err);
+/* segment.c: what the epoch changed, into its folder; nothing is synced. */
+RDL_MUST rdl_code rdl_segments_write(rdl_engine *e, rdl_work *w, rdl_err *err);
 /* An empty e."new:.." for each stream that t reads and that brought nothing. */
 RDL_MUST rdl_code rdl_missing_inputs(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
 rdl_sealed_table *rdl_work_seal_table(rdl_engine *e, rdl_work *w, const rdl_table *t);
@@ -390,6 +393,9 @@ RDL_MUST rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *
 /* prune.c: removes what lies before it, as far as state and readers allow. */
 RDL_MUST rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err);
 RDL_MUST rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err);
+/* apply_lake.c: the Delta table that holds t. */
+void rdl_table_in_lake(rdl_arena *a, const rdl_root *root, const char *app_id, const rdl_table *t,
+                       rdl_lake_table *out);
 /* upkeep.c: after the lake took epochs, by who applies.  retention_us 0: old versions stay. */
 void rdl_upkeep_open(rdl_engine *e, uint64_t files_min, int64_t retention_us);
 void rdl_upkeep_round(const rdl_apply *p);

@@ -60,6 +60,18 @@ char *rdl_root_segment(rdl_arena *a, const rdl_root *r, uint64_t epoch, rdl_str 
                             file_name(a, table), suffixes[kind]);
 }
 
+char *rdl_root_part(rdl_arena *a, const rdl_root *r, uint64_t epoch, rdl_str table, size_t part)
+{
+    return rdl_arena_printf(a, "%s/%012" PRIu64 "/%s.new.%zu.parquet", r->epochs, epoch,
+                            file_name(a, table), part);
+}
+
+char *rdl_root_parts(rdl_arena *a, const rdl_root *r, uint64_t epoch, rdl_str table)
+{
+    return rdl_arena_printf(a, "%s/%012" PRIu64 "/%s.new.parts.json", r->epochs, epoch,
+                            file_name(a, table));
+}
+
 char *rdl_root_packed(rdl_arena *a, const rdl_root *r, uint64_t epoch)
 {
     return rdl_arena_printf(a, "%s/%012" PRIu64 "/rows", r->epochs, epoch);

@@ -13,6 +13,8 @@
  *
  *   <table>.new.parquet           rows added: visible columns, for streaming tables the identity and
  *                                 _event_ts too (a reader that was left out catches up from here)
+ *   <table>.new.<k>.parquet       some of them, a partition's, as the lake wants them (stream/parts.h)
+ *   <table>.new.parts.json        what is known of these
  *   <table>.old.parquet           rows taken away (views)
  *   <table>.quarantine.parquet    rows rejected (columns: RDL_QUARANTINE_COLUMNS)
  *   state.delta                   changes of keyed state
@@ -43,6 +45,9 @@ char *rdl_root_epoch_dir(rdl_arena *a, const rdl_root *r, uint64_t epoch);
 /* table is rdl_table.full; characters that do not fit in a file name are percent-encoded. */
 char *rdl_root_segment(rdl_arena *a, const rdl_root *r, uint64_t epoch, rdl_str table,
                        rdl_segment kind);
+/* stream/parts.h: the rows of one partition, and the list of such files. */
+char *rdl_root_part(rdl_arena *a, const rdl_root *r, uint64_t epoch, rdl_str table, size_t part);
+char *rdl_root_parts(rdl_arena *a, const rdl_root *r, uint64_t epoch, rdl_str table);
 /* Segments of small epochs: one file of blocks (duck/packed.h), and a block's name. */
 char *rdl_root_packed(rdl_arena *a, const rdl_root *r, uint64_t epoch);
 char *rdl_root_packed_name(rdl_arena *a, rdl_str table, rdl_segment kind);

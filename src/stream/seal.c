@@ -145,6 +145,26 @@ void rdl_sums_of_json(const json_t *o, rdl_hash128 *sums)
         sums[i] = rdl_json_get_hex(o, sum_names[i]);
 }
 
+void rdl_parts_to_json(rdl_str parts, uint64_t rows, json_t *o)
+{
+    if (parts.n == 0)
+        return;
+    json_object_set_new(o, "parts", json_loadb(parts.p, parts.n, 0, NULL));
+    rdl_json_put_int(o, "apart", rows);
+}
+
+rdl_str rdl_parts_of_json(rdl_arena *a, const json_t *o)
+{
+    rdl_buf text = {0};
+    json_t *parts = json_object_get(o, "parts");
+    if (!json_is_array(parts))
+        return (rdl_str){"", 0};
+    rdl_json_dump(json_incref(parts), &text);
+    rdl_str out = {rdl_arena_strndup(a, text.p, text.n), text.n};
+    rdl_buf_fini(&text);
+    return out;
+}
+
 static json_t *table_to_json(const rdl_sealed_table *t)
 {
     json_t *o = json_object();
@@ -161,6 +181,7 @@ static json_t *table_to_json(const rdl_sealed_table *t)
     rdl_json_put_int(o, "quarantined", t->rows_quarantined);
     if (t->packed)
         json_object_set_new(o, "packed", json_true());
+    rdl_parts_to_json(t->parts, t->rows_apart, o);
     if (t->marked)
         rdl_json_put_int(o, "fresh", t->rows_fresh);
     rdl_sums_to_json(t->sums, o);
@@ -346,6 +367,8 @@ static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
         .rows_old = rdl_json_get_int(e, "old"),
         .rows_quarantined = rdl_json_get_int(e, "quarantined"),
         .rows_fresh = rdl_json_get_int(e, "fresh"),
+        .parts = rdl_parts_of_json(a, e),
+        .rows_apart = rdl_json_get_int(e, "apart"),
         .packed = json_is_true(json_object_get(e, "packed")),
         .marked = json_object_get(e, "fresh") != NULL,
         .reset = json_is_true(json_object_get(e, "reset")),

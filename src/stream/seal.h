@@ -50,6 +50,8 @@ typedef struct rdl_sealed_table {
     rdl_str content;         /* streaming: sum of its new rows' hashes (stream/content.h) */
     uint64_t rows_fresh;     /* marked: new rows whose key was not there before */
     rdl_hash128 sums[3];     /* of its segment files' bytes, by rdl_segment; 0: no file, or not said */
+    rdl_str parts;           /* partitions whose rows lie in files of their own (stream/parts.h); n 0: none */
+    uint64_t rows_apart;     /* of rows_new: in these files */
     bool packed;             /* new and old rows are blocks of the epoch's one file of rows */
     bool marked;             /* the new rows' segment has _was; old rows name removals alone */
     bool reset;              /* new rows are the whole content; what was before is gone */

@@ -33,6 +33,10 @@ void rdl_range_of_json(rdl_arena *a, const json_t *o, rdl_sealed_range *out);
 json_t *rdl_job_json(const rdl_sealed_job *j);
 void rdl_job_of_json(rdl_arena *a, const json_t *o, rdl_sealed_job *out);
 
+/* Partitions in files of their own: fields parts, apart; none: neither. */
+void rdl_parts_to_json(rdl_str parts, uint64_t rows, json_t *o);
+rdl_str rdl_parts_of_json(rdl_arena *a, const json_t *o);
+
 /* Checksums of a table's segments: fields new_xxh, old_xxh, quarantined_xxh. */
 void rdl_sums_to_json(const rdl_hash128 *sums, json_t *o);
 void rdl_sums_of_json(const json_t *o, rdl_hash128 *sums);

@@ -15,8 +15,8 @@ enum { PART_ITEMS = 2048 };
 
 /* Whoever adds a field to a history writes it here and reads it back; then the size is this. */
 _Static_assert(sizeof(rdl_table_history) == 400, "a table's history changed: so must its summary");
-_Static_assert(sizeof(rdl_history) == 400, "the history changed: so must its summary");
-_Static_assert(sizeof(rdl_segment_ref) == 96, "segments changed: so must their summary");
+_Static_assert(sizeof(rdl_history) == 448, "the history changed: so must its summary");
+_Static_assert(sizeof(rdl_segment_ref) == 120, "segments changed: so must their summary");
 
 /* ---- printing ---- */
 
@@ -33,6 +33,7 @@ static json_t *segment_json(const rdl_segment_ref *s)
         json_object_set_new(o, "reset", json_true());
     if (s->packed)
         json_object_set_new(o, "packed", json_true());
+    rdl_parts_to_json(s->parts, s->rows_apart, o);
     rdl_sums_to_json(s->sums, o);
     return o;
 }
@@ -179,7 +180,7 @@ static void read_content(rdl_arena *a, const json_t *o, rdl_content *out)
     out->mixed = json_is_true(json_object_get(o, "mixed"));
 }
 
-static void read_table(rdl_history *h, const json_t *o)
+static void read_table(rdl_history *h, rdl_arena *a, const json_t *o)
 {
     json_t *e;
     size_t i;
@@ -217,6 +218,8 @@ static void read_table(rdl_history *h, const json_t *o)
             .rows_quarantined = rdl_json_get_int(e, "quarantined"),
             .rows_fresh = rdl_json_get_int(e, "fresh"),
             .marked = json_object_get(e, "fresh") != NULL,
+            .parts = rdl_history_keep_parts(h, rdl_parts_of_json(a, e)),
+            .rows_apart = rdl_json_get_int(e, "apart"),
             .reset = json_is_true(json_object_get(e, "reset")),
             .packed = json_is_true(json_object_get(e, "packed")),
         };
@@ -254,7 +257,7 @@ static void read_head(rdl_history *h, rdl_arena *a, const json_t *o)
     h->ts_us = (int64_t)rdl_json_get_int(o, "ts_us");
     h->pruned = rdl_json_get_int(o, "pruned");
     json_array_foreach(json_object_get(o, "tables"), i, e)
-        read_table(h, e);
+        read_table(h, a, e);
     read_watermarks_and_snapshots(h, a, o);
     json_array_foreach(json_object_get(o, "jobs"), i, e)
     {

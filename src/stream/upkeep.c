@@ -5,7 +5,8 @@
  *        end of --once.  A run that has nothing to do does nothing here.
  * MERGE  lake_compact_files (8) or more files of like size in a partition become one; a round merges
  *        ROUND_BYTES and takes ROUND_US at most (a started table is finished), and the next goes on
- *        with the next table.  A file that reached the small bound of lake/compact.c rests.
+ *        with the next table.  A file of 8 MiB rests: what an epoch of many rows wrote (parts.h) is
+ *        not worth writing again.  raudal lake compact goes further.
  * VACUUM once a day: files and log entries that no version of the last lake_retention (30 days) needs.
  *
  * INVARIANTS
@@ -27,6 +28,7 @@ enum {
     VACUUM_EVERY_HOURS = 24,
 };
 static const uint64_t round_bytes = (uint64_t)256 << 20;
+static const uint64_t file_bytes = (uint64_t)8 << 20;
 static const int64_t hour_us = (int64_t)3600 * 1000 * 1000;
 static const int64_t log_retention_us = (int64_t)30 * 24 * 3600 * 1000 * 1000;
 
@@ -110,6 +112,7 @@ static rdl_code merge_table(const rdl_apply *p, rdl_arena *a, kept_table *k, uin
     const rdl_lake_compact_options options = {.files_min = (size_t)e->upkeep->files_min,
                                               .order_by = k->order_by,
                                               .by_size = true,
+                                              .small_bytes = file_bytes,
                                               .bytes_max = left};
     RDL_TRY(rdl_lake_compact(p->conn, &table, &options, &info, &result, err));
     if (result.already)

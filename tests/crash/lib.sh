@@ -90,10 +90,11 @@ deliver() { # deliver first|second: what lies in landing; second holds the first
     [ "$1" = first ] || cp -a "$room/second/." "$slot/landing/"
 }
 
+# Partitions of 4 rows of an epoch are files that the lake adopts.
 # run_once [files per epoch]: stores and lake are brought up after every second epoch, and at the end.
 run_once() {
     "$RAUDAL" run "$pipeline" --once "${at[@]}" --set "max_files_per_epoch=${1:-2}" \
-        --set "max_pending_epochs=${2:-2}" --set journal_max_bytes=1 --log-level error >"$slot/out" 2>"$slot/err"
+        --set "max_pending_epochs=${2:-2}" --set journal_max_bytes=1 --set lake_adopt_rows=4 --log-level error >"$slot/out" 2>"$slot/err"
 }
 
 # What a root holds, into FILE.dump (tables, each row with its identity) and FILE.store.  Fails when

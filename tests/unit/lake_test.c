@@ -721,6 +721,88 @@ static void sweep_fault(world *w, const rdl_lake_table *t, rdl_fault point, uint
     fail_msg("fault %s never stops firing", rdl_fault_name(point));
 }
 
+/* Files of a partition's rows, as a segment would have them. */
+static size_t make_parts(world *w, const rdl_lake_table *t, const char *from, uint64_t least,
+                         rdl_lake_part **out)
+{
+    size_t n = 0;
+    OK(rdl_lake_parts_choose(w->conn, &w->arena, t, from, least, 8, out, &n, &w->err));
+    for (size_t i = 0; i < n; i++) {
+        (*out)[i].path = rdl_arena_printf(&w->arena, "%s/../made-%zu.parquet", w->table, i);
+        OK(rdl_lake_part_write(w->conn, &w->arena, t, from, &(*out)[i], &w->err));
+    }
+    return n;
+}
+
+static void parts_are_adopted_whole_or_not_at_all(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT)", "p");
+    const char *from = "(SELECT i::INTEGER AS i, CASE WHEN i < 6 THEN 'it''s' WHEN i < 9 THEN NULL "
+                       "ELSE 'few' END AS p FROM range(10) x(i)) r";
+    rdl_lake_part *parts;
+    rdl_buf where = {0};
+    OK(rdl_fs_mkdirs(w->table, &w->err));
+    assert_true(rdl_lake_parts_fit(&t));
+    assert_int_equal(make_parts(w, &t, from, 3, &parts), 2);
+    assert_int_equal(parts[0].rows, 6);
+    assert_string_equal(parts[0].values[0], "it's");
+    assert_int_equal(parts[1].rows, 3);
+    assert_null(parts[1].values[0]);
+    rdl_lake_part_put_where(&t, &parts[1], &where);
+    assert_string_equal(rdl_buf_str(&where), "(\"p\" IS NULL)");
+    rdl_buf_fini(&where);
+    const rdl_fault points[] = {RDL_FAULT_FS_RENAME,       RDL_FAULT_LAKE_ADOPTED,
+                                RDL_FAULT_FS_SYNC,         RDL_FAULT_LAKE_AFTER_DATA,
+                                RDL_FAULT_LAKE_BEFORE_LINK};
+    rdl_lake_result r;
+    for (uint64_t i = 0; i < sizeof points / sizeof *points; i++) {
+        const rdl_lake_commit_info info = at_epoch(1);
+        rdl_fault_arm(points[i], 1, ENOSPC);
+        const rdl_code rc = rdl_lake_append_parts(w->conn, &t, "SELECT 9 AS i, 'few' AS p", NULL,
+                                                  parts, 2, &info, &r, &w->err);
+        rdl_fault_disarm();
+        assert_int_not_equal(rc, RDL_OK);
+        memset(&w->err, 0, sizeof w->err);
+        assert_int_equal(load(w, -1).version, -1);
+        assert_int_equal(data_files(w), 0);
+    }
+    const rdl_lake_commit_info info = at_epoch(1);
+    OK(rdl_lake_append_parts(w->conn, &t, "SELECT 9 AS i, 'few' AS p", NULL, parts, 2, &info, &r,
+                             &w->err));
+    assert_int_equal(r.files_added, 3);
+    assert_int_equal(r.rows_added, 10);
+    assert_int_equal(load(w, -1).file_count, 3);
+    /* The maker's names may go: the bytes stay. */
+    OK(rdl_fs_unlink(parts[0].path, &w->err));
+    OK(rdl_fs_unlink(parts[1].path, &w->err));
+    assert_string_equal(ask(w, "SELECT count(*) || ' ' || sum(i) || ' ' || count(p) FROM $T"),
+                        "10 45 7");
+    /* Again, the same epoch is there already. */
+    OK(rdl_lake_append_parts(w->conn, &t, NULL, NULL, parts, 2, &info, &r, &w->err));
+    assert_true(r.already);
+}
+
+static void parts_alone_make_a_commit_and_old_columns_are_told(void **state)
+{
+    world *w = *state;
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, n BIGINT)", NULL);
+    const rdl_lake_table wider = table_of(w, "STRUCT(i INTEGER, n BIGINT, m TEXT)", NULL);
+    const rdl_lake_table json = table_of(w, "STRUCT(i INTEGER, j JSON[])", NULL);
+    rdl_lake_part *parts;
+    rdl_lake_result r;
+    OK(rdl_fs_mkdirs(w->table, &w->err));
+    assert_int_equal(make_parts(w, &t, "(SELECT 1 AS i, 2 AS n) r", 1, &parts), 1);
+    const rdl_lake_commit_info info = at_epoch(4);
+    OK(rdl_lake_append_parts(w->conn, &t, NULL, NULL, parts, 1, &info, &r, &w->err));
+    shows(w, 0, 4);
+    assert_string_equal(ask(w, "SELECT sum(i) || ' ' || sum(n) || ' ' || count(*) FROM $T"),
+                        "1 2 1");
+    assert_true(rdl_lake_part_is_current(&t, &parts[0]));
+    assert_false(rdl_lake_part_is_current(&wider, &parts[0]));
+    assert_false(rdl_lake_parts_fit(&json));
+}
+
 static void a_failed_append_leaves_nothing_behind(void **state)
 {
     world *w = *state;
@@ -986,6 +1068,8 @@ int main(int argc, char **argv)
         CASE(a_damaged_log_is_never_read_as_if_it_were_whole),
         CASE(a_missing_or_changed_data_file_is_named),
         CASE(features_that_we_lack_are_refused_by_name),
+        CASE(parts_are_adopted_whole_or_not_at_all),
+        CASE(parts_alone_make_a_commit_and_old_columns_are_told),
         CASE(a_failed_append_leaves_nothing_behind),
         CASE(promises_of_other_writers_are_not_broken),
         CASE(a_crash_leaves_old_or_new_and_nothing_else),

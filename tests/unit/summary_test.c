@@ -36,7 +36,7 @@ static void live(rdl_history *h, rdl_arena *a, unsigned from, unsigned to)
                   "\"snapshots\":[{\"source\":\"dim\",\"hash\":\"%032x\",\"rows\":%u,"
                   "\"file\":\"000000000000000000000000000000fe\"}],"
                   "\"tables\":[{\"table\":\"b.t\",\"fingerprint\":\"%032x\",\"new\":8,\"old\":0,"
-                  "\"quarantined\":%u,\"content\":\"f/1:%u\",\"rejected\":\"q/1:7\",\"fresh\":3,\"evaluated\":true,\"took_us\":77,"
+                  "\"quarantined\":%u,\"content\":\"f/1:%u\",\"rejected\":\"q/1:7\",\"fresh\":3,\"apart\":5,\"parts\":[[[\"k\",\"TEXT\",\"x\"],[\"n\",\"BIGINT\",null]]],\"evaluated\":true,\"took_us\":77,"
                   "\"ledger\":{\"read\":9,\"written\":8,\"quarantined\":%u}}],"
                   "\"watermarks\":[{\"table\":\"b.t\",\"partition\":\"s\",\"max_us\":-%u}],"
                   "\"jobs\":[{\"name\":\"view g.v\",\"for_us\":%u,\"ran_us\":%u,\"cut\":%u,"
