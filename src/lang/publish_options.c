@@ -30,14 +30,14 @@ const rdl_publish_option rdl_publish_options[] = {
      "there, its own types hold."},
     {"cassandra", "batch_bytes", RDL_PUBLISH_COUNT, 0, 51200, NULL, "4096",
      "Rows of one partition go together up to so many bytes; 0: each row alone."},
+    {"cassandra", "in_flight", RDL_PUBLISH_COUNT, 1, 32768, NULL, "adaptive, up to 1024",
+     "At most so many requests wait for their answer."},
     {"postgres", "fillfactor", RDL_PUBLISH_COUNT, 10, 100, NULL,
      "75; 100 for a streaming table",
      "Of a table that is created: how full its pages are filled.  Room on the page lets a row be "
      "updated without touching an index."},
     {"postgres", "indexes", RDL_PUBLISH_TEXT, 0, 0, NULL, "none but the key's",
      "Further indexes: 'id; type, window_start' is one over id and one over two columns."},
-    {"cassandra", "in_flight", RDL_PUBLISH_COUNT, 1, 32768, NULL, "adaptive, up to 1024",
-     "At most so many requests wait for their answer."},
 };
 const size_t rdl_publish_option_count =
     sizeof rdl_publish_options / sizeof rdl_publish_options[0];
