@@ -77,21 +77,21 @@ static rdl_code take_served(void *arg, const rdl_chunk *rows, rdl_err *err)
 }
 
 /* v.want as the store can give it back; rows that may have expired count when they are there. */
-static rdl_code expect_served(rdl_verifying *c, const rdl_sink_ops *ops, rdl_sink *s,
-                              const rdl_sink_table *table, const rdl_publication *p, rdl_err *err)
+static rdl_code expect_served(rdl_verifying *c, rdl_sink *s, const rdl_sink_table *table,
+                              const rdl_publication *p, rdl_err *err)
 {
     const rdl_schema *columns = &p->table->columns;
     rdl_buf sql = {0}, name = {0};
     rdl_code rc = RDL_OK;
     bool expires = false;
-    if (ops->served == NULL)
+    if (s->ops->served == NULL)
         return RDL_OK;
     rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE v.want AS SELECT ");
     for (size_t i = 0; i < columns->n && rc == RDL_OK; i++) {
         rdl_buf_clear(&name);
         rdl_buf_put_sql_ident(&name, columns->v[i].name);
         rdl_buf_puts(&sql, i > 0 ? ", " : "");
-        rc = ops->served(s, table, i, rdl_buf_str(&name), &sql, &expires, err);
+        rc = s->ops->served(s, table, i, rdl_buf_str(&name), &sql, &expires, err);
         rdl_buf_printf(&sql, " AS %s", rdl_buf_str(&name));
     }
     rdl_buf_puts(&sql, " FROM v.want");
@@ -108,7 +108,6 @@ static rdl_code expect_served(rdl_verifying *c, const rdl_sink_ops *ops, rdl_sin
 }
 
 typedef struct serving {
-    const rdl_sink_ops *ops;
     rdl_sink *sink;
     rdl_sink_table table;
     int64_t epoch; /* that prepare told; the store's snapshot is of it, where it has snapshots */
@@ -116,14 +115,10 @@ typedef struct serving {
 
 static rdl_code open_store(rdl_verifying *c, const rdl_publication *p, serving *s, rdl_err *err)
 {
-    const rdl_sink_config config = {.url = rdl_arena_strndup(c->a, p->url.p, p->url.n),
-                                    .root_dir = rdl_reader_root(c->r),
-                                    .root_uuid = rdl_reader_root_uuid(c->r),
-                                    .read_only = true};
     rdl_sink_table_of(c->a, p, &s->table);
-    RDL_TRY(rdl_sink_find(p->url, &s->ops, err));
-    RDL_TRY(s->ops->open(&config, &s->sink, err));
-    return s->ops->prepare(s->sink, &s->table, &s->epoch, err);
+    RDL_TRY(rdl_sink_open_to_read(c->a, p->url, rdl_reader_root(c->r), rdl_reader_root_uuid(c->r),
+                                  &s->sink, err));
+    return s->sink->ops->prepare(s->sink, &s->table, &s->epoch, err);
 }
 
 /* Beside a run a store goes on after the cut was taken.  What it shows was sealed before, so that a
@@ -143,14 +138,14 @@ static rdl_code fetch_served(rdl_verifying *c, serving *s, const rdl_publication
     int64_t after = -1;
     copying copy = {0};
     RDL_TRY(rdl_appender_open(c->conn, "v", "have", &copy.to, err));
-    rdl_code rc = s->ops->scan(s->sink, &s->table, take_served, &copy, err);
+    rdl_code rc = s->sink->ops->scan(s->sink, &s->table, take_served, &copy, err);
     rdl_err late;
     rdl_code closed = rdl_appender_close(copy.to, rc == RDL_OK ? err : &late);
     rc = rc == RDL_OK ? closed : rc;
     if (rc == RDL_OK)
-        rc = s->ops->prepare(s->sink, &s->table, &after, err);
+        rc = s->sink->ops->prepare(s->sink, &s->table, &after, err);
     *out_still = after == s->epoch;
-    return rc == RDL_OK ? expect_served(c, s->ops, s->sink, &s->table, p, err) : rc;
+    return rc == RDL_OK ? expect_served(c, s->sink, &s->table, p, err) : rc;
 }
 
 /*
@@ -225,6 +220,6 @@ rdl_code rdl_verify_publication(rdl_verifying *c, const rdl_publication *p, rdl_
     if (rc == RDL_OK)
         rc = compare_served(c, &s, p, item, out_moved, err);
     if (s.sink != NULL)
-        s.ops->close(s.sink);
+        s.sink->ops->close(s.sink);
     return rc;
 }

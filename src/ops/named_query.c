@@ -182,22 +182,16 @@ rdl_code rdl_named_query_run(
     void *arg,
     rdl_err *err)
 {
-    const rdl_sink_ops *ops;
-    rdl_sink *sink = NULL;
+    rdl_sink *sink;
     rdl_named_values values;
     rdl_str url, text;
     bool cql = false;
     RDL_TRY(choose_store(a, q, &url, err));
     RDL_TRY(choose_text(q->file, url, &cql, &text, err));
     RDL_TRY(complete(a, q, text, cql, &values, err));
-    RDL_TRY(rdl_sink_find(url, &ops, err));
-    rdl_sink_config config = {.url = rdl_arena_strndup(a, url.p, url.n),
-                              .root_dir = q->root_dir,
-                              .root_uuid = "",
-                              .read_only = true};
-    RDL_TRY(ops->open(&config, &sink, err));
-    rdl_code rc = ops->query(sink, rdl_arena_strndup(a, text.p, text.n),
-                             values.names, values.values, values.n, columns, row, arg, err);
-    ops->close(sink);
+    RDL_TRY(rdl_sink_open_to_read(a, url, q->root_dir, "", &sink, err));
+    rdl_code rc = sink->ops->query(sink, rdl_arena_strndup(a, text.p, text.n), values.names,
+                                   values.values, values.n, columns, row, arg, err);
+    sink->ops->close(sink);
     return rdl_err_in(rc, err, "query %.*s", (int)q->file->name.n, q->file->name.p);
 }

@@ -40,6 +40,19 @@ rdl_code rdl_sink_find(rdl_str url, const rdl_sink_ops **out, rdl_err *err)
     return refuse(scheme, err);
 }
 
+rdl_code rdl_sink_open_to_read(rdl_arena *a, rdl_str url, const char *root_dir, const char *root_uuid,
+                               rdl_sink **out, rdl_err *err)
+{
+    const rdl_sink_ops *ops;
+    const rdl_sink_config config = {.url = rdl_arena_strndup(a, url.p, url.n),
+                                    .root_dir = root_dir,
+                                    .root_uuid = root_uuid,
+                                    .read_only = true};
+    *out = NULL;
+    RDL_TRY(rdl_sink_find(url, &ops, err));
+    return ops->open(&config, out, err);
+}
+
 void rdl_sink_misfit(rdl_buf *wrong, const char *fmt, ...)
 {
     char text[400];

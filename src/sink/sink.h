@@ -136,5 +136,8 @@ bool rdl_sink_is_key(const rdl_sink_table *t, size_t column); /* part of it */
 void rdl_sink_misfit(rdl_buf *wrong, const char *fmt, ...) RDL_PRINTF(2, 3);
 /* By the URL's scheme; RDL_EUSAGE names the schemes there are. */
 RDL_MUST rdl_code rdl_sink_find(rdl_str url, const rdl_sink_ops **out, rdl_err *err);
+/* Find and open, read-only; the caller closes it by its ops.  root_uuid "": whoever's the store is. */
+RDL_MUST rdl_code rdl_sink_open_to_read(rdl_arena *a, rdl_str url, const char *root_dir,
+                                        const char *root_uuid, rdl_sink **out, rdl_err *err);
 
 #endif

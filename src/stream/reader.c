@@ -369,25 +369,18 @@ static void publication_status(rdl_reader *r, const rdl_publication *p, rdl_publ
 {
     rdl_err err;
     rdl_sink *s = NULL;
-    const rdl_sink_ops *ops;
     *out = (rdl_publication_status){.publication = p, .epoch = -1};
-    const rdl_sink_config config = {.url = rdl_arena_strndup(&r->arena, p->url.p, p->url.n),
-                                    .root_dir = r->root.dir,
-                                    .root_uuid = r->uuid,
-                                    .read_only = true};
     rdl_sink_table table;
     rdl_sink_table_of(&r->arena, p, &table);
-    rdl_code rc = rdl_sink_find(p->url, &ops, &err);
+    rdl_code rc = rdl_sink_open_to_read(&r->arena, p->url, r->root.dir, r->uuid, &s, &err);
     if (rc == RDL_OK)
-        rc = ops->open(&config, &s, &err);
-    if (rc == RDL_OK)
-        rc = ops->prepare(s, &table, &out->epoch, &err);
+        rc = s->ops->prepare(s, &table, &out->epoch, &err);
     if (rc != RDL_OK)
         snprintf(out->problem, sizeof out->problem, "%.190s", err.msg);
     if (out->epoch >= 0 && (int64_t)rdl_history_table(&r->history, p->table->full)->last_changed > out->epoch)
         out->behind = r->history.epoch - (uint64_t)out->epoch;
     if (s != NULL)
-        ops->close(s);
+        s->ops->close(s);
 }
 
 static void tree_bytes(rdl_arena *a, const char *dir, uint64_t *out)
