@@ -33,23 +33,38 @@ void rdl_errand_record(rdl_cli *cli, rdl_engine *e, uint64_t epochs_before, int6
 
 /* ---- here ---- */
 
-static rdl_code run_here(rdl_cli *cli, rdl_buf *out, rdl_err *err)
+static rdl_code run_command(rdl_cli *cli, rdl_engine *e, rdl_buf *out, rdl_err *err)
+{
+    rdl_engine_status before = {0};
+    int64_t started = rdl_now_us(&rdl_clock_system);
+    rdl_engine_get_status(e, &before);
+    rdl_code rc = cli->command->on_engine(cli, e, out, err);
+    rdl_errand_record(cli, e, before.epochs_sealed, started, rc, err);
+    return rc;
+}
+
+typedef rdl_code (*engine_work)(rdl_cli *cli, rdl_engine *e, void *arg, rdl_err *err);
+
+static rdl_code with_engine(rdl_cli *cli, engine_work work, void *arg, rdl_err *err)
 {
     rdl_engine *e = NULL;
     rdl_progress progress;
     rdl_progress_init(&progress);
     rdl_engine_config config = {.progress = rdl_progress_show, .progress_arg = &progress};
-    int64_t started = rdl_now_us(&rdl_clock_system);
     rdl_code rc = rdl_cli_open_engine(cli, &config, &e, err);
     if (rc == RDL_OK) {
         rdl_signals_stop_engine(e);
-        rc = cli->command->on_engine(cli, e, out, err);
+        rc = work(cli, e, arg, err);
         rdl_signals_restore();
-        rdl_errand_record(cli, e, 0, started, rc, err);
     }
     rdl_progress_clear(&progress);
     rdl_engine_close(e);
     return rc;
+}
+
+static rdl_code one_command(rdl_cli *cli, rdl_engine *e, void *out, rdl_err *err)
+{
+    return run_command(cli, e, out, err);
 }
 
 /* ---- there ---- */
@@ -123,27 +138,73 @@ rdl_code rdl_errand_run(rdl_cli *cli, rdl_buf *out, rdl_err *err)
 {
     bool taken;
     RDL_TRY(rdl_errand_try(cli, &taken, out, err));
-    return taken ? RDL_OK : run_here(cli, out, err);
+    return taken ? RDL_OK : with_engine(cli, one_command, out, err);
 }
 
-rdl_code rdl_errand_over(rdl_cli *cli, const char *command, const rdl_str *tables, size_t n,
-                         rdl_err *err)
+/* ---- several ---- */
+
+typedef struct steps {
+    const rdl_errand_step *at, *end;
+} steps;
+
+/* cli's words become the step's. */
+static void set_words(rdl_cli *cli, const rdl_errand_step *step)
+{
+    cli->command = rdl_wire_command(step->command);
+    cli->args = RDL_NEWN(&cli->arena, const char *, step->n + 1);
+    cli->arg_count = step->n;
+    for (size_t i = 0; i < step->n; i++)
+        cli->args[i] = rdl_arena_strndup(&cli->arena, step->tables[i].p, step->tables[i].n);
+}
+
+static rdl_code steps_here(rdl_cli *cli, rdl_engine *e, void *arg, rdl_err *err)
+{
+    steps *s = arg;
+    rdl_buf said = {0};
+    rdl_code rc = RDL_OK;
+    for (; s->at < s->end && rc == RDL_OK; s->at++) {
+        set_words(cli, s->at);
+        rc = run_command(cli, e, &said, err);
+    }
+    rdl_buf_fini(&said);
+    return rc;
+}
+
+/* By the run that holds the root, as far as there is one; s->at is the first that nobody took. */
+static rdl_code steps_there(rdl_cli *cli, steps *s, rdl_err *err)
+{
+    rdl_buf said = {0};
+    rdl_code rc = RDL_OK;
+    for (bool taken = true; s->at < s->end && rc == RDL_OK; s->at++) {
+        set_words(cli, s->at);
+        rc = rdl_errand_try(cli, &taken, &said, err);
+        if (!taken)
+            break;
+    }
+    rdl_buf_fini(&said);
+    return rc;
+}
+
+rdl_code rdl_errand_over(rdl_cli *cli, const rdl_errand_step *list, size_t n, rdl_err *err)
 {
     static const rdl_cli_option_id kept[] = {RDL_CLI_ROOT, RDL_CLI_SET, RDL_CLI_MEMORY,
                                              RDL_CLI_THREADS, RDL_CLI_ADOPT, RDL_CLI_LOG_LEVEL};
-    rdl_buf said = {0};
-    rdl_cli over = *cli;
-    memset(over.values, 0, sizeof over.values);
+    const rdl_command *command = cli->command;
+    const char **args = cli->args;
+    size_t arg_count = cli->arg_count;
+    const char *values[RDL_CLI_OPTION_COUNT];
+    memcpy(values, cli->values, sizeof values);
+    memset(cli->values, 0, sizeof cli->values);
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
-        over.values[kept[i]] = cli->values[kept[i]];
-    over.command = rdl_wire_command(command);
-    over.args = RDL_NEWN(&over.arena, const char *, n + 1);
-    over.arg_count = n;
-    for (size_t i = 0; i < n; i++)
-        over.args[i] = rdl_arena_strndup(&over.arena, tables[i].p, tables[i].n);
-    rdl_code rc = rdl_errand_run(&over, &said, err);
-    cli->arena = over.arena;
-    rdl_buf_fini(&said);
+        cli->values[kept[i]] = values[kept[i]];
+    steps s = {list, list + n};
+    rdl_code rc = steps_there(cli, &s, err);
+    if (rc == RDL_OK && s.at < s.end)
+        rc = with_engine(cli, steps_here, &s, err);
+    memcpy(cli->values, values, sizeof values);
+    cli->command = command;
+    cli->args = args;
+    cli->arg_count = arg_count;
     return rc;
 }
 

@@ -24,9 +24,13 @@
 RDL_MUST rdl_code rdl_errand_run(rdl_cli *cli, rdl_buf *out, rdl_err *err);
 /* The command of cli by the run that holds the root; *taken false when none does. */
 RDL_MUST rdl_code rdl_errand_try(rdl_cli *cli, bool *taken, rdl_buf *out, rdl_err *err);
-/* Another command over these tables, with cli's folder, root and settings. */
-RDL_MUST rdl_code rdl_errand_over(rdl_cli *cli, const char *command, const rdl_str *tables, size_t n,
-                                  rdl_err *err);
+typedef struct rdl_errand_step {
+    const char *command;
+    const rdl_str *tables;
+    size_t n;
+} rdl_errand_step;
+/* Other commands, in turn, with cli's folder, root and settings; those that run here share an engine. */
+RDL_MUST rdl_code rdl_errand_over(rdl_cli *cli, const rdl_errand_step *list, size_t n, rdl_err *err);
 /* A command's run of the past, for the list of runs; the list is for people, so nothing fails. */
 void rdl_errand_record(rdl_cli *cli, rdl_engine *e, uint64_t epochs_before, int64_t started_us,
                        rdl_code rc, const rdl_err *failure);

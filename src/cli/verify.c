@@ -178,11 +178,13 @@ static rdl_code repair(rdl_cli *cli, const broken *b, rdl_err *err)
                                 "raudal backfill; then verify --repair mends what lies downstream.");
         return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
     }
-    rdl_code rc = RDL_OK;
+    rdl_errand_step steps[2];
+    size_t n = 0;
     if (b->views.n > 0)
-        rc = rdl_errand_over(cli, "refresh", b->views.v, b->views.n, err);
-    if (rc == RDL_OK && b->published.n > 0)
-        rc = rdl_errand_over(cli, "publish", b->published.v, b->published.n, err);
+        steps[n++] = (rdl_errand_step){"refresh", b->views.v, b->views.n};
+    if (b->published.n > 0)
+        steps[n++] = (rdl_errand_step){"publish", b->published.v, b->published.n};
+    rdl_code rc = rdl_errand_over(cli, steps, n, err);
     if (rc == RDL_OK)
         rdl_cli_note("repaired: %zu view%s computed again, %zu published table%s filled again",
                      b->views.n, b->views.n == 1 ? "" : "s", b->published.n,
