@@ -70,7 +70,7 @@ def main():
         if not results and not (args.only and os.path.isdir(given)):  # made before, by hand
             shutil.rmtree(given, ignore_errors=True)
             subprocess.run([f"{BUILD}/examples/reports/generate", "--to", given, "--flows", str(args.flows), "--answers",
-                            str(args.answers), "--hours", "24"], check=True)
+                            str(args.answers), "--hours", "24", "--broken", "0"], check=True)  # json.load takes no broken record
         at = [f"{TOP}/examples/reports", "--root", f"{work}/root", "--set", f"INVOICES={given}/invoices.csv", "--set",
               f"CONVERSATIONS={given}/conversations/"]
         files = {"raudal": f"{work}/root/reports/conversations"}

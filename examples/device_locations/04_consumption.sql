@@ -2,6 +2,7 @@
 CREATE MATERIALIZED VIEW consumption.devices_by_month
 PRIMARY KEY (month, device_type)
 PARTITIONED BY (month)
+PROMISE INTERVAL 2 HOURS               -- after a delivery; `raudal status` holds it against what was
 AS SELECT strftime(data_date, '%Y%m') AS month,  -- yyyyMM
           device_type,
           count(DISTINCT device_id) AS devices,

@@ -12,7 +12,7 @@ CREATE MODEL TABLE consumption.next_day (
   low         DOUBLE COMMENT 'lower end of the usual range',
   high        DOUBLE COMMENT 'upper end of the usual range'
 ) PRIMARY KEY (day, device_type)
-  SCHEDULE CRON '${DAILY_CRON:-30 4 * * *}' TIME ZONE '${ZONE:-America/Bogota}'
+  SCHEDULE CRON '${DAILY_CRON:-30 4 * * *}' TIME ZONE '${ZONE:-America/Bogota}' PROMISE INTERVAL 2 HOURS
   AS TRANSFORM (SELECT day, device_type, devices FROM consumption.devices_by_day ORDER BY ALL)
   USING '${FORECAST:-python3 model/next_day.py}' PARAMETERS (days = 7, width = 2.0)
   TIMEOUT INTERVAL 5 MINUTES VERSION '1' ARTIFACT weekday_factors;

@@ -34,7 +34,8 @@ CREATE MATERIALIZED VIEW gold.notifications_by_day
   PRIMARY KEY (customer_id, local_day, channel)
 AS SELECT customer_id, local_day, channel, max(zone) AS zone,
      arg_max(customer_name, event_datetime) AS customer_name, count(*) AS notifications,
-     max(event_datetime) AS last_message_at, max(ingest_ts) AS updated_at
+     max(event_datetime) AS last_message_at, max(ingest_ts) AS updated_at,
+     iso_timestamp(max(ingest_ts)) AS last_update
    FROM STREAM silver.messages GROUP BY ALL;
 
 -- And of each minute.

@@ -4,7 +4,7 @@ CREATE REPORT panel FORMAT TEXT TO 'reports/panel/{customer_id}.txt' FOR EACH (c
   HEADER FILE 'templates/panel_header.txt' TEMPLATE FILE 'templates/panel.txt'
   FOOTER FILE 'templates/panel_footer.txt'
 AS SELECT customer_id, customer_name, upper(left(channel, 1)) || substr(channel, 2) AS channel,
-     notifications, iso_timestamp(updated_at) AS last_update
+     notifications, last_update
    FROM gold.notifications_by_day
    QUALIFY local_day = max(local_day) OVER (PARTITION BY customer_id)
    ORDER BY channel;

@@ -73,6 +73,7 @@ rdl_code rdl_fs_stat(const char *path, rdl_stat *out, rdl_err *err)
         .size = (uint64_t)st.st_size,
         .mtime_us = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000,
         .inode = (uint64_t)st.st_ino,
+        .device = (uint64_t)st.st_dev,
     };
     return RDL_OK;
 }

@@ -20,7 +20,7 @@ typedef struct rdl_stat {
     bool exists, is_dir;
     uint64_t size;     /* bytes */
     int64_t mtime_us;  /* since 1970 */
-    uint64_t inode;
+    uint64_t inode, device;
 } rdl_stat;
 
 /* A missing path is not a failure: out->exists is false. */

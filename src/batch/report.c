@@ -114,14 +114,6 @@ rdl_code rdl_report_run(rdl_reader *r,
     return rdl_err_in(rc, err, "report %s", report->name.p);
 }
 
-bool rdl_report_on_demand(const rdl_report *report)
-{
-    for (size_t i = 0; i < report->parameter_count; i++)
-        if (report->parameters[i].fallback.p == NULL)
-            return true;
-    return report->path.n == 0;
-}
-
 bool rdl_report_is_behind(rdl_reader *r, const rdl_report *report, const rdl_report_state *last)
 {
     const rdl_cut *cut = rdl_reader_cut(r);

@@ -56,8 +56,6 @@ RDL_MUST rdl_code rdl_report_last(rdl_arena *a,
                                   rdl_err *err);
 /* Of the report's text and of what its template files hold now. */
 rdl_hash128 rdl_report_fingerprint(rdl_arena *a, const rdl_pipeline *p, const rdl_report *report);
-/* Does it need values that nobody gave? */
-bool rdl_report_on_demand(const rdl_report *report);
 /* An input moved, or the text, since the last run. */
 bool rdl_report_is_behind(rdl_reader *r, const rdl_report *report, const rdl_report_state *last);
 

@@ -17,6 +17,8 @@
  *       is written, so that a later run removes what is not wanted any more.
  *   Q3  A file is passed over only when the manifest says that it was made by the same text from
  *       rows of the same digest, and it is there with that size.
+ *   Q4  No two groups share a file, on a file system that ignores case or forms of letters either: what lies
+ *       under a name is known by device and inode.  Such groups fail the run before one of them is lost.
  *
  * tests/cli/report_kill_test.sh kills at report.planned, report.written, report.renamed,
  * report.removed.
@@ -54,6 +56,7 @@ struct rdl_report_files {
     const char *duckdb;  /* that made the digests */
     rdl_map files;       /* path -> known * */
     bool kept;           /* there is a manifest for this run */
+    rdl_map taken;       /* device and inode -> known *: whose bytes lie there in this run */
     /* The file at work: */
     known *now;
     const char *tmp;
@@ -282,6 +285,38 @@ rdl_code rdl_report_last(rdl_arena *a, const char *root, const rdl_report *repor
     return read_manifest(a, manifest_path(a, root, report, "json"), out, NULL, NULL, err);
 }
 
+/* ---- Q4: names that are one for the file system ---- */
+
+static known *holder_of(const rdl_report_files *f, const rdl_stat *st, uint64_t id[2])
+{
+    id[0] = st->device;
+    id[1] = st->inode;
+    return rdl_map_get(&f->taken, (rdl_str){(const char *)id, 2 * sizeof id[0]});
+}
+
+static void hold(rdl_report_files *f, const rdl_stat *st, known *k)
+{
+    uint64_t id[2];
+    if (holder_of(f, st, id) != k)
+        rdl_map_put(&f->taken, (rdl_str){(const char *)id, sizeof id}, k);
+}
+
+/* What lies under this name, if anything does, is no other group's. */
+static rdl_code own(const rdl_report_files *f, const char *path, const known *k, rdl_stat *out,
+                    rdl_err *err)
+{
+    uint64_t id[2];
+    RDL_TRY(rdl_fs_stat(path, out, err));
+    const known *other = out->exists ? holder_of(f, out, id) : NULL;
+    if (other == NULL || other == k)
+        return RDL_OK;
+    rdl_err_set(err, RDL_EDATA, 0,
+                "two groups would be written to one file: \"%s\" and \"%s\" are the same name here",
+                other->path, k->path);
+    return rdl_err_hint(err, "This file system takes letters of either case, or of several forms, for one: "
+                             "put another column into the path, or write elsewhere.");
+}
+
 /* ---- a run ---- */
 
 rdl_code rdl_report_files_open(rdl_reporting *x, rdl_report_files **out, rdl_err *err)
@@ -291,6 +326,7 @@ rdl_code rdl_report_files_open(rdl_reporting *x, rdl_report_files **out, rdl_err
     *f = (rdl_report_files){.x = x, .manifest = manifest_path(x->a, root, x->report, "json"),
                             .duckdb = ""};
     rdl_map_init(&f->files, x->a);
+    rdl_map_init(&f->taken, x->a);
     *out = f;
     /* What is asked for with values or elsewhere is nobody's to keep. */
     f->kept = x->request->value_count == 0 && x->request->to == NULL &&
@@ -309,14 +345,18 @@ rdl_code rdl_report_files_open(rdl_reporting *x, rdl_report_files **out, rdl_err
 }
 
 /* Q3 */
-static bool is_there(const rdl_report_files *f, const known *k, const rdl_report_group *g)
+static bool is_there(rdl_report_files *f, known *k, const rdl_report_group *g)
 {
     rdl_err ignored = {0};
     rdl_stat st;
-    return rdl_hash128_eq(f->last.fingerprint, f->x->fingerprint) &&
-           strcmp(f->duckdb, rdl_duck_version()) == 0 && k->hash[0] != '\0' &&
-           strcmp(k->digest, g->digest) == 0 &&
-           rdl_fs_stat(k->path, &st, &ignored) == RDL_OK && st.exists && st.size == k->bytes;
+    bool there = rdl_hash128_eq(f->last.fingerprint, f->x->fingerprint) &&
+                 strcmp(f->duckdb, rdl_duck_version()) == 0 && k->hash[0] != '\0' &&
+                 strcmp(k->digest, g->digest) == 0 &&
+                 rdl_fs_stat(k->path, &st, &ignored) == RDL_OK && st.exists &&
+                 st.size == k->bytes;
+    if (there)
+        hold(f, &st, k);
+    return there;
 }
 
 rdl_code rdl_report_files_plan(rdl_report_files *f, rdl_report_group *groups, size_t n, rdl_err *err)
@@ -354,6 +394,15 @@ rdl_code rdl_report_files_begin(rdl_report_files *f, const rdl_report_group *g, 
     return rdl_fs_mkdirs(rdl_path_dir(f->x->a, g->path), err);
 }
 
+static rdl_code create(rdl_report_files *f, rdl_err *err)
+{
+    rdl_stat st;
+    RDL_TRY(rdl_file_create(f->tmp, &f->out, err));
+    RDL_TRY(own(f, f->tmp, f->now, &st, err));
+    hold(f, &st, f->now);
+    return rdl_file_write(f->out, rdl_buf_str(&f->bytes), f->bytes.n, err);
+}
+
 rdl_code rdl_report_files_put(rdl_report_files *f, const char *p, size_t n, rdl_err *err)
 {
     f->size += n;
@@ -363,8 +412,7 @@ rdl_code rdl_report_files_put(rdl_report_files *f, const char *p, size_t n, rdl_
         return RDL_OK;
     }
     if (f->out == NULL) {
-        RDL_TRY(rdl_file_create(f->tmp, &f->out, err));
-        RDL_TRY(rdl_file_write(f->out, f->bytes.p, f->bytes.n, err));
+        RDL_TRY(create(f, err));
         rdl_buf_clear(&f->bytes);
     }
     return rdl_file_write(f->out, p, n, err);
@@ -383,6 +431,8 @@ static rdl_code publish(rdl_report_files *f, rdl_err *err)
     RDL_TRY(rdl_fs_sync_many(paths, n, err));
     (void)RDL_FAULT_AT(REPORT_WRITTEN);
     for (size_t i = 0; i < n; i++) {
+        rdl_stat st;
+        RDL_TRY(own(f, f->waiting.v[i]->path, f->waiting.v[i], &st, err));
         RDL_TRY(rdl_fs_rename(paths[i], f->waiting.v[i]->path, err));
         (void)RDL_FAULT_AT(REPORT_RENAMED);
     }
@@ -401,12 +451,26 @@ static rdl_code publish(rdl_report_files *f, rdl_err *err)
 }
 
 /* The bytes that are there already are left alone, with their time. */
-static bool unchanged(const rdl_report_files *f, const char *hash)
+static bool unchanged(rdl_report_files *f, const char *hash)
 {
     rdl_err ignored = {0};
     rdl_stat st;
-    return strcmp(f->now->hash, hash) == 0 && f->now->bytes == f->size &&
-           rdl_fs_stat(f->now->path, &st, &ignored) == RDL_OK && st.exists && st.size == f->size;
+    bool same = strcmp(f->now->hash, hash) == 0 && f->now->bytes == f->size &&
+                rdl_fs_stat(f->now->path, &st, &ignored) == RDL_OK && st.exists &&
+                st.size == f->size;
+    if (same)
+        hold(f, &st, f->now);
+    return same;
+}
+
+/* A name that is free again may be given out again by the file system. */
+static rdl_code drop_temporary(rdl_report_files *f, rdl_err *err)
+{
+    rdl_stat st;
+    RDL_TRY(rdl_fs_stat(f->tmp, &st, err));
+    if (st.exists)
+        hold(f, &st, NULL);
+    return rdl_fs_unlink(f->tmp, err);
 }
 
 rdl_code rdl_report_files_end(rdl_report_files *f, rdl_err *err)
@@ -415,16 +479,14 @@ rdl_code rdl_report_files_end(rdl_report_files *f, rdl_err *err)
     rdl_hash128_hex(rdl_hasher_done(f->hash), hash);
     f->hash = NULL;
     bool same = unchanged(f, hash);
-    if (f->out == NULL && !same) {
-        RDL_TRY(rdl_file_create(f->tmp, &f->out, err));
-        RDL_TRY(rdl_file_write(f->out, rdl_buf_str(&f->bytes), f->bytes.n, err));
-    }
+    if (f->out == NULL && !same)
+        RDL_TRY(create(f, err));
     rdl_file_close(f->out);
     f->out = NULL;
     snprintf(f->now->hash, sizeof f->now->hash, "%s", hash);
     f->now->bytes = f->size;
     if (same)
-        return rdl_fs_unlink(f->tmp, err);
+        return drop_temporary(f, err);
     RDL_PUSH(f->x->a, &f->waiting) = f->now;
     f->waiting_bytes += f->size;
     if (f->waiting.n >= BATCH_FILES || f->waiting_bytes >= BATCH_BYTES)
@@ -436,8 +498,13 @@ static rdl_code remove_vanished(rdl_report_files *f, rdl_err *err)
 {
     for (size_t i = 0; i < f->files.n; i++) {
         const known *k = f->files.entries[i].value;
+        rdl_stat st;
+        uint64_t id[2];
         if (k->wanted)
             continue;
+        RDL_TRY(rdl_fs_stat(k->path, &st, err));
+        if (st.exists && holder_of(f, &st, id) != NULL)
+            continue; /* another name of a group's file */
         RDL_TRY(rdl_fs_unlink(k->path, err));
         f->x->result->files_removed++;
         (void)RDL_FAULT_AT(REPORT_REMOVED);

@@ -12,7 +12,11 @@ enum { TRIES = 3 };
 
 static rdl_code list(rdl_cli *cli, rdl_output_format format, rdl_err *err)
 {
-    static const char sql[] = "SELECT * FROM raudal.alerts ORDER BY state = 'quiet', name";
+    static const char all[] = "SELECT * FROM raudal.alerts ORDER BY state = 'quiet', name";
+    static const char people[] =
+        "SELECT * REPLACE (coalesce(message, '') AS message, coalesce(problem, '') AS problem) "
+        "FROM raudal.alerts ORDER BY state = 'quiet', name";
+    const char *sql = format == RDL_OUTPUT_TABLE ? people : all;
     rdl_reader *r;
     rdl_result *result = NULL;
     uint64_t rows = 0;

@@ -22,6 +22,7 @@ struct rdl_output {
     rdl_arena arena; /* names; rows of the table that wait for their widths */
     size_t n;
     char **names;
+    const char *null; /* how a table shows one */
     rdl_buf line;
     bool failed;
     int failed_errno;
@@ -188,7 +189,7 @@ static void end_line(rdl_output *o)
 static void put_table_row(rdl_output *o, const rdl_cell *cells)
 {
     for (size_t i = 0; i < o->n; i++) {
-        rdl_str s = cells[i].kind == RDL_CELL_NULL ? RDL_STR("NULL") : cells[i].text;
+        rdl_str s = cells[i].kind == RDL_CELL_NULL ? rdl_str_of(o->null) : cells[i].text;
         rdl_buf_puts(&o->line, i == 0 ? " " : "  ");
         rdl_put_padded(&o->line, s, o->widths[i], o->numeric[i]);
     }
@@ -226,7 +227,7 @@ static void table_row(rdl_output *o, const rdl_cell *cells)
     for (size_t i = 0; i < o->n; i++) {
         copy[i] = (rdl_cell){cells[i].kind, printable(&o->arena, cells[i].text)};
         size_t width =
-            copy[i].kind == RDL_CELL_NULL ? strlen("NULL") : rdl_text_width(copy[i].text);
+            copy[i].kind == RDL_CELL_NULL ? strlen(o->null) : rdl_text_width(copy[i].text);
         if (width > o->widths[i])
             o->widths[i] = width;
         o->numeric[i] &= copy[i].kind == RDL_CELL_NULL || copy[i].kind == RDL_CELL_NUMBER;
@@ -234,6 +235,11 @@ static void table_row(rdl_output *o, const rdl_cell *cells)
     RDL_PUSH(&o->arena, &o->waiting) = copy;
     if (o->waiting.n == TABLE_ROWS)
         begin_table(o);
+}
+
+void rdl_output_null(rdl_output *o, const char *text)
+{
+    o->null = text;
 }
 
 /* ---- the life of an output ---- */
@@ -245,6 +251,7 @@ rdl_output *rdl_output_new(rdl_output_format format, const char *const *names, s
         abort();
     rdl_arena_init(&o->arena, 0);
     o->format = format;
+    o->null = "NULL";
     o->n = n;
     o->names = RDL_NEWN(&o->arena, char *, n);
     o->widths = RDL_NEWN(&o->arena, size_t, n);

@@ -44,6 +44,7 @@ RDL_MUST rdl_code rdl_output_choose(const rdl_cli *cli,
                                     rdl_err *err);
 /* names are copied. */
 rdl_output *rdl_output_new(rdl_output_format format, const char *const *names, size_t n);
+void rdl_output_null(rdl_output *o, const char *text); /* how a table shows null; else NULL */
 void rdl_output_row(rdl_output *o, const rdl_cell *cells);
 /* Writes what is left and frees o; fails when stdout could not be written. */
 RDL_MUST rdl_code rdl_output_finish(rdl_output *o, rdl_err *err);

@@ -103,7 +103,7 @@ static rdl_code print_report(running *r, const rdl_run_report *report, rdl_err *
     for (size_t i = 0; i < report->warning_count; i++)
         rdl_cli_note("raudal: warning: %s", report->warnings[i]);
     if (format == RDL_OUTPUT_TABLE)
-        rdl_put_run_report(&b, report, status.files_behind);
+        rdl_put_run_report(&b, rdl_engine_pipeline(r->engine), report, status.files_behind);
     else
         rdl_put_run_report_json(&b, rdl_engine_pipeline(r->engine), report,
                             status.files_behind);

@@ -139,7 +139,31 @@ static void put_last(rdl_buf *b, const rdl_run_report *r, uint64_t files_behind)
                        files_behind == 1 ? "" : "s");
 }
 
-void rdl_put_run_report(rdl_buf *b, const rdl_run_report *r, uint64_t files_behind)
+static bool reads_source(const rdl_table *t)
+{
+    for (size_t i = 0; i < t->input_count; i++)
+        if (t->inputs[i].table->kind == RDL_TABLE_SOURCE)
+            return true;
+    return false;
+}
+
+/* What the balance above does not count: tables that read tables, where rows did not go on. */
+static void put_further(rdl_buf *b, const rdl_pipeline *p, const rdl_run_report *r)
+{
+    for (size_t i = 0; r->tables != NULL && i < p->table_count; i++) {
+        const rdl_table *t = r->tables[i].table;
+        const rdl_ledger *l = &r->tables[i].ledger;
+        if (t == NULL || t->kind != RDL_TABLE_STREAMING || t->internal || reads_source(t) ||
+            l->quarantined + l->late_diverted + l->late_dropped + l->dropped == 0)
+            continue;
+        rdl_buf_printf(b, " %.*s: ", (int)t->full.n, t->full.p);
+        rdl_put_balance(b, l);
+        rdl_buf_putc(b, '\n');
+    }
+}
+
+void rdl_put_run_report(rdl_buf *b, const rdl_pipeline *p, const rdl_run_report *r,
+                        uint64_t files_behind)
 {
     rdl_buf line = {0}, last = {0};
     for (size_t i = 0; i < STEP_COLUMNS; i++)
@@ -154,6 +178,7 @@ void rdl_put_run_report(rdl_buf *b, const rdl_run_report *r, uint64_t files_behi
     put_last(&last, r, files_behind);
     rdl_buf_printf(&line, "   %s", rdl_buf_str(&last));
     rdl_buf_printf(b, " %s\n", rdl_buf_str(&line));
+    put_further(b, p, r);
     rdl_buf_clear(&line);
     rdl_put_seconds(&line, r->seconds);
     rdl_buf_printf(b, " %" PRIu64 " epoch%s in %s%s\n", r->epochs,

@@ -27,6 +27,8 @@ typedef struct picture {
     rdl_root_status status;
     rdl_catalog_run *runs;
     size_t run_count;
+    rdl_schedule_line *schedules;
+    size_t schedule_count;
     rdl_catalog_alert *alerts;
     size_t alert_count;
     int64_t now_us;
@@ -56,7 +58,7 @@ static rdl_code print_head(picture *p, rdl_err *err)
     const rdl_root_status *s = &p->status;
     rdl_buf b = {0};
     rdl_buf_printf(&b, " root        %s\n", rdl_cli_root(p->cli));
-    rdl_buf_printf(&b, " writer      %s\n", s->writer_alive ? s->writer : "none runs");
+    rdl_buf_printf(&b, " writer      %s\n", s->writer_alive ? s->writer : "none: nothing runs");
     rdl_buf_printf(&b, " epoch       %" PRIu64, s->epoch);
     if (s->epoch != 0) {
         rdl_buf_puts(&b, ", sealed ");
@@ -70,6 +72,13 @@ static rdl_code print_head(picture *p, rdl_err *err)
     rdl_code rc = rdl_cli_print(&b, err);
     rdl_buf_fini(&b);
     return rc;
+}
+
+static rdl_output *table_new(const char *const *names, size_t n)
+{
+    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, n);
+    rdl_output_null(o, "-");
+    return o;
 }
 
 /* The graph: tables are in its order, each with what it reads. */
@@ -110,7 +119,7 @@ static rdl_code print_tables(picture *p, rdl_err *err)
     static const char *const names[] = {
         "table", "reads", "kind", "rows", "quarantined", "last epoch", "in lake to", "took",
         "watermark"};
-    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 9);
+    rdl_output *o = table_new(names, 9);
     for (size_t i = 0; i < p->status.table_count; i++) {
         const rdl_table_status *t = &p->status.tables[i];
         rdl_row row;
@@ -143,7 +152,6 @@ static rdl_code print_balances(picture *p, rdl_err *err)
         rdl_put_balance(&b, &t->ledger);
         rdl_buf_putc(&b, '\n');
     }
-    rdl_buf_putc(&b, '\n');
     rdl_code rc = rdl_cli_print(&b, err);
     rdl_buf_fini(&b);
     return rc;
@@ -155,7 +163,8 @@ static rdl_code print_stores(picture *p, rdl_err *err)
                                         "problem"};
     if (p->status.publication_count == 0)
         return RDL_OK;
-    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 5);
+    fputc('\n', stdout);
+    rdl_output *o = table_new(names, 5);
     for (size_t i = 0; i < p->status.publication_count; i++) {
         const rdl_publication_status *s = &p->status.publications[i];
         rdl_row row;
@@ -169,15 +178,18 @@ static rdl_code print_stores(picture *p, rdl_err *err)
             rdl_row_null(&row);
             rdl_row_null(&row);
         }
-        rdl_row_text(&row, s->problem);
+        rdl_row_text(&row, s->problem[0] != '\0' ? s->problem : NULL);
         rdl_output_row(o, row.cells);
     }
     return rdl_output_finish(o, err);
 }
 
-static void put_next(rdl_row *row, const rdl_schedule_status *s, int64_t now_us)
+static void put_next(rdl_row *row, const rdl_schedule_line *l, int64_t now_us)
 {
-    if (s->next_us == INT64_MAX)
+    const rdl_schedule_status *s = &l->status;
+    if (strcmp(l->view.state, "failed") == 0)
+        rdl_row_text(row, "again, after a pause");
+    else if (s->next_us == INT64_MAX)
         rdl_row_null(row);
     else if (s->next_us <= now_us)
         rdl_row_text(row, "when there is something new");
@@ -189,22 +201,21 @@ static rdl_code print_schedules(picture *p, rdl_err *err)
 {
     static const char *const names[] = {"runs by itself", "schedule", "last run", "next run",
                                         "took",           "promised", "state"};
-    if (p->status.schedule_count == 0)
+    if (p->schedule_count == 0)
         return RDL_OK;
     fputc('\n', stdout);
-    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 7);
-    for (size_t i = 0; i < p->status.schedule_count; i++) {
-        const rdl_schedule_status *s = &p->status.schedules[i];
-        const rdl_schedule_view v = rdl_schedule_judge(s, p->runs, p->run_count, p->now_us);
+    rdl_output *o = table_new(names, 7);
+    for (size_t i = 0; i < p->schedule_count; i++) {
+        const rdl_schedule_line *l = &p->schedules[i];
         rdl_row row;
         rdl_row_begin(&row, &p->arena);
-        rdl_row_str(&row, s->name);
-        rdl_row_text(&row, s->text);
-        rdl_row_time(&row, s->last_us);
-        put_next(&row, s, p->now_us);
-        put_length(&row, p, v.took_us);
-        put_promise(&row, p, s->promise_us);
-        rdl_row_text(&row, v.state);
+        rdl_row_str(&row, l->status.name);
+        rdl_row_text(&row, l->status.text[0] != '\0' ? l->status.text : "ON UPDATE");
+        rdl_row_time(&row, l->status.last_us);
+        put_next(&row, l, p->now_us);
+        put_length(&row, p, l->view.took_us);
+        put_promise(&row, p, l->status.promise_us);
+        rdl_row_text(&row, l->view.state);
         rdl_output_row(o, row.cells);
     }
     return rdl_output_finish(o, err);
@@ -231,7 +242,7 @@ static rdl_code print_alerts(picture *p, rdl_err *err)
             continue;
         if (o == NULL) {
             fputc('\n', stdout);
-            o = rdl_output_new(RDL_OUTPUT_TABLE, names, 5);
+            o = table_new(names, 5);
         }
         rdl_row_begin(&row, &p->arena);
         rdl_row_text(&row, a->name);
@@ -251,7 +262,7 @@ static rdl_code print_runs(picture *p, rdl_err *err)
     if (p->run_count == 0)
         return RDL_OK;
     fputc('\n', stdout);
-    rdl_output *o = rdl_output_new(RDL_OUTPUT_TABLE, names, 7);
+    rdl_output *o = table_new(names, 7);
     for (size_t i = 0; i < p->run_count && i < RUNS_SHOWN; i++) {
         const rdl_catalog_run *r = &p->runs[i];
         rdl_row row;
@@ -352,10 +363,10 @@ static void put_stores(rdl_buf *b, const rdl_root_status *s)
 
 static void put_schedules(rdl_buf *b, const picture *p)
 {
-    const rdl_root_status *s = &p->status;
     rdl_buf_puts(b, "],\n \"schedules\": [");
-    for (size_t i = 0; i < s->schedule_count; i++) {
-        const rdl_schedule_status *one = &s->schedules[i];
+    for (size_t i = 0; i < p->schedule_count; i++) {
+        const rdl_schedule_status *one = &p->schedules[i].status;
+        const rdl_schedule_view *v = &p->schedules[i].view;
         rdl_buf_puts(b, i != 0 ? ",\n  {\"name\": " : "\n  {\"name\": ");
         rdl_buf_put_json_text(b, one->name);
         rdl_buf_puts(b, ", \"schedule\": ");
@@ -364,9 +375,8 @@ static void put_schedules(rdl_buf *b, const picture *p)
         put_time(b, one->last_us);
         rdl_buf_puts(b, ", \"next_run\": ");
         put_time(b, one->next_us == INT64_MAX ? INT64_MIN : one->next_us);
-        const rdl_schedule_view v = rdl_schedule_judge(one, p->runs, p->run_count, p->now_us);
         rdl_buf_printf(b, ", \"seconds\": %.6f, \"promised_seconds\": %.6f, \"state\": \"%s\"}",
-                       (double)v.took_us / 1e6, (double)one->promise_us / 1e6, v.state);
+                       (double)v->took_us / 1e6, (double)one->promise_us / 1e6, v->state);
     }
 }
 
@@ -465,11 +475,15 @@ static rdl_code look_once(rdl_cli *cli, rdl_output_format format, rdl_err *err)
     RDL_TRY(rdl_cli_open_reader(cli, &r, err));
     rdl_arena_init(&p.arena, 0);
     p.pipeline = rdl_reader_pipeline(r);
-    rdl_code rc = rdl_reader_status(r, &p.arena, &p.status, err);
+    rdl_code rc = rdl_reader_status_of(r, &p.arena, RDL_STATUS_TABLES | RDL_STATUS_STORES | RDL_STATUS_BYTES,
+                                       &p.status, err);
     if (rc == RDL_OK) {
         read_runs(&p);
-        rc = format == RDL_OUTPUT_TABLE ? print_people(&p, err) : print_json(&p, err);
+        rc = rdl_schedules_read(r, &p.arena, p.runs, p.run_count, p.now_us, &p.schedules,
+                                &p.schedule_count, err);
     }
+    if (rc == RDL_OK)
+        rc = format == RDL_OUTPUT_TABLE ? print_people(&p, err) : print_json(&p, err);
     rdl_arena_fini(&p.arena);
     rdl_reader_close(r);
     return rc;

@@ -184,12 +184,14 @@ static void put_overdue(rdl_buf *sql, const rdl_ast_alert *a, const watched *w)
                       "WHERE state IN ('overdue', 'slow')");
     if (a->of.name.n == 0)
         return;
-    rdl_buf_puts(sql, " AND name IN (");
+    rdl_buf_puts(sql, w->report     ? " AND name IN ('report ' || "
+                      : w->training ? " AND name IN ('train ' || "
+                                    : " AND name IN (");
     put_name(sql, w->full);
-    rdl_buf_puts(sql, ", 'model ' || ");
-    put_name(sql, w->full);
-    rdl_buf_puts(sql, ", 'train ' || ");
-    put_name(sql, w->full);
+    if (w->table != NULL && w->table->model != NULL) {
+        rdl_buf_puts(sql, ", 'model ' || ");
+        put_name(sql, w->full);
+    }
     rdl_buf_puts(sql, ")");
 }
 

@@ -110,6 +110,14 @@ const char *rdl_table_kind_short(const rdl_table *t)
     return kind_of(t, names);
 }
 
+bool rdl_report_on_demand(const rdl_report *report)
+{
+    for (size_t i = 0; i < report->parameter_count; i++)
+        if (report->parameters[i].fallback.p == NULL)
+            return true;
+    return report->path.n == 0;
+}
+
 const char *rdl_report_format_name(rdl_report_format format)
 {
     static const char *const names[] = {"csv", "json", "text", "html"};

@@ -318,6 +318,8 @@ typedef struct rdl_report {
     size_t bound_count;
     rdl_hash128 fingerprint; /* of all that decides the bytes */
 } rdl_report;
+/* Does it need values that nobody gave, or a place to write to? */
+bool rdl_report_on_demand(const rdl_report *report);
 
 /* ---- alerts ---- */
 

@@ -70,7 +70,7 @@ static const rdl_system_column lineage[] = {
 };
 
 static const rdl_system_column schedules[] = {
-    {"name", "TEXT", "of the table; of a model \"model s.n\", of a training step \"train n\""},
+    {"name", "TEXT", "of the table; of a model \"model s.n\", of a training step \"train n\", of a report \"report n\""},
     {"schedule", "TEXT", "null: none, but a promise"},
     {"last_run", "TIMESTAMPTZ", ""},
     {"next_run", "TIMESTAMPTZ", "null: when there is something new"},

@@ -42,11 +42,11 @@ rdl_code rdl_catalog_add_report(const char *root, const rdl_catalog_report *r, r
     return rc;
 }
 
-static rdl_code select_all(rdl_catalog *c, rdl_arena *a, size_t most, rdl_catalog_report **out,
-                           size_t *out_n, rdl_err *err)
+#define COLUMNS "SELECT report, started, ended, epoch, rows, bytes, files, outcome, message FROM reports "
+
+static rdl_code select_some(rdl_catalog *c, rdl_arena *a, const char *sql, size_t most,
+                            rdl_catalog_report **out, size_t *out_n, rdl_err *err)
 {
-    static const char sql[] = "SELECT report, started, ended, epoch, rows, bytes, files, outcome, "
-                              "message FROM reports ORDER BY id DESC LIMIT ?";
     RDL_VEC(rdl_catalog_report) list = {0};
     sqlite3_stmt *st = NULL;
     int step;
@@ -71,8 +71,8 @@ static rdl_code select_all(rdl_catalog *c, rdl_arena *a, size_t most, rdl_catalo
     return step == SQLITE_DONE ? RDL_OK : rdl_catalog_fail(c, "read", err);
 }
 
-rdl_code rdl_catalog_reports(const char *root, rdl_arena *a, size_t most, rdl_catalog_report **out,
-                             size_t *out_n, rdl_err *err)
+static rdl_code read_some(const char *root, rdl_arena *a, const char *sql, size_t most,
+                          rdl_catalog_report **out, size_t *out_n, rdl_err *err)
 {
     rdl_catalog *c = NULL;
     rdl_code rc = RDL_OK;
@@ -83,7 +83,21 @@ rdl_code rdl_catalog_reports(const char *root, rdl_arena *a, size_t most, rdl_ca
     bool any = c->db != NULL && sqlite3_table_column_metadata(c->db, NULL, "reports", NULL, NULL,
                                                               NULL, NULL, NULL, NULL) == SQLITE_OK;
     if (any)
-        rc = select_all(c, a, most, out, out_n, err);
+        rc = select_some(c, a, sql, most, out, out_n, err);
     rdl_catalog_close(c);
     return rc;
+}
+
+rdl_code rdl_catalog_reports(const char *root, rdl_arena *a, size_t most, rdl_catalog_report **out,
+                             size_t *out_n, rdl_err *err)
+{
+    return read_some(root, a, COLUMNS "ORDER BY id DESC LIMIT ?", most, out, out_n, err);
+}
+
+rdl_code rdl_catalog_reports_last(const char *root, rdl_arena *a, rdl_catalog_report **out,
+                                  size_t *out_n, rdl_err *err)
+{
+    static const char sql[] = COLUMNS "WHERE id IN (SELECT max(id) FROM reports GROUP BY report, outcome) "
+                                      "ORDER BY id DESC LIMIT ?";
+    return read_some(root, a, sql, INT32_MAX, out, out_n, err);
 }

@@ -23,4 +23,8 @@ RDL_MUST rdl_code rdl_catalog_add_report(const char *root, const rdl_catalog_rep
 RDL_MUST rdl_code rdl_catalog_reports(const char *root, rdl_arena *a, size_t most,
                                       rdl_catalog_report **out, size_t *out_n, rdl_err *err);
 
+/* Of each report the newest run that was done and the newest that failed; the newest first. */
+RDL_MUST rdl_code rdl_catalog_reports_last(const char *root, rdl_arena *a, rdl_catalog_report **out,
+                                           size_t *out_n, rdl_err *err);
+
 #endif

@@ -325,25 +325,78 @@ rdl_schedule_view rdl_schedule_judge(const rdl_schedule_status *s, const rdl_cat
     return v;
 }
 
+/* The newest run of a report with this outcome; NULL: any outcome. */
+static const rdl_catalog_report *report_of(const rdl_catalog_report *runs, size_t n, rdl_str name,
+                                           const char *outcome)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rdl_str_eq(rdl_str_of(runs[i].report), name) &&
+            (outcome == NULL || strcmp(runs[i].outcome, outcome) == 0))
+            return &runs[i];
+    return NULL;
+}
+
+static rdl_code report_line(rdl_reader *r, rdl_arena *a, const rdl_report *report,
+                            const rdl_catalog_report *runs, size_t n, int64_t now_us,
+                            rdl_schedule_line *out, rdl_err *err)
+{
+    const rdl_catalog_report *done = report_of(runs, n, report->name, "done");
+    const rdl_catalog_report *last = report_of(runs, n, report->name, NULL);
+    rdl_report_past past = {.started_us = INT64_MIN, .ended_us = INT64_MIN};
+    if (done != NULL)
+        past = (rdl_report_past){done->started_us, done->ended_us, done->epoch};
+    RDL_TRY(rdl_reader_report_schedule(r, a, report, &past, &out->status, err));
+    rdl_catalog_run run = {.kind = out->status.name.p};
+    if (last != NULL) {
+        run.started_us = last->started_us;
+        run.ended_us = last->ended_us;
+        run.outcome = last->outcome;
+        run.message = last->message;
+    }
+    out->view = rdl_schedule_judge(&out->status, &run, last != NULL, now_us);
+    return RDL_OK;
+}
+
+rdl_code rdl_schedules_read(rdl_reader *r, rdl_arena *a, const rdl_catalog_run *runs, size_t n,
+                            int64_t now_us, rdl_schedule_line **out, size_t *out_n, rdl_err *err)
+{
+    const rdl_pipeline *p = rdl_reader_pipeline(r);
+    rdl_root_status status;
+    rdl_catalog_report *reports;
+    size_t report_n;
+    RDL_TRY(rdl_reader_status_of(r, a, RDL_STATUS_SCHEDULES, &status, err));
+    RDL_TRY(rdl_catalog_reports_last(rdl_reader_root(r), a, &reports, &report_n, err));
+    *out = RDL_NEWN(a, rdl_schedule_line, status.schedule_count + p->report_count + 1);
+    *out_n = status.schedule_count;
+    for (size_t i = 0; i < status.schedule_count; i++)
+        (*out)[i] = (rdl_schedule_line){
+            status.schedules[i], rdl_schedule_judge(&status.schedules[i], runs, n, now_us)};
+    for (size_t i = 0; i < p->report_count; i++)
+        if (!rdl_report_on_demand(p->reports[i]))
+            RDL_TRY(report_line(r, a, p->reports[i], reports, report_n, now_us,
+                                &(*out)[(*out_n)++], err));
+    return RDL_OK;
+}
+
 static rdl_code fill_schedules(filling *f, rdl_err *err)
 {
-    rdl_root_status status;
+    rdl_schedule_line *lines;
     rdl_catalog_run *runs;
-    size_t n;
+    size_t n, line_n;
     RDL_TRY(read_runs(f, &runs, &n, err));
-    RDL_TRY(rdl_reader_status_of(f->reader, &f->arena, RDL_STATUS_SCHEDULES, &status, err));
-    for (size_t i = 0; i < status.schedule_count; i++) {
-        const rdl_schedule_status *s = &status.schedules[i];
-        const rdl_schedule_view v = rdl_schedule_judge(s, runs, n, f->now_us);
+    RDL_TRY(rdl_schedules_read(f->reader, &f->arena, runs, n, f->now_us, &lines, &line_n, err));
+    for (size_t i = 0; i < line_n; i++) {
+        const rdl_schedule_status *s = &lines[i].status;
+        const rdl_schedule_view *v = &lines[i].view;
         rdl_sheet_str(&f->sheet, s->name);
         rdl_sheet_text(&f->sheet, s->text[0] != '\0' ? s->text : NULL);
         rdl_sheet_time(&f->sheet, s->last_us);
         rdl_sheet_time(&f->sheet, s->next_us);
-        rdl_sheet_seconds(&f->sheet, v.took_us > 0 ? v.took_us : INT64_MIN);
+        rdl_sheet_seconds(&f->sheet, v->took_us > 0 ? v->took_us : INT64_MIN);
         rdl_sheet_seconds(&f->sheet, s->promise_us > 0 ? s->promise_us : INT64_MIN);
-        rdl_sheet_seconds(&f->sheet, v.waiting_us);
-        rdl_sheet_text(&f->sheet, v.state);
-        rdl_sheet_text(&f->sheet, v.message);
+        rdl_sheet_seconds(&f->sheet, v->waiting_us);
+        rdl_sheet_text(&f->sheet, v->state);
+        rdl_sheet_text(&f->sheet, v->message);
     }
     return RDL_OK;
 }

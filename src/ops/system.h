@@ -26,6 +26,14 @@ typedef struct rdl_schedule_view {
     const char *state;          /* as in raudal.schedules */
     const char *message;        /* why it failed; may be NULL */
 } rdl_schedule_view;
+/* Everything that runs by itself or was promised, reports too, and how it stands. */
+typedef struct rdl_schedule_line {
+    rdl_schedule_status status;
+    rdl_schedule_view view;
+} rdl_schedule_line;
+RDL_MUST rdl_code rdl_schedules_read(rdl_reader *r, rdl_arena *a, const rdl_catalog_run *runs,
+                                     size_t n, int64_t now_us, rdl_schedule_line **out,
+                                     size_t *out_n, rdl_err *err);
 rdl_schedule_view rdl_schedule_judge(const rdl_schedule_status *s, const rdl_catalog_run *runs,
                                      size_t n, int64_t now_us);
 

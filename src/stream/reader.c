@@ -441,6 +441,13 @@ rdl_code rdl_reader_status(rdl_reader *r, rdl_arena *a, rdl_root_status *out, rd
                                           RDL_STATUS_BYTES, out, err);
 }
 
+rdl_code rdl_reader_report_schedule(rdl_reader *r, rdl_arena *a, const rdl_report *report,
+                                    const rdl_report_past *past, rdl_schedule_status *out,
+                                    rdl_err *err)
+{
+    return rdl_schedule_of_report(report, &r->history, r->conn, a, past, out, err);
+}
+
 typedef struct seal_visit {
     uint64_t epoch;
     rdl_seal_visitor visit;

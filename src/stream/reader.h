@@ -97,6 +97,14 @@ enum {
 };
 RDL_MUST rdl_code rdl_reader_status_of(rdl_reader *r, rdl_arena *a, unsigned parts,
                                        rdl_root_status *out, rdl_err *err);
+/* A report's schedule: its runs are not in the journal, so the caller says what is known. */
+typedef struct rdl_report_past {
+    int64_t started_us, ended_us; /* of its last good run; INT64_MIN: none */
+    uint64_t epoch;               /* that it showed */
+} rdl_report_past;
+RDL_MUST rdl_code rdl_reader_report_schedule(rdl_reader *r, rdl_arena *a, const rdl_report *report,
+                                             const rdl_report_past *past,
+                                             rdl_schedule_status *out, rdl_err *err);
 struct rdl_seal; /* stream/seal.h */
 /* Every seal that the journal tells of, in order, up to the reader's cut. */
 typedef rdl_code (*rdl_seal_visitor)(void *arg, const struct rdl_seal *seal, rdl_err *err);

@@ -53,6 +53,12 @@ RDL_MUST rdl_code rdl_schedules_status(const rdl_pipeline *p, rdl_history *h, rd
                                        rdl_arena *a, struct rdl_schedule_status **out,
                                        size_t *out_n, rdl_err *err);
 
+struct rdl_report_past;
+/* How a report stands whose last good run this was. */
+RDL_MUST rdl_code rdl_schedule_of_report(const rdl_report *rep, rdl_history *h, rdl_conn *conn,
+                                         rdl_arena *a, const struct rdl_report_past *past,
+                                         struct rdl_schedule_status *out, rdl_err *err);
+
 struct rdl_job {
     rdl_str name; /* "report invoices" */
     rdl_timetable times;

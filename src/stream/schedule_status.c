@@ -96,6 +96,19 @@ static rdl_code describe_table(const rdl_table *t, rdl_history *h, rdl_conn *con
     return RDL_OK;
 }
 
+rdl_code rdl_schedule_of_report(const rdl_report *rep, rdl_history *h, rdl_conn *conn, rdl_arena *a,
+                                const rdl_report_past *past, rdl_schedule_status *out, rdl_err *err)
+{
+    char *name = rdl_arena_printf(a, "report %.*s", (int)rep->name.n, rep->name.p);
+    rdl_schedule s = rep->schedule;
+    if (s.kind == RDL_SCHEDULE_NONE)
+        s.kind = RDL_SCHEDULE_ON_UPDATE;
+    RDL_TRY(describe(conn, a, &s, rdl_str_of(name), past->ended_us, past->started_us, out, err));
+    out->took_us = past->ended_us != INT64_MIN ? past->ended_us - past->started_us : 0;
+    wait_for(out, waiting_since(h, rep->inputs, rep->input_count, past->epoch));
+    return RDL_OK;
+}
+
 rdl_code rdl_schedules_status(const rdl_pipeline *p, rdl_history *h, rdl_conn *conn, rdl_arena *a,
                               rdl_schedule_status **out, size_t *out_n, rdl_err *err)
 {
