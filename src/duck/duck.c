@@ -34,6 +34,8 @@ static rdl_code configure(const rdl_duck_config *config, duckdb_config cf, rdl_e
         {"allow_community_extensions", "false"},
         {"allow_persistent_secrets", "false"},
         {"preserve_insertion_order", "false"},
+        /* Segments and lake files are read once or twice, and the kernel keeps them. */
+        {"enable_external_file_cache", "false"},
         {"default_null_order", "nulls_last"},
         {"errors_as_json", "true"},
     };

@@ -46,6 +46,25 @@ static void settings_are_ours_and_locked(void **state)
                         "2024-07-01 10:00:00+00");
 }
 
+/* A run of days reads a new file in every epoch: what was kept of each would fill its budget. */
+static void files_that_were_read_leave_no_memory_behind(void **state)
+{
+    fixture *f = *state;
+    rdl_buf sql = {0};
+    for (int i = 0; i < 3; i++) {
+        rdl_buf_clear(&sql);
+        rdl_buf_printf(&sql, "COPY (SELECT range AS a FROM range(100000)) TO '%s/%d.parquet'", f->dir, i);
+        OK(rdl_exec(f->conn, rdl_buf_str(&sql), &err));
+        rdl_buf_clear(&sql);
+        rdl_buf_printf(&sql, "SELECT sum(a)::BIGINT FROM read_parquet('%s/%d.parquet')", f->dir, i);
+        assert_int_equal(number(f, rdl_buf_str(&sql)), 4999950000);
+    }
+    assert_int_equal(number(f, "SELECT sum(memory_usage_bytes)::BIGINT FROM duckdb_memory() "
+                               "WHERE tag = 'EXTERNAL_FILE_CACHE'"),
+                     0);
+    rdl_buf_fini(&sql);
+}
+
 /* ---- errors ---- */
 
 static void errors_say_code_place_and_nearest_name(void **state)
@@ -772,6 +791,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_are_ours_and_locked),
+        cmocka_unit_test(files_that_were_read_leave_no_memory_behind),
         cmocka_unit_test(errors_say_code_place_and_nearest_name),
         cmocka_unit_test(a_query_beyond_memory_is_a_limit),
         cmocka_unit_test(an_interrupted_query_was_asked_to_stop),
