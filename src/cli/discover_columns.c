@@ -13,6 +13,7 @@
 enum {
     SAMPLE_FILES = 5,
     SAMPLE_ROWS = 20000,
+    DEPTH_MAX = 6, /* of nested JSON; what lies deeper stays JSON */
 };
 
 typedef struct guess {
@@ -30,6 +31,7 @@ typedef struct study {
     char *reader;      /* FROM what: typed */
     char delimiter, quote;
     bool header;
+    const char *encoding; /* an option of DuckDB's reader, when the bytes are no UTF-8 */
     int64_t rows;      /* of the sample */
     RDL_VEC(guess) columns;
 } study;
@@ -55,6 +57,20 @@ static char *sample_of(rdl_arena *a, const rdl_found_group *g)
     return out;
 }
 
+/* Where a field of JSON lies, as SQL text: a pointer takes any name. */
+static void put_pointer(rdl_buf *sql, rdl_str name)
+{
+    rdl_buf path = {0};
+    rdl_buf_putc(&path, '/');
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] == '~' || name.p[i] == '/')
+            rdl_buf_puts(&path, name.p[i] == '~' ? "~0" : "~1");
+        else
+            rdl_buf_putc(&path, name.p[i]);
+    rdl_buf_put_sql_text(sql, (rdl_str){path.p, path.n});
+    rdl_buf_fini(&path);
+}
+
 static rdl_code ask_text(study *s, const char *sql, char **out, rdl_err *err)
 {
     return rdl_query_text(s->conn, s->a, sql, out, err);
@@ -67,15 +83,15 @@ static rdl_code study_csv(study *s, rdl_err *err)
     rdl_buf_puts(&sql, "SELECT Delimiter || Quote[1:1] || CASE WHEN HasHeader THEN '1' ELSE '0' END FROM "
                        "sniff_csv(");
     rdl_buf_put_sql_text(&sql, rdl_str_of(s->g->paths.v[0]));
-    rdl_buf_puts(&sql, ")");
+    rdl_buf_printf(&sql, "%s)", s->encoding);
     rdl_code rc = ask_text(s, rdl_buf_str(&sql), &found, err);
     rdl_buf_fini(&sql);
     RDL_TRY(rc);
     s->delimiter = found != NULL && found[0] != '\0' ? found[0] : ',';
     s->header = found == NULL || found[strlen(found) - 1] == '1';
     s->reader = rdl_arena_printf(s->a, "read_csv(%s, union_by_name = true, header = %s, delim = '%c', "
-                                       "ignore_errors = true, hive_partitioning = false)",
-                                 s->files, s->header ? "true" : "false", s->delimiter);
+                                       "ignore_errors = true, hive_partitioning = false%s)",
+                                 s->files, s->header ? "true" : "false", s->delimiter, s->encoding);
     return RDL_OK;
 }
 
@@ -86,8 +102,8 @@ static rdl_code study_files(study *s, rdl_err *err)
         return study_csv(s, err);
     s->reader = s->g->format == RDL_FORMAT_JSON
                     ? rdl_arena_printf(s->a, "read_json(%s, union_by_name = true, ignore_errors = true, "
-                                             "maximum_depth = 2, sample_size = %d, hive_partitioning = false)",
-                                       s->files, SAMPLE_ROWS)
+                                             "maximum_depth = %d, sample_size = %d, hive_partitioning = false)",
+                                       s->files, DEPTH_MAX, SAMPLE_ROWS)
                     : rdl_arena_printf(s->a, "read_parquet(%s, union_by_name = true, hive_partitioning = false)", s->files);
     return RDL_OK;
 }
@@ -97,20 +113,16 @@ static char *texts_of(study *s, const guess *c)
 {
     rdl_buf b = {0};
     if (s->g->format == RDL_FORMAT_JSON) {
-        rdl_buf path = {0};
-        rdl_buf_puts(&path, "$.");
-        rdl_buf_put_sql_ident(&path, c->name);
         rdl_buf_puts(&b, "SELECT json_extract_string(json, ");
-        rdl_buf_put_sql_text(&b, (rdl_str){path.p, path.n});
-        rdl_buf_fini(&path);
+        put_pointer(&b, c->name);
         rdl_buf_printf(&b, ") AS t FROM read_json_objects(%s, ignore_errors = true) LIMIT %d", s->files,
                        SAMPLE_ROWS);
     } else {
         rdl_buf_puts(&b, "SELECT ");
         rdl_buf_put_sql_ident(&b, c->name);
         rdl_buf_printf(&b, " AS t FROM read_csv(%s, union_by_name = true, all_varchar = true, header = %s, "
-                           "delim = '%c', ignore_errors = true, hive_partitioning = false) LIMIT %d",
-                       s->files, s->header ? "true" : "false", s->delimiter, SAMPLE_ROWS);
+                           "delim = '%c', ignore_errors = true, hive_partitioning = false%s) LIMIT %d",
+                       s->files, s->header ? "true" : "false", s->delimiter, s->encoding, SAMPLE_ROWS);
     }
     char *out = rdl_arena_strdup(s->a, rdl_buf_str(&b));
     rdl_buf_fini(&b);
@@ -182,6 +194,14 @@ static rdl_code check_texts(study *s, guess *c, rdl_err *err)
     int64_t n = 0;
     bool integer = strcmp(c->type, "BIGINT") == 0 || strcmp(c->type, "INTEGER") == 0;
     bool date = strcmp(c->type, "DATE") == 0, stamp = strcmp(c->type, "TIMESTAMPTZ") == 0;
+    if (s->g->format == RDL_FORMAT_CSV && strcmp(c->type, "DOUBLE") == 0) {
+        RDL_TRY(count_where(s, c, "t IS NOT NULL AND t <> '' AND NOT regexp_matches(t, '^-?[0-9]{1,38}$')", &n, err));
+        if (n == 0 && s->rows > 0) {
+            c->type = rdl_arena_strdup(s->a, "DECIMAL(38,0)");
+            doubt(c, "whole numbers beyond BIGINT: a DOUBLE would round them");
+        }
+        return RDL_OK;
+    }
     if (s->g->format == RDL_FORMAT_PARQUET || (!integer && !date && !stamp))
         return RDL_OK;
     if (integer) {
@@ -242,21 +262,62 @@ static rdl_code check_kinds(study *s, guess *c, rdl_err *err)
     }
     if (s->g->format != RDL_FORMAT_JSON)
         return RDL_OK;
-    rdl_buf path = {0}, sql = {0};
-    rdl_buf_puts(&path, "$.");
-    rdl_buf_put_sql_ident(&path, c->name);
+    rdl_buf sql = {0};
     rdl_buf_puts(&sql, "SELECT CASE WHEN count(*) > 1 THEN string_agg(n || ' ' || lower(k), ', ' ORDER BY n DESC) END "
                        "FROM (SELECT CASE WHEN k IN ('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT', 'UHUGEINT') THEN 'number' "
                        "WHEN k = 'VARCHAR' THEN 'text' ELSE k END AS k, count(*) AS n FROM (SELECT json_type(json, ");
-    rdl_buf_put_sql_text(&sql, (rdl_str){path.p, path.n});
+    put_pointer(&sql, c->name);
     rdl_buf_printf(&sql, ") AS k FROM read_json_objects(%s, ignore_errors = true) LIMIT %d) WHERE k <> 'NULL' "
                          "GROUP BY 1)",
                    s->files, SAMPLE_ROWS);
     rdl_code rc = ask_text(s, rdl_buf_str(&sql), &kinds, err);
-    rdl_buf_fini(&path);
     rdl_buf_fini(&sql);
     if (rc == RDL_OK && kinds != NULL && kinds[0] != '\0')
         doubt(c, rdl_arena_printf(s->a, "of several kinds: %s; what does not cast goes to _rescued", kinds));
+    return rc;
+}
+
+/* An object whose fields differ from record to record: on the average it lacks half of them or more. */
+static rdl_code check_map(study *s, guess *c, rdl_err *err)
+{
+    char *scalars = NULL;
+    rdl_buf sql = {0};
+    if (s->g->format != RDL_FORMAT_JSON || strncmp(c->type, "STRUCT(", 7) != 0)
+        return RDL_OK;
+    rdl_buf_puts(&sql, "WITH o AS (SELECT v FROM (SELECT json_extract(json, ");
+    put_pointer(&sql, c->name);
+    rdl_buf_printf(&sql,
+                   ") AS v FROM read_json_objects(%s, ignore_errors = true) LIMIT %d) WHERE json_type(v) = 'OBJECT'), "
+                   "k AS (SELECT unnest(json_keys(v)) AS k, v FROM o) "
+                   "SELECT CASE WHEN count(*) * 2 <= (SELECT count(*) FROM o) * count(DISTINCT k) THEN CAST(coalesce("
+                   "bool_and(json_type(json_extract(v, '/' || replace(replace(k, '~', '~0'), '/', '~1'))) "
+                   "NOT IN ('OBJECT', 'ARRAY')), true) AS VARCHAR) END FROM k",
+                   s->files, SAMPLE_ROWS);
+    rdl_code rc = ask_text(s, rdl_buf_str(&sql), &scalars, err);
+    rdl_buf_fini(&sql);
+    if (rc != RDL_OK || scalars == NULL)
+        return rc;
+    c->type = rdl_arena_strdup(s->a, scalars[0] == 't' ? "MAP(TEXT, TEXT)" : "MAP(TEXT, JSON)");
+    doubt(c, "its fields differ from record to record; are they fixed? then write STRUCT(..)");
+    return RDL_OK;
+}
+
+/* Columns are read by the header's names: one that is empty, or there twice, has none. */
+static rdl_code check_header(study *s, guess *c, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    int64_t n = 0;
+    if (s->g->format != RDL_FORMAT_CSV || !s->header || s->g->paths.n > 1)
+        return RDL_OK;
+    rdl_buf_puts(&sql, "SELECT count(*) FROM (SELECT unnest([*COLUMNS(*)]) AS h FROM (SELECT CAST(COLUMNS(*) AS VARCHAR) FROM read_csv(");
+    rdl_buf_put_sql_text(&sql, rdl_str_of(s->g->paths.v[0]));
+    rdl_buf_printf(&sql, ", header = false, all_varchar = true, delim = '%c', ignore_errors = true%s) LIMIT 1)) WHERE h = ",
+                   s->delimiter, s->encoding);
+    rdl_buf_put_sql_text(&sql, c->name);
+    rdl_code rc = rdl_query_i64(s->conn, rdl_buf_str(&sql), &n, err);
+    rdl_buf_fini(&sql);
+    if (rc == RDL_OK && n == 0)
+        doubt(c, "no header has this name: it is empty, or there twice; columns are read by name");
     return rc;
 }
 
@@ -283,6 +344,8 @@ static rdl_code study_columns(study *s, rdl_err *err)
         RDL_TRY(check_texts(s, c, err));
         RDL_TRY(check_epoch(s, c, err));
         RDL_TRY(check_kinds(s, c, err));
+        RDL_TRY(check_map(s, c, err));
+        RDL_TRY(check_header(s, c, err));
         c->time = strcmp(c->type, "TIMESTAMPTZ") == 0;
     }
     return RDL_OK;
@@ -302,6 +365,10 @@ static void print_head(const study *s, rdl_buf *out)
         rdl_buf_puts(out, "-- doubt: files with other columns lie in the folder too; does FROM name these alone?\n");
     if (strchr(s->g->paths.v[0] + strlen(s->g->dir), '=') != NULL)
         rdl_buf_puts(out, "-- doubt: folders such as name=value are no columns; _source_file holds them.\n");
+    if (s->rows == 0)
+        rdl_buf_puts(out, "-- doubt: there was no record to look at; the types are not known.\n");
+    if (s->encoding[0] != '\0')
+        rdl_buf_puts(out, "-- doubt: bytes that are no UTF-8: such records go to quarantine; convert the files first.\n");
     if (!s->header && s->g->format == RDL_FORMAT_CSV)
         rdl_buf_puts(out, "-- doubt: no header was seen; columns go by position and need names.\n");
 }
@@ -361,13 +428,32 @@ static void print_from(const study *s, rdl_buf *out)
     rdl_buf_puts(out, "\n  ON MALFORMED QUARANTINE;\n");
 }
 
+static rdl_code look(study *s, rdl_err *err)
+{
+    RDL_TRY(study_files(s, err));
+    return study_columns(s, err);
+}
+
+static void forget(study *s)
+{
+    for (size_t i = 0; i < s->columns.n; i++)
+        rdl_buf_fini(&s->columns.v[i].doubt);
+    s->columns.n = 0;
+}
+
 rdl_code rdl_discover_print(rdl_conn *conn, rdl_arena *a, const rdl_found_group *g, rdl_buf *out,
                             rdl_err *err)
 {
-    study s = {.conn = conn, .a = a, .g = g, .header = true, .delimiter = ','};
-    rdl_code rc = study_files(&s, err);
-    if (rc == RDL_OK)
-        rc = study_columns(&s, err);
+    study s = {.conn = conn, .a = a, .g = g, .header = true, .delimiter = ',', .encoding = ""};
+    rdl_code rc = look(&s, err);
+    if (rc != RDL_OK && g->format == RDL_FORMAT_CSV) {
+        /* Any bytes are letters of Latin-1: enough to see columns. */
+        rdl_err again = {0};
+        forget(&s);
+        s.encoding = ", encoding = 'latin-1'";
+        if (look(&s, &again) == RDL_OK && s.rows > 0)
+            rc = RDL_OK;
+    }
     if (rc == RDL_OK) {
         print_head(&s, out);
         rdl_buf_puts(out, "CREATE SOURCE ");
@@ -376,7 +462,6 @@ rdl_code rdl_discover_print(rdl_conn *conn, rdl_arena *a, const rdl_found_group 
         print_columns(&s, out);
         print_from(&s, out);
     }
-    for (size_t i = 0; i < s.columns.n; i++)
-        rdl_buf_fini(&s.columns.v[i].doubt);
+    forget(&s);
     return rc;
 }

@@ -48,6 +48,25 @@ printf 'sku,name,category\nP1,One,books\n' >"$m/products.csv"
 grep -q "mixed/prices_\*.csv'" "$room/q/1.sql" || fail "the prices have no pattern of their own: $(cat "$room/q/1.sql")"
 grep -q 'does FROM name these alone' "$room/q/1.sql" || fail "the pattern is no doubt"
 grep -q '^CREATE SOURCE "prices"' "$room/q/1.sql" || fail "the prices have no name of their own"
+# What lies in folders as they are: an empty file, a header alone, names twice or none, names that need quotes, bytes
+# that are no UTF-8, numbers beyond BIGINT, objects whose fields differ, noise.
+h=$room/hostile
+mkdir -p "$h" "$room/h"
+: >"$h/empty.csv"
+printf 'kind,size\n' >"$h/header.csv"
+printf 'twice,twice,name,\n1,2,x,\n' >"$h/twice.csv"
+printf 'latin,b\n1,caf\351\n' >"$h/latin.csv"
+printf 'big,ratio\n18446744073709551999,0.5\n5,2\n' >"$h/big.csv"
+printf '{"we\\"ird":1,"select":2,"a/b~c":"x","ção":{"q1":"a"}}\n{"ção":{"q2":"b"}}\n{"ção":{"q3":"c"}}\n' >"$h/names.jsonl"
+mkdir "$h/noise"
+head -c 3000 /dev/urandom >"$h/noise/noise.parquet"
+"$RAUDAL" discover "$h" >"$room/h/1.sql" 2>"$room/said" || fail "hostile: $(cat "$room/said")"
+"$RAUDAL" check "$room/h" >"$room/out" 2>&1 || fail "what hostile files gave does not pass: $(cat "$room/out" "$room/h/1.sql")"
+for line in 'there was no record to look at' '"twice_1" BIGINT,  -- doubt: no header has this name' 'bytes that are no UTF-8' \
+    '"big" DECIMAL\(38,0\),  -- doubt: whole numbers beyond BIGINT' '"we""ird" BIGINT' '"a/b~c" TEXT' \
+    '"ção" MAP\(TEXT, TEXT\)  -- doubt: .*its fields differ' '1 file .*noise.* could not be read'; do
+    grep -qE -- "$line" "$room/h/1.sql" || fail "no line like $line in: $(cat "$room/h/1.sql")"
+done
 "$RAUDAL" discover "$room/none" >/dev/null 2>&1 && fail "nothing is no failure"
 "$RAUDAL" discover "$d/events/*.jsonl" | grep -q 'Inferred from 1 file' || fail "a pattern"
 
