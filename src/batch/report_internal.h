@@ -5,6 +5,8 @@
  *   report_rows.c    parameters, pruned inputs, the rows, the groups
  *   report_render.c  CSV, JSON, HTML, templates
  *   report_files.c   paths, files, the manifest
+ *
+ * Thread: the caller's; a report and what it reads belong to one thread at a time.
  */
 #ifndef RDL_BATCH_REPORT_INTERNAL_H
 #define RDL_BATCH_REPORT_INTERNAL_H

@@ -3,6 +3,8 @@
  *
  * At a sealed cut (beside a run a later one, where the first is gone when it is read): every view against its batch definition, every streaming table against its
  * ledger (row count, identities unique) and every publication against the table it serves.
+ *
+ * Thread: the reader's.
  */
 #ifndef RDL_BATCH_VERIFY_H
 #define RDL_BATCH_VERIFY_H

@@ -1,5 +1,7 @@
 /*
  * batch/verify_internal.h - what the files of verify share.  Not for other folders.
+ *
+ * Thread: the reader's.
  */
 #ifndef RDL_BATCH_VERIFY_INTERNAL_H
 #define RDL_BATCH_VERIFY_INTERNAL_H

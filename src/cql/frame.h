@@ -29,6 +29,8 @@
  *
  *   CRC24: polynomial 0x1974F0B, begins with 0x875060.  CRC32: that of zlib, begun with the
  *   bytes FA 2D 55 CA.
+ *
+ * Thread: any, for what is not shared.
  */
 #ifndef RDL_CQL_FRAME_H
 #define RDL_CQL_FRAME_H

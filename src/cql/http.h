@@ -1,5 +1,7 @@
 /*
  * cql/http.h - one GET over TLS, for Astra's metadata service.
+ *
+ * Thread: any.
  */
 #ifndef RDL_CQL_HTTP_H
 #define RDL_CQL_HTTP_H

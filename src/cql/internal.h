@@ -19,6 +19,8 @@
  *   between events, where nobody holds its buffers.
  *
  * Messages of the handshake travel on stream 0; requests use the ids from 0 up once READY.
+ *
+ * Thread: the session's (cql.h).
  */
 #ifndef RDL_CQL_INTERNAL_H
 #define RDL_CQL_INTERNAL_H

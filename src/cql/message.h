@@ -32,6 +32,8 @@
  *     prepared:  [short bytes] id; version 5: [short bytes] id of its result; metadata of the
  *                binds ([int] flags, [int] columns, [int] n, n [short] binds of the partition
  *                key, columns as above); metadata of the result
+ *
+ * Thread: any, for what is not shared.
  */
 #ifndef RDL_CQL_MESSAGE_H
 #define RDL_CQL_MESSAGE_H

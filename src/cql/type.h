@@ -5,6 +5,8 @@
  * map: two; UDT: [string] keyspace, [string] name, [short] n, n times [string] [option];
  * tuple: [short] n, n [option].  A custom class that is a built-in type under its Java name
  * (vectors always, duration in version 4) is taken as that type.
+ *
+ * Thread: any, for what is not shared.
  */
 #ifndef RDL_CQL_TYPE_H
 #define RDL_CQL_TYPE_H

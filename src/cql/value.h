@@ -19,6 +19,8 @@
  *
  * An unsigned vint: as many one-bits lead the first byte as bytes follow it; the other bits
  * and those bytes are the number.
+ *
+ * Thread: any, for what is not shared.
  */
 #ifndef RDL_CQL_VALUE_H
 #define RDL_CQL_VALUE_H

@@ -11,6 +11,8 @@
  *
  * A reader that runs past its end becomes bad and gives zeros from then on, so that a decoder
  * reads on and asks once.  Buffers written here do not keep rdl_buf's final NUL.
+ *
+ * Thread: any, for what is not shared.
  */
 #ifndef RDL_CQL_WIRE_H
 #define RDL_CQL_WIRE_H

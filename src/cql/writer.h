@@ -1,5 +1,7 @@
 /*
  * cql/writer.h - a writer over binds, for requests and rows.
+ *
+ * Thread: the session's (cql.h).
  */
 #ifndef RDL_CQL_WRITER_H
 #define RDL_CQL_WRITER_H

@@ -8,6 +8,8 @@
  *
  * Only stored (0) and deflated (8) entries; no encryption, no ZIP64, no second disk.  Sizes
  * and CRC are those of the directory and are checked.
+ *
+ * Thread: any.  What is taken out lives in the caller's arena.
  */
 #ifndef RDL_CQL_ZIP_H
 #define RDL_CQL_ZIP_H

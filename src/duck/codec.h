@@ -9,6 +9,8 @@
  *   MAP as a list of key, value sorted by key.
  * A row is its values one after the other.  Two rows of one schema are equal (NULLs equal)
  * exactly when their bytes are.
+ *
+ * Thread: any, for what is not shared.
  */
 #ifndef RDL_DUCK_CODEC_H
 #define RDL_DUCK_CODEC_H

@@ -17,6 +17,8 @@
  *   rdl_key(any...) -> BLOB                  the row codec's order-preserving bytes (base/codec)
  *   rdl_local_day(TIMESTAMPTZ, TEXT) -> DATE  by that zone's clock; right from 2016 to 2068 (local_day.c)
  * Infinities and NaN follow IEEE: inf + -inf is NaN; NaN wins; these are counted in the state.
+ *
+ * Thread: DuckDB calls the functions on its own threads; their state is per call and group.
  */
 #ifndef RDL_DUCK_FUNCTIONS_H
 #define RDL_DUCK_FUNCTIONS_H

@@ -3,6 +3,8 @@
  *
  * A connection's table has a fixed number of places; a text that finds its places taken by others
  * takes the first.  A plan that failed is forgotten, and all are when held rows change their shape.
+ *
+ * Thread: the connection's.
  */
 #ifndef RDL_DUCK_KEPT_H
 #define RDL_DUCK_KEPT_H

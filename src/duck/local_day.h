@@ -1,5 +1,7 @@
 /*
  * duck/local_day.h - rdl_local_day, for functions.c to register and duck.c to free what it keeps.
+ *
+ * Thread: DuckDB's own; the zones that it keeps are under a lock.
  */
 #ifndef RDL_DUCK_LOCAL_DAY_H
 #define RDL_DUCK_LOCAL_DAY_H

@@ -19,6 +19,8 @@
  * INVARIANT  D1  A block whose checksum does not fit gives no row: RDL_EDATA names file and block.
  *
  * In SQL a block is rdl_packed('path', 'name').
+ *
+ * Thread: any, for what is not shared; rdl_packed reads on DuckDB's threads.
  */
 #ifndef RDL_DUCK_PACKED_H
 #define RDL_DUCK_PACKED_H

@@ -4,6 +4,8 @@
  * The layouts are DuckDB's (see base/type.h for widths); duck/vector.c asserts them against
  * duckdb.h.  A chunk borrowed from a result is read-only.  Writers fill rows from 0 and set
  * chunk->rows; at most RDL_VECTOR_ROWS (2048) rows.
+ *
+ * Thread: whoever owns the chunk.
  */
 #ifndef RDL_DUCK_VECTOR_H
 #define RDL_DUCK_VECTOR_H

@@ -2,6 +2,8 @@
  * duck/zone.h - a time zone by its name, as DuckDB's ICU knows it.
  *
  * Nothing is asked of the operating system, so that a schedule means the same on every machine.
+ *
+ * Thread: the connection's.
  */
 #ifndef RDL_DUCK_ZONE_H
 #define RDL_DUCK_ZONE_H

@@ -13,6 +13,8 @@
  *   K2  A load that had anything to say (a warning) is not kept: it would be silent next time.
  *   K3  What is read equals what was kept: writing it again gives the same bytes.
  *   Checked by tests/unit/plan_cache_test.c.
+ *
+ * Thread: the one that loads the pipeline.  What is read is in the pipeline's arena.
  */
 #ifndef RDL_LANG_PLAN_CACHE_H
 #define RDL_LANG_PLAN_CACHE_H

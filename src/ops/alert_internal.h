@@ -1,5 +1,7 @@
 /*
  * ops/alert_internal.h - what looking finds, and how it is worded.
+ *
+ * Thread: as in alert.h: one at a time for a catalog.
  */
 #ifndef RDL_OPS_ALERT_INTERNAL_H
 #define RDL_OPS_ALERT_INTERNAL_H

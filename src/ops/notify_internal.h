@@ -1,5 +1,7 @@
 /*
  * ops/notify_internal.h - what the files of notify share.
+ *
+ * Thread: as in notify.h.
  */
 #ifndef RDL_OPS_NOTIFY_INTERNAL_H
 #define RDL_OPS_NOTIFY_INTERNAL_H

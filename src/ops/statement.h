@@ -1,5 +1,7 @@
 /*
  * ops/statement.h - SQL text cut into statements, and its $parameters.
+ *
+ * Thread: any.
  */
 #ifndef RDL_OPS_STATEMENT_H
 #define RDL_OPS_STATEMENT_H

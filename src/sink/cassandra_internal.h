@@ -13,6 +13,8 @@
  *   cassandra_value.c     values to and from the protocol
  *   cassandra_scan.c      every row read back
  *   cassandra_query.c     users' queries
+ *
+ * Thread: one at a time for a sink (sink.h).
  */
 #ifndef RDL_SINK_CASSANDRA_INTERNAL_H
 #define RDL_SINK_CASSANDRA_INTERNAL_H

@@ -3,6 +3,8 @@
  * progress, transactions), postgres_table.c (names, columns, keys, DDL), postgres_copy.c (rows in),
  * postgres_value.c (values to bytes and back), postgres_read.c (scan), postgres_query.c (users'
  * queries).
+ *
+ * Thread: one at a time for a sink (sink.h).
  */
 #ifndef RDL_SINK_POSTGRES_INTERNAL_H
 #define RDL_SINK_POSTGRES_INTERNAL_H
