@@ -1,7 +1,7 @@
 /*
  * sink/sink.h - what every destination promises.
  *
- * Sealed epochs are applied in order, on the sink's own thread:
+ * Sealed epochs are applied in order:
  *
  *     open -> prepare each table
  *          -> (begin -> remove* -> insert* -> upsert* -> commit | abort)* -> close
@@ -18,6 +18,8 @@
  * store that can insert faster than it can upsert may find that somebody else wrote an inserted
  * key: insert or commit then fails with RDL_ERR_REPLAY, and the caller aborts and sends the
  * batch once more with every row by upsert.  Others treat an insert as an upsert.
+ *
+ * Thread: one at a time for a sink.
  */
 #ifndef RDL_SINK_SINK_H
 #define RDL_SINK_SINK_H
