@@ -40,9 +40,9 @@ typedef enum raudal_code {
     RAUDAL_ECONFLICT = 7, /* somebody else holds the root, or committed first */
     RAUDAL_ELIMIT = 8,    /* a configured bound was reached */
     RAUDAL_ENOMEM = 9,
-    RAUDAL_ESTOP = 10,    /* asked to stop */
-    RAUDAL_EDIFF = 11,    /* a check found differences */
-    RAUDAL_EBUG = 12,     /* a mistake of Raudal's own: please report it */
+    RAUDAL_ESTOP = 10, /* asked to stop */
+    RAUDAL_EDIFF = 11, /* a check found differences */
+    RAUDAL_EBUG = 12,  /* a mistake of Raudal's own: please report it */
 } raudal_code;
 
 typedef struct raudal raudal;
@@ -52,10 +52,10 @@ typedef struct raudal_options {
     const char *root;       /* NULL: <dir>/.raudal */
     const char *const *set; /* "NAME=value", as the command line's --set */
     size_t set_count;
-    const char *only;       /* glob over table names; NULL: all */
-    uint64_t memory_bytes;  /* 0: half of the machine */
-    unsigned threads;       /* 0: one per processor */
-    int adopt;              /* not 0: take over stores that belong to another root */
+    const char *only;      /* glob over table names; NULL: all */
+    uint64_t memory_bytes; /* 0: half of the machine */
+    unsigned threads;      /* 0: one per processor */
+    int adopt;             /* not 0: take over stores that belong to another root */
 } raudal_options;
 
 /* Reads and binds the pipeline's folder; takes no lock, makes no file.  options may be NULL. */
@@ -66,9 +66,9 @@ RAUDAL_API void raudal_close(raudal *r);
 /* What became of the rows; what came in equals the sum of what became of them. */
 typedef struct raudal_report {
     size_t size;
-    uint64_t epochs;     /* sealed by this call */
+    uint64_t epochs; /* sealed by this call */
     uint64_t last_epoch;
-    int stopped;         /* by raudal_stop */
+    int stopped; /* by raudal_stop */
     double seconds;
     uint64_t bytes_read;
     uint64_t read, replayed, fanout; /* came in */
@@ -90,9 +90,9 @@ RAUDAL_API void raudal_stop(raudal *r);
 
 typedef struct raudal_status {
     size_t size;
-    uint64_t epoch;        /* last sealed; 0: none */
-    int64_t last_seal_us;  /* 0: none */
-    int writer_alive;      /* some process, this one included, holds the root */
+    uint64_t epoch;       /* last sealed; 0: none */
+    int64_t last_seal_us; /* 0: none */
+    int writer_alive;     /* some process, this one included, holds the root */
     uint64_t tables;
     uint64_t rows, quarantined; /* of all tables */
     uint64_t lake_bytes, state_bytes;

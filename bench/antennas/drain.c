@@ -16,12 +16,7 @@
 #include "base/clock.h"
 #include "source/decode/decode.h"
 
-enum {
-    BLOCK_BYTES = 64 << 20,
-    BLOCK_RECORDS = 1 << 19,
-    PARTITIONS_MAX = 64,
-    BATCH = 2000
-};
+enum { BLOCK_BYTES = 64 << 20, BLOCK_RECORDS = 1 << 19, PARTITIONS_MAX = 64, BATCH = 2000 };
 
 typedef struct drain {
     rd_kafka_t *kafka;
@@ -83,14 +78,16 @@ static void connect_to(drain *d, const char *brokers)
 
 static void open_decoder(drain *d)
 {
-    static const char *const names[] = {"bytes", "timestamp", "timestmap", "app", "id", "antenna_id"};
+    static const char *const names[] = {"bytes", "timestamp", "timestmap",
+                                        "app",   "id",        "antenna_id"};
     static rdl_decode_column columns[6];
     rdl_err err;
     rdl_decode_spec_init(&d->spec);
     for (size_t i = 0; i < 6; i++)
-        columns[i] = (rdl_decode_column){.name = rdl_str_of(names[i]),
-                                         .field = rdl_str_of(names[i]),
-                                         .type = rdl_type_of(i < 3 ? RDL_TYPE_BIGINT : RDL_TYPE_TEXT)};
+        columns[i] =
+            (rdl_decode_column){.name = rdl_str_of(names[i]),
+                                .field = rdl_str_of(names[i]),
+                                .type = rdl_type_of(i < 3 ? RDL_TYPE_BIGINT : RDL_TYPE_TEXT)};
     d->spec.columns = columns;
     d->spec.column_count = 6;
     if (rdl_duck_open(&(rdl_duck_config){.threads = 2}, &d->duck, &err) != RDL_OK ||
@@ -111,14 +108,17 @@ static void decode_block(drain *d)
         return;
     memset(d->block + d->used, 0, RDL_RECORDS_PAD);
     const rdl_records records = {.bytes = d->block, .v = d->records, .topic = d->topic};
-    const rdl_decode_input in[2] = {
-        {.records = &records, .shown = "a", .count = d->count / 2},
-        {.records = &records, .shown = "b", .first = d->count / 2, .count = d->count - d->count / 2}};
+    const rdl_decode_input in[2] = {{.records = &records, .shown = "a", .count = d->count / 2},
+                                    {.records = &records,
+                                     .shown = "b",
+                                     .first = d->count / 2,
+                                     .count = d->count - d->count / 2}};
     if (rdl_decode_register(d->duck, "drain", &d->spec, in, 2, &job, &err) != RDL_OK ||
-        rdl_query_i64(d->conn,
-                      "SELECT count(bytes) + 0 * (count(\"timestamp\") + count(timestmap) + count(app) "
-                      "+ count(id) + count(antenna_id)) FROM rdl_scan('drain')",
-                      &rows, &err) != RDL_OK)
+        rdl_query_i64(
+            d->conn,
+            "SELECT count(bytes) + 0 * (count(\"timestamp\") + count(timestmap) + count(app) "
+            "+ count(id) + count(antenna_id)) FROM rdl_scan('drain')",
+            &rows, &err) != RDL_OK)
         die("could not decode", err.msg);
     rdl_decode_free(job);
     d->rows += rows;

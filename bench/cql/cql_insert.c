@@ -70,9 +70,8 @@ int main(int argc, char **argv)
                        "at timestamp, v text, PRIMARY KEY (k, c))",
                        NULL, NULL, &err),
          &err);
-    must(rdl_cql_prepare(s,
-                         "INSERT INTO cql_bench.t (k, c, d, at, v) VALUES (?, ?, ?, ?, ?)",
-                         &st, &err),
+    must(rdl_cql_prepare(s, "INSERT INTO cql_bench.t (k, c, d, at, v) VALUES (?, ?, ?, ?, ?)", &st,
+                         &err),
          &err);
     double cpu = rdl_cpu_seconds();
     int64_t from = rdl_monotonic_us();

@@ -45,8 +45,8 @@ static double cpu_seconds(void)
 }
 
 /* One statement over our scan (ours) or DuckDB's reader. */
-static void
-timed(bench *b, bool ours, const char *name, const char *before, const char *what, int64_t rows)
+static void timed(bench *b, bool ours, const char *name, const char *before, const char *what,
+                  int64_t rows)
 {
     rdl_decode *job = NULL;
     rdl_decode_input in = {.path = b->path, .shown = b->path};
@@ -54,8 +54,7 @@ timed(bench *b, bool ours, const char *name, const char *before, const char *wha
         die(&b->err);
     int64_t from = rdl_monotonic_us();
     double cpu = cpu_seconds();
-    if (ours &&
-        rdl_decode_register(b->duck, "bench", &b->spec, &in, 1, &job, &b->err) != RDL_OK)
+    if (ours && rdl_decode_register(b->duck, "bench", &b->spec, &in, 1, &job, &b->err) != RDL_OK)
         die(&b->err);
     if (rdl_execf(b->conn, &b->err, "%s SELECT %s FROM %s", before, what,
                   ours ? "rdl_scan('bench')" : rdl_buf_str(&b->reader)) != RDL_OK)
@@ -67,12 +66,8 @@ timed(bench *b, bool ours, const char *name, const char *before, const char *wha
     rdl_decode_free(job);
 }
 
-static void compare(bench *b,
-                    const char *name,
-                    const char *before,
-                    const char *mine,
-                    const char *theirs,
-                    int64_t rows)
+static void compare(bench *b, const char *name, const char *before, const char *mine,
+                    const char *theirs, int64_t rows)
 {
     timed(b, true, name, before, mine, rows);
     if (theirs != NULL)

@@ -74,7 +74,8 @@ static void usage(void)
     puts("usage: producer --to kafka://BROKERS/TOPIC|FOLDER [options]");
     for (size_t i = 0; i < OPTION_ROWS; i++)
         printf("  --%-12s %s\n", option_rows[i].name, option_rows[i].what);
-    puts("  --key          partition by: number, id or antenna (number); with a key, records carry it");
+    puts(
+        "  --key          partition by: number, id or antenna (number); with a key, records carry it");
     puts("  --property     name=value for librdkafka; may be repeated");
 }
 
@@ -123,9 +124,21 @@ static int option_take(options *o, int argc, char **argv)
 
 static options options_read(int argc, char **argv)
 {
-    options o = {.to = "landing", .count = 100000, .seed = 1, .antennas = 50, .users = 200, .apps = 10,
-                 .skew = 1, .start = 1600545240, .span = 600, .disorder = 10, .misspelt = 0.1,
-                 .known = 0.9, .partitions = 4, .files = 10, .key = 'n'};
+    options o = {.to = "landing",
+                 .count = 100000,
+                 .seed = 1,
+                 .antennas = 50,
+                 .users = 200,
+                 .apps = 10,
+                 .skew = 1,
+                 .start = 1600545240,
+                 .span = 600,
+                 .disorder = 10,
+                 .misspelt = 0.1,
+                 .known = 0.9,
+                 .partitions = 4,
+                 .files = 10,
+                 .key = 'n'};
     for (int i = 1; i < argc;) {
         if (strcmp(argv[i], "--help") == 0) {
             usage();
@@ -224,9 +237,12 @@ static void property_set(rd_kafka_conf_t *conf, const char *name, const char *va
 static void link_open(const options *o, link_to_kafka *link)
 {
     static const char *const defaults[][2] = {
-        {"enable.idempotence", "true"},          {"linger.ms", "5"},
-        {"batch.num.messages", "20000"},         {"queue.buffering.max.messages", "500000"},
-        {"queue.buffering.max.kbytes", "262144"}, {"message.timeout.ms", "300000"},
+        {"enable.idempotence", "true"},
+        {"linger.ms", "5"},
+        {"batch.num.messages", "20000"},
+        {"queue.buffering.max.messages", "500000"},
+        {"queue.buffering.max.kbytes", "262144"},
+        {"message.timeout.ms", "300000"},
         {"compression.type", "none"},
     };
     char why[256], name[128];
@@ -295,8 +311,8 @@ static void send_one(const options *o, link_to_kafka *link, const message *m, bo
         rd_kafka_resp_err_t err = rd_kafka_producev(
             link->kafka, RD_KAFKA_V_TOPIC(link->topic), RD_KAFKA_V_PARTITION((int32_t)m->partition),
             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE((void *)m->text, m->length),
-            RD_KAFKA_V_KEY(key_at, key_length),
-            RD_KAFKA_V_OPAQUE(probe ? link : NULL), RD_KAFKA_V_END);
+            RD_KAFKA_V_KEY(key_at, key_length), RD_KAFKA_V_OPAQUE(probe ? link : NULL),
+            RD_KAFKA_V_END);
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
             return;
         if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)

@@ -28,14 +28,14 @@ typedef enum kind { BY_ANTENNA, BY_USER, BY_APP, KINDS } kind;
 
 typedef struct options {
     uint64_t count, seed, antennas, users, apps, first;
-    int64_t start, span;               /* event time, seconds since 1970 */
-    int64_t disorder;                  /* seconds; a message lies at most so far back */
-    double skew;                       /* 1: all users alike; 3: some are much busier */
+    int64_t start, span; /* event time, seconds since 1970 */
+    int64_t disorder;    /* seconds; a message lies at most so far back */
+    double skew;         /* 1: all users alike; 3: some are much busier */
     double malformed, duplicates, late, misspelt, known; /* shares, 0 to 1 */
-    uint64_t partitions, files, rate;  /* rate: messages a second; 0: as fast as it goes */
-    uint64_t probe_ms;                 /* a probe so often; 0: none */
-    bool live;                         /* event time is now */
-    char key;                          /* partition by: n number, i id, a antenna */
+    uint64_t partitions, files, rate; /* rate: messages a second; 0: as fast as it goes */
+    uint64_t probe_ms;                /* a probe so often; 0: none */
+    bool live;                        /* event time is now */
+    char key;                         /* partition by: n number, i id, a antenna */
     const char *to, *truth;
     const char *properties[32];
     size_t property_count;
@@ -92,8 +92,8 @@ static double draw_share(uint64_t *state)
 
 /* ---- names ------------------------------------------------------------------------------- */
 
-static const char *const app_names[] = {"SKYPE",   "TELEGRAM",  "FACEBOOK", "FACETIME", "INSTAGRAM",
-                                        "YOUTUBE", "WHATSAPP",  "TIKTOK",   "NETFLIX",  "SPOTIFY"};
+static const char *const app_names[] = {"SKYPE",   "TELEGRAM", "FACEBOOK", "FACETIME", "INSTAGRAM",
+                                        "YOUTUBE", "WHATSAPP", "TIKTOK",   "NETFLIX",  "SPOTIFY"};
 
 enum { APP_NAMES = sizeof app_names / sizeof *app_names };
 
@@ -145,9 +145,10 @@ static void message_spoil(message *m, uint64_t which)
         m->length = (size_t)snprintf(m->text, sizeof m->text, "device restarted");
         break;
     case 2:
-        m->length = (size_t)snprintf(
-            m->text, sizeof m->text,
-            "{\"bytes\":%" PRId64 ",\"timestamp\":%" PRId64 ",\"app\":\"SKYPE\"}", m->bytes, m->time);
+        m->length =
+            (size_t)snprintf(m->text, sizeof m->text,
+                             "{\"bytes\":%" PRId64 ",\"timestamp\":%" PRId64 ",\"app\":\"SKYPE\"}",
+                             m->bytes, m->time);
         break;
     default:
         m->length = (size_t)snprintf(m->text, sizeof m->text,
@@ -177,8 +178,9 @@ static void message_make(const options *o, uint64_t number, int64_t now, message
     int64_t back = (int64_t)draw_below(&r, (uint64_t)o->disorder + 1);
     if (draw_share(&r) < o->late)
         back += (int64_t)draw_below(&r, LATE_SECONDS);
-    m->time = o->live ? now - back
-                      : o->start - back + (int64_t)((double)o->span * (double)number / (double)o->count);
+    m->time =
+        o->live ? now - back
+                : o->start - back + (int64_t)((double)o->span * (double)number / (double)o->count);
     m->good = true;
     message_write(o, m, draw_share(&r) < o->misspelt);
     if (draw_share(&r) < o->malformed)
@@ -236,7 +238,8 @@ static void truth_grow(truth *t)
         die("could not allocate the table of sums");
     for (size_t i = 0; t->slots != NULL && i <= t->mask; i++)
         if (t->slots[i].used)
-            *truth_slot(slots, mask, t->slots[i].minute, t->slots[i].by, t->slots[i].id) = t->slots[i];
+            *truth_slot(slots, mask, t->slots[i].minute, t->slots[i].by, t->slots[i].id) =
+                t->slots[i];
     free(t->slots);
     t->slots = slots;
     t->mask = mask;

@@ -110,13 +110,11 @@ typedef struct late_event {
 
 typedef struct truth {
     int64_t lines, accepted, negative_cost, violations, duplicates, malformed, late;
-    int64_t altered_duplicates, value_null, value_quoted, unit_imputed, schema_1,
-        tokens_rows;
+    int64_t altered_duplicates, value_null, value_quoted, unit_imputed, schema_1, tokens_rows;
     int64_t cost, negative_sum, tokens, carbon;
     int64_t service_rows[6], service_cost[6];
     int64_t spike_days, spike_events;
-    int64_t csat_invalid, nps_invalid, org_nps_invalid, credit_notes, credits_null,
-        open_tickets;
+    int64_t csat_invalid, nps_invalid, org_nps_invalid, credit_notes, credits_null, open_tickets;
     int64_t tickets, touches, surveys, invoices, users;
 } truth;
 
@@ -217,13 +215,7 @@ static char *put_value(char *p, const event *e)
 }
 
 /* What is wrong with an event that is a JSON object and yet breaks a rule. */
-enum {
-    RIGHT,
-    NO_ID,
-    NO_TIME,
-    ODD_SCHEMA,
-    KINDS_OF_WRONG
-};
+enum { RIGHT, NO_ID, NO_TIME, ODD_SCHEMA, KINDS_OF_WRONG };
 
 static char *put_event(char *p, const generator *g, const event *e, int wrong)
 {
@@ -390,8 +382,7 @@ static void emit_violation(generator *g, int64_t nth)
 /* Extras are spread evenly: the i-th of n comes behind (i + 1) / (n + 1) of all events. */
 static bool extra_due(int64_t done, int64_t of, int64_t position, int64_t events)
 {
-    return done < of &&
-           (double)(done + 1) * (double)events / (double)(of + 1) <= (double)position;
+    return done < of && (double)(done + 1) * (double)events / (double)(of + 1) <= (double)position;
 }
 
 static void emit_extras(generator *g, int64_t position)
@@ -450,8 +441,8 @@ static void emit_late(generator *g, int64_t now, int64_t *position)
 }
 
 /* A day's events by the minute (a counting sort), the late ones when they are due. */
-static void
-write_day(generator *g, int day, const key_set *late, int64_t *numbers, int64_t *position)
+static void write_day(generator *g, int day, const key_set *late, int64_t *numbers,
+                      int64_t *position)
 {
     int64_t start[MINUTES_PER_DAY + 1] = {0};
     int64_t first = (int64_t)day * g->per_day;
@@ -504,8 +495,8 @@ static void choose_spike_days(generator *g)
         int64_t day = rng_below(&r, DAYS), turn = rng_below(&r, g->active), cost = 0;
         event e;
         if (tries-- == 0)
-            die("could not place %" PRId64 " spikes in %" PRId64 " events: too many",
-                g->opt.spikes, g->events);
+            die("could not place %" PRId64 " spikes in %" PRId64 " events: too many", g->opt.spikes,
+                g->events);
         for (int64_t i = turn; i < g->per_day; i += g->active) {
             event_draw(g, day * g->per_day + i, &e);
             cost += e.cost > 0 ? e.cost : 0;
@@ -547,8 +538,8 @@ static void write_truth(const generator *g)
     const truth *t = &g->truth;
     char text[32];
     FILE *f = create_in(g->opt.out, "truth/truth.json");
-    fprintf(f, "{\n  \"seed\": %" PRIu64 ",\n  \"scale\": %g,\n  \"order\": \"%s\",\n",
-            g->opt.seed, g->opt.scale, g->opt.in_time_order ? "time" : "shuffled");
+    fprintf(f, "{\n  \"seed\": %" PRIu64 ",\n  \"scale\": %g,\n  \"order\": \"%s\",\n", g->opt.seed,
+            g->opt.scale, g->opt.in_time_order ? "time" : "shuffled");
     fprintf(f, "  \"spike_of\": \"%s\",\n", g->opt.spike_use ? "use" : "price");
     fprintf(f, "  \"spike_factor\": %g,\n  \"event_spike_factor\": %g,\n", g->opt.factor,
             g->opt.event_factor);
@@ -568,8 +559,7 @@ static void write_truth(const generator *g)
     put_count(f, "genai_tokens", t->tokens);
     put_count(f, "carbon_micro_kg", t->carbon);
     put_count(f, "altered_duplicates", t->altered_duplicates);
-    fprintf(f, "    \"cost_usd\": %s\n  },\n  \"services\": {\n",
-            fixed_text(text, t->cost, 4));
+    fprintf(f, "    \"cost_usd\": %s\n  },\n  \"services\": {\n", fixed_text(text, t->cost, 4));
     for (size_t i = 0; i < COUNT(services); i++)
         fprintf(f, "    \"%s\": {\"rows\": %" PRId64 ", \"cost_usd\": %s}%s\n", services[i],
                 t->service_rows[i], fixed_text(text, t->service_cost[i], 4),
@@ -577,8 +567,7 @@ static void write_truth(const generator *g)
     fputs("  },\n  \"spikes\": {\n", f);
     put_count(f, "days", (int64_t)g->spike_days.count);
     put_count(f, "events_of_those_days", t->spike_days);
-    fprintf(f, "    \"single_events\": %" PRId64 "\n  },\n  \"masters\": {\n",
-            t->spike_events);
+    fprintf(f, "    \"single_events\": %" PRId64 "\n  },\n  \"masters\": {\n", t->spike_events);
     put_count(f, "organizations", g->orgs);
     put_count(f, "organization_nps_invalid", t->org_nps_invalid);
     put_count(f, "users", t->users);
@@ -680,16 +669,14 @@ static bool set_option(options *o, const char *name, const char *value)
 static options options_of(int argc, char **argv)
 {
     options o = {.scale = 1, .seed = 1, .factor = 10, .event_factor = 20};
-    o.orgs = o.files = o.spikes = o.event_spikes = o.duplicates = o.malformed =
-        o.violations = -1;
+    o.orgs = o.files = o.spikes = o.event_spikes = o.duplicates = o.malformed = o.violations = -1;
     for (int i = 1; i < argc; i += 2) {
         if (strcmp(argv[i], "--help") == 0) {
             fputs(usage, stdout);
             exit(0);
         }
         if (i + 1 == argc || !set_option(&o, argv[i], argv[i + 1])) {
-            fprintf(stderr, "generate: unrecognized option or value \"%s\"\n\n%s", argv[i],
-                    usage);
+            fprintf(stderr, "generate: unrecognized option or value \"%s\"\n\n%s", argv[i], usage);
             exit(2);
         }
     }
@@ -727,8 +714,7 @@ static void generator_init(generator *g, const options *o)
     s->malformed = or_else(s->malformed, 24 * s->scale);
     s->violations = or_else(s->violations, 12 * s->scale);
     if (s->late > g->events / 2)
-        die("--late %" PRId64 " is more than half of %" PRId64 " events", s->late,
-            g->events);
+        die("--late %" PRId64 " is more than half of %" PRId64 " events", s->late, g->events);
     s->files = or_else(s->files, fmax(120, (double)g->events / FILE_ROWS_MAX));
     int64_t lines = g->events + s->duplicates + s->malformed + s->violations;
     g->lines_per_file = (lines + s->files - 1) / s->files;
@@ -777,12 +763,10 @@ int main(int argc, char **argv)
     write_truth(&g);
     char cost[32];
     fprintf(stdout,
-            "%s: %" PRId64 " lines = %" PRId64 " accepted + %" PRId64
-            " negative cost + %" PRId64 " violations + %" PRId64 " duplicates + %" PRId64
-            " malformed; %s USD\n",
-            g.opt.out, g.truth.lines, g.truth.accepted, g.truth.negative_cost,
-            g.truth.violations, g.truth.duplicates, g.truth.malformed,
-            fixed_text(cost, g.truth.cost, 4));
+            "%s: %" PRId64 " lines = %" PRId64 " accepted + %" PRId64 " negative cost + %" PRId64
+            " violations + %" PRId64 " duplicates + %" PRId64 " malformed; %s USD\n",
+            g.opt.out, g.truth.lines, g.truth.accepted, g.truth.negative_cost, g.truth.violations,
+            g.truth.duplicates, g.truth.malformed, fixed_text(cost, g.truth.cost, 4));
     free(g.org_ids);           /* allow: stand-alone program */
     free(g.res);               /* allow: stand-alone program */
     free(g.late);              /* allow: stand-alone program */

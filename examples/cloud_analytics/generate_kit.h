@@ -125,8 +125,7 @@ static uint64_t permute(uint64_t key, uint64_t n, uint64_t i)
     do {
         uint64_t left = i >> half, right = i & low;
         for (uint64_t round = 0; round < 4; round++) {
-            uint64_t next =
-                left ^ (mix(key + round * UINT64_C(0xd1342543de82ef95) + right) & low);
+            uint64_t next = left ^ (mix(key + round * UINT64_C(0xd1342543de82ef95) + right) & low);
             left = right;
             right = next;
         }
@@ -137,11 +136,7 @@ static uint64_t permute(uint64_t key, uint64_t n, uint64_t i)
 
 /* A prefix and `chars` characters; different numbers give different ids: a permutation of a
  * power of two below 36^chars. */
-static void make_id(char out[20],
-                    const char *prefix,
-                    int chars,
-                    uint64_t seed,
-                    int purpose,
+static void make_id(char out[20], const char *prefix, int chars, uint64_t seed, int purpose,
                     uint64_t number)
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";

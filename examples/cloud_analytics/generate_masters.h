@@ -16,16 +16,14 @@ static const char *flag(bool b)
 
 static void write_org(FILE *f, const generator *g, int64_t i, truth *t, bool next_delivery)
 {
-    static const char *const first[] = {"Nimbus", "Nova",   "Gamma",
-                                        "Alpha",  "Zenith", "Orion"};
+    static const char *const first[] = {"Nimbus", "Nova", "Gamma", "Alpha", "Zenith", "Orion"};
     static const char *const second[] = {"Labs", "Tech", "Data", "Cloud", "Systems"};
     static const char *const industries[] = {
         "Gaming",     "Education", "Manufacturing", "Retail", "Government",
         "Healthcare", "Fintech",   "E-commerce",    "Energy", "Media"};
     static const char *const tiers[] = {"free", "standard", "pro", "enterprise"};
     static const double tier_share[] = {0.10, 0.51, 0.26, 0.13};
-    static const char *const stages[] = {"active", "at_risk", "prospect", "churned",
-                                         "lead"};
+    static const char *const stages[] = {"active", "at_risk", "prospect", "churned", "lead"};
     static const double stage_share[] = {0.675, 0.1375, 0.075, 0.075, 0.0375};
     static const char *const origins[] = {"event", "organic", "partner", "ads", "referral"};
     rng r = rng_of(g->opt.seed, RNG_ORG, (uint64_t)i);
@@ -49,15 +47,14 @@ static void write_org(FILE *f, const generator *g, int64_t i, truth *t, bool nex
     }
     if (next_delivery && i % 10 == 3)
         tier = tier == 3 ? 2 : tier + 1;
-    fprintf(f, "%s,%s %s %" PRId64 ",%s,%s,%s,%s,%s,rep_%c,%s,%s,%s\n", g->org_ids[i], a, b,
-            i, industry, region, tiers[tier], flag(enterprise), date_text(date, signup),
-            rep, stage, origin, nps);
+    fprintf(f, "%s,%s %s %" PRId64 ",%s,%s,%s,%s,%s,rep_%c,%s,%s,%s\n", g->org_ids[i], a, b, i,
+            industry, region, tiers[tier], flag(enterprise), date_text(date, signup), rep, stage,
+            origin, nps);
 }
 
-static const char org_header[] =
-    "org_id,org_name,industry,hq_region,plan_tier,is_enterprise,"
-    "signup_date,sales_rep,lifecycle_stage,marketing_source,"
-    "nps_score\n";
+static const char org_header[] = "org_id,org_name,industry,hq_region,plan_tier,is_enterprise,"
+                                 "signup_date,sales_rep,lifecycle_stage,marketing_source,"
+                                 "nps_score\n";
 
 static void write_orgs(generator *g)
 {
@@ -131,9 +128,8 @@ static void write_resources(generator *g)
         res->service = (uint8_t)rng_pick(&r, service_share, COUNT(services));
         res->region = (uint8_t)rng_below(&r, COUNT(regions));
         const char *state = states[rng_pick(&r, share, COUNT(states))];
-        fprintf(f, "%s,%s,%s,%s,%s,%s,", res->id, g->org_ids[res->org],
-                services[res->service], regions[res->region],
-                date_text(date, MASTERS_DAY + rng_below(&r, 110)), state);
+        fprintf(f, "%s,%s,%s,%s,%s,%s,", res->id, g->org_ids[res->org], services[res->service],
+                regions[res->region], date_text(date, MASTERS_DAY + rng_below(&r, 110)), state);
         write_tags(f, &r);
     }
     finish(f, "resources.csv");
@@ -146,8 +142,7 @@ static void write_tickets(generator *g)
     static const char *const severities[] = {"low", "medium", "high", "critical"};
     static const double share[] = {0.412, 0.328, 0.204, 0.056};
     FILE *f = create_in(g->opt.out, "support_tickets.csv");
-    fputs("ticket_id,org_id,category,severity,created_at,resolved_at,csat,sla_breached\n",
-          f);
+    fputs("ticket_id,org_id,category,severity,created_at,resolved_at,csat,sla_breached\n", f);
     g->truth.tickets = g->orgs * 25 / 2;
     for (int64_t i = 0; i < g->truth.tickets; i++) {
         rng r = rng_of(g->opt.seed, RNG_TICKET, (uint64_t)i);
@@ -167,8 +162,8 @@ static void write_tickets(generator *g)
             g->truth.csat_invalid += score < 1 || score > 5 ? 1 : 0;
             fixed_text(csat, score * 10, 1);
         }
-        fprintf(f, "%s,%s,%s,%s,%s,%s,%s,%s\n", id, org, kind, severity,
-                date_text(date, created), resolved, csat, flag(rng_chance(&r, 0.095)));
+        fprintf(f, "%s,%s,%s,%s,%s,%s,%s,%s\n", id, org, kind, severity, date_text(date, created),
+                resolved, csat, flag(rng_chance(&r, 0.095)));
     }
     finish(f, "support_tickets.csv");
 }
@@ -191,8 +186,8 @@ static void write_touches(generator *g)
         const char *channel = channels[rng_below(&r, COUNT(channels))];
         int64_t day = MASTERS_DAY + rng_below(&r, LAST_DAY - MASTERS_DAY + 1);
         bool clicked = rng_chance(&r, 0.302), converted = rng_chance(&r, 0.096);
-        fprintf(f, "%s,%s,%s,%s,%s,%s,%s\n", id, org, campaign, channel,
-                date_text(date, day), flag(clicked), flag(converted));
+        fprintf(f, "%s,%s,%s,%s,%s,%s,%s\n", id, org, campaign, channel, date_text(date, day),
+                flag(clicked), flag(converted));
     }
     finish(f, "marketing_touches.csv");
 }
@@ -234,8 +229,7 @@ static void write_invoices(generator *g)
     static const double share[] = {0.667, 0.2125, 0.1205};
     static const int64_t months[] = {20240, 20270, 20301}; /* 2025-06-01, -07-01, -08-01 */
     FILE *f = create_in(g->opt.out, "billing_monthly.csv");
-    fputs("invoice_id,org_id,month,subtotal,credits,taxes,currency,exchange_rate_to_usd\n",
-          f);
+    fputs("invoice_id,org_id,month,subtotal,credits,taxes,currency,exchange_rate_to_usd\n", f);
     for (int64_t i = 0; i < g->orgs * 3; i++) {
         rng r = rng_of(g->opt.seed, RNG_BILL, (uint64_t)i);
         char id[20], date[16], subtotal[32], credits[32] = "", taxes[32], rate[32];

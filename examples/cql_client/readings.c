@@ -13,9 +13,7 @@
 
 #include "cql/cql.h"
 
-enum {
-    SENSORS = 8
-};
+enum { SENSORS = 8 };
 
 static int failed(const rdl_err *err)
 {

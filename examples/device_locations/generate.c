@@ -45,17 +45,17 @@ enum {
 };
 
 typedef enum fate {
-    FATE_NEW,      /* the first of its key */
-    FATE_REPEAT,   /* its key is there, and it may be written again */
+    FATE_NEW,    /* the first of its key */
+    FATE_REPEAT, /* its key is there, and it may be written again */
     FATE_TOO_OLD,
     FATE_POSITION, /* impossible coordinates */
     FATE_EQUAL,    /* latitude = longitude */
     FATE_TIME,
-    FATE_DEVICE,   /* no id */
+    FATE_DEVICE, /* no id */
     FATE_COUNT,
 } fate;
 static const char *const fate_names[] = {
-    "new",           "repeated",   "correction_too_old",  "position_possible",
+    "new",           "repeated",   "correction_too_old", "position_possible",
     "position_real", "time_known", "device_known",
 };
 
@@ -188,7 +188,11 @@ static const char *type_of(const world *w, int device)
 static fate wrong_in(const world *w, int device, int day, int k)
 {
     uint64_t r = roll(w, device, day, k, 2) % 1000;
-    return r < 8 ? FATE_POSITION : r < 16 ? FATE_EQUAL : r < 24 ? FATE_TIME : r < 30 ? FATE_DEVICE : FATE_NEW;
+    return r < 8    ? FATE_POSITION
+           : r < 16 ? FATE_EQUAL
+           : r < 24 ? FATE_TIME
+           : r < 30 ? FATE_DEVICE
+                    : FATE_NEW;
 }
 
 static void write_case(char *text, uint64_t r)
@@ -205,9 +209,10 @@ static void put_row(world *w, file *f, int device, int day, int k, int round, fa
     uint64_t h = roll(w, device, 0, 0, 3), r = roll(w, device, day, k, 4 + round);
     int64_t at = ((int64_t)FIRST_DAY + day) * 86400 + k * (86400 / PER_DAY) +
                  (int64_t)(roll(w, device, day, k, 3) % 9000);
-    double latitude = 4.0 + (double)(r % 100000) / 1e5, longitude = -74.5 + (double)(r / 100000 % 100000) / 1e5;
-    snprintf(id, sizeof id, "%08x-%04x-%04x-%012" PRIx64, (unsigned)(h >> 32), (unsigned)(h & 0xffff),
-             (unsigned)(device & 0xffff), h & UINT64_C(0xffffffffffff));
+    double latitude = 4.0 + (double)(r % 100000) / 1e5,
+           longitude = -74.5 + (double)(r / 100000 % 100000) / 1e5;
+    snprintf(id, sizeof id, "%08x-%04x-%04x-%012" PRIx64, (unsigned)(h >> 32),
+             (unsigned)(h & 0xffff), (unsigned)(device & 0xffff), h & UINT64_C(0xffffffffffff));
     snprintf(type, sizeof type, "%s", type_of(w, device));
     write_case(id, r >> 40);
     write_case(type, r >> 44);
@@ -218,8 +223,9 @@ static void put_row(world *w, file *f, int device, int day, int k, int round, fa
         longitude = latitude;
     snprintf(time, sizeof time, wrong == FATE_TIME ? "n/a" : "%" PRId64,
              roll(w, device, day, k, 9) % 10 == 0 ? at * 1000 : at);
-    int n = snprintf(line, sizeof line, "%s,%s,%.5f,%.5f,%s,%d,%s\n", wrong == FATE_DEVICE ? "" : id, type,
-                     latitude, longitude, time, (int)(r % 60) + 5, r % 50 == 0 ? "EC" : "CO");
+    int n =
+        snprintf(line, sizeof line, "%s,%s,%.5f,%.5f,%s,%d,%s\n", wrong == FATE_DEVICE ? "" : id,
+                 type, latitude, longitude, time, (int)(r % 60) + 5, r % 50 == 0 ? "EC" : "CO");
     put(f, line, (size_t)n);
     w->lines++;
     w->fates[wrong != FATE_NEW ? wrong : as]++;
@@ -238,7 +244,8 @@ static void put_day(world *w, file *f, int day, int round, fate as)
             if (roll(w, d, day, 0, 5) % 10 < 3)
                 continue; /* not seen on this day */
             bool corrected = roll(w, d, day, k, 6) % 20 == 0;
-            if (round > 0 && (!corrected || (as == FATE_TOO_OLD && wrong_in(w, d, day, k) != FATE_NEW)))
+            if (round > 0 &&
+                (!corrected || (as == FATE_TOO_OLD && wrong_in(w, d, day, k) != FATE_NEW)))
                 continue;
             put_row(w, f, d, day, k, round, as);
             if (round == 0 && roll(w, d, day, k, 7) % 40 == 0)
@@ -317,8 +324,9 @@ static void write_truth(const world *w)
     for (int i = 0; i < FATE_COUNT; i++)
         fprintf(to, ", \"%s\": %" PRIu64, fate_names[i], w->fates[i]);
     fprintf(to, ", \"staged\": %" PRIu64, staged);
-    fprintf(to, ", \"201901_aaid\": %" PRIu64 ", \"201901_idfa\": %" PRIu64 ", \"201902_aaid\": %" PRIu64
-                ", \"201902_idfa\": %" PRIu64 "}\n",
+    fprintf(to,
+            ", \"201901_aaid\": %" PRIu64 ", \"201901_idfa\": %" PRIu64
+            ", \"201902_aaid\": %" PRIu64 ", \"201902_idfa\": %" PRIu64 "}\n",
             months[0][0], months[0][1], months[1][0], months[1][1]);
     if (fclose(to) != 0)
         die("write", path);
@@ -332,7 +340,8 @@ static long number(const char *name, const char *text, long min, long max)
     long v = strtol(text, &end, 10);
     if (*text != '\0' && *end == '\0' && v >= min && v <= max)
         return v;
-    fprintf(stderr, "generate: --%s is \"%s\", not a number from %ld to %ld\n", name, text, min, max);
+    fprintf(stderr, "generate: --%s is \"%s\", not a number from %ld to %ld\n", name, text, min,
+            max);
     exit(2);
 }
 

@@ -41,16 +41,20 @@ static const struct {
     const char *reason, *format;
 } broken[] = {
     {"malformed", "{\"customer_id\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"chan"},
-    {"malformed", "{\"customer_id\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": \"whatsapp\", "
-                  "\"payload\": \"Ol\xe1\", \"event_datetime\": \"2020-02-03T10:00:00Z\"}"},
-    {"customer_present", "{\"customer\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": \"sms\", "
-                         "\"event_datetime\": \"2020-02-03T10:00:00Z\"}"},
+    {"malformed",
+     "{\"customer_id\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": \"whatsapp\", "
+     "\"payload\": \"Ol\xe1\", \"event_datetime\": \"2020-02-03T10:00:00Z\"}"},
+    {"customer_present",
+     "{\"customer\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": \"sms\", "
+     "\"event_datetime\": \"2020-02-03T10:00:00Z\"}"},
     {"message_present", "{\"customer_id\": \"%s\", \"number\": %" PRIu64 ", \"channel\": \"sms\", "
                         "\"event_datetime\": \"2020-02-03T10:00:00Z\"}"},
-    {"channel_present", "{\"customer_id\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": null, "
-                        "\"event_datetime\": \"2020-02-03T10:00:00Z\"}"},
-    {"time_present", "{\"customer_id\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": \"sms\", "
-                     "\"event_datetime\": \"yesterday\"}"},
+    {"channel_present",
+     "{\"customer_id\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": null, "
+     "\"event_datetime\": \"2020-02-03T10:00:00Z\"}"},
+    {"time_present",
+     "{\"customer_id\": \"%s\", \"message_id\": \"X%" PRIu64 "\", \"channel\": \"sms\", "
+     "\"event_datetime\": \"yesterday\"}"},
 };
 enum { BROKEN_KINDS = sizeof broken / sizeof broken[0] };
 
@@ -205,8 +209,9 @@ static void close_output(output *o)
 
 /* ---- messages ---- */
 
-static const char *const names[] = {"Acme",         "Padaria São João", "Ótica Visão", "Loja do Zé",
-                                    "Café & Prosa", "Construções Lima", "Ação Já",     "Clínica Bem-Estar"};
+static const char *const names[] = {"Acme",       "Padaria São João", "Ótica Visão",
+                                    "Loja do Zé", "Café & Prosa",     "Construções Lima",
+                                    "Ação Já",    "Clínica Bem-Estar"};
 static const char *const texts[] = {
     "Olá %s, seja muito bem-vindo! 👋",
     "Seu código é %s. Não compartilhe com ninguém 🔒",
@@ -240,8 +245,8 @@ typedef struct made {
     uint64_t customer;
 } made;
 
-static void make(const settings *s, uint64_t i, uint64_t *r, const double *shares, int64_t first_day,
-                 uint32_t *truth, made *m)
+static void make(const settings *s, uint64_t i, uint64_t *r, const double *shares,
+                 int64_t first_day, uint32_t *truth, made *m)
 {
     char customer[24], day[16], text[400];
     uint64_t k = choose(shares, s->customers, unit(r));
@@ -255,13 +260,14 @@ static void make(const settings *s, uint64_t i, uint64_t *r, const double *share
     put_day(first_day + us / 86400000, day);
     uint64_t ms = (uint64_t)us % 86400000;
     snprintf(text, sizeof text, texts[next(r) % 5], names[(k * 7 + 3) % 8]);
-    int n = snprintf(m->line, sizeof m->line,
-                     "{\"customer_id\": \"%s\", \"message_id\": \"%010" PRIX64
-                     "\", \"customer_name\": \"%s %" PRIu64 "\", \"channel\": \"%s\", "
-                     "\"payload\": \"%s\", \"event_datetime\": \"%sT%02u:%02u:%02u.%03u+00:00\"}",
-                     customer, i + UINT64_C(0x5B81FF24A1), names[k % 8], k / 8 + 1,
-                     next(r) % 50 == 0 ? "sms" : "whatsapp", text, day, (unsigned)(ms / 3600000),
-                     (unsigned)(ms / 60000 % 60), (unsigned)(ms / 1000 % 60), (unsigned)(ms % 1000));
+    int n =
+        snprintf(m->line, sizeof m->line,
+                 "{\"customer_id\": \"%s\", \"message_id\": \"%010" PRIX64
+                 "\", \"customer_name\": \"%s %" PRIu64 "\", \"channel\": \"%s\", "
+                 "\"payload\": \"%s\", \"event_datetime\": \"%sT%02u:%02u:%02u.%03u+00:00\"}",
+                 customer, i + UINT64_C(0x5B81FF24A1), names[k % 8], k / 8 + 1,
+                 next(r) % 50 == 0 ? "sms" : "whatsapp", text, day, (unsigned)(ms / 3600000),
+                 (unsigned)(ms / 60000 % 60), (unsigned)(ms / 1000 % 60), (unsigned)(ms % 1000));
     m->n = (size_t)n;
     m->customer = k;
     truth[k * s->days + (uint64_t)us / 86400000]++;
@@ -311,8 +317,8 @@ static void write_all(const settings *s, output *o, uint32_t *truth)
             written++;
         }
     }
-    fprintf(stderr, "%" PRIu64 " messages written, %" PRIu64 " of them distinct and whole\n", written,
-            s->count);
+    fprintf(stderr, "%" PRIu64 " messages written, %" PRIu64 " of them distinct and whole\n",
+            written, s->count);
     free(recent);
     free(shares);
 }
@@ -354,7 +360,8 @@ static void write_fates(const output *o, const char *dir)
         bool first = i == 0 || strcmp(broken[i].reason, broken[i - 1].reason) != 0;
         bool more = i + 1 < BROKEN_KINDS && strcmp(broken[i].reason, broken[i + 1].reason) == 0;
         if (first)
-            fprintf(f, "%s,%" PRIu64 "\n", broken[i].reason, o->rejected[i] + (more ? o->rejected[i + 1] : 0));
+            fprintf(f, "%s,%" PRIu64 "\n", broken[i].reason,
+                    o->rejected[i] + (more ? o->rejected[i + 1] : 0));
     }
     if (bad + o->s->count + o->repeated != o->at || fclose(f) != 0)
         die("could not write %s", path);
@@ -384,14 +391,13 @@ static void read_arguments(int argc, char **argv, settings *s)
         uint64_t *whole;
         double *real;
         const char **text;
-    } all[] = {{"--count", &s->count, NULL, NULL},     {"--customers", &s->customers, NULL, NULL},
-               {"--days", &s->days, NULL, NULL},       {"--minutes", &s->minutes, NULL, NULL},
-               {"--files", &s->files, NULL, NULL},
-               {"--seed", &s->seed, NULL, NULL},       {"--start", &s->start, NULL, NULL},
-               {"--partitions", &s->partitions, NULL, NULL},
-               {"--repeat", NULL, &s->repeat, NULL},   {"--late", NULL, &s->late, NULL},
-               {"--broken", NULL, &s->broken, NULL},   {"--skew", NULL, &s->skew, NULL},
-               {"--to", NULL, NULL, &s->to},           {"--day", NULL, NULL, &s->day}};
+    } all[] = {{"--count", &s->count, NULL, NULL},   {"--customers", &s->customers, NULL, NULL},
+               {"--days", &s->days, NULL, NULL},     {"--minutes", &s->minutes, NULL, NULL},
+               {"--files", &s->files, NULL, NULL},   {"--seed", &s->seed, NULL, NULL},
+               {"--start", &s->start, NULL, NULL},   {"--partitions", &s->partitions, NULL, NULL},
+               {"--repeat", NULL, &s->repeat, NULL}, {"--late", NULL, &s->late, NULL},
+               {"--broken", NULL, &s->broken, NULL}, {"--skew", NULL, &s->skew, NULL},
+               {"--to", NULL, NULL, &s->to},         {"--day", NULL, NULL, &s->day}};
     for (int i = 1; i + 1 < argc + 1; i += 2) {
         bool known = false;
         for (size_t k = 0; k < sizeof all / sizeof all[0] && i + 1 < argc; k++) {
@@ -414,8 +420,16 @@ static void read_arguments(int argc, char **argv, settings *s)
 
 int main(int argc, char **argv)
 {
-    settings s = {.day = "2020-02-03", .count = 50000, .customers = 200, .days = 1, .files = 4,
-                  .seed = 1, .partitions = 4, .repeat = 0.01, .late = 0.02, .broken = 0.0005,
+    settings s = {.day = "2020-02-03",
+                  .count = 50000,
+                  .customers = 200,
+                  .days = 1,
+                  .files = 4,
+                  .seed = 1,
+                  .partitions = 4,
+                  .repeat = 0.01,
+                  .late = 0.02,
+                  .broken = 0.0005,
                   .skew = 2};
     char path[1000];
     read_arguments(argc, argv, &s);

@@ -30,17 +30,21 @@ typedef struct settings {
 static const struct {
     const char *reason, *element;
 } refused[] = {
-    {"content_present", "{\"customer\": \"C1\", \"flow\": \"F1\", \"session\": \"S1\", \"timestamp\": "
-                        "\"2019-12-16T00:00:00+00:00\", \"content\": \"sim\"}"},
-    {"customer_present", "{\"flow\": \"F1\", \"session\": \"S1\", \"timestamp\": \"2019-12-16T00:00:00+00:00\", "
-                         "\"content\": {\"nota\": \"9\"}}"},
+    {"content_present",
+     "{\"customer\": \"C1\", \"flow\": \"F1\", \"session\": \"S1\", \"timestamp\": "
+     "\"2019-12-16T00:00:00+00:00\", \"content\": \"sim\"}"},
+    {"customer_present",
+     "{\"flow\": \"F1\", \"session\": \"S1\", \"timestamp\": \"2019-12-16T00:00:00+00:00\", "
+     "\"content\": {\"nota\": \"9\"}}"},
     {"flow_present", "{\"customer\": \"C1\", \"flow\": null, \"session\": \"S1\", \"timestamp\": "
                      "\"2019-12-16T00:00:00+00:00\", \"content\": {\"nota\": \"9\"}}"},
     {"malformed", "{\"customer\": C1, \"flow\": \"F1\"}"},
-    {"session_present", "{\"customer\": \"C1\", \"flow\": \"F1\", \"timestamp\": \"2019-12-16T00:00:00+00:00\", "
-                        "\"content\": {\"nota\": \"9\"}}"},
-    {"time_present", "{\"customer\": \"C1\", \"flow\": \"F1\", \"session\": \"S1\", \"timestamp\": \"ontem\", "
-                     "\"content\": {\"nota\": \"9\"}}"},
+    {"session_present",
+     "{\"customer\": \"C1\", \"flow\": \"F1\", \"timestamp\": \"2019-12-16T00:00:00+00:00\", "
+     "\"content\": {\"nota\": \"9\"}}"},
+    {"time_present",
+     "{\"customer\": \"C1\", \"flow\": \"F1\", \"session\": \"S1\", \"timestamp\": \"ontem\", "
+     "\"content\": {\"nota\": \"9\"}}"},
 };
 enum { REFUSED = sizeof refused / sizeof refused[0] };
 
@@ -88,19 +92,21 @@ static void invoices(const settings *s)
         for (uint64_t m = 0; m < 6; m++) {
             uint64_t cents = 10000 + next(&r) % 9000000;
             if (m != missing)
-                fprintf(f, "C%05" PRIu64 ",A%06" PRIu64 ",2019-%02" PRIu64 "-01,%" PRIu64
-                           ".%02" PRIu64 "\n",
+                fprintf(f,
+                        "C%05" PRIu64 ",A%06" PRIu64 ",2019-%02" PRIu64 "-01,%" PRIu64 ".%02" PRIu64
+                        "\n",
                         1000 + a / 3, 1000 + a, 7 + m, cents / 100, cents % 100);
         }
     }
     for (uint64_t i = 0; i < s->broken; i++)
-        fprintf(f, "C%05d,A%06" PRIu64 ",2019-12-01,\nC%05d,A%06" PRIu64 ",December,10.00\n", 99, i, 99, i);
+        fprintf(f, "C%05d,A%06" PRIu64 ",2019-12-01,\nC%05d,A%06" PRIu64 ",December,10.00\n", 99, i,
+                99, i);
     done(f, path);
 }
 
-static const char *const words[] = {"name",   "cpf",   "delivery_confirmed", "recomenda",
-                                    "nota",   "email", "cidade",             "motivo",
-                                    "pedido", "data",  "comentário",         "telefone"};
+static const char *const words[] = {
+    "name",   "cpf",  "delivery_confirmed", "recomenda", "nota", "email", "cidade", "motivo",
+    "pedido", "data", "comentário",         "telefone"};
 
 static void question(uint64_t flow, uint64_t q, char *out, size_t n)
 {
@@ -132,12 +138,14 @@ static void broken(FILE *f, const settings *s)
 }
 
 /* Sessions of one hour; counts what was written. */
-static void hour(const settings *s, uint64_t h, uint64_t wanted, uint64_t *session, uint64_t *r, fates *out)
+static void hour(const settings *s, uint64_t h, uint64_t wanted, uint64_t *session, uint64_t *r,
+                 fates *out)
 {
     char path[1000], text[64];
     uint64_t n = 0;
     bool first = true;
-    snprintf(path, sizeof path, "%s/conversations/date=2019-12-16/hour=%02" PRIu64 ".json", s->to, h);
+    snprintf(path, sizeof path, "%s/conversations/date=2019-12-16/hour=%02" PRIu64 ".json", s->to,
+             h);
     FILE *f = create(path);
     fputs("[\n", f);
     while (n < wanted) {
@@ -175,7 +183,9 @@ static void write_fates(const settings *s, const fates *n)
     char path[1000];
     snprintf(path, sizeof path, "%s/fates.csv", s->to);
     FILE *f = create(path);
-    fprintf(f, "fate,rows\nread,%" PRIu64 "\nwritten,%" PRIu64 "\nempty,%" PRIu64 "\nduplicate,%" PRIu64 "\n",
+    fprintf(f,
+            "fate,rows\nread,%" PRIu64 "\nwritten,%" PRIu64 "\nempty,%" PRIu64
+            "\nduplicate,%" PRIu64 "\n",
             n->answers + n->twice + s->broken * REFUSED, n->answers, n->empty, n->twice);
     for (size_t i = 0; i < REFUSED; i++)
         fprintf(f, "%s,%" PRIu64 "\n", refused[i].reason, s->broken);
@@ -205,7 +215,7 @@ int main(int argc, char **argv)
         const char *name;
         uint64_t *value;
     } numbers[] = {{"--flows", &s.flows}, {"--answers", &s.answers}, {"--accounts", &s.accounts},
-                   {"--hours", &s.hours}, {"--broken", &s.broken}, {"--seed", &s.seed}};
+                   {"--hours", &s.hours}, {"--broken", &s.broken},   {"--seed", &s.seed}};
     for (int i = 1; i + 1 < argc; i += 2) {
         bool known = strcmp(argv[i], "--to") == 0;
         if (known)

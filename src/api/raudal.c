@@ -112,8 +112,8 @@ static rdl_code load(raudal *r, loaded *out)
     if (rc == RDL_OK)
         rc = rdl_conn_open(out->duck, &out->conn, &r->err);
     if (rc == RDL_OK)
-        rc = rdl_pipeline_load(&out->arena, out->conn, r->dir, &options, &diags,
-                               &out->pipeline, &r->err);
+        rc = rdl_pipeline_load(&out->arena, out->conn, r->dir, &options, &diags, &out->pipeline,
+                               &r->err);
     keep_diagnostics(r, &diags);
     if (rc != RDL_OK)
         unload(out);
@@ -123,8 +123,7 @@ static rdl_code load(raudal *r, loaded *out)
 raudal_code raudal_open(const char *dir, const raudal_options *options, raudal **out)
 {
     loaded l;
-    raudal *r =
-        calloc(1, sizeof *r); /* allow: the caller's handle, freed by raudal_close */
+    raudal *r = calloc(1, sizeof *r); /* allow: the caller's handle, freed by raudal_close */
     *out = r;
     if (r == NULL)
         return RAUDAL_ENOMEM;
@@ -203,15 +202,13 @@ static raudal_code run(raudal *r, raudal_report *out, bool once)
     if (rc != RDL_OK)
         return done(rc);
     rdl_engine *e = atomic_load(&r->engine);
-    if (atomic_exchange(&r->stop,
-                        false)) { /* raudal_stop came before the engine was there */
+    if (atomic_exchange(&r->stop, false)) { /* raudal_stop came before the engine was there */
         report.stopped = true;
         rdl_engine_status status = {0};
         rdl_engine_get_status(e, &status);
         report.last_epoch = status.epoch;
     } else {
-        rc = once ? rdl_engine_run_once(e, &report, &r->err)
-                  : rdl_engine_run(e, &report, &r->err);
+        rc = once ? rdl_engine_run_once(e, &report, &r->err) : rdl_engine_run(e, &report, &r->err);
     }
     if (rc == RDL_OK && out != NULL)
         fill_report(out, &report);
@@ -267,8 +264,7 @@ static rdl_code read_status(raudal *r, rdl_arena *a, raudal_status *out)
                               .lake_bytes = s.lake_bytes,
                               .state_bytes = s.state_bytes};
         for (size_t i = 0; i < s.table_count; i++) {
-            if (s.tables[i].table->internal ||
-                s.tables[i].table->kind < RDL_TABLE_STREAMING)
+            if (s.tables[i].table->internal || s.tables[i].table->kind < RDL_TABLE_STREAMING)
                 continue;
             full.tables++;
             full.rows += s.tables[i].rows;
@@ -300,8 +296,8 @@ typedef struct giving {
     rdl_buf text;
 } giving;
 
-static void giving_init(
-    giving *g, rdl_arena *a, size_t n, const char *const *names, const char *const *types)
+static void giving_init(giving *g, rdl_arena *a, size_t n, const char *const *names,
+                        const char *const *types)
 {
     g->values = RDL_NEWN(a, const char *, n);
     g->lengths = RDL_NEWN(a, size_t, n);
@@ -323,8 +319,7 @@ static rdl_code giving_row(giving *g, rdl_err *err)
         g->values[i] = g->null[i] ? NULL : g->text.p + g->starts[i];
     int stop = g->fn(g->arg, &g->row);
     rdl_buf_clear(&g->text);
-    return stop == 0 ? RDL_OK
-                     : rdl_err_set(err, RDL_ESTOP, 0, "the caller ended the query");
+    return stop == 0 ? RDL_OK : rdl_err_set(err, RDL_ESTOP, 0, "the caller ended the query");
 }
 
 static rdl_code give_chunk(giving *g, const rdl_chunk *c, rdl_err *err)
@@ -345,8 +340,7 @@ static rdl_code give_chunk(giving *g, const rdl_chunk *c, rdl_err *err)
 static rdl_code give_result(giving *g, rdl_arena *a, rdl_result *result, rdl_err *err)
 {
     const rdl_schema *s = rdl_result_schema(result);
-    const char **names = RDL_NEWN(a, const char *, s->n),
-               **types = RDL_NEWN(a, const char *, s->n);
+    const char **names = RDL_NEWN(a, const char *, s->n), **types = RDL_NEWN(a, const char *, s->n);
     const rdl_chunk *c;
     rdl_code rc = RDL_OK;
     for (size_t i = 0; i < s->n; i++) {
@@ -364,9 +358,7 @@ static rdl_code give_result(giving *g, rdl_arena *a, rdl_result *result, rdl_err
 
 static rdl_code query_lake(raudal *r, rdl_arena *a, const char *sql, giving *g)
 {
-    enum {
-        TRIES = 4
-    }; /* a file that vanished because the writer moved on: look again */
+    enum { TRIES = 4 }; /* a file that vanished because the writer moved on: look again */
     rdl_reader *reader = NULL;
     rdl_result *result = NULL;
     rdl_code rc = RDL_OK;
@@ -418,8 +410,8 @@ static rdl_code store_columns(void *arg, size_t n, const char *const *names, rdl
     return RDL_OK;
 }
 
-static rdl_code
-store_row(void *arg, size_t n, const rdl_str *values, const bool *numeric, rdl_err *err)
+static rdl_code store_row(void *arg, size_t n, const rdl_str *values, const bool *numeric,
+                          rdl_err *err)
 {
     store_rows *s = arg;
     (void)numeric;
@@ -433,12 +425,8 @@ store_row(void *arg, size_t n, const rdl_str *values, const bool *numeric, rdl_e
     return giving_row(&s->g, err);
 }
 
-raudal_code raudal_query_store(raudal *r,
-                               const char *name,
-                               const raudal_parameter *parameters,
-                               size_t count,
-                               raudal_row_fn row,
-                               void *arg)
+raudal_code raudal_query_store(raudal *r, const char *name, const raudal_parameter *parameters,
+                               size_t count, raudal_row_fn row, void *arg)
 {
     loaded l;
     store_rows rows = {.g = {.fn = row, .arg = arg}};

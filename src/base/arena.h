@@ -51,13 +51,13 @@ void *rdl_arena_array_x(rdl_arena *a, size_t n, size_t each); /* checks the prod
  * A growing array in an arena: RDL_VEC(rdl_column) columns; RDL_PUSH(arena, &columns) = c.
  * Old copies stay in the arena until it is reset.
  */
-#define RDL_VEC(type)                                                                      \
-    struct {                                                                               \
-        type *v;                                                                           \
-        size_t n, cap;                                                                     \
+#define RDL_VEC(type)                                                                              \
+    struct {                                                                                       \
+        type *v;                                                                                   \
+        size_t n, cap;                                                                             \
     }
-#define RDL_PUSH(arena, vec)                                                               \
-    (*(rdl_vec_grow((arena), (void **)&(vec)->v, &(vec)->n, &(vec)->cap, sizeof *(vec)->v), \
+#define RDL_PUSH(arena, vec)                                                                       \
+    (*(rdl_vec_grow((arena), (void **)&(vec)->v, &(vec)->n, &(vec)->cap, sizeof *(vec)->v),        \
        &(vec)->v[(vec)->n++]))
 void rdl_vec_grow(rdl_arena *a, void **v, size_t *n, size_t *cap, size_t each);
 

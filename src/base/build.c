@@ -32,8 +32,7 @@ static bool take_id(const char *notes, size_t n, rdl_buf *out)
         size_t next = desc + padded(h.n_descsz);
         if (next > n || next < at)
             return false;
-        if (h.n_type == NT_GNU_BUILD_ID && h.n_namesz == 4 &&
-            memcmp(notes + name, "GNU", 4) == 0) {
+        if (h.n_type == NT_GNU_BUILD_ID && h.n_namesz == 4 && memcmp(notes + name, "GNU", 4) == 0) {
             rdl_buf_printf(out, "%zu:", (size_t)h.n_descsz);
             rdl_buf_put(out, notes + desc, h.n_descsz);
             return true;

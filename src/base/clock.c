@@ -74,8 +74,7 @@ int32_t rdl_days_from_civil(int32_t year, unsigned month, unsigned day)
     int64_t year_of_era = y - era * 400;
     int64_t from_march = month > 2 ? (int64_t)month - 3 : (int64_t)month + 9;
     int64_t day_of_year = (153 * from_march + 2) / 5 + (int64_t)day - 1;
-    int64_t day_of_era =
-        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return (int32_t)(era * DAYS_PER_ERA + day_of_era - DAYS_TO_1970);
 }
 
@@ -86,8 +85,7 @@ static void civil_from_days(int64_t days, rdl_civil *out)
     int64_t day_of_era = z - era * DAYS_PER_ERA;
     int64_t year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year =
-        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     int64_t from_march = (5 * day_of_year + 2) / 153;
     int64_t month = from_march < 10 ? from_march + 3 : from_march - 9;
     *out = (rdl_civil){
@@ -142,8 +140,7 @@ static unsigned days_in_month(unsigned year, unsigned month)
 static bool parse_ten(const char *p, int32_t *out_days)
 {
     unsigned century = two(p), rest = two(p + 2), month = two(p + 5), day = two(p + 8);
-    if (century > 99 || rest > 99 || p[4] != '-' || p[7] != '-' || month - 1 > 11 ||
-        day == 0)
+    if (century > 99 || rest > 99 || p[4] != '-' || p[7] != '-' || month - 1 > 11 || day == 0)
         return false;
     unsigned year = century * 100 + rest;
     if (day > 28 && day > days_in_month(year, month))
@@ -236,9 +233,8 @@ static void put_date(const rdl_civil *c, rdl_buf *out)
     char text[10] = "0000-00-00";
     if (c->year < 1 || c->year > 9999) {
         /* DuckDB counts no year 0: 0 is 1 BC. */
-        rdl_buf_printf(out, "%04" PRId32 "-%02u-%02u%s",
-                       c->year < 1 ? 1 - c->year : c->year, c->month, c->day,
-                       c->year < 1 ? " (BC)" : "");
+        rdl_buf_printf(out, "%04" PRId32 "-%02u-%02u%s", c->year < 1 ? 1 - c->year : c->year,
+                       c->month, c->day, c->year < 1 ? " (BC)" : "");
         return;
     }
     put_two(text, (unsigned)c->year / 100);

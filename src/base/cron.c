@@ -19,7 +19,7 @@ enum {
 
 typedef struct field {
     const char *name;
-    unsigned min, max; /* inclusive */
+    unsigned min, max;        /* inclusive */
     const char *const *words; /* of values from min; NULL: none */
     unsigned word_count;
 } field;
@@ -29,7 +29,7 @@ static const char *const months[] = {"JAN", "FEB", "MAR", "APR", "MAY", "JUN",
 static const char *const weekdays[] = {"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"};
 
 static const field fields[FIELDS] = {
-    {"minute", 0, 59, NULL, 0},        {"hour", 0, 23, NULL, 0},
+    {"minute", 0, 59, NULL, 0},           {"hour", 0, 23, NULL, 0},
     {"day of the month", 1, 31, NULL, 0}, {"month", 1, 12, months, 12},
     {"weekday", 0, 7, weekdays, 7},
 };
@@ -37,7 +37,7 @@ static const field fields[FIELDS] = {
 static const struct {
     const char *word, *line;
 } macros[] = {
-    {"@hourly", "0 * * * *"},  {"@daily", "0 0 * * *"},   {"@weekly", "0 0 * * 0"},
+    {"@hourly", "0 * * * *"},  {"@daily", "0 0 * * *"},  {"@weekly", "0 0 * * 0"},
     {"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"},
 };
 

@@ -26,8 +26,8 @@
 #include "base/str.h"
 
 typedef struct rdl_cron {
-    uint64_t minutes;         /* bit n: minute n */
-    uint32_t hours, days;     /* bit n: hour n, day n */
+    uint64_t minutes;          /* bit n: minute n */
+    uint32_t hours, days;      /* bit n: hour n, day n */
     uint32_t months, weekdays; /* bit n: month n; weekday n, 0 Sunday */
     bool any_day, any_weekday; /* written with a * */
 } rdl_cron;

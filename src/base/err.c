@@ -58,9 +58,9 @@ rdl_code rdl_err_in(rdl_code rc, rdl_err *err, const char *fmt, ...)
 
 const char *rdl_code_name(rdl_code code)
 {
-    static const char *const names[] = {"OK",       "EUSAGE",    "ESCHEMA", "EDATA",  "EIO",
-                                        "ENET",     "EREMOTE",   "ECONFLICT", "ELIMIT", "ENOMEM",
-                                        "ESTOP",    "EDIFF",     "EBUG"};
+    static const char *const names[] = {"OK",    "EUSAGE",  "ESCHEMA",   "EDATA",  "EIO",
+                                        "ENET",  "EREMOTE", "ECONFLICT", "ELIMIT", "ENOMEM",
+                                        "ESTOP", "EDIFF",   "EBUG"};
     return (size_t)code < sizeof names / sizeof names[0] ? names[code] : "EBUG";
 }
 

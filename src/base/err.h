@@ -82,17 +82,17 @@ int rdl_err_exit_code(const rdl_err *err);
 rdl_code rdl_err_nomem(rdl_err *err);
 
 /* Return early when there is nothing to clean up; `goto out` when there is. */
-#define RDL_TRY(expr)                                                                      \
-    do {                                                                                   \
-        rdl_code rdl_try_rc = (expr);                                                      \
-        if (rdl_try_rc != RDL_OK)                                                          \
-            return rdl_try_rc;                                                             \
+#define RDL_TRY(expr)                                                                              \
+    do {                                                                                           \
+        rdl_code rdl_try_rc = (expr);                                                              \
+        if (rdl_try_rc != RDL_OK)                                                                  \
+            return rdl_try_rc;                                                                     \
     } while (0)
-#define RDL_TRY_OUT(expr)                                                                  \
-    do {                                                                                   \
-        rc = (expr);                                                                       \
-        if (rc != RDL_OK)                                                                  \
-            goto out;                                                                      \
+#define RDL_TRY_OUT(expr)                                                                          \
+    do {                                                                                           \
+        rc = (expr);                                                                               \
+        if (rc != RDL_OK)                                                                          \
+            goto out;                                                                              \
     } while (0)
 
 #endif

@@ -411,8 +411,7 @@ double rdl_exact_mean(rdl_exact_sum *s, int64_t n)
  * (n * squares - sum^2) / (n * n), or / (n * (n - 1)), in integers.  In limbs of the unit
  * 2^-2176 the square of the sum stands at twice its index, and squares at index + 34.
  */
-double
-rdl_exact_variance(rdl_exact_sum *sum, rdl_exact_sum *squares, int64_t n, bool sample)
+double rdl_exact_variance(rdl_exact_sum *sum, rdl_exact_sum *squares, int64_t n, bool sample)
 {
     double special;
     big s, q, s2;

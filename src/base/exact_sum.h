@@ -25,18 +25,18 @@
 #include "base/str.h"
 
 enum {
-    RDL_EXACT_LIMBS = 68,       /* 68 * 32 = 2176 bits: 2^-1088 .. 2^1088 */
-    RDL_EXACT_INLINE = 6,       /* limbs kept without heap memory */
-    RDL_EXACT_BYTES_MAX = 320,  /* of a canonical encoding */
+    RDL_EXACT_LIMBS = 68,         /* 68 * 32 = 2176 bits: 2^-1088 .. 2^1088 */
+    RDL_EXACT_INLINE = 6,         /* limbs kept without heap memory */
+    RDL_EXACT_BYTES_MAX = 320,    /* of a canonical encoding */
     RDL_EXACT_ADDS_MAX = 1 << 30, /* between carry passes: slots stay below 2^63 */
 };
 
 typedef struct rdl_exact_sum {
     int64_t *limbs; /* NULL: inline_limbs; else RDL_EXACT_LIMBS on the heap */
     int64_t inline_limbs[RDL_EXACT_INLINE];
-    int16_t base;   /* limb index of the first slot: its unit is 2^(32 * base - 1088) */
-    int16_t n;      /* slots; 0: nothing but zeros was added, no window yet */
-    uint32_t adds;  /* no slot exceeds adds * 2^32 */
+    int16_t base;  /* limb index of the first slot: its unit is 2^(32 * base - 1088) */
+    int16_t n;     /* slots; 0: nothing but zeros was added, no window yet */
+    uint32_t adds; /* no slot exceeds adds * 2^32 */
     int64_t nan, plus_inf, minus_inf; /* may go down to zero again by subtraction */
 } rdl_exact_sum;
 
@@ -51,7 +51,7 @@ void rdl_exact_sub(rdl_exact_sum *s, double x);
 void rdl_exact_add_square(rdl_exact_sum *s, double x);
 void rdl_exact_merge(rdl_exact_sum *s, const rdl_exact_sum *other);
 void rdl_exact_unmerge(rdl_exact_sum *s, const rdl_exact_sum *other); /* takes it back */
-double rdl_exact_value(rdl_exact_sum *s); /* correctly rounded, half to even */
+double rdl_exact_value(rdl_exact_sum *s);           /* correctly rounded, half to even */
 double rdl_exact_mean(rdl_exact_sum *s, int64_t n); /* correctly rounded too; n > 0 */
 /* kind: variance of population (n) or sample (n - 1), correctly rounded; the caller takes the
  * root.  NaN when n is too small or a value was not finite. */

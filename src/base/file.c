@@ -148,8 +148,7 @@ rdl_code rdl_file_truncate(rdl_file *f, uint64_t size, rdl_err *err)
     return RDL_OK;
 }
 
-rdl_code
-rdl_file_pread(rdl_file *f, void *p, size_t n, uint64_t at, size_t *out_n, rdl_err *err)
+rdl_code rdl_file_pread(rdl_file *f, void *p, size_t n, uint64_t at, size_t *out_n, rdl_err *err)
 {
     char *to = p;
     size_t done = 0;
@@ -190,11 +189,9 @@ static rdl_code held(const char *path, int fd, rdl_err *err)
     while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\0'))
         len--;
     text[len] = '\0';
-    (void)rdl_err_set(err, RDL_ECONFLICT, RDL_ERR_RETRY,
-                      "could not lock \"%s\": held by %s", path,
+    (void)rdl_err_set(err, RDL_ECONFLICT, RDL_ERR_RETRY, "could not lock \"%s\": held by %s", path,
                       len > 0 ? text : "another process");
-    return rdl_err_hint(err,
-                        "One process writes to a root at a time; stop that one first.");
+    return rdl_err_hint(err, "One process writes to a root at a time; stop that one first.");
 }
 
 static rdl_code write_holder(int fd, const char *path, const char *who, rdl_err *err)

@@ -35,8 +35,7 @@ enum {
     DEVICES_MAX = 16, /* file systems of one rdl_fs_sync_many */
 };
 
-rdl_code
-rdl_fs_fail(rdl_err *err, uint32_t flags, const char *verb, const char *path, int errnum)
+rdl_code rdl_fs_fail(rdl_err *err, uint32_t flags, const char *verb, const char *path, int errnum)
 {
     (void)rdl_err_set(err, errnum == ENOMEM ? RDL_ENOMEM : RDL_EIO, flags,
                       "could not %s \"%s\": %s", verb, path, strerror(errnum));
@@ -64,9 +63,8 @@ rdl_code rdl_fs_stat(const char *path, rdl_stat *out, rdl_err *err)
     struct stat st;
     *out = (rdl_stat){0};
     if (stat(path, &st) != 0)
-        return errno == ENOENT || errno == ENOTDIR
-                   ? RDL_OK
-                   : rdl_fs_fail(err, 0, "look at", path, errno);
+        return errno == ENOENT || errno == ENOTDIR ? RDL_OK
+                                                   : rdl_fs_fail(err, 0, "look at", path, errno);
     *out = (rdl_stat){
         .exists = true,
         .is_dir = S_ISDIR(st.st_mode),
@@ -222,8 +220,7 @@ static rdl_code walk_in(walker *w, const char *below, unsigned depth, rdl_err *e
         return RDL_OK; /* gone since its parent was listed */
     RDL_TRY(rdl_fs_list(w->arena, dir, &names, err));
     for (size_t i = 0; i < names.n; i++) {
-        char *relative =
-            *below != '\0' ? rdl_path_join(w->arena, below, names.v[i]) : names.v[i];
+        char *relative = *below != '\0' ? rdl_path_join(w->arena, below, names.v[i]) : names.v[i];
         char *path = rdl_path_join(w->arena, w->root, relative);
         if (lstat(path, &st) != 0)
             continue;
@@ -319,8 +316,7 @@ static rdl_code sync_few(const char *const *paths, size_t n, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code
-sync_file_system(const char *path, dev_t seen[], size_t *seen_n, rdl_err *err)
+static rdl_code sync_file_system(const char *path, dev_t seen[], size_t *seen_n, rdl_err *err)
 {
     struct stat st;
     rdl_code rc = RDL_OK;
@@ -377,9 +373,8 @@ static rdl_code open_whole(const char *path, int *out_fd, uint64_t *out_size, rd
 
 static rdl_code too_large(const char *path, uint64_t max, rdl_err *err)
 {
-    return rdl_err_set(err, RDL_ELIMIT, 0,
-                       "could not read \"%s\": it is larger than %llu bytes", path,
-                       (unsigned long long)max);
+    return rdl_err_set(err, RDL_ELIMIT, 0, "could not read \"%s\": it is larger than %llu bytes",
+                       path, (unsigned long long)max);
 }
 
 rdl_code rdl_fs_read(const char *path, uint64_t max, rdl_buf *out, rdl_err *err)
@@ -453,8 +448,7 @@ rdl_code rdl_fs_rename(const char *from, const char *to, rdl_err *err)
     int e = RDL_FAULT_AT(FS_RENAME);
     if (e == 0 && rename(from, to) != 0)
         e = errno;
-    return e == 0 ? RDL_OK
-                  : rdl_fs_fail(err, RDL_ERR_REPLAY, "rename to", to, e > 0 ? e : EIO);
+    return e == 0 ? RDL_OK : rdl_fs_fail(err, RDL_ERR_REPLAY, "rename to", to, e > 0 ? e : EIO);
 }
 
 static rdl_code write_all(int fd, const char *path, const void *p, size_t n, rdl_err *err)
@@ -474,14 +468,13 @@ static rdl_code write_all(int fd, const char *path, const void *p, size_t n, rdl
         left -= (size_t)done;
     }
     if (e == RDL_FAULT_TORN)
-        return rdl_fs_fail(err, RDL_ERR_REPLAY, "write", path,
-                           rdl_fault_kill(RDL_FAULT_FS_WRITE));
+        return rdl_fs_fail(err, RDL_ERR_REPLAY, "write", path, rdl_fault_kill(RDL_FAULT_FS_WRITE));
     return RDL_OK;
 }
 
 /* <folder>/.<name>.<pid>-<n>.tmp, complete and synced. */
-static rdl_code
-write_temporary(const char *path, const void *p, size_t n, char tmp[PATH_MAX], rdl_err *err)
+static rdl_code write_temporary(const char *path, const void *p, size_t n, char tmp[PATH_MAX],
+                                rdl_err *err)
 {
     static atomic_uint serial; /* names only; says nothing about the data */
     const char *name = rdl_path_base(path);
@@ -592,8 +585,8 @@ rdl_code rdl_fs_link(const char *from, const char *to, rdl_err *err)
 char *rdl_fs_temp_dir(rdl_arena *a, const char *prefix, rdl_err *err)
 {
     const char *base = getenv("TMPDIR");
-    char *path = rdl_arena_printf(a, "%s/%s-XXXXXX",
-                                  base != NULL && *base != '\0' ? base : "/tmp", prefix);
+    char *path =
+        rdl_arena_printf(a, "%s/%s-XXXXXX", base != NULL && *base != '\0' ? base : "/tmp", prefix);
     if (mkdtemp(path) != NULL)
         return path;
     (void)rdl_fs_fail(err, 0, "create temporary folder", path, errno);

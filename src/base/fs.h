@@ -18,16 +18,16 @@
 
 typedef struct rdl_stat {
     bool exists, is_dir;
-    uint64_t size;     /* bytes */
-    int64_t mtime_us;  /* since 1970 */
+    uint64_t size;    /* bytes */
+    int64_t mtime_us; /* since 1970 */
     uint64_t inode, device;
 } rdl_stat;
 
 /* A missing path is not a failure: out->exists is false. */
 RDL_MUST rdl_code rdl_fs_stat(const char *path, rdl_stat *out, rdl_err *err);
 bool rdl_fs_exists(const char *path);
-RDL_MUST rdl_code rdl_fs_mkdirs(const char *path, rdl_err *err); /* as mkdir -p */
-RDL_MUST rdl_code rdl_fs_unlink(const char *path, rdl_err *err); /* missing is fine */
+RDL_MUST rdl_code rdl_fs_mkdirs(const char *path, rdl_err *err);      /* as mkdir -p */
+RDL_MUST rdl_code rdl_fs_unlink(const char *path, rdl_err *err);      /* missing is fine */
 RDL_MUST rdl_code rdl_fs_remove_tree(const char *path, rdl_err *err); /* missing is fine */
 RDL_MUST rdl_code rdl_fs_rename(const char *from, const char *to, rdl_err *err);
 /* The file under a second name, which must be new; where there are no links (another file system,

@@ -11,7 +11,6 @@
 #include "base/err.h"
 
 /* could not <verb> "<path>": <errno's text>, with a hint where there is one to give. */
-rdl_code
-rdl_fs_fail(rdl_err *err, uint32_t flags, const char *verb, const char *path, int errnum);
+rdl_code rdl_fs_fail(rdl_err *err, uint32_t flags, const char *verb, const char *path, int errnum);
 
 #endif

@@ -21,8 +21,8 @@ typedef struct globber {
     RDL_VEC(char *) found;
 } globber;
 
-static rdl_code
-expand(globber *g, const char *at, const char *pattern, unsigned depth, rdl_err *err);
+static rdl_code expand(globber *g, const char *at, const char *pattern, unsigned depth,
+                       rdl_err *err);
 
 /* p is after the "["; whether c is in the set; *out_next after the "]", NULL if there is
  * none. */
@@ -115,12 +115,8 @@ static char *with_slash(globber *g, const char *path)
     return rdl_arena_printf(g->arena, "%s/", path);
 }
 
-static rdl_code expand_any_folders(globber *g,
-                                   const char *at,
-                                   const char *rest,
-                                   const char *names_again,
-                                   unsigned depth,
-                                   rdl_err *err)
+static rdl_code expand_any_folders(globber *g, const char *at, const char *rest,
+                                   const char *names_again, unsigned depth, rdl_err *err)
 {
     rdl_names names = {0};
     rdl_err ignored;
@@ -135,8 +131,8 @@ static rdl_code expand_any_folders(globber *g,
     return RDL_OK;
 }
 
-static rdl_code
-expand(globber *g, const char *at, const char *pattern, unsigned depth, rdl_err *err)
+static rdl_code expand(globber *g, const char *at, const char *pattern, unsigned depth,
+                       rdl_err *err)
 {
     rdl_names names = {0};
     rdl_err ignored;
@@ -144,8 +140,7 @@ expand(globber *g, const char *at, const char *pattern, unsigned depth, rdl_err 
     const char *rest = pattern + n + slashes;
     if (depth > FOLDERS_DEEP_MAX)
         return rdl_err_set(err, RDL_ELIMIT, 0,
-                           "could not expand \"%s\": its folders are nested too deeply",
-                           at);
+                           "could not expand \"%s\": its folders are nested too deeply", at);
     if (n == 2 && pattern[0] == '*' && pattern[1] == '*')
         return expand_any_folders(g, at, *rest != '\0' ? rest : "*", pattern, depth, err);
     if (is_plain(pattern, n)) {

@@ -32,7 +32,7 @@ bool rdl_hash128_unhex(const char *hex, size_t n, rdl_hash128 *out);
 typedef struct rdl_hasher rdl_hasher; /* content in pieces */
 rdl_hasher *rdl_hasher_new(void);
 void rdl_hasher_put(rdl_hasher *h, const void *p, size_t n);
-rdl_hash128 rdl_hasher_done(rdl_hasher *h); /* frees it */
+rdl_hash128 rdl_hasher_done(rdl_hasher *h);       /* frees it */
 rdl_hash128 rdl_hasher_peek(const rdl_hasher *h); /* so far */
 
 bool rdl_random_bytes(void *p, size_t n); /* from the operating system */

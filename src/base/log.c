@@ -105,8 +105,7 @@ static void finish(rdl_buf *line)
     rdl_buf_fini(line);
 }
 
-void rdl_log(
-    rdl_log_level level, const char *module, const char *event, const char *fmt, ...)
+void rdl_log(rdl_log_level level, const char *module, const char *event, const char *fmt, ...)
 {
     char small[512];
     rdl_buf line = {0};
@@ -147,10 +146,7 @@ static uint64_t seen(const char *module, const char *event, const char *msg)
     return n;
 }
 
-void rdl_log_err(rdl_log_level level,
-                 const char *module,
-                 const char *event,
-                 const rdl_err *err)
+void rdl_log_err(rdl_log_level level, const char *module, const char *event, const rdl_err *err)
 {
     rdl_buf line = {0};
     count(level, module, event);

@@ -12,8 +12,8 @@
 #ifndef RDL_BASE_LOG_H
 #define RDL_BASE_LOG_H
 
-#include <stdint.h>
 #include "base/err.h"
+#include <stdint.h>
 
 typedef enum rdl_log_level {
     RDL_LOG_ERROR,

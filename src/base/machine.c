@@ -66,8 +66,8 @@ static void find_group(const char *controller, char out[PATH_MAX])
         char *path = names != NULL ? strchr(names + 1, ':') : NULL;
         if (path != NULL) {
             *path++ = '\0';
-            bool wanted = *controller == '\0' ? names[1] == '\0'
-                                              : strstr(names + 1, controller) != NULL;
+            bool wanted =
+                *controller == '\0' ? names[1] == '\0' : strstr(names + 1, controller) != NULL;
             if (wanted && strlen(path) < PATH_MAX) {
                 memcpy(out, path, strlen(path) + 1);
                 goto out;
@@ -80,10 +80,8 @@ out:
 }
 
 /* Call visit for <root>/<group>/ and each folder above it, down to <root>/. */
-static void each_group(const char *root,
-                       const char *controller,
-                       void (*visit)(const char *dir, uint64_t *least),
-                       uint64_t *least)
+static void each_group(const char *root, const char *controller,
+                       void (*visit)(const char *dir, uint64_t *least), uint64_t *least)
 {
     char group[PATH_MAX], dir[PATH_MAX + 64];
     find_group(controller, group);

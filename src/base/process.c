@@ -53,8 +53,8 @@ static void close_both(const int fds[2])
     close(fds[1]);
 }
 
-rdl_code rdl_child_start(int (*serve)(void *arg, const rdl_pipe *pipe), void *arg,
-                         rdl_child **out, rdl_err *err)
+rdl_code rdl_child_start(int (*serve)(void *arg, const rdl_pipe *pipe), void *arg, rdl_child **out,
+                         rdl_err *err)
 {
     int down[2], up[2]; /* to the child, from it */
     rdl_child *c = calloc(1, sizeof *c);

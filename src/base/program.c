@@ -79,7 +79,7 @@ static int start(const rdl_program *p, pid_t *pid)
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
-    char *const argv[] = {(char *)(uintptr_t)"sh", (char *)(uintptr_t)"-c",
+    char *const argv[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
                           (char *)(uintptr_t)p->command, NULL};
     char **env = environment(p->env);
     if (env == NULL)

@@ -25,8 +25,8 @@ typedef struct rdl_program {
 } rdl_program;
 
 typedef struct rdl_program_end {
-    int status;    /* exit status, when no signal ended it */
-    int signal;    /* 0: it ended by itself */
+    int status; /* exit status, when no signal ended it */
+    int signal; /* 0: it ended by itself */
     bool timed_out, stopped;
     double seconds;
 } rdl_program_end;

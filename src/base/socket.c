@@ -21,9 +21,7 @@ struct rdl_poller {
     int fd;
 };
 
-enum {
-    EVENTS_MAX = 64
-};
+enum { EVENTS_MAX = 64 };
 
 bool rdl_address_eq(const rdl_address *a, const rdl_address *b)
 {
@@ -37,8 +35,7 @@ void rdl_address_print(const rdl_address *a, char out[RDL_ADDRESS_TEXT_BYTES])
     if (a->port == 0)
         snprintf(out, RDL_ADDRESS_TEXT_BYTES, "%s", ip);
     else
-        snprintf(out, RDL_ADDRESS_TEXT_BYTES, a->n == 16 ? "[%s]:%u" : "%s:%u", ip,
-                 a->port);
+        snprintf(out, RDL_ADDRESS_TEXT_BYTES, a->n == 16 ? "[%s]:%u" : "%s:%u", ip, a->port);
 }
 
 bool rdl_address_parse(const char *text, uint16_t port, rdl_address *out)
@@ -51,12 +48,8 @@ bool rdl_address_parse(const char *text, uint16_t port, rdl_address *out)
     return out->n != 0;
 }
 
-rdl_code rdl_address_resolve(const char *host,
-                             uint16_t port,
-                             rdl_address *out,
-                             size_t max,
-                             size_t *out_n,
-                             rdl_err *err)
+rdl_code rdl_address_resolve(const char *host, uint16_t port, rdl_address *out, size_t max,
+                             size_t *out_n, rdl_err *err)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
@@ -86,8 +79,7 @@ rdl_code rdl_address_resolve(const char *host,
     }
     freeaddrinfo(list);
     if (*out_n == 0)
-        return rdl_err_set(err, RDL_ENET, 0, "could not resolve host \"%s\": no address",
-                           host);
+        return rdl_err_set(err, RDL_ENET, 0, "could not resolve host \"%s\": no address", host);
     return RDL_OK;
 }
 
@@ -107,14 +99,12 @@ rdl_code rdl_socket_connect(const rdl_address *a, int *out_fd, rdl_err *err)
     char text[RDL_ADDRESS_TEXT_BYTES];
     memcpy(six ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr, a->bytes, six ? 16 : 4);
     *out_fd = -1;
-    int fd =
-        socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
         /* Requests are gathered before they are written; Nagle would only add a wait. */
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-        if (connect(fd, address, six ? sizeof v6 : sizeof v4) == 0 ||
-            errno == EINPROGRESS) {
+        if (connect(fd, address, six ? sizeof v6 : sizeof v4) == 0 || errno == EINPROGRESS) {
             *out_fd = fd;
             return RDL_OK;
         }
@@ -187,8 +177,7 @@ rdl_code rdl_poller_new(rdl_poller **out, rdl_err *err)
     p->fd = epoll_create1(EPOLL_CLOEXEC);
     if (p->fd < 0) {
         free(p);
-        return rdl_err_set(err, RDL_EIO, 0, "could not create a poller: %s",
-                           strerror(errno));
+        return rdl_err_set(err, RDL_EIO, 0, "could not create a poller: %s", strerror(errno));
     }
     *out = p;
     return RDL_OK;
@@ -201,8 +190,7 @@ void rdl_poller_free(rdl_poller *p)
     free(p);
 }
 
-rdl_code
-rdl_poller_watch(rdl_poller *p, int fd, bool read, bool write, void *tag, rdl_err *err)
+rdl_code rdl_poller_watch(rdl_poller *p, int fd, bool read, bool write, void *tag, rdl_err *err)
 {
     struct epoll_event e = {.events = (read ? EPOLLIN : 0u) | (write ? EPOLLOUT : 0u),
                             .data.ptr = tag};
@@ -217,12 +205,8 @@ void rdl_poller_forget(rdl_poller *p, int fd)
     (void)epoll_ctl(p->fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-rdl_code rdl_poller_wait(rdl_poller *p,
-                         int64_t timeout_ms,
-                         rdl_ready *out,
-                         size_t max,
-                         size_t *out_n,
-                         rdl_err *err)
+rdl_code rdl_poller_wait(rdl_poller *p, int64_t timeout_ms, rdl_ready *out, size_t max,
+                         size_t *out_n, rdl_err *err)
 {
     struct epoll_event events[EVENTS_MAX];
     int limit = max < EVENTS_MAX ? (int)max : EVENTS_MAX, n;
@@ -232,8 +216,7 @@ rdl_code rdl_poller_wait(rdl_poller *p,
     if (n < 0) {
         if (errno == EINTR)
             return RDL_OK;
-        return rdl_err_set(err, RDL_EIO, 0, "could not wait for sockets: %s",
-                           strerror(errno));
+        return rdl_err_set(err, RDL_EIO, 0, "could not wait for sockets: %s", strerror(errno));
     }
     for (int i = 0; i < n; i++) {
         bool broken = (events[i].events & (EPOLLERR | EPOLLHUP)) != 0;

@@ -35,8 +35,8 @@ bool rdl_address_eq(const rdl_address *a, const rdl_address *b); /* the port too
 void rdl_address_print(const rdl_address *a, char out[RDL_ADDRESS_TEXT_BYTES]);
 bool rdl_address_parse(const char *text, uint16_t port, rdl_address *out); /* numbers only */
 /* At most max addresses of a host name or number; blocks as the system's resolver does. */
-RDL_MUST rdl_code rdl_address_resolve(const char *host, uint16_t port, rdl_address *out,
-                                      size_t max, size_t *out_n, rdl_err *err);
+RDL_MUST rdl_code rdl_address_resolve(const char *host, uint16_t port, rdl_address *out, size_t max,
+                                      size_t *out_n, rdl_err *err);
 
 /* Begins to connect; wait for the socket to be writable, then ask connected. */
 RDL_MUST rdl_code rdl_socket_connect(const rdl_address *a, int *out_fd, rdl_err *err);

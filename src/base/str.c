@@ -44,9 +44,9 @@ bool rdl_str_starts(rdl_str s, const char *prefix)
 
 bool rdl_name_is_secret(rdl_str name)
 {
-    static const char *const parts[] = {"password", "passwd",  "secret",       "token",
-                                        "key.pem",  "key_pem", "private_key",  "api_key",
-                                        "jaas",     "oauthbearer.config"};
+    static const char *const parts[] = {
+        "password", "passwd",      "secret",  "token", "key.pem",
+        "key_pem",  "private_key", "api_key", "jaas",  "oauthbearer.config"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         size_t n = strlen(parts[i]);
         for (size_t at = 0; at + n <= name.n; at++) {

@@ -41,8 +41,8 @@ static void block_signals(sigset_t *before)
     pthread_sigmask(SIG_BLOCK, &set, before);
 }
 
-rdl_code rdl_thread_start(
-    const char *name, void *(*fn)(void *), void *arg, rdl_thread **out, rdl_err *err)
+rdl_code rdl_thread_start(const char *name, void *(*fn)(void *), void *arg, rdl_thread **out,
+                          rdl_err *err)
 {
     sigset_t before;
     rdl_thread *t = malloc(sizeof *t);

@@ -100,9 +100,9 @@ static int password(char *buf, int size, int writing, void *arg)
 static bool use_key(SSL_CTX *ssl, const rdl_tls_config *c)
 {
     BIO *b = c->key_pem.n > 0 ? memory(c->key_pem) : BIO_new_file(c->key_file, "r");
-    EVP_PKEY *key = b != NULL ? PEM_read_bio_PrivateKey(b, NULL, password,
-                                                        (void *)(uintptr_t)c->key_password)
-                              : NULL;
+    EVP_PKEY *key =
+        b != NULL ? PEM_read_bio_PrivateKey(b, NULL, password, (void *)(uintptr_t)c->key_password)
+                  : NULL;
     bool ok = key != NULL && SSL_CTX_use_PrivateKey(ssl, key) == 1;
     EVP_PKEY_free(key);
     BIO_free(b);
@@ -118,12 +118,10 @@ static rdl_code configure(SSL_CTX *ssl, const rdl_tls_config *c, rdl_err *err)
     if (c->ca_pem.n == 0 && c->ca_file != NULL &&
         SSL_CTX_load_verify_locations(ssl, c->ca_file, NULL) != 1)
         return refuse(err, "read CA certificate", c->ca_file);
-    if (c->ca_pem.n == 0 && c->ca_file == NULL &&
-        SSL_CTX_set_default_verify_paths(ssl) != 1)
+    if (c->ca_pem.n == 0 && c->ca_file == NULL && SSL_CTX_set_default_verify_paths(ssl) != 1)
         return refuse(err, "read CA certificates", "of the system");
     if (have_cert != have_key)
-        return rdl_err_set(err, RDL_EUSAGE, 0,
-                           "could not use client certificate: %s is missing",
+        return rdl_err_set(err, RDL_EUSAGE, 0, "could not use client certificate: %s is missing",
                            have_cert ? "its key" : "the key's certificate");
     if (!have_cert)
         return RDL_OK;
@@ -132,15 +130,13 @@ static rdl_code configure(SSL_CTX *ssl, const rdl_tls_config *c, rdl_err *err)
         return refuse(err, "read client certificate",
                       c->cert_pem.n > 0 ? "of the bundle" : c->cert_file);
     if (!use_key(ssl, c))
-        return refuse(err, "read client key",
-                      c->key_pem.n > 0 ? "of the bundle" : c->key_file);
+        return refuse(err, "read client key", c->key_pem.n > 0 ? "of the bundle" : c->key_file);
     if (SSL_CTX_check_private_key(ssl) != 1)
         return refuse(err, "use client key", "it is not the certificate's");
     return RDL_OK;
 }
 
-rdl_code
-rdl_tls_context_new(const rdl_tls_config *config, rdl_tls_context **out, rdl_err *err)
+rdl_code rdl_tls_context_new(const rdl_tls_config *config, rdl_tls_context **out, rdl_err *err)
 {
     rdl_code rc = RDL_OK;
     rdl_tls_context *c = calloc(1, sizeof *c);
@@ -160,8 +156,7 @@ rdl_tls_context_new(const rdl_tls_config *config, rdl_tls_context **out, rdl_err
         return rc;
     }
     /* The rest of a write is offered again from where it then lies. */
-    SSL_CTX_set_mode(c->ssl,
-                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_options(c->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_verify(c->ssl, c->verify_peer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     *out = c;
@@ -175,11 +170,7 @@ void rdl_tls_context_free(rdl_tls_context *c)
     free(c);
 }
 
-rdl_code rdl_tls_new(rdl_tls_context *c,
-                     int fd,
-                     const char *host,
-                     const char *sni,
-                     rdl_tls **out,
+rdl_code rdl_tls_new(rdl_tls_context *c, int fd, const char *host, const char *sni, rdl_tls **out,
                      rdl_err *err)
 {
     rdl_address number;
@@ -197,9 +188,9 @@ rdl_code rdl_tls_new(rdl_tls_context *c,
     if (ok && (sni != NULL || !is_number))
         ok = SSL_set_tlsext_host_name(t->ssl, name) == 1;
     if (ok && c->verify_host)
-        ok = is_number ? X509_VERIFY_PARAM_set1_ip(SSL_get0_param(t->ssl), number.bytes,
-                                                   number.n) == 1
-                       : SSL_set1_host(t->ssl, host) == 1;
+        ok = is_number
+                 ? X509_VERIFY_PARAM_set1_ip(SSL_get0_param(t->ssl), number.bytes, number.n) == 1
+                 : SSL_set1_host(t->ssl, host) == 1;
     if (!ok) {
         rdl_tls_free(t);
         return refuse(err, "start TLS with", host);
@@ -232,14 +223,13 @@ static rdl_io outcome(rdl_tls *t, int rc, const char *verb, bool *wants_write, r
     if (why == SSL_ERROR_ZERO_RETURN || (why == SSL_ERROR_SYSCALL && e == 0))
         return RDL_IO_CLOSED;
     if (!SSL_is_init_finished(t->ssl) && verify != X509_V_OK) {
-        rdl_err_set(err, RDL_ENET, 0, "could not verify the certificate of \"%s\": %s",
-                    t->host, X509_verify_cert_error_string(verify));
-        rdl_err_hint(err,
-                     verify == X509_V_ERR_HOSTNAME_MISMATCH ||
-                             verify == X509_V_ERR_IP_ADDRESS_MISMATCH
-                         ? "Connect by a name that the certificate bears, or set the name "
-                           "to expect."
-                         : "Name the CA that signed the server's certificate.");
+        rdl_err_set(err, RDL_ENET, 0, "could not verify the certificate of \"%s\": %s", t->host,
+                    X509_verify_cert_error_string(verify));
+        rdl_err_hint(err, verify == X509_V_ERR_HOSTNAME_MISMATCH ||
+                                  verify == X509_V_ERR_IP_ADDRESS_MISMATCH
+                              ? "Connect by a name that the certificate bears, or set the name "
+                                "to expect."
+                              : "Name the CA that signed the server's certificate.");
         ERR_clear_error();
         return RDL_IO_FAILED;
     }
@@ -247,8 +237,7 @@ static rdl_io outcome(rdl_tls *t, int rc, const char *verb, bool *wants_write, r
         snprintf(text, sizeof text, "%s", strerror(e));
     else
         cause(text, sizeof text);
-    rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY, "could not %s \"%s\": %s", verb, t->host,
-                text);
+    rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY, "could not %s \"%s\": %s", verb, t->host, text);
     return RDL_IO_FAILED;
 }
 
@@ -258,8 +247,7 @@ rdl_io rdl_tls_handshake(rdl_tls *t, bool *out_wants_write, rdl_err *err)
     ERR_clear_error();
     errno = 0;
     int rc = SSL_do_handshake(t->ssl);
-    return rc == 1 ? RDL_IO_DONE
-                   : outcome(t, rc, "agree on TLS with", out_wants_write, err);
+    return rc == 1 ? RDL_IO_DONE : outcome(t, rc, "agree on TLS with", out_wants_write, err);
 }
 
 rdl_io rdl_tls_read(rdl_tls *t, void *p, size_t n, size_t *out_n, rdl_err *err)

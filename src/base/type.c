@@ -175,8 +175,8 @@ static bool take(reader *r, char c)
 
 static bool is_word_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || (unsigned char)c >= 0x80;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           (unsigned char)c >= 0x80;
 }
 
 static rdl_str take_word(reader *r)
@@ -299,8 +299,7 @@ static const rdl_type *read_struct(reader *r)
         const rdl_type *t = read_type(r);
         if (t == NULL)
             return NULL;
-        RDL_PUSH(r->arena, &names) =
-            (rdl_str){rdl_arena_strndup(r->arena, name.p, name.n), name.n};
+        RDL_PUSH(r->arena, &names) = (rdl_str){rdl_arena_strndup(r->arena, name.p, name.n), name.n};
         RDL_PUSH(r->arena, &types) = t;
     } while (take(r, ','));
     if (!take(r, close))
@@ -316,15 +315,13 @@ static const rdl_type *read_struct(reader *r)
 static const rdl_type *read_scalar(reader *r, rdl_str word, rdl_type_kind kind)
 {
     unsigned ignored;
-    if (kind == RDL_TYPE_TEXT && take(r, '(') &&
-        (!take_number(r, &ignored) || !take(r, ')')))
+    if (kind == RDL_TYPE_TEXT && take(r, '(') && (!take_number(r, &ignored) || !take(r, ')')))
         return NULL;
     if (rdl_str_eq_nocase(word, RDL_STR("DOUBLE")))
         (void)take_this(r, "PRECISION");
     if (rdl_str_eq_nocase(word, RDL_STR("TIMESTAMP"))) {
         bool with = take_this(r, "WITH");
-        if ((with || take_this(r, "WITHOUT")) &&
-            (!take_this(r, "TIME") || !take_this(r, "ZONE")))
+        if ((with || take_this(r, "WITHOUT")) && (!take_this(r, "TIME") || !take_this(r, "ZONE")))
             return NULL;
     }
     return rdl_type_of(kind);
@@ -340,9 +337,8 @@ static const rdl_type *read_base(reader *r)
         return NULL;
     switch (words[i].kind) {
     case RDL_TYPE_DECIMAL:
-        return rdl_str_eq_nocase(word, RDL_STR("HUGEINT"))
-                   ? rdl_type_decimal(r->arena, 38, 0)
-                   : read_decimal(r);
+        return rdl_str_eq_nocase(word, RDL_STR("HUGEINT")) ? rdl_type_decimal(r->arena, 38, 0)
+                                                           : read_decimal(r);
     case RDL_TYPE_LIST:
         return read_list(r);
     case RDL_TYPE_MAP:
@@ -389,9 +385,9 @@ rdl_code rdl_type_parse(rdl_arena *a, rdl_str text, const rdl_type **out, rdl_er
     (void)rdl_err_set(err, RDL_ESCHEMA, 0, "could not understand type \"%.*s\": %s",
                       text.n > 200 ? 200 : (int)text.n, text.n > 0 ? text.p : "",
                       r.wrong != NULL ? r.wrong : "there is no such type");
-    return rdl_err_hint(
-        err, "Use BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL(p,s), TEXT, BLOB, DATE, "
-             "TIMESTAMPTZ, JSON, T[], MAP(K, V) or STRUCT(a T, b U).");
+    return rdl_err_hint(err,
+                        "Use BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL(p,s), TEXT, BLOB, DATE, "
+                        "TIMESTAMPTZ, JSON, T[], MAP(K, V) or STRUCT(a T, b U).");
 }
 
 /* Printing. */
@@ -484,8 +480,7 @@ bool rdl_type_eq(const rdl_type *a, const rdl_type *b)
 
 bool rdl_type_is_scalar(const rdl_type *t)
 {
-    return t->kind != RDL_TYPE_LIST && t->kind != RDL_TYPE_MAP &&
-           t->kind != RDL_TYPE_STRUCT;
+    return t->kind != RDL_TYPE_LIST && t->kind != RDL_TYPE_MAP && t->kind != RDL_TYPE_STRUCT;
 }
 
 size_t rdl_type_child_count(const rdl_type *t)

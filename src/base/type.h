@@ -37,11 +37,11 @@ typedef enum rdl_type_kind {
 typedef struct rdl_type rdl_type;
 struct rdl_type {
     rdl_type_kind kind;
-    uint8_t precision, scale;    /* DECIMAL; 1 <= precision <= 38, scale <= precision */
-    const rdl_type *child;       /* LIST element, MAP key */
-    const rdl_type *value;       /* MAP value */
-    size_t field_count;          /* STRUCT */
-    const rdl_str *field_names;  /* STRUCT */
+    uint8_t precision, scale;     /* DECIMAL; 1 <= precision <= 38, scale <= precision */
+    const rdl_type *child;        /* LIST element, MAP key */
+    const rdl_type *value;        /* MAP value */
+    size_t field_count;           /* STRUCT */
+    const rdl_str *field_names;   /* STRUCT */
     const rdl_type **field_types; /* STRUCT */
 };
 

@@ -28,8 +28,7 @@ rdl_code rdl_watch_new(rdl_watch **out, rdl_err *err)
     if (w->wake_fd < 0) {
         int e = errno;
         free(w);
-        return rdl_err_set(err, RDL_EIO, 0, "could not create a wake-up event: %s",
-                           strerror(e));
+        return rdl_err_set(err, RDL_EIO, 0, "could not create a wake-up event: %s", strerror(e));
     }
     w->notify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     *out = w;
@@ -38,10 +37,9 @@ rdl_code rdl_watch_new(rdl_watch **out, rdl_err *err)
 
 rdl_code rdl_watch_add(rdl_watch *w, const char *dir, rdl_err *err)
 {
-    const uint32_t mask = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO |
-                          IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
-    if (w->notify_fd < 0 || inotify_add_watch(w->notify_fd, dir, mask) >= 0 ||
-        errno == ENOSPC)
+    const uint32_t mask = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM |
+                          IN_DELETE | IN_ONLYDIR;
+    if (w->notify_fd < 0 || inotify_add_watch(w->notify_fd, dir, mask) >= 0 || errno == ENOSPC)
         return RDL_OK;
     return rdl_fs_fail(err, 0, "watch", dir, errno);
 }

@@ -9,7 +9,6 @@
  */
 #include "batch/report_internal.h"
 
-
 enum { PIECE_BYTES = 1 << 20 };
 
 typedef struct writing {
@@ -92,11 +91,8 @@ static rdl_code run(rdl_reporting *x, rdl_err *err)
     return rc;
 }
 
-rdl_code rdl_report_run(rdl_reader *r,
-                        const rdl_report *report,
-                        const rdl_report_request *request,
-                        rdl_report_result *out,
-                        rdl_err *err)
+rdl_code rdl_report_run(rdl_reader *r, const rdl_report *report, const rdl_report_request *request,
+                        rdl_report_result *out, rdl_err *err)
 {
     rdl_arena a;
     rdl_arena_init(&a, 0);

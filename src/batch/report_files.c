@@ -43,7 +43,7 @@ enum {
 
 typedef struct known {
     const char *path, *digest;
-    char hash[33];    /* "": not known to be there */
+    char hash[33]; /* "": not known to be there */
     uint64_t bytes;
     bool wanted;
 } known;
@@ -53,14 +53,14 @@ struct rdl_report_files {
     const char *manifest;
     rdl_lock *lock;
     rdl_report_state last;
-    const char *duckdb;  /* that made the digests */
-    rdl_map files;       /* path -> known * */
-    bool kept;           /* there is a manifest for this run */
-    rdl_map taken;       /* device and inode -> known *: whose bytes lie there in this run */
+    const char *duckdb; /* that made the digests */
+    rdl_map files;      /* path -> known * */
+    bool kept;          /* there is a manifest for this run */
+    rdl_map taken;      /* device and inode -> known *: whose bytes lie there in this run */
     /* The file at work: */
     known *now;
     const char *tmp;
-    rdl_buf bytes;       /* until it is too large */
+    rdl_buf bytes; /* until it is too large */
     rdl_file *out;
     rdl_hasher *hash;
     uint64_t size;
@@ -313,8 +313,9 @@ static rdl_code own(const rdl_report_files *f, const char *path, const known *k,
     rdl_err_set(err, RDL_EDATA, 0,
                 "two groups would be written to one file: \"%s\" and \"%s\" are the same name here",
                 other->path, k->path);
-    return rdl_err_hint(err, "This file system takes letters of either case, or of several forms, for one: "
-                             "put another column into the path, or write elsewhere.");
+    return rdl_err_hint(
+        err, "This file system takes letters of either case, or of several forms, for one: "
+             "put another column into the path, or write elsewhere.");
 }
 
 /* ---- a run ---- */
@@ -323,14 +324,13 @@ rdl_code rdl_report_files_open(rdl_reporting *x, rdl_report_files **out, rdl_err
 {
     rdl_report_files *f = RDL_NEW(x->a, rdl_report_files);
     const char *root = rdl_reader_root(x->r);
-    *f = (rdl_report_files){.x = x, .manifest = manifest_path(x->a, root, x->report, "json"),
-                            .duckdb = ""};
+    *f = (rdl_report_files){
+        .x = x, .manifest = manifest_path(x->a, root, x->report, "json"), .duckdb = ""};
     rdl_map_init(&f->files, x->a);
     rdl_map_init(&f->taken, x->a);
     *out = f;
     /* What is asked for with values or elsewhere is nobody's to keep. */
-    f->kept = x->request->value_count == 0 && x->request->to == NULL &&
-              !x->request->has_format;
+    f->kept = x->request->value_count == 0 && x->request->to == NULL && !x->request->has_format;
     if (!f->kept)
         return RDL_OK;
     RDL_TRY(rdl_fs_mkdirs(rdl_path_dir(x->a, f->manifest), err));
@@ -352,14 +352,14 @@ static bool is_there(rdl_report_files *f, known *k, const rdl_report_group *g)
     bool there = rdl_hash128_eq(f->last.fingerprint, f->x->fingerprint) &&
                  strcmp(f->duckdb, rdl_duck_version()) == 0 && k->hash[0] != '\0' &&
                  strcmp(k->digest, g->digest) == 0 &&
-                 rdl_fs_stat(k->path, &st, &ignored) == RDL_OK && st.exists &&
-                 st.size == k->bytes;
+                 rdl_fs_stat(k->path, &st, &ignored) == RDL_OK && st.exists && st.size == k->bytes;
     if (there)
         hold(f, &st, k);
     return there;
 }
 
-rdl_code rdl_report_files_plan(rdl_report_files *f, rdl_report_group *groups, size_t n, rdl_err *err)
+rdl_code rdl_report_files_plan(rdl_report_files *f, rdl_report_group *groups, size_t n,
+                               rdl_err *err)
 {
     bool news = false;
     for (size_t i = 0; i < n; i++) {

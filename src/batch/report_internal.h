@@ -38,7 +38,7 @@ typedef struct rdl_report_group {
     const char *path;  /* absolute; NULL: a sink takes it */
     const char *digest;
     uint64_t rows;
-    bool skip;         /* its file is as it would be */
+    bool skip; /* its file is as it would be */
 } rdl_report_group;
 RDL_MUST rdl_code rdl_report_groups(rdl_reporting *x, rdl_report_group **out, size_t *out_n,
                                     rdl_err *err);

@@ -21,11 +21,11 @@ struct rdl_rendering {
     rdl_str header, row, footer; /* p NULL: none */
     rdl_str null, title, language;
     char delimiter;
-    bool names;          /* CSV: a line of names */
+    bool names; /* CSV: a line of names */
     const rdl_str *columns;
     size_t n;
-    uint64_t rows;       /* of this file */
-    rdl_buf last;        /* the last row's cells, for FOOTER: 'v' or 'n', length, bytes */
+    uint64_t rows; /* of this file */
+    rdl_buf last;  /* the last row's cells, for FOOTER: 'v' or 'n', length, bytes */
 };
 
 static rdl_str option(const rdl_report *r, const char *name, const char *fallback)
@@ -47,12 +47,13 @@ rdl_hash128 rdl_report_fingerprint(rdl_arena *a, const rdl_pipeline *p, const rd
             continue;
         const char *name = rdl_arena_strndup(a, templates[i]->text.p, templates[i]->text.n);
         /* One that cannot be read fails the run; until then it is a text of its own. */
-        if (rdl_fs_read(rdl_path_join(a, p->dir, name), TEMPLATE_BYTES_MAX, &all, &ignored) != RDL_OK)
+        if (rdl_fs_read(rdl_path_join(a, p->dir, name), TEMPLATE_BYTES_MAX, &all, &ignored) !=
+            RDL_OK)
             rdl_buf_puts(&all, "?");
         rdl_buf_putc(&all, '\0');
     }
-    rdl_hash128 hash = all.n == sizeof report->fingerprint ? report->fingerprint
-                                                           : rdl_hash128_of(all.p, all.n);
+    rdl_hash128 hash =
+        all.n == sizeof report->fingerprint ? report->fingerprint : rdl_hash128_of(all.p, all.n);
     rdl_buf_fini(&all);
     return hash;
 }

@@ -330,17 +330,17 @@ typedef struct walk {
     rdl_result *lists;     /* (g, ..) of columns, in the order of groups */
     const rdl_chunk *list; /* its chunk at hand */
     size_t list_at;
-    rdl_arena group;       /* names, and the columns' places */
-    rdl_map columns;       /* pivot: value of ON -> place + 1 */
+    rdl_arena group; /* names, and the columns' places */
+    rdl_map columns; /* pivot: value of ON -> place + 1 */
     rdl_str *names;
-    size_t *from;          /* by place: column of the row; SIZE_MAX: of the pivot */
+    size_t *from; /* by place: column of the row; SIZE_MAX: of the pivot */
     size_t n;
     rdl_str *cells;
-    rdl_buf text;          /* cells lie here: offsets until the row is given */
-    size_t *at, *len;      /* by place; len SIZE_MAX: null */
-    rdl_buf key, row_key;  /* of the row at work */
+    rdl_buf text;         /* cells lie here: offsets until the row is given */
+    size_t *at, *len;     /* by place; len SIZE_MAX: null */
+    rdl_buf key, row_key; /* of the row at work */
     bool open, any;
-    bool renamed;          /* some value of ON is not the name of its column */
+    bool renamed; /* some value of ON is not the name of its column */
 } walk;
 
 static void put_value(const walk *w, const rdl_vector *v, size_t row, rdl_buf *out)
@@ -367,8 +367,8 @@ static rdl_code give_row(walk *w, rdl_err *err)
         return RDL_OK;
     const char *base = rdl_buf_str(&w->text);
     for (size_t i = 0; i < w->n; i++)
-        w->cells[i] = w->len[i] == SIZE_MAX ? (rdl_str){NULL, 0}
-                                            : (rdl_str){base + w->at[i], w->len[i]};
+        w->cells[i] =
+            w->len[i] == SIZE_MAX ? (rdl_str){NULL, 0} : (rdl_str){base + w->at[i], w->len[i]};
     rdl_code rc = w->visit->row(w->visit->arg, w->cells, err);
     rdl_buf_clear(&w->text);
     for (size_t i = 0; i < w->n; i++)
@@ -441,8 +441,7 @@ static void pivot_columns(walk *w, int64_t group)
         w->list_at++;
     for (; next_list(w) && list_group(w) == group; w->list_at++) {
         rdl_str s = rdl_vector_str(&w->list->v[1], w->list_at);
-        RDL_PUSH(&w->group, &found) =
-            (rdl_str){rdl_arena_strndup(&w->group, s.p, s.n), s.n};
+        RDL_PUSH(&w->group, &found) = (rdl_str){rdl_arena_strndup(&w->group, s.p, s.n), s.n};
     }
     w->names = RDL_NEWN(&w->group, rdl_str, r->visible + found.n + 1);
     w->from = RDL_NEWN(&w->group, size_t, r->visible + found.n + 1);
@@ -496,8 +495,7 @@ static rdl_code take_pivot(walk *w, const rdl_chunk *k, size_t row, rdl_err *err
         at = w->key.n - at;
         rdl_buf_put(&w->key, &at, sizeof at); /* read from the end, a key has one meaning */
     }
-    bool same = w->any && w->key.n == w->row_key.n &&
-                memcmp(w->key.p, w->row_key.p, w->key.n) == 0;
+    bool same = w->any && w->key.n == w->row_key.n && memcmp(w->key.p, w->row_key.p, w->key.n) == 0;
     if (!same) {
         RDL_TRY(give_row(w, err));
         for (size_t i = 0; i < r->visible; i++)

@@ -26,19 +26,19 @@ typedef struct rdl_difference {
 typedef struct rdl_verify_item {
     const rdl_table *table;
     const rdl_publication *publication; /* NULL: the lake table itself */
-    const char *against;  /* "batch definition", "ledger", "lake" */
+    const char *against;                /* "batch definition", "ledger", "lake" */
     uint64_t rows, differences;
     rdl_difference *samples; /* at most samples_max */
     size_t sample_count;
-    char hash[33];        /* order-free, of the content checked */
+    char hash[33]; /* order-free, of the content checked */
     double seconds;
-    char problem[300];    /* why it could not be checked; counts as a difference */
+    char problem[300]; /* why it could not be checked; counts as a difference */
 } rdl_verify_item;
 
 typedef struct rdl_verify_options {
-    const char *only;     /* glob over table names; NULL: all */
-    size_t samples_max;   /* default 10 */
-    bool stores;          /* publications too; default true */
+    const char *only;   /* glob over table names; NULL: all */
+    size_t samples_max; /* default 10 */
+    bool stores;        /* publications too; default true */
     /* Another reader of the same root, as it is now; its pipeline must live as long as a.  NULL:
      * nobody else writes to the root. */
     rdl_code (*reopen)(void *arg, rdl_reader **out, rdl_err *err);

@@ -183,12 +183,11 @@ static rdl_code decide_all(rdl_verifying *c, const rdl_table *t, const char *lin
         }
     }
     rdl_result_free(moments);
-    const char *sql = rdl_arena_printf(
-        c->a, "SELECT count(*) FROM v.have WHERE _decided_by <> '%s'", lineage);
+    const char *sql =
+        rdl_arena_printf(c->a, "SELECT count(*) FROM v.have WHERE _decided_by <> '%s'", lineage);
     if (rc == RDL_OK)
         rc = rdl_verify_count(c, sql, &others, err);
-    item->against = rdl_arena_printf(c->a, "inputs at %" PRIu64 " epoch%s", n,
-                                     n == 1 ? "" : "s");
+    item->against = rdl_arena_printf(c->a, "inputs at %" PRIu64 " epoch%s", n, n == 1 ? "" : "s");
     if (others > 0)
         item->against = rdl_arena_printf(c->a, "%s; %" PRIu64 " of an earlier text as sealed",
                                          item->against, others);

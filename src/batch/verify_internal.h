@@ -33,9 +33,8 @@ bool rdl_verify_is_live(rdl_verifying *c);
 /* The root as it is now: r, conn and cut are others after it, and v is empty. */
 RDL_MUST rdl_code rdl_verify_later_cut(rdl_verifying *c, rdl_err *err);
 /* v.want with v.have. */
-RDL_MUST rdl_code rdl_verify_compare(rdl_verifying *c, const rdl_table *t,
-                                     const rdl_publication *p, rdl_verify_item *item,
-                                     rdl_err *err);
+RDL_MUST rdl_code rdl_verify_compare(rdl_verifying *c, const rdl_table *t, const rdl_publication *p,
+                                     rdl_verify_item *item, rdl_err *err);
 /* Is v.have, cell by cell, what the seals added? */
 RDL_MUST rdl_code rdl_verify_content(rdl_verifying *c, const rdl_table *t, rdl_verify_item *item,
                                      rdl_err *err);

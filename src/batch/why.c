@@ -10,10 +10,7 @@
 #include "stream/cut.h"
 #include "stream/root.h"
 
-enum {
-    ROWS_DEFAULT = 5,
-    DEPTH_MAX = 32
-};
+enum { ROWS_DEFAULT = 5, DEPTH_MAX = 32 };
 
 typedef struct identity {
     int64_t epoch, offset, ordinal;
@@ -37,8 +34,9 @@ typedef struct trace {
 
 const char *rdl_whereabouts_name(rdl_whereabouts w)
 {
-    static const char *const names[] = {"read",      "held",    "counted",  "published", "quarantined",
-                                        "duplicate", "dropped", "filtered", "absent",    "unknown"};
+    static const char *const names[] = {"read",        "held",      "counted", "published",
+                                        "quarantined", "duplicate", "dropped", "filtered",
+                                        "absent",      "unknown"};
     return names[w];
 }
 
@@ -139,12 +137,11 @@ static rdl_code find_rows(trace *t, const char *sql, found **out, size_t *out_n,
     while (rdl_result_next(result, &k)) {
         for (size_t i = 0; i < k->rows; i++) {
             rdl_str row = rdl_vector_str(&k->v[4], i);
-            RDL_PUSH(t->a, &rows) = (found){
-                .id = {.epoch = RDL_VECTOR_AT(&k->v[0], int64_t, i),
-                       .partition = RDL_VECTOR_AT(&k->v[1], int32_t, i),
-                       .offset = RDL_VECTOR_AT(&k->v[2], int64_t, i),
-                       .ordinal = RDL_VECTOR_AT(&k->v[3], int64_t, i)},
-                .row = rdl_arena_strndup(t->a, row.p, row.n)};
+            RDL_PUSH(t->a, &rows) = (found){.id = {.epoch = RDL_VECTOR_AT(&k->v[0], int64_t, i),
+                                                   .partition = RDL_VECTOR_AT(&k->v[1], int32_t, i),
+                                                   .offset = RDL_VECTOR_AT(&k->v[2], int64_t, i),
+                                                   .ordinal = RDL_VECTOR_AT(&k->v[3], int64_t, i)},
+                                            .row = rdl_arena_strndup(t->a, row.p, row.n)};
         }
     }
     rdl_result_free(result);
@@ -222,12 +219,13 @@ static rdl_code say_rejected(trace *t, unsigned depth, const rdl_table *table, c
     RDL_TRY(has_quarantine(t, table, &there, err));
     if (!there)
         return RDL_OK;
-    rdl_buf_puts(&sql, "SELECT " RDL_IDENTITY_COLUMNS ", list_aggregate(reasons, 'string_agg', "
-                       "', ') || coalesce(' (' || nullif(detail, '') || ')', '') || '; record ' || "
-                       "_source_offset || ' of ' || source_file || coalesce('; judged again in epoch ' || "
-                       "replayed_epoch, '') || chr(10) || "
-                       "coalesce(record::VARCHAR, TRY(decode(raw)), raw::VARCHAR, '') "
-                       "FROM quarantine.");
+    rdl_buf_puts(
+        &sql, "SELECT " RDL_IDENTITY_COLUMNS ", list_aggregate(reasons, 'string_agg', "
+              "', ') || coalesce(' (' || nullif(detail, '') || ')', '') || '; record ' || "
+              "_source_offset || ' of ' || source_file || coalesce('; judged again in epoch ' || "
+              "replayed_epoch, '') || chr(10) || "
+              "coalesce(record::VARCHAR, TRY(decode(raw)), raw::VARCHAR, '') "
+              "FROM quarantine.");
     rdl_buf_put_sql_ident(&sql, rdl_str_of(rdl_root_quarantine_name(t->a, table)));
     rdl_buf_printf(&sql, " WHERE %s ORDER BY " RDL_IDENTITY_COLUMNS " LIMIT %zu", where,
                    t->rows_max);
@@ -251,7 +249,8 @@ static rdl_code offer(trace *t, const rdl_table *table, const rdl_table *from, c
     for (size_t i = 0; i < table->input_count; i++) {
         const rdl_table *in = table->inputs[i].table;
         rdl_buf sql = {0};
-        if (!table->inputs[i].stream && (table->view_plan == NULL || table->view_plan->driving != in))
+        if (!table->inputs[i].stream &&
+            (table->view_plan == NULL || table->view_plan->driving != in))
             continue;
         rdl_buf_puts(&sql, "CREATE OR REPLACE TABLE ");
         rdl_put_relation(&sql, "e", "new:", in->full);
@@ -361,10 +360,9 @@ static rdl_code forward_to_stream(trace *t, unsigned depth, const rdl_table *to,
     RDL_TRY(find_in(t, to, same, &rows, &n, err));
     for (size_t i = 0; i < n; i++) {
         say(t, depth, to, RDL_WHY_HELD,
-            n > 1 ? rdl_arena_printf(t->a, "copy %zu of %zu", i + 1, n) : "one row",
-            rows[i].row);
-        const char *self = rdl_arena_printf(t->a, "%s AND _ordinal = %" PRId64, same,
-                                            rows[i].id.ordinal);
+            n > 1 ? rdl_arena_printf(t->a, "copy %zu of %zu", i + 1, n) : "one row", rows[i].row);
+        const char *self =
+            rdl_arena_printf(t->a, "%s AND _ordinal = %" PRId64, same, rows[i].id.ordinal);
         RDL_TRY(forward(t, depth + 1, to, self, &rows[i].id, err));
     }
     RDL_TRY(say_rejected(t, depth, to, same, &rejected, err));
@@ -430,8 +428,9 @@ static rdl_code forward_to_view(trace *t, unsigned depth, const rdl_table *to,
                  (p->mode == RDL_MAINTAIN_INCREMENTAL || p->mode == RDL_MAINTAIN_APPEND);
     if (!knows) {
         say(t, depth, to, RDL_WHY_UNKNOWN,
-            p->driving == from ? "it reads the row; which of its rows counts it is not told by its plan"
-                               : "it is computed from the whole table",
+            p->driving == from
+                ? "it reads the row; which of its rows counts it is not told by its plan"
+                : "it is computed from the whole table",
             NULL);
         return RDL_OK;
     }
@@ -460,8 +459,8 @@ static rdl_code forward_to_view(trace *t, unsigned depth, const rdl_table *to,
     rdl_buf_fini(&keys);
     RDL_TRY(rc);
     if (n == 0)
-        say(t, depth, to, RDL_WHY_FILTERED,
-            "the view's WHERE, HAVING or a join leaves it out", NULL);
+        say(t, depth, to, RDL_WHY_FILTERED, "the view's WHERE, HAVING or a join leaves it out",
+            NULL);
     return RDL_OK;
 }
 
@@ -536,8 +535,7 @@ static rdl_code look_upstream(trace *t, const rdl_table *table, size_t *out_n, r
             RDL_TRY(backward(t, in, &rows[k].id, err));
             say(t, 0, in, RDL_WHY_HELD, place(t, &rows[k].id), rows[k].row);
             const char *self = rdl_arena_printf(t->a, "%s AND _ordinal = %" PRId64,
-                                                where_identity(t, &rows[k].id),
-                                                rows[k].id.ordinal);
+                                                where_identity(t, &rows[k].id), rows[k].id.ordinal);
             RDL_TRY(forward(t, 1, in, self, &rows[k].id, err));
         }
         *out_n += n + rejected;
@@ -644,7 +642,10 @@ rdl_code rdl_why(rdl_reader *r, rdl_arena *a, const rdl_why_question *q, rdl_why
                  size_t *out_n, rdl_err *err)
 {
     const rdl_cut *cut = rdl_reader_cut(r);
-    trace t = {.r = r, .a = a, .conn = rdl_reader_conn(r), .q = q,
+    trace t = {.r = r,
+               .a = a,
+               .conn = rdl_reader_conn(r),
+               .q = q,
                .rows_max = q->rows_max > 0 ? q->rows_max : ROWS_DEFAULT};
     rdl_buf where = {0};
     rdl_cut_init(&t.cut, a, cut->root, cut->pipeline, cut->history, cut->app_id, cut->epoch);

@@ -23,25 +23,25 @@
 #include "stream/reader.h"
 
 typedef enum rdl_whereabouts {
-    RDL_WHY_SOURCE,      /* the record that it was read from */
-    RDL_WHY_HELD,        /* the table holds it */
-    RDL_WHY_COUNTED,     /* the view's row counts it */
+    RDL_WHY_SOURCE,  /* the record that it was read from */
+    RDL_WHY_HELD,    /* the table holds it */
+    RDL_WHY_COUNTED, /* the view's row counts it */
     RDL_WHY_PUBLISHED,
     RDL_WHY_QUARANTINED,
     RDL_WHY_DUPLICATE,
-    RDL_WHY_DROPPED,     /* by a constraint or as late */
+    RDL_WHY_DROPPED, /* by a constraint or as late */
     RDL_WHY_FILTERED,
-    RDL_WHY_ABSENT,      /* no trace */
-    RDL_WHY_UNKNOWN,     /* could not be told; the text says why */
+    RDL_WHY_ABSENT,  /* no trace */
+    RDL_WHY_UNKNOWN, /* could not be told; the text says why */
 } rdl_whereabouts;
 const char *rdl_whereabouts_name(rdl_whereabouts w);
 
 typedef struct rdl_why_step {
-    unsigned depth;      /* of the indentation */
+    unsigned depth; /* of the indentation */
     const rdl_table *table;
     rdl_whereabouts what;
-    const char *text;    /* one sentence */
-    const char *row;     /* as JSON, or NULL */
+    const char *text; /* one sentence */
+    const char *row;  /* as JSON, or NULL */
 } rdl_why_step;
 
 typedef struct rdl_why_question {
@@ -49,7 +49,7 @@ typedef struct rdl_why_question {
     const char *const *names;  /* columns */
     const char *const *values; /* as text; NULL asks for null */
     size_t n;
-    size_t rows_max;           /* follow at most so many rows; default 5 */
+    size_t rows_max; /* follow at most so many rows; default 5 */
 } rdl_why_question;
 
 /* A name that is no column, or a value that does not cast: RDL_EUSAGE. */

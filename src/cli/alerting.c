@@ -54,7 +54,8 @@ static rdl_code look_with(void *arg, rdl_reader *r, rdl_err *err)
     *l->out = (rdl_alerts_result){0};
     l->uuid = rdl_arena_strdup(&l->cli->arena, rdl_reader_root_uuid(r));
     RDL_TRY(rdl_catalog_open(rdl_cli_root(l->cli), false, &c, err));
-    rdl_code rc = rdl_alerts_look(r, c, rdl_now_us(&rdl_clock_system), l->wanted, l->arg, l->out, err);
+    rdl_code rc =
+        rdl_alerts_look(r, c, rdl_now_us(&rdl_clock_system), l->wanted, l->arg, l->out, err);
     if (rc == RDL_OK && l->pipeline == NULL)
         rc = tell(l, rdl_reader_pipeline(r), c, err);
     rdl_catalog_close(c);
@@ -89,12 +90,14 @@ void rdl_alerting_after_run(rdl_cli *cli)
     if (rdl_alerting_now(cli, END_TRIES, &result, &err) != RDL_OK)
         rdl_cli_note("raudal: warning: the alerts could not be looked at: %s", err.msg);
     if (result.failed > 0)
-        rdl_cli_note("raudal: warning: %zu alert notice%s could not be delivered and will be tried again: %s",
-                     result.failed, result.failed == 1 ? "" : "s", result.problem);
+        rdl_cli_note(
+            "raudal: warning: %zu alert notice%s could not be delivered and will be tried again: %s",
+            result.failed, result.failed == 1 ? "" : "s", result.problem);
     if (result.active + result.failing > 0)
         rdl_cli_note("raudal: warning: %zu alert%s active; raudal alerts %s shows %s",
-                     result.active + result.failing, result.active + result.failing == 1 ? " is" : "s are",
-                     cli->dir, result.active + result.failing == 1 ? "it" : "them");
+                     result.active + result.failing,
+                     result.active + result.failing == 1 ? " is" : "s are", cli->dir,
+                     result.active + result.failing == 1 ? "it" : "them");
 }
 
 /* ---- beside a continuous run ---- */
@@ -102,18 +105,18 @@ void rdl_alerting_after_run(rdl_cli *cli)
 typedef struct timed {
     rdl_timetable times;
     bool has_times;
-    int64_t next_us;  /* by the clock; with times */
+    int64_t next_us;   /* by the clock; with times */
     int64_t looked_us; /* INT64_MIN: never */
-    uint64_t moves;   /* epochs and ends of jobs that it was looked at after */
-    bool due;         /* in this turn */
+    uint64_t moves;    /* epochs and ends of jobs that it was looked at after */
+    bool due;          /* in this turn */
 } timed;
 
 struct rdl_alerter {
     rdl_cli cli; /* a copy: its arena is the ticker's, for one turn */
     rdl_engine *engine;
     rdl_ticker *ticker;
-    rdl_arena arena; /* until stop */
-    timed *v;        /* by the pipeline's alerts */
+    rdl_arena arena;   /* until stop */
+    timed *v;          /* by the pipeline's alerts */
     atomic_int ending; /* for who waits for a server */
     size_t n;
     const rdl_pipeline *pipeline;
@@ -173,8 +176,13 @@ static void turn(void *arg)
     }
     if (!any || moves == 0)
         return;
-    looking l = {.cli = &a->cli, .wanted = wanted, .arg = a, .tries = 1, .pipeline = a->pipeline,
-                 .stop = &a->ending, .out = &result};
+    looking l = {.cli = &a->cli,
+                 .wanted = wanted,
+                 .arg = a,
+                 .tries = 1,
+                 .pipeline = a->pipeline,
+                 .stop = &a->ending,
+                 .out = &result};
     if (look(&l, &err) != RDL_OK)
         rdl_log_err(RDL_LOG_WARN, "alert", "look_failed", &err);
     a->waiting = result.failed > 0;
@@ -192,8 +200,8 @@ static rdl_code read_timetables(rdl_alerter *a, rdl_err *err)
         timed *t = &a->v[a->n];
         const rdl_alert *alert = a->pipeline->alerts[a->n];
         *t = (timed){.looked_us = INT64_MIN, .next_us = now};
-        t->has_times = alert->schedule.kind == RDL_SCHEDULE_CRON ||
-                       alert->schedule.kind == RDL_SCHEDULE_EVERY;
+        t->has_times =
+            alert->schedule.kind == RDL_SCHEDULE_CRON || alert->schedule.kind == RDL_SCHEDULE_EVERY;
         rc = rdl_timetable_read(&a->arena, conn, &alert->schedule, alert->name, &t->times, err);
         if (rc == RDL_OK && alert->schedule.kind == RDL_SCHEDULE_CRON)
             t->next_us = rdl_timetable_next(&t->times, now);

@@ -35,9 +35,10 @@ static rdl_code check(rdl_cli *cli, rdl_err *err)
 {
     rdl_alerts_result result;
     RDL_TRY(rdl_alerting_now(cli, TRIES, &result, err));
-    rdl_cli_note("%zu looked at, %zu active, %zu that cannot be evaluated; %zu notice%s delivered, %zu failed",
-                 result.looked, result.active, result.failing, result.sent,
-                 result.sent == 1 ? "" : "s", result.failed);
+    rdl_cli_note(
+        "%zu looked at, %zu active, %zu that cannot be evaluated; %zu notice%s delivered, %zu failed",
+        result.looked, result.active, result.failing, result.sent, result.sent == 1 ? "" : "s",
+        result.failed);
     if (result.failed > 0) {
         rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY, "%s", result.problem);
         rdl_err_hint(err, "It is kept, and tried again by the next look.");
@@ -66,8 +67,10 @@ static const char *test_json(rdl_arena *a, const rdl_alert *alert, const char *s
     rdl_buf b = {0};
     rdl_buf_puts(&b, "{\"alert\": ");
     rdl_buf_put_json_text(&b, alert->name);
-    rdl_buf_printf(&b, ", \"event\": \"test\", \"severity\": \"%s\", \"text\": \"This is a test of an "
-                       "alert.\"}", severity);
+    rdl_buf_printf(&b,
+                   ", \"event\": \"test\", \"severity\": \"%s\", \"text\": \"This is a test of an "
+                   "alert.\"}",
+                   severity);
     const char *out = rdl_arena_strdup(a, rdl_buf_str(&b));
     rdl_buf_fini(&b);
     return out;
@@ -93,7 +96,8 @@ static rdl_code test(rdl_cli *cli, const char *name, rdl_err *err)
             .alert = alert->name.p,
             .event = "test",
             .severity = severity,
-            .subject = rdl_arena_printf(&cli->arena, "[test] %s: %s", p.pipeline->name, alert->name.p),
+            .subject =
+                rdl_arena_printf(&cli->arena, "[test] %s: %s", p.pipeline->name, alert->name.p),
             .text = "This is a test: the alert's condition was not looked at.\n",
             .json = test_json(&cli->arena, alert, severity),
             .at_us = now};

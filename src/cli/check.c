@@ -40,7 +40,7 @@ static rdl_code print_variables(rdl_cli *cli, const rdl_pipeline *p, rdl_err *er
         rdl_row_begin(&row, &cli->arena);
         rdl_row_str(&row, p->variables[i].name);
         rdl_row_str(&row, rdl_name_is_secret(p->variables[i].name) ? RDL_STR("(hidden)")
-                                                                 : p->variables[i].value);
+                                                                   : p->variables[i].value);
         rdl_row_text(&row, p->variables[i].from);
         rdl_output_row(o, row.cells);
     }

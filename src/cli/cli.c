@@ -18,17 +18,14 @@
 #include "base/machine.h"
 #include "cli/help.h"
 
-enum {
-    READER_TRIES = 3
-};
+enum { READER_TRIES = 3 };
 
 /* ---- printing ---- */
 
 rdl_code rdl_cli_print(const rdl_buf *b, rdl_err *err)
 {
     if (b->n != 0 && (fwrite(b->p, 1, b->n, stdout) != b->n || fflush(stdout) != 0))
-        return rdl_err_set(err, RDL_EIO, 0, "could not write the result: %s",
-                           strerror(errno));
+        return rdl_err_set(err, RDL_EIO, 0, "could not write the result: %s", strerror(errno));
     return RDL_OK;
 }
 
@@ -48,11 +45,10 @@ void rdl_cli_print_error(const rdl_err *err)
     fflush(stdout);
     if (err->code == RDL_EBUG) {
         fprintf(stderr, "raudal: %sBUG:%s %s\n", red, plain, err->msg);
-        fprintf(stderr,
-                "hint: Please report this with `raudal doctor` and what you ran.\n");
+        fprintf(stderr, "hint: Please report this with `raudal doctor` and what you ran.\n");
     } else if (err->line != 0) {
-        fprintf(stderr, "%s:%u:%u: %serror:%s %s\n", err->file, err->line, err->col, red,
-                plain, err->msg);
+        fprintf(stderr, "%s:%u:%u: %serror:%s %s\n", err->file, err->line, err->col, red, plain,
+                err->msg);
     } else {
         fprintf(stderr, "raudal: %serror:%s %s\n", red, plain, err->msg);
     }
@@ -91,8 +87,8 @@ rdl_code rdl_cli_load(rdl_cli *cli, rdl_cli_pipeline *out, rdl_err *err)
     rdl_diags_init(&diags, &cli->arena);
     rdl_code rc = rdl_cli_open_duck(&out->duck, &out->conn, err);
     if (rc == RDL_OK)
-        rc = rdl_pipeline_load(&cli->arena, out->conn, cli->dir, &options, &diags,
-                               &out->pipeline, err);
+        rc = rdl_pipeline_load(&cli->arena, out->conn, cli->dir, &options, &diags, &out->pipeline,
+                               err);
     rdl_cli_print_diags(&diags);
     if (rc != RDL_OK)
         rdl_cli_unload(out);
@@ -113,7 +109,8 @@ static rdl_code read_limits(rdl_cli *cli, uint64_t *memory, unsigned *threads, r
     RDL_TRY(rdl_cli_bytes(cli, RDL_CLI_MEMORY, memory, err));
     RDL_TRY(rdl_cli_count(cli, RDL_CLI_THREADS, 1024, &n, err));
     if (n == 0 && cli->values[RDL_CLI_THREADS] != NULL)
-        return rdl_err_set(err, RDL_EUSAGE, 0, "cannot run with --threads 0: it takes one at least");
+        return rdl_err_set(err, RDL_EUSAGE, 0,
+                           "cannot run with --threads 0: it takes one at least");
     *threads = (unsigned)n;
     return RDL_OK;
 }
@@ -145,9 +142,8 @@ rdl_code rdl_cli_open_reader_quietly(rdl_cli *cli, rdl_reader **out, rdl_err *er
     return open_reader(cli, &diags, out, err);
 }
 
-rdl_code rdl_cli_with_reader(rdl_cli *cli,
-                             rdl_code (*work)(void *arg, rdl_reader *r, rdl_err *err), void *arg,
-                             rdl_err *err)
+rdl_code rdl_cli_with_reader(rdl_cli *cli, rdl_code (*work)(void *arg, rdl_reader *r, rdl_err *err),
+                             void *arg, rdl_err *err)
 {
     for (int tries = 1;; tries++) {
         rdl_reader *r = NULL;
@@ -160,8 +156,8 @@ rdl_code rdl_cli_with_reader(rdl_cli *cli,
     }
 }
 
-rdl_code
-rdl_cli_open_engine(rdl_cli *cli, rdl_engine_config *config, rdl_engine **out, rdl_err *err)
+rdl_code rdl_cli_open_engine(rdl_cli *cli, rdl_engine_config *config, rdl_engine **out,
+                             rdl_err *err)
 {
     rdl_diags diags;
     config->dir = cli->dir;
@@ -189,8 +185,7 @@ rdl_code rdl_cli_refuse_name(const rdl_pipeline *p, const char *kind, const char
                            : rdl_err_hint(err, "%s", list);
 }
 
-rdl_code
-rdl_cli_table(const rdl_pipeline *p, const char *name, rdl_table **out, rdl_err *err)
+rdl_code rdl_cli_table(const rdl_pipeline *p, const char *name, rdl_table **out, rdl_err *err)
 {
     rdl_arena a;
     *out = rdl_pipeline_find(p, rdl_str_of(name));
@@ -206,12 +201,8 @@ rdl_cli_table(const rdl_pipeline *p, const char *name, rdl_table **out, rdl_err 
     return rc;
 }
 
-rdl_code rdl_cli_tables(rdl_cli *cli,
-                        const rdl_pipeline *p,
-                        size_t first,
-                        const rdl_table ***out,
-                        size_t *out_n,
-                        rdl_err *err)
+rdl_code rdl_cli_tables(rdl_cli *cli, const rdl_pipeline *p, size_t first, const rdl_table ***out,
+                        size_t *out_n, rdl_err *err)
 {
     RDL_VEC(const rdl_table *) found = {0};
     const char *only = cli->values[RDL_CLI_ONLY];
@@ -221,8 +212,7 @@ rdl_code rdl_cli_tables(rdl_cli *cli,
         RDL_PUSH(&cli->arena, &found) = t;
     }
     for (size_t i = 0; only != NULL && i < p->table_count; i++) {
-        char *full =
-            rdl_arena_strndup(&cli->arena, p->tables[i]->full.p, p->tables[i]->full.n);
+        char *full = rdl_arena_strndup(&cli->arena, p->tables[i]->full.p, p->tables[i]->full.n);
         if (rdl_name_matches(only, full) && p->tables[i]->kind >= RDL_TABLE_STREAMING)
             RDL_PUSH(&cli->arena, &found) = p->tables[i];
     }

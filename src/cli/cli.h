@@ -39,12 +39,10 @@ rdl_code rdl_cli_refuse_command(rdl_cli *cli, const char *words, rdl_err *err);
 
 /* "512MB", "2GB", "1.5 GiB", "1000000": all in powers of 1024. */
 bool rdl_cli_parse_bytes(const char *text, uint64_t *out);
-RDL_MUST rdl_code rdl_cli_bytes(const rdl_cli *cli,
-                                rdl_cli_option_id id,
-                                uint64_t *out,
+RDL_MUST rdl_code rdl_cli_bytes(const rdl_cli *cli, rdl_cli_option_id id, uint64_t *out,
                                 rdl_err *err); /* not given: out is left as it was */
-RDL_MUST rdl_code rdl_cli_count(
-    const rdl_cli *cli, rdl_cli_option_id id, uint64_t most, uint64_t *out, rdl_err *err);
+RDL_MUST rdl_code rdl_cli_count(const rdl_cli *cli, rdl_cli_option_id id, uint64_t most,
+                                uint64_t *out, rdl_err *err);
 rdl_load_options rdl_cli_load_options(const rdl_cli *cli);
 /* --root, else <dir>/.raudal. */
 const char *rdl_cli_root(rdl_cli *cli);
@@ -70,26 +68,18 @@ RDL_MUST rdl_code rdl_cli_open_reader_quietly(rdl_cli *cli, rdl_reader **out, rd
 RDL_MUST rdl_code rdl_cli_with_reader(rdl_cli *cli,
                                       rdl_code (*work)(void *arg, rdl_reader *r, rdl_err *err),
                                       void *arg, rdl_err *err);
-RDL_MUST rdl_code rdl_cli_open_engine(rdl_cli *cli,
-                                      rdl_engine_config *config,
-                                      rdl_engine **out,
+RDL_MUST rdl_code rdl_cli_open_engine(rdl_cli *cli, rdl_engine_config *config, rdl_engine **out,
                                       rdl_err *err);
 /* A table by its full name; RDL_EUSAGE with the nearest name as hint. */
-RDL_MUST rdl_code rdl_cli_table(const rdl_pipeline *p,
-                                const char *name,
-                                rdl_table **out,
+RDL_MUST rdl_code rdl_cli_table(const rdl_pipeline *p, const char *name, rdl_table **out,
                                 rdl_err *err);
 /* RDL_EUSAGE: the pipeline has no `kind` of that name.  The nearest of names is the hint, else
  * `list`, which says what lists them. */
 rdl_code rdl_cli_refuse_name(const rdl_pipeline *p, const char *kind, const char *name,
                              const char *const *names, size_t n, const char *list, rdl_err *err);
 /* The tables that the arguments from `first` on name, or that match --only; none: all. */
-RDL_MUST rdl_code rdl_cli_tables(rdl_cli *cli,
-                                 const rdl_pipeline *p,
-                                 size_t first,
-                                 const rdl_table ***out,
-                                 size_t *out_n,
-                                 rdl_err *err);
+RDL_MUST rdl_code rdl_cli_tables(rdl_cli *cli, const rdl_pipeline *p, size_t first,
+                                 const rdl_table ***out, size_t *out_n, rdl_err *err);
 
 /* Text for people and programs. */
 bool rdl_cli_color(int fd);       /* a terminal, and NO_COLOR is not set */

@@ -170,24 +170,21 @@ static void put_fish(rdl_buf *b)
         const char *space = strchr(c->name, ' ');
         size_t n = strcspn(c->name, " ");
         if (space == NULL)
-            rdl_buf_printf(b, "complete -c raudal -n __fish_use_subcommand -a %s -d ",
-                           c->name);
+            rdl_buf_printf(b, "complete -c raudal -n __fish_use_subcommand -a %s -d ", c->name);
         else
-            rdl_buf_printf(
-                b,
-                "complete -c raudal -n __fish_use_subcommand -a %.*s\n"
-                "complete -c raudal -n '__fish_seen_subcommand_from %.*s' -a %s -d ",
-                (int)n, c->name, (int)n, c->name, space + 1);
+            rdl_buf_printf(b,
+                           "complete -c raudal -n __fish_use_subcommand -a %.*s\n"
+                           "complete -c raudal -n '__fish_seen_subcommand_from %.*s' -a %s -d ",
+                           (int)n, c->name, (int)n, c->name, space + 1);
         put_fish_text(b, c->line);
         rdl_buf_putc(b, '\n');
         for (size_t k = 0; k < RDL_CLI_OPTION_COUNT; k++) {
             const rdl_cli_option *o = &rdl_cli_options[k];
             if (!rdl_command_takes(c, k))
                 continue;
-            rdl_buf_printf(
-                b, "complete -c raudal -n '__fish_seen_subcommand_from %s' -l %s%s -d ",
-                space != NULL ? space + 1 : c->name, o->name,
-                o->value != NULL ? " -r" : "");
+            rdl_buf_printf(b, "complete -c raudal -n '__fish_seen_subcommand_from %s' -l %s%s -d ",
+                           space != NULL ? space + 1 : c->name, o->name,
+                           o->value != NULL ? " -r" : "");
             put_fish_text(b, o->help);
             rdl_buf_putc(b, '\n');
         }

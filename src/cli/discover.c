@@ -25,8 +25,8 @@ static const struct {
     const char *suffix;
     rdl_format format;
 } suffixes[] = {
-    {".json", RDL_FORMAT_JSON},  {".jsonl", RDL_FORMAT_JSON},     {".ndjson", RDL_FORMAT_JSON},
-    {".csv", RDL_FORMAT_CSV},    {".tsv", RDL_FORMAT_CSV},        {".parquet", RDL_FORMAT_PARQUET},
+    {".json", RDL_FORMAT_JSON}, {".jsonl", RDL_FORMAT_JSON}, {".ndjson", RDL_FORMAT_JSON},
+    {".csv", RDL_FORMAT_CSV},   {".tsv", RDL_FORMAT_CSV},    {".parquet", RDL_FORMAT_PARQUET},
 };
 
 /* Where ".csv" begins, or ".csv.gz", ".csv.zst"; NULL: none of ours.  *out_n is the length without what
@@ -157,8 +157,8 @@ static rdl_code find_files(finding *f, const char *path, rdl_err *err)
     if (!st.exists) {
         RDL_TRY(rdl_fs_glob(f->a, path, &names, err));
         if (names.n == 0)
-            return rdl_err_area(rdl_err_set(err, RDL_EUSAGE, 0, "there is nothing at \"%s\"", path), err,
-                                RDL_AREA_SOURCE);
+            return rdl_err_area(rdl_err_set(err, RDL_EUSAGE, 0, "there is nothing at \"%s\"", path),
+                                err, RDL_AREA_SOURCE);
     } else {
         RDL_TRY(rdl_fs_walk(f->a, path, &names, err));
     }
@@ -245,8 +245,9 @@ static rdl_code print_groups(finding *f, rdl_conn *conn, rdl_err *err)
         rdl_code rc = rdl_discover_print(conn, f->a, g, &b, &own);
         if (rc != RDL_OK) {
             rdl_buf_clear(&b);
-            rdl_buf_printf(&b, "%s-- %zu file%s %s/*%s could not be read: %.200s\n", i > 0 ? "\n" : "",
-                           g->paths.n, g->paths.n == 1 ? "" : "s", g->dir, g->suffix, own.msg);
+            rdl_buf_printf(&b, "%s-- %zu file%s %s/*%s could not be read: %.200s\n",
+                           i > 0 ? "\n" : "", g->paths.n, g->paths.n == 1 ? "" : "s", g->dir,
+                           g->suffix, own.msg);
             for (size_t k = 1; k < b.n; k++)
                 if (b.p[k] == '\n' && k + 1 < b.n)
                     b.p[k] = ' ';
@@ -263,14 +264,17 @@ static rdl_code discover(rdl_cli *cli, rdl_conn *conn, rdl_err *err)
     finding f = {.a = &cli->arena};
     RDL_TRY(find_files(&f, rdl_path_absolute(&cli->arena, cli->args[0]), err));
     if (f.groups.n == 0) {
-        rdl_err_set(err, RDL_EUSAGE, 0, "there is no JSON, CSV or Parquet file at \"%s\"", cli->args[0]);
-        rdl_err_hint(err, "Names end in .json, .jsonl, .ndjson, .csv, .tsv or .parquet, the first five also "
-                          "in .gz and .zst.");
+        rdl_err_set(err, RDL_EUSAGE, 0, "there is no JSON, CSV or Parquet file at \"%s\"",
+                    cli->args[0]);
+        rdl_err_hint(
+            err, "Names end in .json, .jsonl, .ndjson, .csv, .tsv or .parquet, the first five also "
+                 "in .gz and .zst.");
         return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_SOURCE);
     }
     name_groups(&f);
     if (f.groups.n > GROUPS_MAX)
-        rdl_cli_note("raudal: warning: %zu kinds of files were found, %d are shown", f.groups.n, GROUPS_MAX);
+        rdl_cli_note("raudal: warning: %zu kinds of files were found, %d are shown", f.groups.n,
+                     GROUPS_MAX);
     if (f.passed > 0)
         rdl_cli_note("raudal: warning: %zu file%s of other kinds passed over", f.passed,
                      f.passed == 1 ? " was" : "s were");

@@ -33,8 +33,7 @@ static rdl_str column_comment(const rdl_table *t, size_t i)
 static void put_columns(rdl_buf *b, const rdl_table *t, const size_t *columns, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        rdl_buf_printf(b, "%s%.*s", i != 0 ? ", " : "",
-                       (int)t->columns.v[columns[i]].name.n,
+        rdl_buf_printf(b, "%s%.*s", i != 0 ? ", " : "", (int)t->columns.v[columns[i]].name.n,
                        t->columns.v[columns[i]].name.p);
 }
 
@@ -128,8 +127,7 @@ static void markdown_fact(writer *w, const char *name, const char *value)
 
 static void markdown_columns(writer *w, const rdl_table *t)
 {
-    rdl_buf_puts(&w->b,
-                 "\n| column | type | role | meaning |\n| --- | --- | --- | --- |\n");
+    rdl_buf_puts(&w->b, "\n| column | type | role | meaning |\n| --- | --- | --- | --- |\n");
     for (size_t i = 0; i < t->columns.n; i++) {
         rdl_buf type = {0}, role = {0};
         rdl_type_print(t->columns.v[i].type, &type);

@@ -143,10 +143,9 @@ static void put_edge(page *x, const rdl_table *from, const rdl_table *to)
 {
     size_t x1 = x->left[x->column[from->index]] + x->width[x->column[from->index]],
            y1 = x->row[from->index] * ROW_HEIGHT + BOX_HEIGHT / 2,
-           x2 = x->left[x->column[to->index]],
-           y2 = x->row[to->index] * ROW_HEIGHT + BOX_HEIGHT / 2;
-    rdl_buf_printf(x->b, "<path d=\"M%zu %zuC%zu %zu %zu %zu %zu %zu\"/>\n", x1, y1, x1 + 30, y1, x2 - 30,
-                   y2, x2, y2);
+           x2 = x->left[x->column[to->index]], y2 = x->row[to->index] * ROW_HEIGHT + BOX_HEIGHT / 2;
+    rdl_buf_printf(x->b, "<path d=\"M%zu %zuC%zu %zu %zu %zu %zu %zu\"/>\n", x1, y1, x1 + 30, y1,
+                   x2 - 30, y2, x2, y2);
 }
 
 /* From what it reads; what is not shown is passed through. */
@@ -167,10 +166,11 @@ static void put_graph(page *x)
 {
     size_t columns, rows;
     place_tables(x, &columns, &rows);
-    rdl_buf_printf(x->b,
-                   "<section class=\"scroll\"><h2>Lineage</h2>\n<svg width=\"%zu\" height=\"%zu\" role=\"img\" "
-                   "aria-label=\"lineage\">\n",
-                   columns > 0 ? x->left[columns - 1] + x->width[columns - 1] + 1 : 0, rows * ROW_HEIGHT - 6);
+    rdl_buf_printf(
+        x->b,
+        "<section class=\"scroll\"><h2>Lineage</h2>\n<svg width=\"%zu\" height=\"%zu\" role=\"img\" "
+        "aria-label=\"lineage\">\n",
+        columns > 0 ? x->left[columns - 1] + x->width[columns - 1] + 1 : 0, rows * ROW_HEIGHT - 6);
     for (size_t i = 0; i < x->p->table_count; i++) {
         const rdl_table *t = x->p->tables[i];
         if (shown(x, t))
@@ -183,10 +183,11 @@ static void put_graph(page *x)
             continue;
         rdl_buf_puts(x->b, "<a href=\"#");
         put_text(x->b, t->full);
-        rdl_buf_printf(x->b,
-                       "\"><rect class=\"box\" x=\"%zu\" y=\"%zu\" width=\"%zu\" height=\"%d\" rx=\"5\"/>"
-                       "<text x=\"%zu\" y=\"%zu\">",
-                       left, top + 1, x->width[x->column[i]], BOX_HEIGHT, left + BOX_PADDING, top + 18);
+        rdl_buf_printf(
+            x->b,
+            "\"><rect class=\"box\" x=\"%zu\" y=\"%zu\" width=\"%zu\" height=\"%d\" rx=\"5\"/>"
+            "<text x=\"%zu\" y=\"%zu\">",
+            left, top + 1, x->width[x->column[i]], BOX_HEIGHT, left + BOX_PADDING, top + 18);
         put_text(x->b, t->full);
         rdl_buf_puts(x->b, "</text></a>\n");
     }
@@ -197,11 +198,14 @@ static void put_graph(page *x)
 
 static void put_list(page *x)
 {
-    rdl_buf_puts(x->b, "<section><h2>Tables</h2>\n<p><input id=\"find\" type=\"search\" placeholder=\"Find a "
-                       "table or column\" aria-label=\"find\"></p>\n<div class=\"scroll\"><table><tr><th>table</th>"
-                       "<th>kind</th>");
+    rdl_buf_puts(
+        x->b,
+        "<section><h2>Tables</h2>\n<p><input id=\"find\" type=\"search\" placeholder=\"Find a "
+        "table or column\" aria-label=\"find\"></p>\n<div class=\"scroll\"><table><tr><th>table</th>"
+        "<th>kind</th>");
     for (size_t i = 0; i < x->p->table_count; i++)
-        x->owners |= shown(x, x->p->tables[i]) && rdl_docs_owner(x->p, x->p->tables[i]->comment).n > 0;
+        x->owners |=
+            shown(x, x->p->tables[i]) && rdl_docs_owner(x->p, x->p->tables[i]->comment).n > 0;
     rdl_buf_puts(x->b, x->owners ? "<th>owner</th>" : "");
     if (x->root->there)
         rdl_buf_puts(x->b, "<th class=\"n\">rows</th><th class=\"n\">size</th><th>changed</th>");
@@ -377,15 +381,18 @@ static bool in_list(const size_t *list, size_t n, size_t i)
 
 static void put_columns(page *x, const rdl_table *t)
 {
-    rdl_buf_puts(x->b, "<div class=\"scroll\"><table><tr><th>column</th><th>type</th><th>role</th><th>meaning"
-                       "</th></tr>\n");
+    rdl_buf_puts(
+        x->b,
+        "<div class=\"scroll\"><table><tr><th>column</th><th>type</th><th>role</th><th>meaning"
+        "</th></tr>\n");
     for (size_t i = 0; i < t->columns.n; i++) {
         rdl_buf type = {0};
         const char *comma = "";
         rdl_type_print(t->columns.v[i].type, &type);
         rdl_buf_puts(x->b, "<tr><td><code>");
         put_text(x->b, t->columns.v[i].name);
-        rdl_buf_printf(x->b, "</code></td><td class=\"soft\">%s</td><td class=\"soft\">", rdl_buf_str(&type));
+        rdl_buf_printf(x->b, "</code></td><td class=\"soft\">%s</td><td class=\"soft\">",
+                       rdl_buf_str(&type));
         rdl_buf_fini(&type);
         if (in_list(t->primary_key, t->primary_key_count, i)) {
             rdl_buf_puts(x->b, "key");
@@ -413,7 +420,9 @@ static void put_rules(page *x, const rdl_table *t)
                                           "update fails", "imputed"};
     if (t->constraint_count == 0)
         return;
-    rdl_buf_puts(x->b, "<div class=\"scroll\"><table><tr><th>rule</th><th>expects</th><th>otherwise</th></tr>\n");
+    rdl_buf_puts(
+        x->b,
+        "<div class=\"scroll\"><table><tr><th>rule</th><th>expects</th><th>otherwise</th></tr>\n");
     for (size_t i = 0; i < t->constraint_count; i++) {
         const rdl_constraint *c = &t->constraints[i];
         rdl_buf_puts(x->b, "<tr><td>");
@@ -442,11 +451,14 @@ static void put_quality(page *x, const rdl_docs_table *d)
     }
     if (d->days.n == 0)
         return;
-    rdl_buf_printf(x->b, "<p><span class=\"soft\">quality, %zu day%s:</span> %.4g %% good, ", d->days.n,
-                   d->days.n == 1 ? "" : "s", 100.0 * (double)written / (double)(written + rejected));
+    rdl_buf_printf(x->b, "<p><span class=\"soft\">quality, %zu day%s:</span> %.4g %% good, ",
+                   d->days.n, d->days.n == 1 ? "" : "s",
+                   100.0 * (double)written / (double)(written + rejected));
     put_count(x->b, rejected);
-    rdl_buf_printf(x->b, " rejected<br><svg width=\"%zu\" height=\"%d\" role=\"img\" aria-label=\"rows by day\">",
-                   d->days.n * (BAR_WIDTH + 2), CHART_HEIGHT);
+    rdl_buf_printf(
+        x->b,
+        " rejected<br><svg width=\"%zu\" height=\"%d\" role=\"img\" aria-label=\"rows by day\">",
+        d->days.n * (BAR_WIDTH + 2), CHART_HEIGHT);
     for (size_t i = 0; i < d->days.n; i++) {
         const rdl_docs_day *day = &d->days.v[i];
         double good = (double)day->written / (double)most * CHART_HEIGHT,
@@ -455,12 +467,14 @@ static void put_quality(page *x, const rdl_docs_table *d)
             bad = 1;
         rdl_buf_puts(x->b, "<g><title>");
         rdl_date_print(day->day, x->b);
-        rdl_buf_printf(x->b, ": %" PRIu64 " written, %" PRIu64 " rejected</title>", day->written, day->rejected);
-        rdl_buf_printf(x->b,
-                       "<rect class=\"good\" x=\"%zu\" y=\"%.1f\" width=\"%d\" height=\"%.1f\"/>"
-                       "<rect class=\"bad\" x=\"%zu\" y=\"%.1f\" width=\"%d\" height=\"%.1f\"/></g>",
-                       i * (BAR_WIDTH + 2), CHART_HEIGHT - good, BAR_WIDTH, good, i * (BAR_WIDTH + 2),
-                       CHART_HEIGHT - good - bad, BAR_WIDTH, bad);
+        rdl_buf_printf(x->b, ": %" PRIu64 " written, %" PRIu64 " rejected</title>", day->written,
+                       day->rejected);
+        rdl_buf_printf(
+            x->b,
+            "<rect class=\"good\" x=\"%zu\" y=\"%.1f\" width=\"%d\" height=\"%.1f\"/>"
+            "<rect class=\"bad\" x=\"%zu\" y=\"%.1f\" width=\"%d\" height=\"%.1f\"/></g>",
+            i * (BAR_WIDTH + 2), CHART_HEIGHT - good, BAR_WIDTH, good, i * (BAR_WIDTH + 2),
+            CHART_HEIGHT - good - bad, BAR_WIDTH, bad);
     }
     rdl_buf_puts(x->b, "</svg></p>\n");
 }
@@ -515,7 +529,8 @@ static void put_rest(page *x)
     if (p->report_count > 0)
         named_begin(x, "Reports");
     for (size_t i = 0; i < p->report_count; i++)
-        named_row(x, p->reports[i]->name, p->reports[i]->comment, p->reports[i]->path.n > 0 ? "files" : "on demand");
+        named_row(x, p->reports[i]->name, p->reports[i]->comment,
+                  p->reports[i]->path.n > 0 ? "files" : "on demand");
     rdl_buf_puts(x->b, p->report_count > 0 ? "</table></section>\n" : "");
     if (p->alert_count > 0)
         named_begin(x, "Alerts");

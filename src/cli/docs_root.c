@@ -38,7 +38,8 @@ static rdl_code add_seal(void *arg, const rdl_seal *seal, rdl_err *err)
         uint64_t rejected = l->quarantined + l->late_diverted + l->late_dropped + l->dropped;
         if (t == NULL || t->kind != RDL_TABLE_STREAMING || l->written + rejected == 0)
             continue;
-        rdl_docs_day *d = day_of(&g->out->tables[t->index], g->arena, (int32_t)(seal->ts_us / DAY_US));
+        rdl_docs_day *d =
+            day_of(&g->out->tables[t->index], g->arena, (int32_t)(seal->ts_us / DAY_US));
         d->written += l->written;
         d->rejected += rejected;
     }
@@ -50,7 +51,8 @@ static char *partition_text(rdl_arena *a, const rdl_lake_snapshot *s, const rdl_
     rdl_buf b = {0};
     for (size_t i = 0; i < s->partition_count; i++)
         rdl_buf_printf(&b, "%s%.*s=%s", i > 0 ? "/" : "", (int)s->partition_columns[i].n,
-                       s->partition_columns[i].p, f->partition[i] != NULL ? f->partition[i] : "null");
+                       s->partition_columns[i].p,
+                       f->partition[i] != NULL ? f->partition[i] : "null");
     char *out = rdl_arena_strdup(a, rdl_buf_str(&b));
     rdl_buf_fini(&b);
     return out;

@@ -16,13 +16,13 @@ typedef struct rdl_docs_day {
 
 typedef struct rdl_docs_table {
     rdl_table_status status;
-    size_t partitions;              /* distinct values of the partition columns */
-    const char *first, *last;       /* of them, as "day=2025-08-01"; NULL: none */
-    RDL_VEC(rdl_docs_day) days;     /* ascending, the newest DAYS_MAX */
+    size_t partitions;          /* distinct values of the partition columns */
+    const char *first, *last;   /* of them, as "day=2025-08-01"; NULL: none */
+    RDL_VEC(rdl_docs_day) days; /* ascending, the newest DAYS_MAX */
 } rdl_docs_table;
 
 typedef struct rdl_docs_root {
-    bool there;          /* a root was read */
+    bool there; /* a root was read */
     uint64_t epoch;
     int64_t now_us;
     rdl_docs_table *tables; /* by table->index */

@@ -20,9 +20,7 @@
 #include "stream/root.h"
 
 static const uint64_t disk_low_bytes = UINT64_C(1) << 30;
-enum {
-    FILES_LOW = 1024
-};
+enum { FILES_LOW = 1024 };
 
 typedef struct doctor {
     rdl_cli *cli;
@@ -59,8 +57,7 @@ static void say(doctor *d, const char *what, verdict v, const char *fmt, ...)
 
 static void say_err(doctor *d, const char *what, const rdl_err *err)
 {
-    say(d, what, WRONG, "%s%s%s", err->msg, err->hint[0] != '\0' ? "  hint: " : "",
-        err->hint);
+    say(d, what, WRONG, "%s%s%s", err->msg, err->hint[0] != '\0' ? "  hint: " : "", err->hint);
 }
 
 /* ---- the machine ---- */
@@ -146,8 +143,8 @@ typedef struct tally {
     uint64_t seals, checkpoints, prunes;
 } tally;
 
-static rdl_code
-count_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+static rdl_code count_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload,
+                             rdl_err *err)
 {
     tally *t = arg;
     (void)sequence;
@@ -183,8 +180,8 @@ static bool check_journal(doctor *d)
 }
 
 /* Files that no version of the table names and our root wrote. */
-static rdl_code count_orphans(
-    doctor *d, const char *dir, const rdl_lake_snapshot *s, size_t *out, rdl_err *err)
+static rdl_code count_orphans(doctor *d, const char *dir, const rdl_lake_snapshot *s, size_t *out,
+                              rdl_err *err)
 {
     rdl_names names;
     rdl_map named;
@@ -213,12 +210,10 @@ static rdl_code check_files(const char *dir, const rdl_lake_snapshot *s, rdl_err
         rdl_stat st;
         rc = rdl_fs_stat(rdl_path_join(&a, dir, s->files[i].path), &st, err);
         if (rc == RDL_OK && (!st.exists || st.size != s->files[i].bytes)) {
-            rdl_err_set(err, RDL_EDATA, 0, "data file \"%s/%s\" is %s", dir,
-                        s->files[i].path,
+            rdl_err_set(err, RDL_EDATA, 0, "data file \"%s/%s\" is %s", dir, s->files[i].path,
                         st.exists ? "of another size than its log says" : "missing");
-            rc = rdl_err_hint(err,
-                              "Restore it from a backup, or `raudal backfill` into a fresh "
-                              "root.");
+            rc = rdl_err_hint(err, "Restore it from a backup, or `raudal backfill` into a fresh "
+                                   "root.");
         }
     }
     rdl_arena_fini(&a);
@@ -247,8 +242,7 @@ static void check_lake(doctor *d)
     size_t n = 0, orphans = 0, before = d->wrong;
     for (size_t i = 0; i < d->pipeline->table_count; i++) {
         const rdl_table *t = d->pipeline->tables[i];
-        char *name =
-            rdl_arena_printf(&d->cli->arena, "lake %.*s", (int)t->full.n, t->full.p);
+        char *name = rdl_arena_printf(&d->cli->arena, "lake %.*s", (int)t->full.n, t->full.p);
         char *dir = rdl_root_lake_table(&d->cli->arena, &d->root, t);
         if (t->kind == RDL_TABLE_SOURCE || t->kind == RDL_TABLE_SNAPSHOT)
             continue;
@@ -279,15 +273,15 @@ static void check_stores(doctor *d)
     }
     for (size_t i = 0; i < s.publication_count; i++) {
         const rdl_publication_status *p = &s.publications[i];
-        char *name = rdl_arena_printf(&d->cli->arena, "published %.*s",
-                                      (int)p->publication->name.n, p->publication->name.p);
+        char *name = rdl_arena_printf(&d->cli->arena, "published %.*s", (int)p->publication->name.n,
+                                      p->publication->name.p);
         if (p->problem[0] != '\0')
             say(d, name, WRONG, "%s", p->problem);
         else if (p->epoch < 0)
             say(d, name, WARNING, "the store has not been filled");
         else
-            say(d, name, p->behind > 0 ? WARNING : FINE,
-                "shows epoch %" PRId64 " of %" PRIu64, p->epoch, s.epoch);
+            say(d, name, p->behind > 0 ? WARNING : FINE, "shows epoch %" PRId64 " of %" PRIu64,
+                p->epoch, s.epoch);
     }
     rdl_reader_close(r);
 }
@@ -313,8 +307,8 @@ static bool has_pipeline(const char *dir)
     rdl_names names;
     rdl_err err;
     rdl_arena_init(&a, 0);
-    bool any = rdl_fs_glob(&a, rdl_path_join(&a, dir, "*.sql"), &names, &err) == RDL_OK &&
-               names.n != 0;
+    bool any =
+        rdl_fs_glob(&a, rdl_path_join(&a, dir, "*.sql"), &names, &err) == RDL_OK && names.n != 0;
     rdl_arena_fini(&a);
     return any;
 }
@@ -337,8 +331,7 @@ rdl_code rdl_cmd_doctor(rdl_cli *cli, rdl_err *err)
     if (loaded.pipeline != NULL) {
         d.pipeline = loaded.pipeline;
         rdl_root_paths(&cli->arena, rdl_cli_root(cli), &d.root);
-        say(&d, "pipeline", FINE, "\"%s\": %zu tables", d.pipeline->name,
-            d.pipeline->table_count);
+        say(&d, "pipeline", FINE, "\"%s\": %zu tables", d.pipeline->name, d.pipeline->table_count);
         check_lock(&d);
         if (check_journal(&d)) {
             check_lake(&d);

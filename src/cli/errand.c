@@ -116,9 +116,10 @@ static rdl_code run_there(rdl_cli *cli, int fd, rdl_buf *out, rdl_err *err)
     rdl_buf message = {0};
     RDL_TRY(check_options(cli, err));
     put_request(cli, &message);
-    bool answered = rdl_channel_send(fd, (rdl_str){message.p, message.n}) &&
-                    rdl_channel_await(fd, &message);
-    rdl_code rc = answered ? rdl_wire_take_answer((rdl_str){message.p, message.n}, out, err) : lost(err);
+    bool answered =
+        rdl_channel_send(fd, (rdl_str){message.p, message.n}) && rdl_channel_await(fd, &message);
+    rdl_code rc =
+        answered ? rdl_wire_take_answer((rdl_str){message.p, message.n}, out, err) : lost(err);
     rdl_buf_fini(&message);
     return rc;
 }
@@ -187,7 +188,7 @@ static rdl_code steps_there(rdl_cli *cli, steps *s, rdl_err *err)
 
 rdl_code rdl_errand_over(rdl_cli *cli, const rdl_errand_step *list, size_t n, rdl_err *err)
 {
-    static const rdl_cli_option_id kept[] = {RDL_CLI_ROOT, RDL_CLI_SET, RDL_CLI_MEMORY,
+    static const rdl_cli_option_id kept[] = {RDL_CLI_ROOT,    RDL_CLI_SET,   RDL_CLI_MEMORY,
                                              RDL_CLI_THREADS, RDL_CLI_ADOPT, RDL_CLI_LOG_LEVEL};
     const rdl_command *command = cli->command;
     const char **args = cli->args;

@@ -30,7 +30,8 @@ typedef struct rdl_errand_step {
     size_t n;
 } rdl_errand_step;
 /* Other commands, in turn, with cli's folder, root and settings; those that run here share an engine. */
-RDL_MUST rdl_code rdl_errand_over(rdl_cli *cli, const rdl_errand_step *list, size_t n, rdl_err *err);
+RDL_MUST rdl_code rdl_errand_over(rdl_cli *cli, const rdl_errand_step *list, size_t n,
+                                  rdl_err *err);
 /* A command's run of the past, for the list of runs; the list is for people, so nothing fails. */
 void rdl_errand_record(rdl_cli *cli, rdl_engine *e, uint64_t epochs_before, int64_t started_us,
                        rdl_code rc, const rdl_err *failure);

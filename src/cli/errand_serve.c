@@ -32,8 +32,10 @@ struct rdl_errands {
 
 static rdl_code refuse(rdl_err *err, const char *what)
 {
-    return rdl_err_set(err, RDL_EUSAGE, 0, "the run that holds the root does not understand this "
-                       "command: %s", what);
+    return rdl_err_set(err, RDL_EUSAGE, 0,
+                       "the run that holds the root does not understand this "
+                       "command: %s",
+                       what);
 }
 
 /* The words after the command's name, as the caller's parser read them. */
@@ -46,8 +48,10 @@ static rdl_code parse(rdl_errands *s, rdl_cli *out, rdl_err *err)
         return refuse(err, field != NULL ? field : "an empty one");
     const char *own = rdl_path_absolute(&out->arena, s->cli->dir);
     if (strcmp(dir, own) != 0)
-        return rdl_err_set(err, RDL_ECONFLICT, 0, "the root is held by a run of another pipeline, "
-                           "\"%s\"", own);
+        return rdl_err_set(err, RDL_ECONFLICT, 0,
+                           "the root is held by a run of another pipeline, "
+                           "\"%s\"",
+                           own);
     for (char *at = rdl_arena_strndup(&out->arena, field, strlen(field)); at != NULL;) {
         char *space = strchr(at, ' ');
         RDL_PUSH(&out->arena, &words) = at;

@@ -67,9 +67,11 @@ rdl_code rdl_wire_take_answer(rdl_str answer, rdl_buf *said, rdl_err *err)
     for (size_t i = 0; i < FIELDS; i++) {
         f[i] = rdl_wire_take(&answer);
         if (f[i] == NULL || (i == CODE && number(f[i]) > RDL_EBUG)) {
-            rdl_err_set(err, RDL_EIO, 0, "the run that holds the root gave an answer that this program "
+            rdl_err_set(err, RDL_EIO, 0,
+                        "the run that holds the root gave an answer that this program "
                         "does not understand");
-            return rdl_err_hint(err, "Is it of another version?  Ask with that one, or stop it first.");
+            return rdl_err_hint(err,
+                                "Is it of another version?  Ask with that one, or stop it first.");
         }
     }
     rdl_buf_puts(said, f[SAID]);

@@ -29,8 +29,7 @@ static const struct {
     const char *name, *meaning;
 } environment[] = {
     {"NO_COLOR", "When set, nothing is coloured."},
-    {"RAUDAL_<SETTING>",
-     "A setting such as RAUDAL_MAX_FILES_PER_EPOCH; --set wins over it."},
+    {"RAUDAL_<SETTING>", "A setting such as RAUDAL_MAX_FILES_PER_EPOCH; --set wins over it."},
     {"<VARIABLE>", "A variable of the pipeline's text, ${VARIABLE}; --set wins over it."},
     {"RDL_FAULT", "Arms fault points, for tests: see raudal doctor --faults."},
     {"XDG_STATE_HOME", "Where the history of raudal sql is kept, in raudal/history."},
@@ -186,8 +185,7 @@ static void put_roff_command(rdl_buf *b, const rdl_command *c)
 
 static void put_man(rdl_buf *b)
 {
-    rdl_buf_printf(b, ".TH RAUDAL 1 \"\" \"raudal %s\" \"User Commands\"\n",
-                   RAUDAL_VERSION);
+    rdl_buf_printf(b, ".TH RAUDAL 1 \"\" \"raudal %s\" \"User Commands\"\n", RAUDAL_VERSION);
     rdl_buf_puts(b, ".SH NAME\nraudal \\- stream and batch in one, from a folder of SQL\n"
                     ".SH SYNOPSIS\n.B raudal\n.I COMMAND\n[\\fIDIR\\fR] [\\fIOPTIONS\\fR]\n"
                     ".SH DESCRIPTION\n");

@@ -12,6 +12,8 @@ typedef struct starter_file {
     const char *path, *text;
 } starter_file;
 
+/* The texts stay as they will stand. */
+/* clang-format off */
 static const starter_file files[] = {
     {"01_sources.sql",
      "-- 01_sources.sql - where rows come from.\n"
@@ -143,6 +145,7 @@ static const starter_file files[] = {
      "\n"
      "Add a file to `landing/sales/` and run again: only what is new is read.\n"},
 };
+/* clang-format on */
 
 static rdl_code check_empty(rdl_cli *cli, rdl_err *err)
 {
@@ -152,13 +155,12 @@ static rdl_code check_empty(rdl_cli *cli, rdl_err *err)
     if (!st.exists)
         return RDL_OK;
     if (!st.is_dir)
-        return rdl_err_set(err, RDL_EUSAGE, 0,
-                           "cannot begin a pipeline in \"%s\": it is a file", cli->dir);
+        return rdl_err_set(err, RDL_EUSAGE, 0, "cannot begin a pipeline in \"%s\": it is a file",
+                           cli->dir);
     RDL_TRY(rdl_fs_list(&cli->arena, cli->dir, &names, err));
     if (names.n == 0)
         return RDL_OK;
-    rdl_err_set(err, RDL_EUSAGE, 0, "cannot begin a pipeline in \"%s\": it is not empty",
-                cli->dir);
+    rdl_err_set(err, RDL_EUSAGE, 0, "cannot begin a pipeline in \"%s\": it is not empty", cli->dir);
     return rdl_err_hint(err, "Name a folder that is not there yet: raudal init shop");
 }
 

@@ -35,9 +35,7 @@ struct rdl_output {
     bool widths_known;
 };
 
-rdl_code rdl_output_choose(const rdl_cli *cli,
-                           rdl_output_format fallback,
-                           rdl_output_format *out,
+rdl_code rdl_output_choose(const rdl_cli *cli, rdl_output_format fallback, rdl_output_format *out,
                            rdl_err *err)
 {
     static const char *const names[] = {"table", "csv", "json", "jsonl"};
@@ -59,8 +57,7 @@ rdl_code rdl_output_choose(const rdl_cli *cli,
 
 static void flush(rdl_output *o)
 {
-    if (o->line.n != 0 && !o->failed &&
-        fwrite(o->line.p, 1, o->line.n, stdout) != o->line.n) {
+    if (o->line.n != 0 && !o->failed && fwrite(o->line.p, 1, o->line.n, stdout) != o->line.n) {
         o->failed = true;
         o->failed_errno = errno;
     }
@@ -347,8 +344,8 @@ static rdl_cell_kind kind_of(const rdl_vector *v, size_t row)
     }
 }
 
-static void
-put_chunk(rdl_output *o, const rdl_chunk *c, rdl_buf *text, rdl_cell *cells, size_t *ends)
+static void put_chunk(rdl_output *o, const rdl_chunk *c, rdl_buf *text, rdl_cell *cells,
+                      size_t *ends)
 {
     bool json = o->format == RDL_OUTPUT_JSON || o->format == RDL_OUTPUT_JSONL;
     for (size_t row = 0; row < c->rows; row++) {
@@ -374,8 +371,8 @@ put_chunk(rdl_output *o, const rdl_chunk *c, rdl_buf *text, rdl_cell *cells, siz
     }
 }
 
-rdl_code
-rdl_output_result(rdl_output_format format, rdl_result *r, uint64_t *out_rows, rdl_err *err)
+rdl_code rdl_output_result(rdl_output_format format, rdl_result *r, uint64_t *out_rows,
+                           rdl_err *err)
 {
     const rdl_schema *s = rdl_result_schema(r);
     const rdl_chunk *c;
@@ -407,8 +404,7 @@ void rdl_row_begin(rdl_row *r, rdl_arena *a)
 static void add(rdl_row *r, rdl_cell_kind kind, rdl_str text)
 {
     if (r->n < sizeof r->cells / sizeof r->cells[0])
-        r->cells[r->n++] =
-            (rdl_cell){kind, {rdl_arena_strndup(r->arena, text.p, text.n), text.n}};
+        r->cells[r->n++] = (rdl_cell){kind, {rdl_arena_strndup(r->arena, text.p, text.n), text.n}};
 }
 
 static void add_buf(rdl_row *r, rdl_cell_kind kind, rdl_buf *b)
@@ -466,4 +462,3 @@ void rdl_row_time(rdl_row *r, int64_t us)
     rdl_timestamp_print_iso(us, &b);
     add_buf(r, RDL_CELL_TEXT, &b);
 }
-

@@ -38,10 +38,8 @@ typedef struct rdl_cell {
 typedef struct rdl_output rdl_output;
 
 /* --format and --json; fallback when neither is given. */
-RDL_MUST rdl_code rdl_output_choose(const rdl_cli *cli,
-                                    rdl_output_format fallback,
-                                    rdl_output_format *out,
-                                    rdl_err *err);
+RDL_MUST rdl_code rdl_output_choose(const rdl_cli *cli, rdl_output_format fallback,
+                                    rdl_output_format *out, rdl_err *err);
 /* names are copied. */
 rdl_output *rdl_output_new(rdl_output_format format, const char *const *names, size_t n);
 void rdl_output_null(rdl_output *o, const char *text); /* how a table shows null; else NULL */
@@ -51,9 +49,7 @@ RDL_MUST rdl_code rdl_output_finish(rdl_output *o, rdl_err *err);
 void rdl_output_drop(rdl_output *o); /* after an error: frees, writes nothing more */
 
 /* All rows of a result. */
-RDL_MUST rdl_code rdl_output_result(rdl_output_format format,
-                                    rdl_result *r,
-                                    uint64_t *out_rows,
+RDL_MUST rdl_code rdl_output_result(rdl_output_format format, rdl_result *r, uint64_t *out_rows,
                                     rdl_err *err);
 
 /* Building a row: texts are kept until the row is given. */

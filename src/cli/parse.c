@@ -60,8 +60,7 @@ rdl_code rdl_cli_refuse_command(rdl_cli *cli, const char *word, rdl_err *err)
     const char *nearest = rdl_nearest(rdl_str_of(word), names.v, names.n);
     rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized command \"%s\"", word);
     if (nearest != NULL)
-        return rdl_err_hint(err, "Did you mean \"raudal %s\"?  `raudal help` lists them.",
-                            nearest);
+        return rdl_err_hint(err, "Did you mean \"raudal %s\"?  `raudal help` lists them.", nearest);
     return rdl_err_hint(err, "`raudal help` lists the commands.");
 }
 
@@ -74,8 +73,8 @@ static rdl_code refuse_option(rdl_cli *cli, const char *word, size_t n, rdl_err 
         if (rdl_command_takes(cli->command, i))
             RDL_PUSH(&cli->arena, &names) = rdl_cli_options[i].name;
     const char *nearest = rdl_nearest((rdl_str){word + 2, n - 2}, names.v, names.n);
-    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized option \"%.*s\" of \"raudal %s\"", (int)n,
-                word, cli->command->name);
+    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized option \"%.*s\" of \"raudal %s\"", (int)n, word,
+                cli->command->name);
     if (nearest != NULL)
         return rdl_err_hint(err, "Did you mean --%s?", nearest);
     return rdl_err_hint(err, "`raudal help %s` lists its options.", cli->command->name);
@@ -109,8 +108,7 @@ static rdl_code take_option(rdl_cli *cli, int argc, char **argv, int *at, rdl_er
             return rdl_err_hint(err, "Write --set NAME=VALUE.");
         }
         cli->set[cli->set_count++] = value;
-    } else if (cli->values[i] != NULL && o->value != NULL &&
-               strcmp(cli->values[i], value) != 0) {
+    } else if (cli->values[i] != NULL && o->value != NULL && strcmp(cli->values[i], value) != 0) {
         return rdl_err_set(err, RDL_EUSAGE, 0, "option --%s is given twice", o->name);
     }
     cli->values[i] = value != NULL ? value : "";
@@ -124,8 +122,7 @@ static rdl_code check_count(const rdl_cli *cli, rdl_err *err)
     const rdl_command *c = cli->command;
     if (rdl_cli_has(cli, RDL_CLI_HELP))
         return RDL_OK;
-    if (cli->arg_count >= c->args_min &&
-        (c->args_max == 255 || cli->arg_count <= c->args_max))
+    if (cli->arg_count >= c->args_min && (c->args_max == 255 || cli->arg_count <= c->args_max))
         return RDL_OK;
     if (cli->arg_count < c->args_min)
         rdl_err_set(err, RDL_EUSAGE, 0, "\"raudal %s\" needs more arguments", c->name);
@@ -139,7 +136,8 @@ static bool is_environment_name(const char *s)
 {
     size_t n = strlen(s);
     for (size_t i = 0; i < n; i++)
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", s[i]) == NULL)
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", s[i]) ==
+            NULL)
             return false;
     return n > 0;
 }
@@ -185,7 +183,8 @@ static rdl_code choose_environment(rdl_cli *cli, rdl_err *err)
     const char *root = root_line(cli, env);
     cli->values[RDL_CLI_ROOT] =
         root != NULL ? root
-                     : rdl_path_join(&cli->arena, cli->dir, rdl_arena_printf(&cli->arena, ".raudal-%s", env));
+                     : rdl_path_join(&cli->arena, cli->dir,
+                                     rdl_arena_printf(&cli->arena, ".raudal-%s", env));
     return RDL_OK;
 }
 
@@ -254,8 +253,7 @@ bool rdl_cli_parse_bytes(const char *text, uint64_t *out)
     return false;
 }
 
-rdl_code
-rdl_cli_bytes(const rdl_cli *cli, rdl_cli_option_id id, uint64_t *out, rdl_err *err)
+rdl_code rdl_cli_bytes(const rdl_cli *cli, rdl_cli_option_id id, uint64_t *out, rdl_err *err)
 {
     const char *text = cli->values[id];
     if (text == NULL || (rdl_cli_parse_bytes(text, out) && *out > 0))
@@ -265,8 +263,8 @@ rdl_cli_bytes(const rdl_cli *cli, rdl_cli_option_id id, uint64_t *out, rdl_err *
     return rdl_err_hint(err, "Write a number and a unit: 512MB, 2GB.");
 }
 
-rdl_code rdl_cli_count(
-    const rdl_cli *cli, rdl_cli_option_id id, uint64_t most, uint64_t *out, rdl_err *err)
+rdl_code rdl_cli_count(const rdl_cli *cli, rdl_cli_option_id id, uint64_t most, uint64_t *out,
+                       rdl_err *err)
 {
     const char *text = cli->values[id];
     char *end;
@@ -284,8 +282,8 @@ rdl_code rdl_cli_count(
 
 rdl_load_options rdl_cli_load_options(const rdl_cli *cli)
 {
-    return (rdl_load_options){.set = cli->set, .set_count = cli->set_count,
-                              .env = cli->values[RDL_CLI_ENV]};
+    return (rdl_load_options){
+        .set = cli->set, .set_count = cli->set_count, .env = cli->values[RDL_CLI_ENV]};
 }
 
 const char *rdl_cli_root(rdl_cli *cli)

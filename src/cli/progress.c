@@ -11,9 +11,7 @@
 #include "cli/cli.h"
 
 static const double terminal_every = 0.1, line_every = 10; /* seconds */
-enum {
-    BAR_COLUMNS = 24
-};
+enum { BAR_COLUMNS = 24 };
 
 void rdl_progress_init(rdl_progress *p)
 {

@@ -11,15 +11,14 @@
 typedef struct rdl_progress {
     bool terminal, color, shown;
     unsigned width;
-    uint64_t bytes_total; /* the most that was ever left: what the bar is measured by */
-    int64_t began_us;     /* on the monotonic clock */
-    double last_shown;    /* seconds since then */
+    uint64_t bytes_total;           /* the most that was ever left: what the bar is measured by */
+    int64_t began_us;               /* on the monotonic clock */
+    double last_shown;              /* seconds since then */
     uint64_t last_epoch, last_rows; /* what the last plain line said */
 } rdl_progress;
 
 void rdl_progress_init(rdl_progress *p);
-void rdl_progress_show(void *progress,
-                       const rdl_engine_progress *at); /* the engine's callback */
-void rdl_progress_clear(rdl_progress *p);              /* takes the bar away */
+void rdl_progress_show(void *progress, const rdl_engine_progress *at); /* the engine's callback */
+void rdl_progress_clear(rdl_progress *p);                              /* takes the bar away */
 
 #endif

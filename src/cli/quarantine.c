@@ -9,9 +9,7 @@
 #include "lang/plan.h"
 #include "stream/root.h"
 
-enum {
-    LIMIT_DEFAULT = 100
-};
+enum { LIMIT_DEFAULT = 100 };
 
 /* Tables that can reject rows: streaming tables, and sources through them. */
 static bool has_quarantine(const rdl_table *t)
@@ -23,9 +21,8 @@ static rdl_code exists(rdl_reader *r, const char *name, bool *out, rdl_err *err)
 {
     rdl_buf sql = {0};
     int64_t n = 0;
-    rdl_buf_puts(&sql,
-                 "SELECT count(*) FROM information_schema.tables WHERE table_schema = "
-                 "'quarantine' AND table_name = ");
+    rdl_buf_puts(&sql, "SELECT count(*) FROM information_schema.tables WHERE table_schema = "
+                       "'quarantine' AND table_name = ");
     rdl_buf_put_sql_text(&sql, rdl_str_of(name));
     rdl_code rc = rdl_query_i64(rdl_reader_conn(r), rdl_buf_str(&sql), &n, err);
     rdl_buf_fini(&sql);
@@ -66,12 +63,13 @@ static rdl_code list(rdl_cli *cli, rdl_reader *r, rdl_err *err)
                              "TIMESTAMPTZ '1970-01-01' AS ingest_ts, 0 AS replayed_epoch "
                              "WHERE false");
     if (rc == RDL_OK)
-        rc = rdl_queryf(rdl_reader_conn(r), &result, err,
-                        "SELECT \"table\", reason, source, count(*) AS rows, "
-                        "count(replayed_epoch) AS replayed, count(*) - count(replayed_epoch) AS waiting, "
-                        "min(ingest_ts) AS first, "
-                        "max(ingest_ts) AS last FROM (%s) GROUP BY ALL ORDER BY ALL",
-                        rdl_buf_str(&parts));
+        rc = rdl_queryf(
+            rdl_reader_conn(r), &result, err,
+            "SELECT \"table\", reason, source, count(*) AS rows, "
+            "count(replayed_epoch) AS replayed, count(*) - count(replayed_epoch) AS waiting, "
+            "min(ingest_ts) AS first, "
+            "max(ingest_ts) AS last FROM (%s) GROUP BY ALL ORDER BY ALL",
+            rdl_buf_str(&parts));
     rdl_buf_fini(&parts);
     if (rc != RDL_OK)
         return rc;
@@ -109,13 +107,14 @@ static rdl_code show(rdl_cli *cli, rdl_reader *r, rdl_err *err)
         return RDL_OK;
     }
     rdl_buf_put_sql_ident(&name, rdl_str_of(quarantine));
-    rdl_code rc = rdl_queryf(rdl_reader_conn(r), &result, err,
-                             "SELECT _epoch AS epoch, source_file AS file, _source_offset "
-                             "AS place, reasons, detail, "
-                             "coalesce(CAST(record AS VARCHAR), TRY(decode(raw)), CAST(raw AS VARCHAR)) AS "
-                             "record FROM quarantine.%s "
-                             "ORDER BY " RDL_IDENTITY_COLUMNS " LIMIT %" PRIu64,
-                             rdl_buf_str(&name), limit);
+    rdl_code rc =
+        rdl_queryf(rdl_reader_conn(r), &result, err,
+                   "SELECT _epoch AS epoch, source_file AS file, _source_offset "
+                   "AS place, reasons, detail, "
+                   "coalesce(CAST(record AS VARCHAR), TRY(decode(raw)), CAST(raw AS VARCHAR)) AS "
+                   "record FROM quarantine.%s "
+                   "ORDER BY " RDL_IDENTITY_COLUMNS " LIMIT %" PRIu64,
+                   rdl_buf_str(&name), limit);
     rdl_buf_fini(&name);
     if (rc != RDL_OK)
         return rc;

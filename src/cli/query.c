@@ -87,8 +87,8 @@ static rdl_code begin_rows(void *arg, size_t n, const char *const *names, rdl_er
     return RDL_OK;
 }
 
-static rdl_code
-give_row(void *arg, size_t n, const rdl_str *values, const bool *numeric, rdl_err *err)
+static rdl_code give_row(void *arg, size_t n, const rdl_str *values, const bool *numeric,
+                         rdl_err *err)
 {
     asking *a = arg;
     (void)err;
@@ -124,8 +124,8 @@ rdl_code rdl_cmd_query(rdl_cli *cli, rdl_err *err)
 {
     rdl_cli_pipeline p;
     RDL_TRY(rdl_cli_load(cli, &p, err));
-    rdl_code rc = cli->arg_count == 0 ? list_queries(cli, p.pipeline, err)
-                                      : ask(cli, p.pipeline, err);
+    rdl_code rc =
+        cli->arg_count == 0 ? list_queries(cli, p.pipeline, err) : ask(cli, p.pipeline, err);
     rdl_cli_unload(&p);
     return rc;
 }

@@ -36,9 +36,8 @@ static rdl_code check_views(const job *j, rdl_err *err)
             continue;
         rdl_err_set(err, RDL_EUSAGE, 0, "cannot refresh \"%.*s\": it is no view",
                     (int)j->tables[i]->full.n, j->tables[i]->full.p);
-        return rdl_err_hint(
-            err, "Only views are computed from the lake; `raudal backfill` reads "
-                 "sources again.");
+        return rdl_err_hint(err, "Only views are computed from the lake; `raudal backfill` reads "
+                                 "sources again.");
     }
     return RDL_OK;
 }
@@ -146,11 +145,9 @@ static rdl_code check_published(const job *j, rdl_err *err)
             k++;
         if (k < p->publication_count)
             continue;
-        rdl_err_set(err, RDL_EUSAGE, 0,
-                    "cannot publish \"%.*s\": no PUBLISH statement names it",
+        rdl_err_set(err, RDL_EUSAGE, 0, "cannot publish \"%.*s\": no PUBLISH statement names it",
                     (int)j->tables[i]->full.n, j->tables[i]->full.p);
-        return rdl_err_hint(err,
-                            "Write PUBLISH %.*s TO 'sqlite:serving.db' PRIMARY KEY (...).",
+        return rdl_err_hint(err, "Write PUBLISH %.*s TO 'sqlite:serving.db' PRIMARY KEY (...).",
                             (int)j->tables[i]->full.n, j->tables[i]->full.p);
     }
     return RDL_OK;

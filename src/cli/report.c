@@ -10,7 +10,7 @@
 #include "cli/reporting.h"
 
 typedef struct printing {
-    bool many;   /* files, each under its name */
+    bool many; /* files, each under its name */
     uint64_t files;
 } printing;
 
@@ -45,7 +45,7 @@ static void put_schedule(rdl_buf *b, const rdl_report *r)
 
 static rdl_code list(rdl_cli *cli, const rdl_pipeline *p, rdl_err *err)
 {
-    static const char *const names[] = {"report",     "format", "to",     "runs",
+    static const char *const names[] = {"report",     "format",   "to",   "runs",
                                         "parameters", "last run", "epoch"};
     rdl_output_format format;
     RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
@@ -67,8 +67,8 @@ static rdl_code list(rdl_cli *cli, const rdl_pipeline *p, rdl_err *err)
         rdl_row_text(&row, rdl_buf_str(&schedule));
         rdl_row_text(&row, rdl_buf_str(&parameters));
         rdl_row_text(&row, rdl_buf_str(&ran));
-        rdl_row_text(&row, last.epoch > 0 ? rdl_arena_printf(&cli->arena, "%" PRIu64, last.epoch)
-                                          : "");
+        rdl_row_text(&row,
+                     last.epoch > 0 ? rdl_arena_printf(&cli->arena, "%" PRIu64, last.epoch) : "");
         rdl_output_row(o, row.cells);
         rdl_buf_fini(&parameters);
         rdl_buf_fini(&schedule);
@@ -124,8 +124,8 @@ static rdl_code read_values(rdl_cli *cli, rdl_report_request *q, rdl_err *err)
             rdl_err_set(err, RDL_EUSAGE, 0, "could not read \"%s\"", cli->args[i]);
             return rdl_err_hint(err, "Values are given as PARAMETER=VALUE.");
         }
-        names[q->value_count] = rdl_arena_strndup(&cli->arena, cli->args[i],
-                                                  (size_t)(equals - cli->args[i]));
+        names[q->value_count] =
+            rdl_arena_strndup(&cli->arena, cli->args[i], (size_t)(equals - cli->args[i]));
         for (size_t k = 0; k < q->value_count; k++)
             if (strcmp(names[k], names[q->value_count]) == 0)
                 return rdl_err_set(err, RDL_EUSAGE, 0, "parameter \"%s\" is given twice", names[k]);
@@ -186,8 +186,7 @@ static rdl_code ask(rdl_cli *cli, rdl_reader *r, rdl_err *err)
         q.sink = &out;
     RDL_TRY(rdl_reporting_run(cli, r, report, &q, &result, err));
     note(report, &result, files);
-    return fflush(stdout) == 0 ? RDL_OK
-                               : rdl_err_set(err, RDL_EIO, 0, "could not write to stdout");
+    return fflush(stdout) == 0 ? RDL_OK : rdl_err_set(err, RDL_EIO, 0, "could not write to stdout");
 }
 
 static rdl_code list_all(rdl_cli *cli, rdl_err *err)

@@ -133,7 +133,7 @@ typedef struct timed {
     const rdl_report *report;
     rdl_timetable times;
     rdl_report_state last;
-    rdl_hash128 text;    /* of the report and its templates, as last seen */
+    rdl_hash128 text; /* of the report and its templates, as last seen */
     int64_t not_before_us;
 } timed;
 

@@ -23,7 +23,7 @@ typedef struct running {
     rdl_catalog *catalog; /* NULL: it could not be written; the run goes on */
     rdl_catalog_run record;
     rdl_progress progress;
-    bool stopped; /* by a signal */
+    bool stopped;     /* by a signal */
     bool once, whole; /* neither --only nor --from */
 } running;
 
@@ -43,8 +43,8 @@ static void begin_record(running *r, const char *kind)
     }
 }
 
-static void
-end_record(running *r, rdl_code rc, const rdl_err *failure, const rdl_run_report *report)
+static void end_record(running *r, rdl_code rc, const rdl_err *failure,
+                       const rdl_run_report *report)
 {
     rdl_err err = {0};
     rdl_engine_status status = {0};
@@ -105,8 +105,7 @@ static rdl_code print_report(running *r, const rdl_run_report *report, rdl_err *
     if (format == RDL_OUTPUT_TABLE)
         rdl_put_run_report(&b, rdl_engine_pipeline(r->engine), report, status.files_behind);
     else
-        rdl_put_run_report_json(&b, rdl_engine_pipeline(r->engine), report,
-                            status.files_behind);
+        rdl_put_run_report_json(&b, rdl_engine_pipeline(r->engine), report, status.files_behind);
     rdl_code rc = rdl_cli_print(&b, err);
     rdl_buf_fini(&b);
     return rc;
@@ -141,7 +140,8 @@ static rdl_code work(running *r, bool once, const char *kind, rdl_err *err)
     end_record(r, rc, err, &report);
     /* What went on beside a failure is shown too. */
     rdl_err own = {0};
-    rdl_code printed = report.tables != NULL ? print_report(r, &report, rc == RDL_OK ? err : &own) : rc;
+    rdl_code printed =
+        report.tables != NULL ? print_report(r, &report, rc == RDL_OK ? err : &own) : rc;
     return rc != RDL_OK ? rc : printed;
 }
 
@@ -222,8 +222,7 @@ rdl_code rdl_cmd_backfill(rdl_cli *cli, rdl_err *err)
     if (st.exists)
         RDL_TRY(rdl_fs_list(&cli->arena, root, &names, err));
     if (names.n != 0) {
-        rdl_err_set(err, RDL_EUSAGE, 0, "cannot backfill into \"%s\": it is not empty",
-                    root);
+        rdl_err_set(err, RDL_EUSAGE, 0, "cannot backfill into \"%s\": it is not empty", root);
         return rdl_err_hint(err, "Name a folder that is empty or not there: --root DIR.");
     }
     return open_and_work(cli, true, "backfill", err);

@@ -14,9 +14,9 @@ typedef struct fate {
     size_t at;        /* in rdl_ledger */
 } fate;
 
-#define FATE(word, field)                                                                  \
-    {                                                                                      \
-        word, #field, offsetof(rdl_ledger, field)                                          \
+#define FATE(word, field)                                                                          \
+    {                                                                                              \
+        word, #field, offsetof(rdl_ledger, field)                                                  \
     }
 
 static const fate came_in[] = {FATE("read", read), FATE("replayed", replayed),
@@ -30,10 +30,9 @@ static const fate went_out[] = {
     FATE("dropped", dropped),
     FATE("filtered", filtered),
 };
-static const fate tags[] = {
-    FATE("amended", amended),     FATE("imputed", imputed),
-    FATE("kept", kept),           FATE("rescued", rescued),
-    FATE("malformed", malformed), FATE("copies of hops", hop_copies)};
+static const fate tags[] = {FATE("amended", amended),     FATE("imputed", imputed),
+                            FATE("kept", kept),           FATE("rescued", rescued),
+                            FATE("malformed", malformed), FATE("copies of hops", hop_copies)};
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
@@ -63,8 +62,8 @@ void rdl_put_balance(rdl_buf *b, const rdl_ledger *l)
 static void put_fields(rdl_buf *b, const rdl_ledger *l, const fate *fates, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        rdl_buf_printf(b, "%s\"%s\": %" PRIu64, b->p[b->n - 1] == '{' ? "" : ", ",
-                       fates[i].name, count_of(l, &fates[i]));
+        rdl_buf_printf(b, "%s\"%s\": %" PRIu64, b->p[b->n - 1] == '{' ? "" : ", ", fates[i].name,
+                       count_of(l, &fates[i]));
 }
 
 void rdl_put_ledger_json(rdl_buf *b, const rdl_ledger *l)
@@ -78,11 +77,8 @@ void rdl_put_ledger_json(rdl_buf *b, const rdl_ledger *l)
 
 /* ---- the table of steps ---- */
 
-enum {
-    STEP_COLUMNS = 6
-};
-static const char *const heads[STEP_COLUMNS] = {"step",  "times", "rows",
-                                                "bytes", "time",  "share"};
+enum { STEP_COLUMNS = 6 };
+static const char *const heads[STEP_COLUMNS] = {"step", "times", "rows", "bytes", "time", "share"};
 static const size_t widths[STEP_COLUMNS] = {19, 7, 10, 9, 9, 6};
 
 static void put_cell(rdl_buf *b, size_t column, const char *text)
@@ -135,8 +131,7 @@ static void put_last(rdl_buf *b, const rdl_run_report *r, uint64_t files_behind)
     if (files_behind == 0)
         rdl_buf_puts(b, "lag 0");
     else
-        rdl_buf_printf(b, "lag %" PRIu64 " file%s", files_behind,
-                       files_behind == 1 ? "" : "s");
+        rdl_buf_printf(b, "lag %" PRIu64 " file%s", files_behind, files_behind == 1 ? "" : "s");
 }
 
 static bool reads_source(const rdl_table *t)
@@ -181,9 +176,8 @@ void rdl_put_run_report(rdl_buf *b, const rdl_pipeline *p, const rdl_run_report 
     put_further(b, p, r);
     rdl_buf_clear(&line);
     rdl_put_seconds(&line, r->seconds);
-    rdl_buf_printf(b, " %" PRIu64 " epoch%s in %s%s\n", r->epochs,
-                   r->epochs == 1 ? "" : "s", rdl_buf_str(&line),
-                   r->stopped ? ", stopped when asked" : "");
+    rdl_buf_printf(b, " %" PRIu64 " epoch%s in %s%s\n", r->epochs, r->epochs == 1 ? "" : "s",
+                   rdl_buf_str(&line), r->stopped ? ", stopped when asked" : "");
     rdl_buf_fini(&line);
     rdl_buf_fini(&last);
 }
@@ -198,8 +192,8 @@ static void put_table_json(rdl_buf *b, const rdl_table_report *t)
         rdl_buf_puts(b, ", \"ledger\": ");
         rdl_put_ledger_json(b, &t->ledger);
     } else {
-        rdl_buf_printf(b, ", \"rows_new\": %" PRIu64 ", \"rows_old\": %" PRIu64,
-                       t->rows_new, t->rows_old);
+        rdl_buf_printf(b, ", \"rows_new\": %" PRIu64 ", \"rows_old\": %" PRIu64, t->rows_new,
+                       t->rows_old);
     }
     for (size_t i = 0; t->violations != NULL && i < t->table->constraint_count; i++) {
         rdl_buf_puts(b, i == 0 ? ", \"violations\": {" : ", ");
@@ -210,17 +204,14 @@ static void put_table_json(rdl_buf *b, const rdl_table_report *t)
     rdl_buf_putc(b, '}');
 }
 
-void rdl_put_run_report_json(rdl_buf *b,
-                         const rdl_pipeline *p,
-                         const rdl_run_report *r,
-                         uint64_t files_behind)
+void rdl_put_run_report_json(rdl_buf *b, const rdl_pipeline *p, const rdl_run_report *r,
+                             uint64_t files_behind)
 {
     bool first = true;
     rdl_buf_printf(b,
-                   "{\"epochs\": %" PRIu64 ", \"last_epoch\": %" PRIu64
-                   ", \"stopped\": %s, "
-                   "\"seconds\": %.6f, \"bytes_read\": %" PRIu64
-                   ", \"files_behind\": %" PRIu64 ",\n \"ledger\": ",
+                   "{\"epochs\": %" PRIu64 ", \"last_epoch\": %" PRIu64 ", \"stopped\": %s, "
+                   "\"seconds\": %.6f, \"bytes_read\": %" PRIu64 ", \"files_behind\": %" PRIu64
+                   ",\n \"ledger\": ",
                    r->epochs, r->last_epoch, r->stopped ? "true" : "false", r->seconds,
                    r->bytes_read, files_behind);
     rdl_put_ledger_json(b, &r->total);

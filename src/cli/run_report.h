@@ -14,9 +14,7 @@ void rdl_put_balance(rdl_buf *b, const rdl_ledger *l);
 void rdl_put_ledger_json(rdl_buf *b, const rdl_ledger *l);
 void rdl_put_run_report(rdl_buf *b, const rdl_pipeline *p, const rdl_run_report *r,
                         uint64_t files_behind);
-void rdl_put_run_report_json(rdl_buf *b,
-                         const rdl_pipeline *p,
-                         const rdl_run_report *r,
-                         uint64_t files_behind);
+void rdl_put_run_report_json(rdl_buf *b, const rdl_pipeline *p, const rdl_run_report *r,
+                             uint64_t files_behind);
 
 #endif

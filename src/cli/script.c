@@ -19,11 +19,11 @@ static const int64_t first_instant_us = INT64_C(1767225600) * 1000000;
 
 typedef struct folder {
     rdl_arena arena;
-    const char *dir;    /* absolute */
+    const char *dir;     /* absolute */
     const char *scripts; /* where they lie */
-    rdl_names names;    /* below scripts */
-    bool pipeline;      /* there is *.sql: the scripts are about it */
-    rdl_buf text;       /* of *.sql */
+    rdl_names names;     /* below scripts */
+    bool pipeline;       /* there is *.sql: the scripts are about it */
+    rdl_buf text;        /* of *.sql */
 } folder;
 
 static rdl_code read_folder(folder *f, const char *dir, rdl_err *err)
@@ -41,8 +41,8 @@ static rdl_code read_folder(folder *f, const char *dir, rdl_err *err)
         if (names.v[i][0] == '.' || !rdl_str_ends(rdl_str_of(names.v[i]), ".sql"))
             continue;
         f->pipeline = true;
-        RDL_TRY(rdl_fs_read(rdl_path_join(&f->arena, f->dir, names.v[i]), SCRIPT_BYTES_MAX, &f->text,
-                            err));
+        RDL_TRY(rdl_fs_read(rdl_path_join(&f->arena, f->dir, names.v[i]), SCRIPT_BYTES_MAX,
+                            &f->text, err));
         rdl_buf_puts(&f->text, "\n;\n"); /* a file's last semicolon may be left out */
     }
     f->scripts = rdl_path_join(&f->arena, f->dir, "tests");

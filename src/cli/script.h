@@ -60,12 +60,8 @@
  * counts are of scripts.  A script that fails is no error of this call; one that cannot be
  * read is.
  */
-RDL_MUST rdl_code rdl_script_run_dir(const char *dir,
-                                     const char *only,
-                                     bool accept,
-                                     rdl_buf *report,
-                                     unsigned *passed,
-                                     unsigned *failed,
+RDL_MUST rdl_code rdl_script_run_dir(const char *dir, const char *only, bool accept,
+                                     rdl_buf *report, unsigned *passed, unsigned *failed,
                                      rdl_err *err);
 
 #endif

@@ -83,9 +83,13 @@ static int serve(void *arg, const rdl_pipe *pipe)
     rdl_clock_stepped(&clock, s->clock_us);
     rdl_arena_init(&arena, 0);
     rdl_diags_init(&diags, &arena);
-    const rdl_engine_config config = {.dir = s->dir, .root = s->root, .text = s->text,
-                                      .load = load_options(s), .clock = &clock,
-                                      .memory_bytes = SCRIPT_MEMORY, .threads = SCRIPT_THREADS};
+    const rdl_engine_config config = {.dir = s->dir,
+                                      .root = s->root,
+                                      .text = s->text,
+                                      .load = load_options(s),
+                                      .clock = &clock,
+                                      .memory_bytes = SCRIPT_MEMORY,
+                                      .threads = SCRIPT_THREADS};
     while (rdl_pipe_receive(pipe, &q, sizeof q)) {
         rdl_reply r = {0};
         clock.value_us = q.clock_us;
@@ -128,8 +132,8 @@ void rdl_script_engine_close(rdl_script_engine *s, bool killed)
     s->child = NULL;
 }
 
-rdl_code rdl_script_ask(rdl_script_engine *s, const rdl_request *q, rdl_reply *out,
-                        bool *out_alive, int *out_signal, rdl_err *err)
+rdl_code rdl_script_ask(rdl_script_engine *s, const rdl_request *q, rdl_reply *out, bool *out_alive,
+                        int *out_signal, rdl_err *err)
 {
     close_reader(s);
     *out_signal = 0;
@@ -151,7 +155,9 @@ rdl_code rdl_script_reader(rdl_script_engine *s, rdl_reader **out, rdl_err *err)
         rdl_diags diags;
         rdl_arena_init(&s->reader_arena, 0);
         rdl_diags_init(&diags, &s->reader_arena);
-        const rdl_reader_config config = {.dir = s->dir, .root = s->root, .text = s->text,
+        const rdl_reader_config config = {.dir = s->dir,
+                                          .root = s->root,
+                                          .text = s->text,
                                           .load = load_options(s),
                                           .memory_bytes = SCRIPT_MEMORY,
                                           .threads = SCRIPT_THREADS};
@@ -246,7 +252,8 @@ rdl_code rdl_script_digest(rdl_script_engine *s, rdl_buf *out, rdl_err *err)
         char *text = NULL;
         if (t->source != NULL)
             continue;
-        rdl_buf_puts(&sql, "SELECT concat(count(*), ' rows, ', sum(CAST(hash(t) AS HUGEINT))) FROM ");
+        rdl_buf_puts(&sql,
+                     "SELECT concat(count(*), ' rows, ', sum(CAST(hash(t) AS HUGEINT))) FROM ");
         rdl_buf_put_sql_ident(&sql, t->schema);
         rdl_buf_putc(&sql, '.');
         rdl_buf_put_sql_ident(&sql, t->name);

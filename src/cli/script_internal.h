@@ -41,16 +41,16 @@ typedef enum rdl_sort { RDL_SORT_NONE, RDL_SORT_ROWS, RDL_SORT_VALUES } rdl_sort
 
 typedef struct rdl_record {
     rdl_verb verb;
-    unsigned line;          /* 1-based, of its first line */
-    char **words;           /* behind the verb */
+    unsigned line; /* 1-based, of its first line */
+    char **words;  /* behind the verb */
     size_t word_count;
-    bool error;             /* "... error [regex]" */
-    const char *regex;      /* NULL: any */
-    rdl_str body;           /* lines before ---- (or all) */
-    rdl_str expected;       /* lines behind ---- */
-    bool has_expected;      /* there was a ---- */
-    size_t expected_at;     /* byte where expected begins, for --accept */
-    size_t body_end;        /* byte behind the body's last newline */
+    bool error;         /* "... error [regex]" */
+    const char *regex;  /* NULL: any */
+    rdl_str body;       /* lines before ---- (or all) */
+    rdl_str expected;   /* lines behind ---- */
+    bool has_expected;  /* there was a ---- */
+    size_t expected_at; /* byte where expected begins, for --accept */
+    size_t body_end;    /* byte behind the body's last newline */
 } rdl_record;
 
 typedef struct rdl_script_text {
@@ -66,12 +66,12 @@ typedef struct rdl_fed_source {
     char *name;
     const char *extension; /* "jsonl", "csv", "parquet" */
     bool snapshot;
-    unsigned files;        /* fed so far */
+    unsigned files; /* fed so far */
 } rdl_fed_source;
 
 typedef struct rdl_script_statement {
-    char *key;   /* "source clicks", lower case */
-    char *text;  /* with its semicolon */
+    char *key;     /* "source clicks", lower case */
+    char *text;    /* with its semicolon */
     unsigned line; /* in the script; 0: the folder's */
 } rdl_script_statement;
 

@@ -44,8 +44,9 @@ static bool error_fits(rdl_script_runner *r, const rdl_record *at, const char *t
         return rdl_script_fail(r, at, "\"%s\" is no regular expression", at->regex);
     bool fits = regexec(&regex, text, 0, NULL, 0) == 0;
     regfree(&regex);
-    return fits || rdl_script_fail(r, at, "another error than expected\n  expected  %s\n  got       %s",
-                                   at->regex, text);
+    return fits ||
+           rdl_script_fail(r, at, "another error than expected\n  expected  %s\n  got       %s",
+                           at->regex, text);
 }
 
 /* ---- text and input ---- */
@@ -78,9 +79,9 @@ static bool do_statement(rdl_script_runner *r, const rdl_record *at)
     rdl_buf found = {0};
     rdl_err err = {0};
     bool ok = true;
-    const char *text = rdl_arena_printf(&r->arena, "%s%.*s",
-                                        r->engine.text != NULL ? r->engine.text : "",
-                                        (int)at->body.n, at->body.p);
+    const char *text =
+        rdl_arena_printf(&r->arena, "%s%.*s", r->engine.text != NULL ? r->engine.text : "",
+                         (int)at->body.n, at->body.p);
     rdl_script_engine_close(&r->engine, false);
     bool fine = rdl_script_check(&r->engine, text, &ok, &found, &err) == RDL_OK;
     if (!fine)
@@ -261,8 +262,8 @@ static bool do_ask(rdl_script_runner *r, const rdl_record *at, rdl_request_kind 
 static bool do_crash(rdl_script_runner *r, const rdl_record *at)
 {
     size_t w = at->word_count > 0 && strcmp(at->words[0], "at") == 0;
-    rdl_request q = {.kind = RDL_REQUEST_RUN, .clock_us = r->engine.clock_us, .armed = true,
-                     .nth = 1};
+    rdl_request q = {
+        .kind = RDL_REQUEST_RUN, .clock_us = r->engine.clock_us, .armed = true, .nth = 1};
     rdl_reply reply = {0};
     rdl_err err = {0};
     bool alive = false;
@@ -273,7 +274,8 @@ static bool do_crash(rdl_script_runner *r, const rdl_record *at)
         return true;
     }
     if (!rdl_script_find_fault(at->words[w], &q.point))
-        return rdl_script_fail(r, at, "there is no fault point \"%s\" (raudal doctor --faults lists them)",
+        return rdl_script_fail(r, at,
+                               "there is no fault point \"%s\" (raudal doctor --faults lists them)",
                                at->words[w]);
     if (w + 1 < at->word_count)
         q.nth = (unsigned)strtoul(at->words[w + 1], NULL, 10);
@@ -360,7 +362,8 @@ static bool compare(rdl_script_runner *r, const rdl_record *at, const rdl_buf *g
             line_a = RDL_STR("nothing more");
         if (!more_b)
             line_b = RDL_STR("nothing more");
-        rdl_script_fail(r, at, "row %u differs (raudal test --accept takes what came)\n"
+        rdl_script_fail(r, at,
+                        "row %u differs (raudal test --accept takes what came)\n"
                         "  expected  %.*s\n  got       %.*s\n  all that came:",
                         row, (int)line_a.n, line_a.p, (int)line_b.n, line_b.p);
         put_indented(r->report, (rdl_str){rdl_buf_str(got), got->n});
@@ -463,8 +466,8 @@ static bool do_verify(rdl_script_runner *r, const rdl_record *at)
     rdl_err err = {0};
     if (rdl_script_verify(&r->engine, r->applied, &found, &err) != RDL_OK)
         return fail_err(r, at, &err);
-    bool fine = found.n == 0 || rdl_script_fail(r, at, "stream and batch differ\n%s",
-                                                rdl_buf_str(&found));
+    bool fine =
+        found.n == 0 || rdl_script_fail(r, at, "stream and batch differ\n%s", rdl_buf_str(&found));
     rdl_buf_fini(&found);
     return fine;
 }
@@ -474,12 +477,21 @@ void rdl_script_put_ledger(rdl_buf *out, const rdl_ledger *l)
     const struct {
         const char *name;
         uint64_t n;
-    } all[] = {{"read", l->read}, {"replayed", l->replayed}, {"fanout", l->fanout},
-               {"written", l->written}, {"duplicate", l->duplicate},
-               {"late_diverted", l->late_diverted}, {"late_dropped", l->late_dropped},
-               {"quarantined", l->quarantined}, {"dropped", l->dropped},
-               {"filtered", l->filtered}, {"amended", l->amended}, {"imputed", l->imputed},
-               {"kept", l->kept}, {"rescued", l->rescued}, {"malformed", l->malformed},
+    } all[] = {{"read", l->read},
+               {"replayed", l->replayed},
+               {"fanout", l->fanout},
+               {"written", l->written},
+               {"duplicate", l->duplicate},
+               {"late_diverted", l->late_diverted},
+               {"late_dropped", l->late_dropped},
+               {"quarantined", l->quarantined},
+               {"dropped", l->dropped},
+               {"filtered", l->filtered},
+               {"amended", l->amended},
+               {"imputed", l->imputed},
+               {"kept", l->kept},
+               {"rescued", l->rescued},
+               {"malformed", l->malformed},
                {"hop_copies", l->hop_copies}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (all[i].n > 0)
@@ -503,7 +515,8 @@ static bool do_ledger(rdl_script_runner *r, const rdl_record *at)
     rdl_script_put_ledger(&got, l);
     bool fine = compare(r, at, &got);
     rdl_buf_fini(&got);
-    return fine && (rdl_ledger_balances(l) || rdl_script_fail(r, at, "the ledger does not balance"));
+    return fine &&
+           (rdl_ledger_balances(l) || rdl_script_fail(r, at, "the ledger does not balance"));
 }
 
 static bool do_mode(rdl_script_runner *r, const rdl_record *at)
@@ -561,8 +574,8 @@ static bool do_report(rdl_script_runner *r, const rdl_record *at)
         const char *equals = strchr(at->words[i], '=');
         if (equals == NULL)
             return rdl_script_fail(r, at, "\"%s\" is no PARAMETER=VALUE", at->words[i]);
-        names[q.value_count] = rdl_arena_strndup(&r->arena, at->words[i],
-                                                 (size_t)(equals - at->words[i]));
+        names[q.value_count] =
+            rdl_arena_strndup(&r->arena, at->words[i], (size_t)(equals - at->words[i]));
         values[q.value_count++] = equals + 1;
     }
     sink.begin = report->each_count > 0 ? begin_file : NULL;

@@ -17,15 +17,15 @@ typedef struct rdl_script_edit {
 
 typedef struct rdl_script_runner {
     rdl_arena arena;
-    const char *shown;  /* the script's path, for people */
-    const char *temp;   /* in/ and root/ lie here */
+    const char *shown; /* the script's path, for people */
+    const char *temp;  /* in/ and root/ lie here */
     const char *in_dir;
     rdl_script_text script;
     rdl_statements statements;
     rdl_script_engine engine;
     bool accept;
-    bool checked;       /* the text was opened by an engine */
-    bool applied;       /* stores and lake show the last seal */
+    bool checked; /* the text was opened by an engine */
+    bool applied; /* stores and lake show the last seal */
     rdl_buf *report;
     RDL_VEC(rdl_script_edit) edits;
 } rdl_script_runner;

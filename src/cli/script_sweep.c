@@ -21,7 +21,7 @@ typedef struct sweep {
     rdl_script_runner *runner;
     const rdl_record *at;
     rdl_script_engine engine;
-    rdl_buf expected; /* digest of the undisturbed run */
+    rdl_buf expected;  /* digest of the undisturbed run */
     const char *input; /* a copy of what was fed; NULL: runs leave it alone */
 } sweep;
 
@@ -122,7 +122,8 @@ static bool check_result(sweep *s, const char *when)
     if (!fine)
         fail_rc(s, when, &err);
     else if (strcmp(rdl_buf_str(&got), rdl_buf_str(&s->expected)) != 0)
-        fine = rdl_script_fail(s->runner, s->at, "%s: another result\n  undisturbed:\n%s\n  after the crash:\n%s",
+        fine = rdl_script_fail(s->runner, s->at,
+                               "%s: another result\n  undisturbed:\n%s\n  after the crash:\n%s",
                                when, rdl_buf_str(&s->expected), rdl_buf_str(&got));
     rdl_buf_fini(&got);
     return fine;
@@ -132,8 +133,11 @@ static bool check_result(sweep *s, const char *when)
 static bool crash_once(sweep *s, rdl_fault point, unsigned nth, bool *reached)
 {
     char when[100];
-    rdl_request q = {.kind = RDL_REQUEST_RUN, .clock_us = s->engine.clock_us, .armed = true,
-                     .point = point, .nth = nth};
+    rdl_request q = {.kind = RDL_REQUEST_RUN,
+                     .clock_us = s->engine.clock_us,
+                     .armed = true,
+                     .point = point,
+                     .nth = nth};
     bool ignored;
     snprintf(when, sizeof when, "crash at %s, passing %u", rdl_fault_name(point), nth);
     if (!fresh_root(s) || !ask(s, &q, when, reached))

@@ -64,10 +64,11 @@ static char *find_key(splitter *s, size_t i, size_t end, bool *source, char **na
     if (i + 1 >= end)
         return NULL;
     *source = is(s, i, "SOURCE");
-    const char *kind = *source ? "source" : is(s, i, "FUNCTION") ? "function"
-                                        : is(s, i, "FLOW")       ? "flow"
-                                        : is(s, i, "REPORT")     ? "report"
-                                                                 : "table";
+    const char *kind = *source                ? "source"
+                       : is(s, i, "FUNCTION") ? "function"
+                       : is(s, i, "FLOW")     ? "flow"
+                       : is(s, i, "REPORT")   ? "report"
+                                              : "table";
     i++;
     if (i + 2 < end && is(s, i, "IF"))
         i += 3;
@@ -146,8 +147,12 @@ static void add_statement(splitter *s, size_t i, size_t end)
 void rdl_statements_add(rdl_arena *a, rdl_statements *out, rdl_str text, unsigned line,
                         const char *in_dir, bool all_sources)
 {
-    splitter s = {.arena = a, .out = out, .text = text, .in_dir = in_dir,
-                  .all_sources = all_sources, .line = line};
+    splitter s = {.arena = a,
+                  .out = out,
+                  .text = text,
+                  .in_dir = in_dir,
+                  .all_sources = all_sources,
+                  .line = line};
     const rdl_text_file file = {.path = "script", .text = text, .original = text};
     rdl_diags ignored; /* the loader finds the same */
     rdl_diags_init(&ignored, a);

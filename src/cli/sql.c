@@ -108,15 +108,14 @@ static rdl_code answer_stdin(session *s, rdl_err *err)
 
 /* ---- words that begin with a dot ---- */
 
-static const char dot_help[] =
-    ".tables            the tables and views, with their kind\n"
-    ".schema [TABLE]    their columns and types\n"
-    ".queries           the queries of the pipeline\n"
-    ".format FORMAT     table, csv, json or jsonl\n"
-    ".reload            read the pipeline and its newest cut again\n"
-    ".help              this list\n"
-    ".quit              leave (or Control-D)\n"
-    "Anything else is SQL and ends in a semicolon.\n";
+static const char dot_help[] = ".tables            the tables and views, with their kind\n"
+                               ".schema [TABLE]    their columns and types\n"
+                               ".queries           the queries of the pipeline\n"
+                               ".format FORMAT     table, csv, json or jsonl\n"
+                               ".reload            read the pipeline and its newest cut again\n"
+                               ".help              this list\n"
+                               ".quit              leave (or Control-D)\n"
+                               "Anything else is SQL and ends in a semicolon.\n";
 
 static rdl_code show_tables(session *s, rdl_err *err)
 {
@@ -160,9 +159,8 @@ static rdl_code show_schema(session *s, const char *name, rdl_err *err)
         RDL_TRY(rdl_cli_table(p, name, &one, err));
     rdl_output *o = rdl_output_new(s->format, names, 3);
     for (size_t i = 0; i < p->table_count; i++)
-        if (one == NULL
-                ? p->tables[i]->kind >= RDL_TABLE_STREAMING && !p->tables[i]->internal
-                : p->tables[i] == one)
+        if (one == NULL ? p->tables[i]->kind >= RDL_TABLE_STREAMING && !p->tables[i]->internal
+                        : p->tables[i] == one)
             add_columns(s, o, p->tables[i]);
     return rdl_output_finish(o, err);
 }
@@ -287,8 +285,7 @@ static rdl_code converse(session *s)
 {
     rdl_buf text = {0};
     char *line, *history = history_path(&s->cli->arena);
-    setlocale(LC_CTYPE,
-              "C.UTF-8"); /* libedit reads UTF-8; the user's locale decides nothing */
+    setlocale(LC_CTYPE, "C.UTF-8"); /* libedit reads UTF-8; the user's locale decides nothing */
     using_history();
     stifle_history(HISTORY_LINES);
     if (history != NULL)

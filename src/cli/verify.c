@@ -11,9 +11,7 @@
 #include "cli/errand.h"
 #include "cli/output.h"
 
-enum {
-    SAMPLES_DEFAULT = 10
-};
+enum { SAMPLES_DEFAULT = 10 };
 
 static const char *kind_word(rdl_difference_kind kind)
 {
@@ -121,8 +119,7 @@ static void put_item(rdl_buf *b, const rdl_verify_item *i, size_t name_width, bo
     for (size_t k = 0; k < i->sample_count; k++)
         put_sample(b, &i->samples[k]);
     if (i->differences > i->sample_count && i->sample_count != 0)
-        rdl_buf_printf(b, "         and %" PRIu64 " more\n",
-                       i->differences - i->sample_count);
+        rdl_buf_printf(b, "         and %" PRIu64 " more\n", i->differences - i->sample_count);
     rdl_buf_fini(&name);
     rdl_buf_fini(&count);
     rdl_buf_fini(&took);
@@ -143,8 +140,8 @@ static void put_text(rdl_buf *b, const rdl_verify_item *items, size_t n, size_t 
     for (size_t i = 0; i < n; i++)
         put_item(b, &items[i], width, rdl_cli_color(STDOUT_FILENO));
     if (bad == 0)
-        rdl_buf_printf(b, " %zu check%s, 0 differences: stream, batch and stores agree\n",
-                       n, n == 1 ? "" : "s");
+        rdl_buf_printf(b, " %zu check%s, 0 differences: stream, batch and stores agree\n", n,
+                       n == 1 ? "" : "s");
     else
         rdl_buf_printf(b, " %zu of %zu check%s failed, %" PRIu64 " difference%s\n", bad, n,
                        n == 1 ? "" : "s", differences, differences == 1 ? "" : "s");
@@ -172,10 +169,13 @@ static void note_broken(rdl_arena *a, broken *b, const rdl_verify_item *i)
 static rdl_code repair(rdl_cli *cli, const broken *b, rdl_err *err)
 {
     if (b->stream.n > 0) {
-        rdl_err_set(err, RDL_EDATA, 0, "cannot repair \"%.*s\": a streaming table is not computed "
-                    "from the lake", (int)b->stream.n, b->stream.p);
-        (void)rdl_err_hint(err, "Restore its folder from a backup, or read the sources again with "
-                                "raudal backfill; then verify --repair mends what lies downstream.");
+        rdl_err_set(err, RDL_EDATA, 0,
+                    "cannot repair \"%.*s\": a streaming table is not computed "
+                    "from the lake",
+                    (int)b->stream.n, b->stream.p);
+        (void)rdl_err_hint(err,
+                           "Restore its folder from a backup, or read the sources again with "
+                           "raudal backfill; then verify --repair mends what lies downstream.");
         return rdl_err_area(RDL_EDATA, err, RDL_AREA_STORE);
     }
     rdl_errand_step steps[2];

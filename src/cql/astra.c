@@ -25,10 +25,7 @@
 #include "cql/internal.h"
 #include "cql/zip.h"
 
-enum {
-    BUNDLE_MAX = 16 << 20,
-    METADATA_MS = 15000
-};
+enum { BUNDLE_MAX = 16 << 20, METADATA_MS = 15000 };
 
 static rdl_code document(rdl_str text, const char *what, json_t **out, rdl_err *err)
 {
@@ -38,13 +35,12 @@ static rdl_code document(rdl_str text, const char *what, json_t **out, rdl_err *
         return RDL_OK;
     json_decref(*out);
     *out = NULL;
-    return rdl_err_set(err, RDL_EDATA, 0, "could not understand %s: it is no JSON object",
-                       what);
+    return rdl_err_set(err, RDL_EDATA, 0, "could not understand %s: it is no JSON object", what);
 }
 
 /* What the bundle says: the TLS files, and where the metadata service is. */
-static rdl_code bundle_read(
-    rdl_cql *s, rdl_tls_config *tls, const char **host, uint16_t *port, rdl_err *err)
+static rdl_code bundle_read(rdl_cql *s, rdl_tls_config *tls, const char **host, uint16_t *port,
+                            rdl_err *err)
 {
     rdl_arena *a = &s->arena;
     rdl_buf zip = {0};
@@ -62,8 +58,7 @@ static rdl_code bundle_read(
     json_int_t number = json_integer_value(json_object_get(j, "port"));
     const char *keyspace = json_string_value(json_object_get(j, "keyspace"));
     if (*host == NULL || number < 1 || number > UINT16_MAX)
-        rc = rdl_err_set(err, RDL_EDATA, 0,
-                         "could not use config.json: no host and port in it");
+        rc = rdl_err_set(err, RDL_EDATA, 0, "could not use config.json: no host and port in it");
     *port = (uint16_t)number;
     if (s->config.keyspace == NULL && keyspace != NULL && keyspace[0] != '\0')
         s->config.keyspace = rdl_arena_strdup(a, keyspace);
@@ -87,8 +82,7 @@ static bool proxy_parse(rdl_cql *s, const char *text, uint16_t *port)
     return true;
 }
 
-static rdl_code
-connect_through(rdl_cql *s, const json_t *points, uint16_t port, rdl_err *err)
+static rdl_code connect_through(rdl_cql *s, const json_t *points, uint16_t port, rdl_err *err)
 {
     rdl_address at;
     size_t n = 0;
@@ -115,24 +109,20 @@ rdl_code rdl_cql_bundle_open(rdl_cql *s, rdl_err *err)
     rdl_buf body = {0};
     json_t *j = NULL;
     rdl_code rc = RDL_OK;
-    RDL_TRY(
-        rdl_err_in(bundle_read(s, &tls, &host, &port, err), err, "%s", s->config.bundle));
+    RDL_TRY(rdl_err_in(bundle_read(s, &tls, &host, &port, err), err, "%s", s->config.bundle));
     RDL_TRY(rdl_tls_context_new(&tls, &s->tls, err));
-    RDL_TRY_OUT(
-        rdl_err_in(rdl_https_get(s->tls, host, port, "/metadata", METADATA_MS, &body, err),
-                   err, "metadata service %s:%u", host, port));
-    RDL_TRY_OUT(
-        document((rdl_str){body.p, body.n}, "the answer of the metadata service", &j, err));
+    RDL_TRY_OUT(rdl_err_in(rdl_https_get(s->tls, host, port, "/metadata", METADATA_MS, &body, err),
+                           err, "metadata service %s:%u", host, port));
+    RDL_TRY_OUT(document((rdl_str){body.p, body.n}, "the answer of the metadata service", &j, err));
     const json_t *info = json_object_get(j, "contact_info");
     const char *centre = json_string_value(json_object_get(info, "local_dc"));
     const char *type = json_string_value(json_object_get(info, "type"));
     if (type == NULL || strcmp(type, "sni_proxy") != 0 ||
         !proxy_parse(s, json_string_value(json_object_get(info, "sni_proxy_address")),
                      &proxy_port)) {
-        rc = rdl_err_set(
-            err, RDL_EDATA, 0,
-            "could not understand the answer of the metadata service: it names no "
-            "SNI proxy");
+        rc = rdl_err_set(err, RDL_EDATA, 0,
+                         "could not understand the answer of the metadata service: it names no "
+                         "SNI proxy");
         goto out;
     }
     if (s->datacentre[0] == '\0' && centre != NULL)

@@ -17,9 +17,7 @@
 #include "base/clock.h"
 #include "cql/internal.h"
 
-enum {
-    READS_MAX = 16
-}; /* of one event, so that one node cannot hold up the others */
+enum { READS_MAX = 16 }; /* of one event, so that one node cannot hold up the others */
 
 const rdl_cql_request rdl_cql_orphan;
 
@@ -94,8 +92,7 @@ void rdl_cql_connection_close(rdl_cql_connection *c)
         lost[i] = NULL;
         if (r == NULL || r == &rdl_cql_orphan)
             continue;
-        rdl_cql_error e = {.code = RDL_CQL_E_LOST,
-                           .not_executed = r->queued_at > c->wrapped};
+        rdl_cql_error e = {.code = RDL_CQL_E_LOST, .not_executed = r->queued_at > c->wrapped};
         rdl_cql_request_failed(r, &e, &c->why);
     }
     streams_reset(c);
@@ -218,18 +215,16 @@ void rdl_cql_connection_orphan(rdl_cql_connection *c, rdl_cql_request *r)
 
 /* ---- In ---- */
 
-static rdl_code
-stream_answer(rdl_cql_connection *c, const rdl_cql_envelope *e, rdl_err *err)
+static rdl_code stream_answer(rdl_cql_connection *c, const rdl_cql_envelope *e, rdl_err *err)
 {
     rdl_cql_request *r = NULL;
     if (e->stream < 0 || (uint32_t)e->stream >= c->streams)
-        return rdl_err_set(err, RDL_ENET, 0,
-                           "could not match an answer: its stream id is %d", e->stream);
+        return rdl_err_set(err, RDL_ENET, 0, "could not match an answer: its stream id is %d",
+                           e->stream);
     r = c->by_stream[e->stream];
     if (r == NULL)
         return rdl_err_set(err, RDL_ENET, 0,
-                           "could not match an answer: nothing was asked on stream %d",
-                           e->stream);
+                           "could not match an answer: nothing was asked on stream %d", e->stream);
     c->by_stream[e->stream] = NULL;
     c->free_streams[c->free_n++] = (uint16_t)e->stream;
     if (r == &rdl_cql_orphan)
@@ -246,8 +241,8 @@ static rdl_code envelope_in(rdl_cql_connection *c, rdl_cql_envelope *e, rdl_err 
         if (c->framed || !c->offers_lz4)
             return rdl_err_set(err, RDL_ENET, 0,
                                "could not read an answer: it is compressed unasked");
-        RDL_TRY(rdl_cql_body_unpack(e->body, e->n, c->s->config.frame_bytes_max,
-                                    &c->unpacked, err));
+        RDL_TRY(
+            rdl_cql_body_unpack(e->body, e->n, c->s->config.frame_bytes_max, &c->unpacked, err));
         e->body = (const uint8_t *)c->unpacked.p;
         e->n = (uint32_t)c->unpacked.n;
     }
@@ -260,8 +255,8 @@ static rdl_code envelope_in(rdl_cql_connection *c, rdl_cql_envelope *e, rdl_err 
 
 /* Envelopes at p; *out_used: the bytes of those that are whole.  Ends early when the
  * connection begins to use segments: what follows is one. */
-static rdl_code envelopes_in(
-    rdl_cql_connection *c, const uint8_t *p, size_t n, size_t *out_used, rdl_err *err)
+static rdl_code envelopes_in(rdl_cql_connection *c, const uint8_t *p, size_t n, size_t *out_used,
+                             rdl_err *err)
 {
     bool framed = c->framed;
     *out_used = 0;

@@ -84,8 +84,8 @@ typedef enum rdl_cql_kind {
 typedef struct rdl_cql_type rdl_cql_type;
 struct rdl_cql_type {
     rdl_cql_kind kind;
-    bool frozen;  /* said by the schema's text alone; results do not tell */
-    uint32_t n;   /* of args: list, set, vector 1; map 2; tuple, UDT: the fields */
+    bool frozen; /* said by the schema's text alone; results do not tell */
+    uint32_t n;  /* of args: list, set, vector 1; map 2; tuple, UDT: the fields */
     const rdl_cql_type *const *args;
     const rdl_str *names;   /* UDT: of the fields */
     rdl_str keyspace, name; /* UDT; CUSTOM: name is the class */
@@ -95,8 +95,8 @@ struct rdl_cql_type {
 /* Parse a type as system_schema writes it, e.g. frozen<map<text, tuple<int, date>>>.  Names
  * that are no built-in type are looked up by udt (NULL: refused); the result is in the arena. */
 typedef const rdl_cql_type *rdl_cql_find_udt(void *arg, rdl_str name);
-RDL_MUST rdl_code rdl_cql_type_parse(rdl_arena *a, rdl_str text, rdl_cql_find_udt *udt,
-                                     void *arg, const rdl_cql_type **out, rdl_err *err);
+RDL_MUST rdl_code rdl_cql_type_parse(rdl_arena *a, rdl_str text, rdl_cql_find_udt *udt, void *arg,
+                                     const rdl_cql_type **out, rdl_err *err);
 void rdl_cql_type_print(const rdl_cql_type *t, rdl_buf *out); /* as the schema writes it */
 /* The same values on the wire; frozen is not compared, fields of a UDT are by name and order. */
 bool rdl_cql_type_eq(const rdl_cql_type *a, const rdl_cql_type *b);
@@ -125,17 +125,17 @@ typedef enum rdl_cql_compression { RDL_CQL_PLAIN, RDL_CQL_LZ4 } rdl_cql_compress
 
 /* Texts are borrowed during open alone.  NULL and 0 are "none" or the default named. */
 typedef struct rdl_cql_config {
-    const char *contact_points; /* "host[:port],…"; [v6]:port; any that answers will do */
-    uint16_t port;              /* 9042; of contact points without one and of the peers */
-    const char *keyspace;       /* USE on each connection */
-    const char *datacentre;     /* default: that of the first node that answers */
-    rdl_cql_consistency consistency;        /* LOCAL_QUORUM */
+    const char *contact_points;      /* "host[:port],…"; [v6]:port; any that answers will do */
+    uint16_t port;                   /* 9042; of contact points without one and of the peers */
+    const char *keyspace;            /* USE on each connection */
+    const char *datacentre;          /* default: that of the first node that answers */
+    rdl_cql_consistency consistency; /* LOCAL_QUORUM */
     rdl_cql_consistency serial_consistency; /* LOCAL_SERIAL */
     const char *user, *password;            /* Astra: "token" and the token */
     bool tls;
     rdl_tls_config tls_config;
-    const char *tls_server_name;     /* SNI and the name to verify; default: the node's host */
-    const char *bundle;              /* Astra's secure-connect zip; replaces contact points and TLS */
+    const char *tls_server_name; /* SNI and the name to verify; default: the node's host */
+    const char *bundle;          /* Astra's secure-connect zip; replaces contact points and TLS */
     rdl_cql_compression compression; /* used where the server offers it */
     uint32_t protocol_version;       /* 4 or 5; 0: the highest that both sides know */
     uint32_t connections_per_host;   /* 1 */
@@ -143,8 +143,8 @@ typedef struct rdl_cql_config {
     uint32_t request_timeout_ms;     /* 12,000; longer than the server's own limits */
     uint32_t connect_timeout_ms;     /* 5,000; until a connection is ready for requests */
     uint32_t reconnect_min_ms, reconnect_max_ms; /* 100 and 30,000; doubling, with jitter */
-    uint32_t retries_max;            /* 5; further attempts at one request, when allowed (Q3) */
-    uint32_t frame_bytes_max;        /* 256 MiB; of one answer */
+    uint32_t retries_max;     /* 5; further attempts at one request, when allowed (Q3) */
+    uint32_t frame_bytes_max; /* 256 MiB; of one answer */
 } rdl_cql_config;
 void rdl_cql_config_init(rdl_cql_config *c);
 
@@ -158,14 +158,15 @@ typedef struct rdl_cql_stats {
     uint64_t requests, answers, errors; /* of the caller; errors are answers too */
     uint64_t retries, reprepared, timeouts;
     uint64_t bytes_out, bytes_in, writes, reads; /* system calls */
-    uint64_t waits;        /* begin found no room */
+    uint64_t waits;                              /* begin found no room */
     uint32_t hosts, hosts_up, connections;
     uint32_t in_flight, in_flight_max;
     uint32_t protocol_version;
     uint64_t schema_version; /* grows with each schema change that was heard of */
 } rdl_cql_stats;
 void rdl_cql_stats_get(const rdl_cql *s, rdl_cql_stats *out);
-const char *rdl_cql_server_version(const rdl_cql *s); /* "5.0.9"; release_version of the first node */
+const char *rdl_cql_server_version(
+    const rdl_cql *s); /* "5.0.9"; release_version of the first node */
 const char *rdl_cql_cluster_name(const rdl_cql *s);
 /* 1 .. the configured in_flight_max: a caller that slows down under overload lowers it. */
 void rdl_cql_in_flight_limit(rdl_cql *s, uint32_t requests);
@@ -207,14 +208,14 @@ typedef struct rdl_cql_error {
     bool not_executed; /* the request changed nothing, for sure */
     bool transient;    /* an idempotent request may be sent again; slow down for overload */
     char host[RDL_ADDRESS_TEXT_BYTES];
-    char message[512]; /* the server's own words */
-    rdl_cql_consistency consistency;       /* unavailable, timeouts, failures */
-    int32_t required, alive;               /* unavailable; required too for timeouts (block for) */
-    int32_t received, failures;            /* timeouts, failures */
-    bool data_present;                     /* read timeout and failure */
-    char write_type[16];                   /* SIMPLE, BATCH, UNLOGGED_BATCH, CAS, … */
-    char keyspace[64], table[64];          /* already exists; function failure: keyspace, name */
-    uint8_t statement_id[32];              /* unprepared */
+    char message[512];               /* the server's own words */
+    rdl_cql_consistency consistency; /* unavailable, timeouts, failures */
+    int32_t required, alive;         /* unavailable; required too for timeouts (block for) */
+    int32_t received, failures;      /* timeouts, failures */
+    bool data_present;               /* read timeout and failure */
+    char write_type[16];             /* SIMPLE, BATCH, UNLOGGED_BATCH, CAS, … */
+    char keyspace[64], table[64];    /* already exists; function failure: keyspace, name */
+    uint8_t statement_id[32];        /* unprepared */
     uint8_t statement_id_bytes;
 } rdl_cql_error;
 /* Of the last call that waited and failed; valid until the next call.  code of rdl_err is
@@ -272,12 +273,16 @@ RDL_MUST rdl_code rdl_cql_get_bool(rdl_cql_value v, bool *out, rdl_err *err);
 /* tinyint, smallint, int, bigint, counter, and varint where it fits (else RDL_ELIMIT) */
 RDL_MUST rdl_code rdl_cql_get_int(rdl_cql_value v, int64_t *out, rdl_err *err);
 RDL_MUST rdl_code rdl_cql_get_double(rdl_cql_value v, double *out, rdl_err *err); /* float too */
-RDL_MUST rdl_code rdl_cql_get_text(rdl_cql_value v, rdl_str *out, rdl_err *err); /* UTF-8, checked */
-RDL_MUST rdl_code rdl_cql_get_blob(rdl_cql_value v, rdl_str *out, rdl_err *err); /* bytes of any type */
-RDL_MUST rdl_code rdl_cql_get_date(rdl_cql_value v, int64_t *out_days, rdl_err *err); /* since 1970 */
+RDL_MUST rdl_code rdl_cql_get_text(rdl_cql_value v, rdl_str *out,
+                                   rdl_err *err); /* UTF-8, checked */
+RDL_MUST rdl_code rdl_cql_get_blob(rdl_cql_value v, rdl_str *out,
+                                   rdl_err *err); /* bytes of any type */
+RDL_MUST rdl_code rdl_cql_get_date(rdl_cql_value v, int64_t *out_days,
+                                   rdl_err *err);                                   /* since 1970 */
 RDL_MUST rdl_code rdl_cql_get_time(rdl_cql_value v, int64_t *out_ns, rdl_err *err); /* of day */
 RDL_MUST rdl_code rdl_cql_get_timestamp(rdl_cql_value v, int64_t *out_ms, rdl_err *err);
-RDL_MUST rdl_code rdl_cql_get_uuid(rdl_cql_value v, uint8_t out[16], rdl_err *err); /* timeuuid too */
+RDL_MUST rdl_code rdl_cql_get_uuid(rdl_cql_value v, uint8_t out[16],
+                                   rdl_err *err); /* timeuuid too */
 RDL_MUST rdl_code rdl_cql_get_inet(rdl_cql_value v, rdl_address *out, rdl_err *err); /* port 0 */
 typedef struct rdl_cql_duration {
     int32_t months, days;
@@ -320,9 +325,10 @@ rdl_str rdl_cql_statement_id(const rdl_cql_statement *st);
 uint32_t rdl_cql_binds(const rdl_cql_statement *st);
 const rdl_cql_column *rdl_cql_bind_at(const rdl_cql_statement *st, uint32_t i);
 bool rdl_cql_bind_find(const rdl_cql_statement *st, const char *name, uint32_t *out);
-uint32_t rdl_cql_key_binds(const rdl_cql_statement *st); /* 0: the partition key is not bound whole */
+uint32_t rdl_cql_key_binds(
+    const rdl_cql_statement *st); /* 0: the partition key is not bound whole */
 uint32_t rdl_cql_key_bind_at(const rdl_cql_statement *st, uint32_t i); /* in the key's order */
-uint32_t rdl_cql_statement_columns(const rdl_cql_statement *st); /* of its result; 0: none */
+uint32_t rdl_cql_statement_columns(const rdl_cql_statement *st);       /* of its result; 0: none */
 const rdl_cql_column *rdl_cql_statement_column_at(const rdl_cql_statement *st, uint32_t i);
 
 /* ---- Values --------------------------------------------------------------------------- */
@@ -352,9 +358,9 @@ typedef struct rdl_cql_writer {
 void rdl_cql_put_null(rdl_cql_writer *w);
 void rdl_cql_put_unset(rdl_cql_writer *w); /* the cell stays as it is; top level only */
 void rdl_cql_put_bool(rdl_cql_writer *w, bool v);
-void rdl_cql_put_int(rdl_cql_writer *w, int64_t v); /* any integer type; decimal with scale 0 */
+void rdl_cql_put_int(rdl_cql_writer *w, int64_t v);   /* any integer type; decimal with scale 0 */
 void rdl_cql_put_double(rdl_cql_writer *w, double v); /* float: rounded to it */
-void rdl_cql_put_text(rdl_cql_writer *w, rdl_str v); /* ascii: checked; text: the caller's UTF-8 */
+void rdl_cql_put_text(rdl_cql_writer *w, rdl_str v);  /* ascii: checked; text: the caller's UTF-8 */
 void rdl_cql_put_blob(rdl_cql_writer *w, rdl_str v);
 void rdl_cql_put_date(rdl_cql_writer *w, int64_t days); /* since 1970-01-01 */
 void rdl_cql_put_time(rdl_cql_writer *w, int64_t ns);
@@ -388,8 +394,8 @@ typedef struct rdl_cql_options { /* all zero: the session's defaults */
     int64_t timestamp_us; /* of the written cells; 0: the server's clock */
     bool idempotent;      /* may be executed twice: see Q3 */
     bool tracing;
-    uint32_t page_rows;   /* 0: 5,000 for results; the server decides on fewer */
-    uint32_t timeout_ms;  /* 0: the session's; of all attempts together */
+    uint32_t page_rows;  /* 0: 5,000 for results; the server decides on fewer */
+    uint32_t timeout_ms; /* 0: the session's; of all attempts together */
 } rdl_cql_options;
 
 typedef struct rdl_cql_request rdl_cql_request;
@@ -402,7 +408,11 @@ rdl_cql_writer *rdl_cql_values(rdl_cql_request *r);
 void rdl_cql_values_row(rdl_cql_request *r, rdl_str row);
 
 /* A batch: begin, then each statement with its values.  Unlogged: rows of one partition. */
-typedef enum rdl_cql_batch { RDL_CQL_LOGGED = 0, RDL_CQL_UNLOGGED = 1, RDL_CQL_COUNTER_BATCH = 2 } rdl_cql_batch;
+typedef enum rdl_cql_batch {
+    RDL_CQL_LOGGED = 0,
+    RDL_CQL_UNLOGGED = 1,
+    RDL_CQL_COUNTER_BATCH = 2
+} rdl_cql_batch;
 RDL_MUST rdl_code rdl_cql_begin_batch(rdl_cql *s, rdl_cql_batch kind,
                                       const rdl_cql_options *options, rdl_cql_request **out,
                                       rdl_err *err);
@@ -423,8 +433,7 @@ typedef void rdl_cql_done(void *arg, const rdl_cql_answer *answer);
 
 /* The request is taken, also on failure (a value that did not fit: done is not called).  done may
  * be NULL; it may begin and send further requests only where there is room (rdl_cql_room). */
-RDL_MUST rdl_code rdl_cql_send(rdl_cql_request *taken, rdl_cql_done *done, void *arg,
-                               rdl_err *err);
+RDL_MUST rdl_code rdl_cql_send(rdl_cql_request *taken, rdl_cql_done *done, void *arg, rdl_err *err);
 void rdl_cql_abandon(rdl_cql_request *taken); /* begun, but not to be sent */
 /* Send and wait; out may be NULL. */
 RDL_MUST rdl_code rdl_cql_execute(rdl_cql_request *taken, rdl_cql_result **out, rdl_err *err);
@@ -432,9 +441,8 @@ RDL_MUST rdl_code rdl_cql_execute(rdl_cql_request *taken, rdl_cql_result **out, 
 RDL_MUST rdl_code rdl_cql_query(rdl_cql *s, const char *text, const rdl_cql_options *options,
                                 rdl_cql_result **out, rdl_err *err);
 /* The same without waiting. */
-RDL_MUST rdl_code rdl_cql_query_send(rdl_cql *s, const char *text,
-                                     const rdl_cql_options *options, rdl_cql_done *done,
-                                     void *arg, rdl_err *err);
+RDL_MUST rdl_code rdl_cql_query_send(rdl_cql *s, const char *text, const rdl_cql_options *options,
+                                     rdl_cql_done *done, void *arg, rdl_err *err);
 
 bool rdl_cql_room(const rdl_cql *s);          /* begin would not wait */
 uint32_t rdl_cql_in_flight(const rdl_cql *s); /* sent and unanswered */

@@ -16,10 +16,7 @@
 #include "base/hash.h"
 #include "cql/internal.h"
 
-enum {
-    RETRY_PAUSE_US = 10000,
-    RETRY_DOUBLINGS_MAX = 6
-};
+enum { RETRY_PAUSE_US = 10000, RETRY_DOUBLINGS_MAX = 6 };
 
 /* ---- Choosing ---- */
 
@@ -163,9 +160,8 @@ void rdl_cql_request_finish(rdl_cql_request *r, const rdl_cql_answer *answer)
 static bool may_retry(const rdl_cql_request *r, const rdl_cql_error *e, int64_t now)
 {
     const rdl_cql *s = r->s;
-    bool worth = e->transient && e->code != RDL_CQL_E_TIMEOUT &&
-                 e->code != RDL_CQL_E_TRUNCATE && e->code != RDL_CQL_E_READ_FAILURE &&
-                 e->code != RDL_CQL_E_WRITE_FAILURE;
+    bool worth = e->transient && e->code != RDL_CQL_E_TIMEOUT && e->code != RDL_CQL_E_TRUNCATE &&
+                 e->code != RDL_CQL_E_READ_FAILURE && e->code != RDL_CQL_E_WRITE_FAILURE;
     return worth && (e->not_executed || r->options.idempotent) && !s->closing &&
            r->attempts <= s->config.retries_max && now < r->deadline_us &&
            !(r->internal && r->pinned != NULL);
@@ -187,12 +183,10 @@ void rdl_cql_request_failed(rdl_cql_request *r, rdl_cql_error *e, const rdl_err 
     }
     r->connection = NULL;
     if (may_retry(r, e, now)) {
-        unsigned doublings =
-            r->attempts < RETRY_DOUBLINGS_MAX ? r->attempts : RETRY_DOUBLINGS_MAX;
+        unsigned doublings = r->attempts < RETRY_DOUBLINGS_MAX ? r->attempts : RETRY_DOUBLINGS_MAX;
         int64_t pause = (int64_t)RETRY_PAUSE_US << doublings;
         if (e->code != RDL_CQL_E_LOST)
-            r->not_before_us =
-                now + pause / 2 + (int64_t)(rdl_rng_next(&s->rng) % (uint64_t)pause);
+            r->not_before_us = now + pause / 2 + (int64_t)(rdl_rng_next(&s->rng) % (uint64_t)pause);
         s->stats.retries++;
         rdl_cql_request_enqueue(r);
         return;
@@ -235,9 +229,8 @@ static bool still_fits(rdl_cql_statement *st, const rdl_cql_answer *a)
         rdl_cql_prepared_read(&w, &arena, st->session->version, &p))
         fits = rdl_str_eq(p.id, st->id) && same_binds(&p.binds, &st->binds);
     if (fits && !rdl_str_eq(p.result_id, st->result_id))
-        st->result_id =
-            (rdl_str){rdl_arena_strndup(&st->session->arena, p.result_id.p, p.result_id.n),
-                      p.result_id.n};
+        st->result_id = (rdl_str){
+            rdl_arena_strndup(&st->session->arena, p.result_id.p, p.result_id.n), p.result_id.n};
     rdl_arena_fini(&arena);
     return fits;
 }
@@ -284,8 +277,7 @@ static void prepare_done(void *arg, const rdl_cql_answer *a)
     prepared_again(self->s, &p, a);
 }
 
-static void
-prepare_and_wait(rdl_cql_request *r, rdl_cql_connection *c, rdl_cql_statement *st)
+static void prepare_and_wait(rdl_cql_request *r, rdl_cql_connection *c, rdl_cql_statement *st)
 {
     rdl_cql *s = r->s;
     rdl_cql_request *p;
@@ -327,8 +319,8 @@ static void error_in(rdl_cql_request *r, const rdl_cql_envelope *envelope)
     rdl_cql_error e;
     rdl_err why;
     if (!rdl_cql_error_read(envelope, r->s->version, &e)) {
-        rdl_err_set(&why, RDL_ENET, 0,
-                    "could not understand an error: its %u bytes end early", envelope->n);
+        rdl_err_set(&why, RDL_ENET, 0, "could not understand an error: its %u bytes end early",
+                    envelope->n);
         answer_is_bad(r, &why);
         return;
     }
@@ -340,8 +332,7 @@ static void error_in(rdl_cql_request *r, const rdl_cql_envelope *envelope)
 }
 
 /* The caller keeps the result: a copy of the body, and what asks for the next page. */
-static rdl_code
-own_result(rdl_cql_request *r, const rdl_cql_envelope *envelope, rdl_err *err)
+static rdl_code own_result(rdl_cql_request *r, const rdl_cql_envelope *envelope, rdl_err *err)
 {
     rdl_cql_result *own = calloc(1, sizeof *own); /* allow: freed by rdl_cql_result_free */
     rdl_cql_envelope copy = *envelope;
@@ -376,8 +367,7 @@ void rdl_cql_request_answered(rdl_cql_request *r, const rdl_cql_envelope *envelo
     }
     bool plain = envelope->opcode == RDL_CQL_OP_READY; /* the answer to REGISTER */
     if (!plain && envelope->opcode != RDL_CQL_OP_RESULT) {
-        rdl_err_set(&err, RDL_ENET, 0,
-                    "could not understand an answer: opcode 0x%02x is no result",
+        rdl_err_set(&err, RDL_ENET, 0, "could not understand an answer: opcode 0x%02x is no result",
                     envelope->opcode);
         answer_is_bad(r, &err);
         return;
@@ -404,8 +394,7 @@ static void time_is_over(rdl_cql_request *r)
 {
     rdl_cql *s = r->s;
     bool sent = r->state == RDL_CQL_SENT;
-    rdl_cql_error e = {.code =
-                           sent || r->attempts > 0 ? RDL_CQL_E_TIMEOUT : RDL_CQL_E_NO_HOST};
+    rdl_cql_error e = {.code = sent || r->attempts > 0 ? RDL_CQL_E_TIMEOUT : RDL_CQL_E_NO_HOST};
     const rdl_err *why = NULL;
     for (uint32_t i = 0; i < s->hosts_n && !sent; i++)
         if (s->hosts[i]->local && s->hosts[i]->last.code != RDL_OK)
@@ -421,7 +410,6 @@ static void time_is_over(rdl_cql_request *r)
 void rdl_cql_requests_tick(rdl_cql *s, int64_t now)
 {
     for (rdl_cql_request *r = s->all; r != NULL; r = r->all)
-        if ((r->state == RDL_CQL_SENT || r->state == RDL_CQL_WAITING) &&
-            now > r->deadline_us)
+        if ((r->state == RDL_CQL_SENT || r->state == RDL_CQL_WAITING) && now > r->deadline_us)
             time_is_over(r);
 }

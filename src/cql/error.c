@@ -48,13 +48,11 @@ static const struct {
     {RDL_CQL_E_CLOSED, "session closed"},
 };
 
-static const char *const consistencies[] = {
-    "ANY",          "ONE",         "TWO",    "THREE",        "QUORUM",   "ALL",
-    "LOCAL_QUORUM", "EACH_QUORUM", "SERIAL", "LOCAL_SERIAL", "LOCAL_ONE"};
+static const char *const consistencies[] = {"ANY",    "ONE",          "TWO",          "THREE",
+                                            "QUORUM", "ALL",          "LOCAL_QUORUM", "EACH_QUORUM",
+                                            "SERIAL", "LOCAL_SERIAL", "LOCAL_ONE"};
 
-enum {
-    CONSISTENCIES = sizeof consistencies / sizeof *consistencies
-};
+enum { CONSISTENCIES = sizeof consistencies / sizeof *consistencies };
 
 const char *rdl_cql_code_name(rdl_cql_code c)
 {
@@ -222,15 +220,14 @@ rdl_code rdl_cql_error_tell(const rdl_cql_error *e, const char *what, rdl_err *e
     rdl_code rc = e->code == RDL_CQL_E_CLOSED ? RDL_ESTOP : ours ? RDL_ENET : RDL_EREMOTE;
     const char *level = rdl_cql_consistency_name(e->consistency);
     if (e->code == RDL_CQL_E_UNAVAILABLE)
-        snprintf(detail, sizeof detail, " (%s needs %d replicas, %d are alive)", level,
-                 e->required, e->alive);
+        snprintf(detail, sizeof detail, " (%s needs %d replicas, %d are alive)", level, e->required,
+                 e->alive);
     else if (e->consistency != RDL_CQL_AS_CONFIGURED)
         snprintf(detail, sizeof detail, " (%s%s%s: %d of %d answered, %d failed)", level,
-                 e->write_type[0] != '\0' ? ", " : "", e->write_type, e->received,
-                 e->required, e->failures);
+                 e->write_type[0] != '\0' ? ", " : "", e->write_type, e->received, e->required,
+                 e->failures);
     rdl_err_set(err, rc, e->transient ? RDL_ERR_RETRY : 0, "could not %s: %s%s%s%s", what,
-                rdl_cql_code_name(e->code), detail, e->message[0] != '\0' ? ": " : "",
-                e->message);
+                rdl_cql_code_name(e->code), detail, e->message[0] != '\0' ? ": " : "", e->message);
     if (hint_of(e->code) != NULL)
         rdl_err_hint(err, "%s", hint_of(e->code));
     return rc;

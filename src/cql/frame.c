@@ -37,21 +37,15 @@ uint32_t rdl_cql_crc32(const uint8_t *p, size_t n)
     return (uint32_t)crc32_z(crc32_z(0, salt, sizeof salt), p, n);
 }
 
-rdl_code rdl_cql_envelope_read(const uint8_t *p,
-                               size_t n,
-                               uint32_t version,
-                               uint32_t body_max,
-                               rdl_cql_envelope *out,
-                               size_t *out_used,
-                               rdl_err *err)
+rdl_code rdl_cql_envelope_read(const uint8_t *p, size_t n, uint32_t version, uint32_t body_max,
+                               rdl_cql_envelope *out, size_t *out_used, rdl_err *err)
 {
     *out_used = 0;
     if (n > 0 && (p[0] & RDL_CQL_ANSWER_BIT) == 0)
-        return rdl_err_set(
-            err, RDL_ENET, 0,
-            "could not read an answer: it begins with byte 0x%02x, which is no "
-            "version of the CQL protocol",
-            p[0]);
+        return rdl_err_set(err, RDL_ENET, 0,
+                           "could not read an answer: it begins with byte 0x%02x, which is no "
+                           "version of the CQL protocol",
+                           p[0]);
     if (n > 0 && version != 0 && (p[0] & 0x7Fu) != version)
         return rdl_err_set(err, RDL_ENET, 0,
                            "could not read an answer: it is of protocol version %u, not %u",
@@ -66,8 +60,8 @@ rdl_code rdl_cql_envelope_read(const uint8_t *p,
                               .n = rdl_be32(p + LENGTH_AT)};
     if (out->n > body_max)
         return rdl_err_set(err, RDL_ENET, 0,
-                           "could not read an answer: its length is %u bytes, more than %u",
-                           out->n, body_max);
+                           "could not read an answer: its length is %u bytes, more than %u", out->n,
+                           body_max);
     if (n - RDL_CQL_HEADER_BYTES >= out->n)
         *out_used = RDL_CQL_HEADER_BYTES + (size_t)out->n;
     return RDL_OK;
@@ -89,23 +83,21 @@ void rdl_cql_envelope_end(rdl_buf *out, size_t at, int16_t stream)
     rdl_set_be32(h + LENGTH_AT, (uint32_t)(out->n - at - RDL_CQL_HEADER_BYTES));
 }
 
-rdl_code rdl_cql_body_unpack(
-    const uint8_t *p, uint32_t n, uint32_t body_max, rdl_buf *out, rdl_err *err)
+rdl_code rdl_cql_body_unpack(const uint8_t *p, uint32_t n, uint32_t body_max, rdl_buf *out,
+                             rdl_err *err)
 {
     uint32_t size = n >= 4 ? rdl_be32(p) : 0;
     rdl_buf_clear(out);
     if (n < 4 || size > body_max || size / LZ4_RATIO_MAX > n)
         return rdl_err_set(err, RDL_ENET, 0,
-                           "could not decompress an answer: %u bytes claim to hold %u", n,
-                           size);
+                           "could not decompress an answer: %u bytes claim to hold %u", n, size);
     if (size == 0)
         return RDL_OK;
     int got = LZ4_decompress_safe((const char *)p + 4, (char *)rdl_wire_room(out, size),
                                   (int)(n - 4), (int)size);
     if (got != (int)size)
         return rdl_err_set(err, RDL_ENET, 0,
-                           "could not decompress an answer: it is no LZ4 block of %u bytes",
-                           size);
+                           "could not decompress an answer: it is no LZ4 block of %u bytes", size);
     return RDL_OK;
 }
 
@@ -118,8 +110,8 @@ void rdl_cql_envelope_pack(rdl_buf *out, const uint8_t *envelope, size_t n)
         int bound = LZ4_compressBound((int)body);
         uint8_t *to = rdl_wire_room(out, 4 + (size_t)bound);
         rdl_set_be32(to, (uint32_t)body);
-        packed = LZ4_compress_default((const char *)envelope + RDL_CQL_HEADER_BYTES,
-                                      (char *)to + 4, (int)body, bound);
+        packed = LZ4_compress_default((const char *)envelope + RDL_CQL_HEADER_BYTES, (char *)to + 4,
+                                      (int)body, bound);
         out->n = at + RDL_CQL_HEADER_BYTES;
     }
     if (packed <= 0 || (size_t)packed + 4 >= body) {
@@ -145,12 +137,8 @@ static void put_little(uint8_t *p, size_t n, uint64_t v)
         p[i] = (uint8_t)(v >> (8 * i));
 }
 
-rdl_code rdl_cql_segment_read(const uint8_t *p,
-                              size_t n,
-                              bool lz4,
-                              rdl_cql_segment *out,
-                              size_t *out_used,
-                              rdl_err *err)
+rdl_code rdl_cql_segment_read(const uint8_t *p, size_t n, bool lz4, rdl_cql_segment *out,
+                              size_t *out_used, rdl_err *err)
 {
     size_t header = lz4 ? LZ4_HEADER : PLAIN_HEADER, fields = header - 3;
     *out_used = 0;
@@ -160,18 +148,16 @@ rdl_code rdl_cql_segment_read(const uint8_t *p,
     if (rdl_crc24(p, fields) != little(p + fields, 3))
         return rdl_err_set(err, RDL_ENET, 0,
                            "could not read a segment: the checksum of its header is wrong");
-    *out =
-        (rdl_cql_segment){.payload = p + header,
-                          .n = (uint32_t)(h & RDL_CQL_SEGMENT_MAX),
-                          .unpacked = lz4 ? (uint32_t)(h >> 17 & RDL_CQL_SEGMENT_MAX) : 0,
-                          .self_contained = (h >> (lz4 ? 34 : 17) & 1) != 0};
+    *out = (rdl_cql_segment){.payload = p + header,
+                             .n = (uint32_t)(h & RDL_CQL_SEGMENT_MAX),
+                             .unpacked = lz4 ? (uint32_t)(h >> 17 & RDL_CQL_SEGMENT_MAX) : 0,
+                             .self_contained = (h >> (lz4 ? 34 : 17) & 1) != 0};
     size_t whole = header + out->n + CRC_BYTES;
     if (n < whole)
         return RDL_OK;
     if (rdl_cql_crc32(out->payload, out->n) != little(out->payload + out->n, CRC_BYTES))
-        return rdl_err_set(
-            err, RDL_ENET, 0,
-            "could not read a segment: the checksum of its payload is wrong");
+        return rdl_err_set(err, RDL_ENET, 0,
+                           "could not read a segment: the checksum of its payload is wrong");
     *out_used = whole;
     return RDL_OK;
 }
@@ -179,8 +165,8 @@ rdl_code rdl_cql_segment_read(const uint8_t *p,
 rdl_code rdl_cql_segment_unpack(const rdl_cql_segment *s, rdl_buf *out, rdl_err *err)
 {
     uint8_t *to = rdl_wire_room(out, s->unpacked);
-    if (LZ4_decompress_safe((const char *)s->payload, (char *)to, (int)s->n,
-                            (int)s->unpacked) == (int)s->unpacked)
+    if (LZ4_decompress_safe((const char *)s->payload, (char *)to, (int)s->n, (int)s->unpacked) ==
+        (int)s->unpacked)
         return RDL_OK;
     out->n -= s->unpacked;
     return rdl_err_set(err, RDL_ENET, 0,
@@ -188,17 +174,16 @@ rdl_code rdl_cql_segment_unpack(const rdl_cql_segment *s, rdl_buf *out, rdl_err 
                        s->unpacked);
 }
 
-void rdl_cql_segment_write(
-    rdl_buf *out, const uint8_t *payload, uint32_t n, bool self_contained, bool lz4)
+void rdl_cql_segment_write(rdl_buf *out, const uint8_t *payload, uint32_t n, bool self_contained,
+                           bool lz4)
 {
     size_t header = lz4 ? LZ4_HEADER : PLAIN_HEADER, fields = header - 3, at = out->n;
     uint32_t sent = n, unpacked = 0;
     int bound = lz4 ? LZ4_compressBound((int)n) : 0, packed = 0;
     (void)rdl_wire_room(out, header);
     if (lz4) {
-        packed =
-            LZ4_compress_default((const char *)payload,
-                                 (char *)rdl_wire_room(out, (size_t)bound), (int)n, bound);
+        packed = LZ4_compress_default((const char *)payload,
+                                      (char *)rdl_wire_room(out, (size_t)bound), (int)n, bound);
         out->n = at + header;
     }
     if (packed > 0 && (uint32_t)packed < n) {
@@ -235,8 +220,7 @@ void rdl_cql_segments_write(rdl_buf *out, const uint8_t *envelopes, size_t n, bo
             continue;
         }
         for (size_t left = next; left > 0;) {
-            uint32_t piece =
-                left < RDL_CQL_SEGMENT_MAX ? (uint32_t)left : RDL_CQL_SEGMENT_MAX;
+            uint32_t piece = left < RDL_CQL_SEGMENT_MAX ? (uint32_t)left : RDL_CQL_SEGMENT_MAX;
             rdl_cql_segment_write(out, envelopes + at, piece, false, lz4);
             at += piece;
             left -= piece;

@@ -80,22 +80,15 @@ typedef struct rdl_cql_envelope {
 
 /* One envelope at p.  *out_used is its length, or 0 when there is less than one; a server's
  * envelope is checked: an answer of this version (0: any), at most body_max bytes. */
-RDL_MUST rdl_code rdl_cql_envelope_read(const uint8_t *p,
-                                        size_t n,
-                                        uint32_t version,
-                                        uint32_t body_max,
-                                        rdl_cql_envelope *out,
-                                        size_t *out_used,
+RDL_MUST rdl_code rdl_cql_envelope_read(const uint8_t *p, size_t n, uint32_t version,
+                                        uint32_t body_max, rdl_cql_envelope *out, size_t *out_used,
                                         rdl_err *err);
 /* A request's header; the length is set when the body is known. */
 void rdl_cql_envelope_begin(rdl_buf *out, uint32_t version, uint8_t flags, uint8_t opcode);
 void rdl_cql_envelope_end(rdl_buf *out, size_t at, int16_t stream);
 
 /* The body of an envelope of version 4 with the compressed flag, into out (emptied first). */
-RDL_MUST rdl_code rdl_cql_body_unpack(const uint8_t *p,
-                                      uint32_t n,
-                                      uint32_t body_max,
-                                      rdl_buf *out,
+RDL_MUST rdl_code rdl_cql_body_unpack(const uint8_t *p, uint32_t n, uint32_t body_max, rdl_buf *out,
                                       rdl_err *err);
 /* Appends the envelope with its body compressed; as it is where that is no shorter. */
 void rdl_cql_envelope_pack(rdl_buf *out, const uint8_t *envelope, size_t n);
@@ -108,16 +101,12 @@ typedef struct rdl_cql_segment {
 } rdl_cql_segment;
 
 /* One segment at p, its checksums checked.  *out_used as above. */
-RDL_MUST rdl_code rdl_cql_segment_read(const uint8_t *p,
-                                       size_t n,
-                                       bool lz4,
-                                       rdl_cql_segment *out,
-                                       size_t *out_used,
-                                       rdl_err *err);
+RDL_MUST rdl_code rdl_cql_segment_read(const uint8_t *p, size_t n, bool lz4, rdl_cql_segment *out,
+                                       size_t *out_used, rdl_err *err);
 /* Appends the payload of a compressed segment. */
 RDL_MUST rdl_code rdl_cql_segment_unpack(const rdl_cql_segment *s, rdl_buf *out, rdl_err *err);
-void rdl_cql_segment_write(
-    rdl_buf *out, const uint8_t *payload, uint32_t n, bool self_contained, bool lz4);
+void rdl_cql_segment_write(rdl_buf *out, const uint8_t *payload, uint32_t n, bool self_contained,
+                           bool lz4);
 /* Appends segments of whole envelopes: as many in each as fit, a big one over several. */
 void rdl_cql_segments_write(rdl_buf *out, const uint8_t *envelopes, size_t n, bool lz4);
 

@@ -87,8 +87,7 @@ void rdl_cql_handshake_tls(rdl_cql_connection *c)
             return;
     } else if (io == RDL_IO_CLOSED) {
         rdl_err_set(&err, RDL_ENET, RDL_ERR_RETRY,
-                    "could not agree on TLS with %s: it closed the connection",
-                    c->host->name);
+                    "could not agree on TLS with %s: it closed the connection", c->host->name);
         rdl_err_hint(&err, "The server may ask for a client certificate, or speak no TLS.");
     }
     rdl_cql_connection_break(c, &err);
@@ -116,11 +115,10 @@ static rdl_code startup(rdl_cql_connection *c, rdl_wire w, rdl_err *err)
     uint32_t asked = s->version != 0 ? s->version : s->config.protocol_version;
     uint32_t version = asked != 0 ? asked : five ? 5 : 4;
     if (version == 5 ? !five : !four && offers(w, "PROTOCOL_VERSIONS", "3/v3"))
-        return rdl_err_set(
-            err, RDL_ENET, 0,
-            "could not agree with %s on a version of the CQL protocol: it does "
-            "not offer %u",
-            c->host->name, version);
+        return rdl_err_set(err, RDL_ENET, 0,
+                           "could not agree with %s on a version of the CQL protocol: it does "
+                           "not offer %u",
+                           c->host->name, version);
     c->version = version;
     c->offers_lz4 = s->config.compression == RDL_CQL_LZ4 && offers(w, "COMPRESSION", "lz4");
     begin(c, RDL_CQL_OP_STARTUP);
@@ -177,8 +175,7 @@ static rdl_code authenticate(rdl_cql_connection *c, rdl_str class, rdl_err *err)
     if (f->user == NULL || f->password == NULL) {
         rdl_err_set(err, RDL_EREMOTE, 0,
                     "could not log in to %s: it asks for a user and a password (%.*s)",
-                    c->host->name, class.n > 200 ? 200 : (int)class.n,
-                    class.n > 0 ? class.p : "");
+                    c->host->name, class.n > 200 ? 200 : (int)class.n, class.n > 0 ? class.p : "");
         return rdl_err_hint(err, "Set the user and the password of the connection.");
     }
     size_t user = strlen(f->user), password = strlen(f->password);
@@ -214,15 +211,14 @@ static rdl_code refused(rdl_cql_connection *c, const rdl_cql_envelope *answer, r
     return rdl_cql_error_tell(&e, what, err);
 }
 
-rdl_code
-rdl_cql_handshake_answer(rdl_cql_connection *c, const rdl_cql_envelope *e, rdl_err *err)
+rdl_code rdl_cql_handshake_answer(rdl_cql_connection *c, const rdl_cql_envelope *e, rdl_err *err)
 {
     rdl_wire w = {e->body, e->n, false};
     if (e->opcode == RDL_CQL_OP_ERROR)
         return refused(c, e, err);
     if (e->stream != 0)
-        return rdl_err_set(err, RDL_ENET, 0,
-                           "could not connect: an answer came on stream %d", e->stream);
+        return rdl_err_set(err, RDL_ENET, 0, "could not connect: an answer came on stream %d",
+                           e->stream);
     if (c->state == RDL_CQL_IN_OPTIONS && e->opcode == RDL_CQL_OP_SUPPORTED)
         return startup(c, w, err);
     if (c->state == RDL_CQL_IN_STARTUP && e->opcode == RDL_CQL_OP_READY) {

@@ -7,11 +7,7 @@
 
 #include "base/clock.h"
 
-enum {
-    ANSWER_MAX = 1 << 20,
-    READ_BYTES = 16384,
-    ADDRESSES_MAX = 8
-};
+enum { ANSWER_MAX = 1 << 20, READ_BYTES = 16384, ADDRESSES_MAX = 8 };
 
 typedef struct exchange {
     rdl_poller *poller;
@@ -91,10 +87,7 @@ static rdl_code get_all(exchange *x, rdl_buf *answer, rdl_err *err)
     }
 }
 
-static rdl_code talk(exchange *x,
-                     rdl_tls_context *tls,
-                     const rdl_buf *request,
-                     rdl_buf *answer,
+static rdl_code talk(exchange *x, rdl_tls_context *tls, const rdl_buf *request, rdl_buf *answer,
                      rdl_err *err)
 {
     RDL_TRY(rdl_tls_new(tls, x->fd, x->host, NULL, &x->tls, err));
@@ -103,13 +96,8 @@ static rdl_code talk(exchange *x,
     return get_all(x, answer, err);
 }
 
-rdl_code rdl_https_get(rdl_tls_context *tls,
-                       const char *host,
-                       uint16_t port,
-                       const char *path,
-                       int64_t timeout_ms,
-                       rdl_buf *out,
-                       rdl_err *err)
+rdl_code rdl_https_get(rdl_tls_context *tls, const char *host, uint16_t port, const char *path,
+                       int64_t timeout_ms, rdl_buf *out, rdl_err *err)
 {
     exchange x = {.fd = -1, .host = host, .end_us = rdl_monotonic_us() + timeout_ms * 1000};
     rdl_address at[ADDRESSES_MAX];
@@ -198,15 +186,13 @@ rdl_code rdl_http_body(rdl_str s, rdl_buf *out, rdl_err *err)
         for (char *p = header; *p != '\0'; p++)
             if (*p >= 'A' && *p <= 'Z')
                 *p = (char)(*p + 'a' - 'A');
-        chunked |=
-            strncmp(header, "transfer-encoding:", 18) == 0 && strstr(header, "chunked");
+        chunked |= strncmp(header, "transfer-encoding:", 18) == 0 && strstr(header, "chunked");
         has_length |= sscanf(header, "content-length: %lu", &length) == 1;
     }
     if (l.n > 0)
         return broken(err);
     if (status != 200)
-        return rdl_err_set(err, RDL_EREMOTE,
-                           status >= 500 || status == 429 ? RDL_ERR_RETRY : 0,
+        return rdl_err_set(err, RDL_EREMOTE, status >= 500 || status == 429 ? RDL_ERR_RETRY : 0,
                            "could not get an answer: the status of HTTP is %u", status);
     if (chunked)
         return chunks(s, out, err);

@@ -83,10 +83,10 @@ struct rdl_cql_request {
     rdl_cql_writer writer;
     rdl_err err; /* the writer's */
     const rdl_cql_statement *statement;
-    size_t values_at;    /* of the first statement's first value */
-    size_t values_n_at;  /* of the number of values */
-    size_t count_at;     /* batch: of the number of statements */
-    size_t tail_at;      /* of what follows the values */
+    size_t values_at;     /* of the first statement's first value */
+    size_t values_n_at;   /* of the number of values */
+    size_t count_at;      /* batch: of the number of statements */
+    size_t tail_at;       /* of what follows the values */
     size_t parameters_at; /* of consistency and flags */
     uint32_t batch_n;
     rdl_cql_options options;
@@ -97,11 +97,11 @@ struct rdl_cql_request {
     void *arg;
     int64_t sent_us, deadline_us, not_before_us;
     uint32_t attempts;
-    rdl_cql_host *avoid; /* where the last attempt failed */
+    rdl_cql_host *avoid;        /* where the last attempt failed */
     rdl_cql_connection *pinned; /* only there: the session's own, and after a re-prepare */
     rdl_cql_connection *connection;
     uint16_t stream;
-    uint64_t queued_at; /* its end among the connection's queued bytes */
+    uint64_t queued_at;       /* its end among the connection's queued bytes */
     rdl_cql_request *waiters; /* a PREPARE's: requests that go again when it is answered */
     rdl_cql_statement *preparing;
     rdl_cql_connection *prepared_on;
@@ -122,8 +122,8 @@ struct rdl_cql_connection {
     int64_t deadline_us; /* of the handshake */
     int64_t last_read_us;
     rdl_err why;
-    rdl_buf out;     /* envelopes, not yet in segments or compressed */
-    rdl_buf wire;    /* bytes as they go out, from wire_at on */
+    rdl_buf out;  /* envelopes, not yet in segments or compressed */
+    rdl_buf wire; /* bytes as they go out, from wire_at on */
     size_t wire_at;
     uint64_t queued, wrapped; /* bytes ever put into out, and those that have left it */
     rdl_buf in;
@@ -143,8 +143,8 @@ struct rdl_cql_host {
     uint8_t id[16];
     char datacentre[64], rack[64];
     uint32_t generation; /* of the topology that named it last */
-    bool known; /* in the topology that was last read */
-    bool local; /* in our datacentre, and known */
+    bool known;          /* in the topology that was last read */
+    bool local;          /* in our datacentre, and known */
     int64_t *tokens;
     uint32_t tokens_n;
     rdl_cql_connection *connections[RDL_CQL_CONNECTIONS_MAX];
@@ -161,14 +161,14 @@ typedef struct rdl_cql_token_range {
 
 typedef struct rdl_cql_replication {
     rdl_str keyspace;
-    uint32_t factor;  /* replicas in our datacentre; 0: not known, any node will do */
-    bool by_rack;     /* NetworkTopologyStrategy */
-    bool all_centres; /* SimpleStrategy: walks the ring of all datacentres */
+    uint32_t factor;    /* replicas in our datacentre; 0: not known, any node will do */
+    bool by_rack;       /* NetworkTopologyStrategy */
+    bool all_centres;   /* SimpleStrategy: walks the ring of all datacentres */
     uint16_t *replicas; /* factor for each range of the ring; made when first asked */
 } rdl_cql_replication;
 
 struct rdl_cql {
-    rdl_arena arena; /* what lives as long as the session */
+    rdl_arena arena;       /* what lives as long as the session */
     rdl_cql_config config; /* texts in the arena */
     rdl_tls_context *tls;
     const char *verify_name; /* Astra: of the proxy */
@@ -189,15 +189,15 @@ struct rdl_cql {
     uint32_t replications_n;
     rdl_cql_request *all, *free, *free_internal;
     rdl_cql_request *queue, **queue_end; /* WAITING, in order */
-    uint32_t taken;     /* begun, sent or not */
-    uint32_t in_flight; /* sent */
+    uint32_t taken;                      /* begun, sent or not */
+    uint32_t in_flight;                  /* sent */
     uint32_t limit;
     rdl_buf key; /* scratch of routing */
     uint32_t local_n;
     uint32_t generation; /* of the topology */
     bool topology_failed;
     rdl_cql_host *trying; /* open: the contact point's turn */
-    uint32_t turn; /* of round robin */
+    uint32_t turn;        /* of round robin */
     unsigned in_done;
     int64_t tick_us;
     uint64_t completions; /* grows with each done; poll returns when it has */
@@ -225,13 +225,12 @@ const char *rdl_cql_connection_what(const rdl_cql_connection *c, char buf[128]);
 /* handshake.c */
 void rdl_cql_handshake_connected(rdl_cql_connection *c);
 void rdl_cql_handshake_tls(rdl_cql_connection *c);
-RDL_MUST rdl_code rdl_cql_handshake_answer(rdl_cql_connection *c,
-                                           const rdl_cql_envelope *e,
+RDL_MUST rdl_code rdl_cql_handshake_answer(rdl_cql_connection *c, const rdl_cql_envelope *e,
                                            rdl_err *err);
 
 /* topology.c */
-rdl_cql_host *
-rdl_cql_host_add(rdl_cql *s, const rdl_address *a, const char *server_name, rdl_err *err);
+rdl_cql_host *rdl_cql_host_add(rdl_cql *s, const rdl_address *a, const char *server_name,
+                               rdl_err *err);
 void rdl_cql_topology_refresh(rdl_cql *s);
 RDL_MUST rdl_code rdl_cql_event(rdl_cql *s, const rdl_cql_envelope *e, rdl_err *err);
 void rdl_cql_hosts_tick(rdl_cql *s, int64_t now);

@@ -49,7 +49,7 @@ typedef struct rdl_cql_metadata {
     uint32_t n;
     bool more_pages;
     rdl_str paging_state; /* in the body */
-    uint16_t *key; /* binds of the partition key */
+    uint16_t *key;        /* binds of the partition key */
     uint32_t key_n;
 } rdl_cql_metadata;
 
@@ -92,8 +92,7 @@ struct rdl_cql_result {
 };
 /* Take a RESULT's body apart; all rows are checked here, so that going through them cannot fail.
  * The body is borrowed.  r is fresh (zeroed) or has been released. */
-RDL_MUST rdl_code
-rdl_cql_result_read(rdl_cql_result *r, const rdl_cql_envelope *e, rdl_err *err);
+RDL_MUST rdl_code rdl_cql_result_read(rdl_cql_result *r, const rdl_cql_envelope *e, rdl_err *err);
 void rdl_cql_result_release(rdl_cql_result *r); /* what it holds, not r */
 /* What an answer's flags put in front of its body: a result keeps it, an error (NULL) does not. */
 void rdl_cql_prefix_read(rdl_wire *w, uint8_t flags, rdl_cql_result *r);

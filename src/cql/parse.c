@@ -11,9 +11,7 @@
 #include "cql/writer.h"
 
 /* A text that is short enough to be a number, an address or a time, with a NUL. */
-enum {
-    SHORT_BYTES = 128
-};
+enum { SHORT_BYTES = 128 };
 typedef struct short_text {
     char p[SHORT_BYTES];
     bool ok;
@@ -147,8 +145,7 @@ static bool put_time(rdl_cql_writer *w, rdl_str s)
         return false;
     if (s.n > 8 && (s.p[8] != '.' || !fraction(s.p + 9, s.n - 9, &ns)))
         return false;
-    rdl_cql_put_time(w,
-                     (int64_t)(part[0] * 3600 + part[1] * 60 + part[2]) * 1000000000 + ns);
+    rdl_cql_put_time(w, (int64_t)(part[0] * 3600 + part[1] * 60 + part[2]) * 1000000000 + ns);
     return true;
 }
 
@@ -206,8 +203,7 @@ static bool put_duration(rdl_cql_writer *w, rdl_str s)
         int64_t n = 0, part;
         const char *from = p;
         for (; *p >= '0' && *p <= '9'; p++)
-            if (__builtin_mul_overflow(n, 10, &n) ||
-                __builtin_add_overflow(n, *p - '0', &n))
+            if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *p - '0', &n))
                 return false;
         const duration_unit *u = unit_at(p);
         if (p == from || u == NULL)
@@ -241,8 +237,7 @@ static bool put_scalar(rdl_cql_writer *w, const rdl_cql_type *t, rdl_str s)
         rdl_cql_put_text(w, s);
         return true;
     case RDL_CQL_BOOLEAN:
-        if (!rdl_str_eq_nocase(s, RDL_STR("true")) &&
-            !rdl_str_eq_nocase(s, RDL_STR("false")))
+        if (!rdl_str_eq_nocase(s, RDL_STR("true")) && !rdl_str_eq_nocase(s, RDL_STR("false")))
             return false;
         rdl_cql_put_bool(w, s.n == 4);
         return true;

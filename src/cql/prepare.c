@@ -78,11 +78,8 @@ static rdl_code room(rdl_cql *s, rdl_err *err)
     return RDL_OK;
 }
 
-rdl_code rdl_cql_query(rdl_cql *s,
-                       const char *text,
-                       const rdl_cql_options *options,
-                       rdl_cql_result **out,
-                       rdl_err *err)
+rdl_code rdl_cql_query(rdl_cql *s, const char *text, const rdl_cql_options *options,
+                       rdl_cql_result **out, rdl_err *err)
 {
     RDL_TRY(room(s, err));
     rdl_cql_request *r = rdl_cql_request_take(s, false);
@@ -146,8 +143,7 @@ static rdl_code prepare(rdl_cql *s, rdl_str text, rdl_cql_statement *st, rdl_err
     RDL_TRY(wait_for(r, &result, err));
     rdl_wire w = result->rest;
     rdl_code rc = RDL_OK;
-    if (result->kind != RDL_CQL_PREPARED ||
-        !rdl_cql_prepared_read(&w, &s->arena, s->version, &p))
+    if (result->kind != RDL_CQL_PREPARED || !rdl_cql_prepared_read(&w, &s->arena, s->version, &p))
         rc = rdl_err_set(err, RDL_ENET, 0,
                          "could not prepare a statement: the answer cannot be understood");
     if (rc == RDL_OK)
@@ -162,8 +158,7 @@ static rdl_code prepare(rdl_cql *s, rdl_str text, rdl_cql_statement *st, rdl_err
     return rc;
 }
 
-rdl_code
-rdl_cql_prepare(rdl_cql *s, const char *text, rdl_cql_statement **out, rdl_err *err)
+rdl_code rdl_cql_prepare(rdl_cql *s, const char *text, rdl_cql_statement **out, rdl_err *err)
 {
     *out = NULL;
     for (rdl_cql_statement *st = s->statements; st != NULL; st = st->next)
@@ -172,8 +167,8 @@ rdl_cql_prepare(rdl_cql *s, const char *text, rdl_cql_statement **out, rdl_err *
             return RDL_OK;
         }
     rdl_cql_statement *st = RDL_NEW(&s->arena, rdl_cql_statement);
-    RDL_TRY(rdl_err_in(prepare(s, keep(s, rdl_str_of(text)), st, err), err,
-                       "statement \"%.60s\"", text));
+    RDL_TRY(rdl_err_in(prepare(s, keep(s, rdl_str_of(text)), st, err), err, "statement \"%.60s\"",
+                       text));
     st->next = s->statements;
     s->statements = st;
     *out = st;

@@ -13,14 +13,9 @@
 #include "cql/type.h"
 #include "cql/value.h"
 
-typedef enum style {
-    BARE,
-    LITERAL,
-    JSON
-} style;
+typedef enum style { BARE, LITERAL, JSON } style;
 
-static rdl_code
-print_value(rdl_cql_value v, style s, unsigned depth, rdl_buf *out, rdl_err *err);
+static rdl_code print_value(rdl_cql_value v, style s, unsigned depth, rdl_buf *out, rdl_err *err);
 
 void rdl_cql_put_string(rdl_buf *out, rdl_str s)
 {
@@ -31,17 +26,15 @@ void rdl_cql_put_string(rdl_buf *out, rdl_str s)
 static bool is_reserved(rdl_str name)
 {
     static const char *const words[] = {
-        "add",      "allow",   "alter",        "and",     "apply",    "asc",
-        "authorize", "batch",  "begin",        "by",      "columnfamily", "create",
-        "default",  "delete",  "desc",         "describe", "drop",    "entries",
-        "execute",  "from",    "full",         "grant",   "if",       "in",
-        "index",    "infinity", "insert",      "into",    "is",       "keyspace",
-        "limit",    "materialized", "mbean",   "mbeans",  "modify",   "nan",
-        "norecursive", "not",  "null",         "of",      "on",       "or",
-        "order",    "primary", "rename",       "replace", "revoke",   "schema",
-        "select",   "set",     "table",        "to",      "token",    "truncate",
-        "unlogged", "unset",   "update",       "use",     "using",    "view",
-        "where",    "with",
+        "add",    "allow",       "alter",  "and",          "apply",    "asc",      "authorize",
+        "batch",  "begin",       "by",     "columnfamily", "create",   "default",  "delete",
+        "desc",   "describe",    "drop",   "entries",      "execute",  "from",     "full",
+        "grant",  "if",          "in",     "index",        "infinity", "insert",   "into",
+        "is",     "keyspace",    "limit",  "materialized", "mbean",    "mbeans",   "modify",
+        "nan",    "norecursive", "not",    "null",         "of",       "on",       "or",
+        "order",  "primary",     "rename", "replace",      "revoke",   "schema",   "select",
+        "set",    "table",       "to",     "token",        "truncate", "unlogged", "unset",
+        "update", "use",         "using",  "view",         "where",    "with",
     };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (rdl_str_eq(name, rdl_str_of(words[i])))
@@ -51,8 +44,7 @@ static bool is_reserved(rdl_str name)
 
 void rdl_cql_put_ident(rdl_buf *out, rdl_str name)
 {
-    bool plain =
-        name.n > 0 && name.p[0] >= 'a' && name.p[0] <= 'z' && !is_reserved(name);
+    bool plain = name.n > 0 && name.p[0] >= 'a' && name.p[0] <= 'z' && !is_reserved(name);
     for (size_t i = 0; i < name.n && plain; i++)
         plain = (name.p[i] >= 'a' && name.p[i] <= 'z') || name.p[i] == '_' ||
                 (name.p[i] >= '0' && name.p[i] <= '9');
@@ -137,8 +129,7 @@ static rdl_code print_number(rdl_cql_value v, style s, rdl_buf *out, rdl_err *er
         return print_decimal(v, out, err);
     case RDL_CQL_VARINT:
         if (v.n == 0 || !rdl_varint_print(v.p, (size_t)v.n, out))
-            return rdl_err_set(err, RDL_EDATA, 0, "could not print a varint of %d bytes",
-                               v.n);
+            return rdl_err_set(err, RDL_EDATA, 0, "could not print a varint of %d bytes", v.n);
         return RDL_OK;
     case RDL_CQL_FLOAT:
     case RDL_CQL_DOUBLE:
@@ -155,8 +146,8 @@ static rdl_code print_number(rdl_cql_value v, style s, rdl_buf *out, rdl_err *er
 static void print_time(int64_t ns, rdl_buf *out)
 {
     int64_t s = ns / 1000000000;
-    rdl_buf_printf(out, "%02d:%02d:%02d.%09d", (int)(s / 3600), (int)(s / 60 % 60),
-                   (int)(s % 60), (int)(ns % 1000000000));
+    rdl_buf_printf(out, "%02d:%02d:%02d.%09d", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60),
+                   (int)(ns % 1000000000));
 }
 
 /* YYYY-MM-DD with as many digits of the year as it needs. */
@@ -178,8 +169,7 @@ static void print_timestamp(int64_t ms, rdl_buf *out)
     }
     print_days(days, out);
     rdl_buf_printf(out, "T%02d:%02d:%02d.%03dZ", (int)(in_day / 3600000),
-                   (int)(in_day / 60000 % 60), (int)(in_day / 1000 % 60),
-                   (int)(in_day % 1000));
+                   (int)(in_day / 60000 % 60), (int)(in_day / 1000 % 60), (int)(in_day % 1000));
 }
 
 static void print_duration(rdl_cql_duration d, rdl_buf *out)
@@ -267,8 +257,7 @@ static void print_name(rdl_str name, style s, rdl_buf *out)
 }
 
 /* A key of a JSON object: what is no text is printed and quoted. */
-static rdl_code
-print_json_key(rdl_cql_value key, unsigned depth, rdl_buf *out, rdl_err *err)
+static rdl_code print_json_key(rdl_cql_value key, unsigned depth, rdl_buf *out, rdl_err *err)
 {
     rdl_buf text = {0};
     rdl_code rc = print_value(key, BARE, depth, &text, err);
@@ -278,8 +267,7 @@ print_json_key(rdl_cql_value key, unsigned depth, rdl_buf *out, rdl_err *err)
     return rc;
 }
 
-static rdl_code
-print_items(rdl_cql_value v, style s, unsigned depth, rdl_buf *out, rdl_err *err)
+static rdl_code print_items(rdl_cql_value v, style s, unsigned depth, rdl_buf *out, rdl_err *err)
 {
     rdl_cql_kind k = v.type->kind;
     style inner = s == BARE ? LITERAL : s;
@@ -320,8 +308,7 @@ static rdl_code print_text(rdl_cql_value v, style s, rdl_buf *out, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code
-print_value(rdl_cql_value v, style s, unsigned depth, rdl_buf *out, rdl_err *err)
+static rdl_code print_value(rdl_cql_value v, style s, unsigned depth, rdl_buf *out, rdl_err *err)
 {
     bool flag = false;
     if (v.n < 0) {
@@ -329,8 +316,7 @@ print_value(rdl_cql_value v, style s, unsigned depth, rdl_buf *out, rdl_err *err
         return RDL_OK;
     }
     if (depth >= RDL_CQL_DEPTH_MAX)
-        return rdl_err_set(err, RDL_ELIMIT, 0,
-                           "could not print a value: it is nested too deeply");
+        return rdl_err_set(err, RDL_ELIMIT, 0, "could not print a value: it is nested too deeply");
     switch (v.type->kind) {
     case RDL_CQL_ASCII:
     case RDL_CQL_TEXT:

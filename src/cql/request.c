@@ -96,8 +96,7 @@ void rdl_cql_message_tail(rdl_cql_request *r, rdl_str paging)
         parameters(r);
     else {
         flags |= FLAG_PAGE_SIZE | (r->statement != NULL ? FLAG_VALUES : 0u);
-        rdl_wire_put_int(m, o->page_rows > 0 ? (int32_t)(o->page_rows & INT32_MAX)
-                                             : PAGE_ROWS);
+        rdl_wire_put_int(m, o->page_rows > 0 ? (int32_t)(o->page_rows & INT32_MAX) : PAGE_ROWS);
         if (paging.n > 0) {
             flags |= FLAG_PAGING_STATE;
             rdl_wire_put_bytes(m, paging);
@@ -147,13 +146,12 @@ void rdl_cql_message_register(rdl_cql_request *r)
 
 /* ---- Begin, values ---- */
 
-static rdl_code
-take(rdl_cql *s, const rdl_cql_options *options, rdl_cql_request **out, rdl_err *err)
+static rdl_code take(rdl_cql *s, const rdl_cql_options *options, rdl_cql_request **out,
+                     rdl_err *err)
 {
     *out = NULL;
     if (s->closing)
-        return rdl_err_set(err, RDL_ESTOP, 0,
-                           "could not begin a request: the session ends");
+        return rdl_err_set(err, RDL_ESTOP, 0, "could not begin a request: the session ends");
     if (!rdl_cql_room(s)) {
         s->stats.waits++;
         RDL_TRY(rdl_cql_may_wait(s, err));
@@ -177,11 +175,8 @@ static void values_begin(rdl_cql_request *r, const rdl_cql_statement *st)
     rdl_cql_writer_start(&r->writer, st->binds.columns, st->binds.n, &r->message, &r->err);
 }
 
-rdl_code rdl_cql_begin(rdl_cql *s,
-                       const rdl_cql_statement *st,
-                       const rdl_cql_options *options,
-                       rdl_cql_request **out,
-                       rdl_err *err)
+rdl_code rdl_cql_begin(rdl_cql *s, const rdl_cql_statement *st, const rdl_cql_options *options,
+                       rdl_cql_request **out, rdl_err *err)
 {
     RDL_TRY(take(s, options, out, err));
     rdl_cql_request *r = *out;
@@ -194,11 +189,8 @@ rdl_code rdl_cql_begin(rdl_cql *s,
     return RDL_OK;
 }
 
-rdl_code rdl_cql_begin_batch(rdl_cql *s,
-                             rdl_cql_batch kind,
-                             const rdl_cql_options *options,
-                             rdl_cql_request **out,
-                             rdl_err *err)
+rdl_code rdl_cql_begin_batch(rdl_cql *s, rdl_cql_batch kind, const rdl_cql_options *options,
+                             rdl_cql_request **out, rdl_err *err)
 {
     RDL_TRY(take(s, options, out, err));
     rdl_cql_request *r = *out;
@@ -226,9 +218,8 @@ rdl_cql_writer *rdl_cql_batch_add(rdl_cql_request *r, const rdl_cql_statement *s
     if (r->batch_n > 0 && rdl_cql_row_end(&r->writer) != RDL_OK)
         return &r->writer; /* keeps its failure */
     if (r->batch_n == BATCH_MAX) {
-        r->writer.failed =
-            rdl_err_set(&r->err, RDL_ELIMIT, 0,
-                        "could not add to a batch: it has %d statements", BATCH_MAX);
+        r->writer.failed = rdl_err_set(&r->err, RDL_ELIMIT, 0,
+                                       "could not add to a batch: it has %d statements", BATCH_MAX);
         return &r->writer;
     }
     r->batch_n++;
@@ -254,10 +245,7 @@ size_t rdl_cql_request_bytes(const rdl_cql_request *r)
     return r->message.n;
 }
 
-void rdl_cql_row_begin(rdl_cql_writer *w,
-                       const rdl_cql_statement *st,
-                       rdl_buf *out,
-                       rdl_err *err)
+void rdl_cql_row_begin(rdl_cql_writer *w, const rdl_cql_statement *st, rdl_buf *out, rdl_err *err)
 {
     rdl_cql_writer_start(w, st->binds.columns, st->binds.n, out, err);
 }
@@ -309,8 +297,8 @@ rdl_code rdl_cql_send(rdl_cql_request *r, rdl_cql_done *done, void *arg, rdl_err
         rc = rdl_cql_row_end(&r->writer);
     if (rc == RDL_OK && r->message.n > s->config.frame_bytes_max)
         rc = rdl_err_set(&r->err, RDL_ELIMIT, RDL_ERR_POISON,
-                         "could not send a request: its %zu bytes are more than %u",
-                         r->message.n, s->config.frame_bytes_max);
+                         "could not send a request: its %zu bytes are more than %u", r->message.n,
+                         s->config.frame_bytes_max);
     if (rc != RDL_OK) {
         *err = r->err;
         rdl_cql_request_release(r);
@@ -336,12 +324,8 @@ void rdl_cql_abandon(rdl_cql_request *r)
     rdl_cql_request_release(r);
 }
 
-rdl_code rdl_cql_query_send(rdl_cql *s,
-                            const char *text,
-                            const rdl_cql_options *options,
-                            rdl_cql_done *done,
-                            void *arg,
-                            rdl_err *err)
+rdl_code rdl_cql_query_send(rdl_cql *s, const char *text, const rdl_cql_options *options,
+                            rdl_cql_done *done, void *arg, rdl_err *err)
 {
     rdl_cql_request *r;
     RDL_TRY(take(s, options, &r, err));

@@ -60,10 +60,7 @@ bool rdl_cql_metadata_read(rdl_wire *w, rdl_arena *a, bool binds, rdl_cql_metada
     return !w->bad;
 }
 
-bool rdl_cql_prepared_read(rdl_wire *w,
-                           rdl_arena *a,
-                           uint32_t version,
-                           rdl_cql_prepared *out)
+bool rdl_cql_prepared_read(rdl_wire *w, rdl_arena *a, uint32_t version, rdl_cql_prepared *out)
 {
     *out = (rdl_cql_prepared){.id = rdl_wire_string(w)};
     if (version >= 5)
@@ -130,11 +127,10 @@ rdl_code rdl_cql_result_read(rdl_cql_result *r, const rdl_cql_envelope *e, rdl_e
              (r->kind != RDL_CQL_ROWS || rows_read(r, &w));
     }
     if (!ok)
-        return rdl_err_set(
-            err, RDL_ENET, 0,
-            "could not understand a result: its %u bytes of kind %d end early, "
-            "go on too long or say what cannot be",
-            e->n, (int)r->kind);
+        return rdl_err_set(err, RDL_ENET, 0,
+                           "could not understand a result: its %u bytes of kind %d end early, "
+                           "go on too long or say what cannot be",
+                           e->n, (int)r->kind);
     return RDL_OK;
 }
 

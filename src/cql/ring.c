@@ -92,8 +92,7 @@ static bool rack_taken(const rdl_cql *s, const uint16_t *hosts, uint32_t n, uint
 
 /* Replicas of the range that ends at ring[from]; at most factor, the rest are UINT16_MAX.
  */
-static void
-walk(const rdl_cql *s, const rdl_cql_replication *r, uint32_t from, uint16_t *out)
+static void walk(const rdl_cql *s, const rdl_cql_replication *r, uint32_t from, uint16_t *out)
 {
     uint16_t seen[RDL_CQL_REPLICAS_MAX];
     uint32_t n = 0, seen_n = 0;

@@ -11,12 +11,8 @@
 #include "cql/type.h"
 
 /* One statement with text parameters, all pages read by the caller. */
-static rdl_code ask(rdl_cql *s,
-                    const char *text,
-                    const rdl_str *parameters,
-                    uint32_t n,
-                    rdl_cql_result **out,
-                    rdl_err *err)
+static rdl_code ask(rdl_cql *s, const char *text, const rdl_str *parameters, uint32_t n,
+                    rdl_cql_result **out, rdl_err *err)
 {
     rdl_cql_statement *st;
     rdl_cql_request *r;
@@ -34,8 +30,8 @@ static rdl_str copy(rdl_arena *a, rdl_str s)
 }
 
 /* A text cell; null is "". */
-static rdl_code
-text_of(rdl_cql_result *r, const char *column, rdl_arena *a, rdl_str *out, rdl_err *err)
+static rdl_code text_of(rdl_cql_result *r, const char *column, rdl_arena *a, rdl_str *out,
+                        rdl_err *err)
 {
     uint32_t i;
     *out = (rdl_str){"", 0};
@@ -51,16 +47,14 @@ text_of(rdl_cql_result *r, const char *column, rdl_arena *a, rdl_str *out, rdl_e
 
 /* ---- Keyspaces ---- */
 
-static rdl_code
-keyspace_row(rdl_cql_result *r, rdl_arena *a, rdl_cql_keyspace *k, rdl_err *err)
+static rdl_code keyspace_row(rdl_cql_result *r, rdl_arena *a, rdl_cql_keyspace *k, rdl_err *err)
 {
     rdl_cql_items it;
     rdl_cql_value key, item;
     uint32_t column;
     if (rdl_cql_column_find(r, "durable_writes", &column))
         RDL_TRY(rdl_cql_get_bool(rdl_cql_cell(r, column), &k->durable_writes, err));
-    if (!rdl_cql_column_find(r, "replication", &column) ||
-        rdl_cql_is_null(rdl_cql_cell(r, column)))
+    if (!rdl_cql_column_find(r, "replication", &column) || rdl_cql_is_null(rdl_cql_cell(r, column)))
         return RDL_OK;
     RDL_TRY(rdl_cql_items_of(rdl_cql_cell(r, column), &it, err));
     k->replication = RDL_NEWN(a, rdl_cql_option, it.count + 1u);
@@ -74,14 +68,14 @@ keyspace_row(rdl_cql_result *r, rdl_arena *a, rdl_cql_keyspace *k, rdl_err *err)
     return RDL_OK;
 }
 
-rdl_code rdl_cql_keyspace_get(
-    rdl_cql *s, rdl_arena *a, rdl_str name, rdl_cql_keyspace **out, rdl_err *err)
+rdl_code rdl_cql_keyspace_get(rdl_cql *s, rdl_arena *a, rdl_str name, rdl_cql_keyspace **out,
+                              rdl_err *err)
 {
     rdl_cql_result *r = NULL;
     bool row = false;
     *out = NULL;
-    RDL_TRY(ask(s, "SELECT * FROM system_schema.keyspaces WHERE keyspace_name = ?", &name,
-                1, &r, err));
+    RDL_TRY(
+        ask(s, "SELECT * FROM system_schema.keyspaces WHERE keyspace_name = ?", &name, 1, &r, err));
     rdl_code rc = rdl_cql_fetch(r, &row, err);
     if (rc == RDL_OK && row) {
         rdl_cql_keyspace *k = RDL_NEW(a, rdl_cql_keyspace);
@@ -110,12 +104,8 @@ typedef struct udts {
     RDL_VEC(udt) all;
 } udts;
 
-static rdl_code texts_of(rdl_cql_result *r,
-                         const char *column,
-                         rdl_arena *a,
-                         rdl_str **out,
-                         uint32_t *n,
-                         rdl_err *err)
+static rdl_code texts_of(rdl_cql_result *r, const char *column, rdl_arena *a, rdl_str **out,
+                         uint32_t *n, rdl_err *err)
 {
     uint32_t i;
     rdl_cql_items it;
@@ -138,8 +128,8 @@ static rdl_code udts_read(rdl_cql *s, udts *u, rdl_err *err)
 {
     rdl_cql_result *r = NULL;
     bool row = false;
-    RDL_TRY(ask(s, "SELECT * FROM system_schema.types WHERE keyspace_name = ?",
-                &u->keyspace, 1, &r, err));
+    RDL_TRY(ask(s, "SELECT * FROM system_schema.types WHERE keyspace_name = ?", &u->keyspace, 1, &r,
+                err));
     rdl_code rc = rdl_cql_fetch(r, &row, err);
     while (rc == RDL_OK && row) {
         udt t = {0};
@@ -170,8 +160,7 @@ static const rdl_cql_type *find_udt(void *arg, rdl_str name)
         t->making = true; /* one that held itself would not end */
         const rdl_cql_type **args = RDL_NEWN(u->a, const rdl_cql_type *, t->n + 1u);
         for (uint32_t k = 0; k < t->n; k++)
-            if (rdl_cql_type_parse(u->a, t->types[k], find_udt, u, &args[k], &ignored) !=
-                RDL_OK)
+            if (rdl_cql_type_parse(u->a, t->types[k], find_udt, u, &args[k], &ignored) != RDL_OK)
                 return NULL;
         rdl_cql_type *made = RDL_NEW(u->a, rdl_cql_type);
         *made = (rdl_cql_type){.kind = RDL_CQL_UDT,
@@ -186,12 +175,8 @@ static const rdl_cql_type *find_udt(void *arg, rdl_str name)
     return NULL;
 }
 
-rdl_code rdl_cql_udt_get(rdl_cql *s,
-                         rdl_arena *a,
-                         rdl_str keyspace,
-                         rdl_str name,
-                         const rdl_cql_type **out,
-                         rdl_err *err)
+rdl_code rdl_cql_udt_get(rdl_cql *s, rdl_arena *a, rdl_str keyspace, rdl_str name,
+                         const rdl_cql_type **out, rdl_err *err)
 {
     udts u = {.a = a, .keyspace = copy(a, keyspace)};
     *out = NULL;
@@ -221,8 +206,7 @@ static void sort_columns(rdl_cql_table_column *v, uint32_t n)
         }
 }
 
-static rdl_code
-column_row(rdl_cql_result *r, udts *u, rdl_cql_table_column *c, rdl_err *err)
+static rdl_code column_row(rdl_cql_result *r, udts *u, rdl_cql_table_column *c, rdl_err *err)
 {
     rdl_str kind, type, direction;
     int64_t position = 0;
@@ -248,9 +232,8 @@ static rdl_code columns_read(rdl_cql *s, udts *u, rdl_cql_table *t, rdl_err *err
     RDL_VEC(rdl_cql_table_column) columns = {0};
     rdl_cql_result *r = NULL;
     bool row = false;
-    RDL_TRY(ask(
-        s, "SELECT * FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?",
-        names, 2, &r, err));
+    RDL_TRY(ask(s, "SELECT * FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?",
+                names, 2, &r, err));
     rdl_code rc = rdl_cql_fetch(r, &row, err);
     while (rc == RDL_OK && row) {
         rdl_cql_table_column c = {0};
@@ -284,9 +267,9 @@ static rdl_code options_of(rdl_cql_result *r, rdl_arena *a, rdl_cql_table *t, rd
     t->options = RDL_NEWN(a, rdl_cql_option, rdl_cql_columns(r) + 1u);
     for (uint32_t i = 0; i < rdl_cql_columns(r); i++) {
         rdl_str name = rdl_cql_column_at(r, i)->name;
-        if (rdl_str_eq(name, RDL_STR("keyspace_name")) ||
-            rdl_str_eq(name, RDL_STR("table_name")) || rdl_str_eq(name, RDL_STR("id")) ||
-            rdl_str_eq(name, RDL_STR("flags")) || rdl_cql_is_null(rdl_cql_cell(r, i)))
+        if (rdl_str_eq(name, RDL_STR("keyspace_name")) || rdl_str_eq(name, RDL_STR("table_name")) ||
+            rdl_str_eq(name, RDL_STR("id")) || rdl_str_eq(name, RDL_STR("flags")) ||
+            rdl_cql_is_null(rdl_cql_cell(r, i)))
             continue;
         rdl_buf_clear(&text);
         rdl_code rc = rdl_cql_print_literal(rdl_cql_cell(r, i), &text, err);
@@ -301,21 +284,16 @@ static rdl_code options_of(rdl_cql_result *r, rdl_arena *a, rdl_cql_table *t, rd
     return RDL_OK;
 }
 
-rdl_code rdl_cql_table_get(rdl_cql *s,
-                           rdl_arena *a,
-                           rdl_str keyspace,
-                           rdl_str name,
-                           rdl_cql_table **out,
-                           rdl_err *err)
+rdl_code rdl_cql_table_get(rdl_cql *s, rdl_arena *a, rdl_str keyspace, rdl_str name,
+                           rdl_cql_table **out, rdl_err *err)
 {
     const rdl_str names[2] = {keyspace, name};
     udts u = {.a = a, .keyspace = copy(a, keyspace)};
     rdl_cql_result *r = NULL;
     bool row = false;
     *out = NULL;
-    RDL_TRY(ask(
-        s, "SELECT * FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?",
-        names, 2, &r, err));
+    RDL_TRY(ask(s, "SELECT * FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?",
+                names, 2, &r, err));
     rdl_cql_table *t = RDL_NEW(a, rdl_cql_table);
     t->keyspace = u.keyspace;
     t->name = copy(a, name);
@@ -333,19 +311,15 @@ rdl_code rdl_cql_table_get(rdl_cql *s,
     return RDL_OK;
 }
 
-rdl_code rdl_cql_tables_list(rdl_cql *s,
-                             rdl_arena *a,
-                             rdl_str keyspace,
-                             rdl_str **out_names,
-                             uint32_t *out_n,
-                             rdl_err *err)
+rdl_code rdl_cql_tables_list(rdl_cql *s, rdl_arena *a, rdl_str keyspace, rdl_str **out_names,
+                             uint32_t *out_n, rdl_err *err)
 {
     RDL_VEC(rdl_str) names = {0};
     rdl_cql_result *r = NULL;
     bool row = false;
     *out_n = 0;
-    RDL_TRY(ask(s, "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?",
-                &keyspace, 1, &r, err));
+    RDL_TRY(ask(s, "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", &keyspace,
+                1, &r, err));
     rdl_code rc = rdl_cql_fetch(r, &row, err);
     while (rc == RDL_OK && row) {
         rdl_str name;
@@ -372,15 +346,14 @@ const rdl_cql_table_column *rdl_cql_table_column_find(const rdl_cql_table *t, rd
 /* ---- Agreement ---- */
 
 /* Are all schema versions of this result the same, and that of the results before? */
-static rdl_code
-versions_agree(rdl_cql *s, const char *text, uint8_t version[16], bool *agree, rdl_err *err)
+static rdl_code versions_agree(rdl_cql *s, const char *text, uint8_t version[16], bool *agree,
+                               rdl_err *err)
 {
     rdl_cql_result *r = NULL;
     bool row = false;
     uint8_t none[16] = {0};
     RDL_TRY(rdl_cql_query(
-        s, text, &(rdl_cql_options){.consistency = RDL_CQL_ONE, .idempotent = true}, &r,
-        err));
+        s, text, &(rdl_cql_options){.consistency = RDL_CQL_ONE, .idempotent = true}, &r, err));
     rdl_code rc = rdl_cql_fetch(r, &row, err);
     while (rc == RDL_OK && row) {
         uint8_t id[16];
@@ -403,18 +376,15 @@ rdl_code rdl_cql_schema_agreement(rdl_cql *s, uint32_t timeout_ms, rdl_err *err)
     for (;;) {
         uint8_t version[16] = {0};
         bool agree = true;
-        RDL_TRY(versions_agree(s, "SELECT schema_version FROM system.local", version,
-                               &agree, err));
-        RDL_TRY(versions_agree(s, "SELECT schema_version FROM system.peers", version,
-                               &agree, err));
+        RDL_TRY(versions_agree(s, "SELECT schema_version FROM system.local", version, &agree, err));
+        RDL_TRY(versions_agree(s, "SELECT schema_version FROM system.peers", version, &agree, err));
         if (agree)
             return RDL_OK;
         if (rdl_monotonic_us() > end)
-            return rdl_err_set(
-                err, RDL_ENET, RDL_ERR_RETRY,
-                "could not wait for the nodes to agree on the schema: they still "
-                "differ after %u ms",
-                timeout_ms);
+            return rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY,
+                               "could not wait for the nodes to agree on the schema: they still "
+                               "differ after %u ms",
+                               timeout_ms);
         rdl_sleep_ms(100);
     }
 }

@@ -39,10 +39,9 @@ void rdl_cql_config_init(rdl_cql_config *c)
 rdl_code rdl_cql_may_wait(const rdl_cql *s, rdl_err *err)
 {
     if (s->in_done > 0)
-        return rdl_err_set(
-            err, RDL_EUSAGE, 0,
-            "could not wait for answers: a completion is running (send from it "
-            "only where there is room)");
+        return rdl_err_set(err, RDL_EUSAGE, 0,
+                           "could not wait for answers: a completion is running (send from it "
+                           "only where there is room)");
     return RDL_OK;
 }
 
@@ -151,8 +150,8 @@ static rdl_str host_of(rdl_str p, rdl_str *out_port)
 {
     const char *close = *p.p == '[' ? memchr(p.p, ']', p.n) : NULL, *end = p.p + p.n;
     const char *colon = close != NULL ? close + 1 : memchr(p.p, ':', p.n);
-    bool bare = close == NULL && colon != NULL &&
-                memchr(colon + 1, ':', (size_t)(end - colon - 1)) != NULL;
+    bool bare =
+        close == NULL && colon != NULL && memchr(colon + 1, ':', (size_t)(end - colon - 1)) != NULL;
     if (colon == NULL || colon == end || bare)
         colon = end;
     *out_port = (rdl_str){colon, (size_t)(end - colon)};
@@ -172,18 +171,18 @@ static rdl_code point_parse(rdl_str p, uint16_t port, point *out, rdl_err *err)
         return rdl_err_set(err, RDL_EUSAGE, 0,
                            "could not use contact point \"%.60s…\": its name is too long", p.p);
     snprintf(text, sizeof text, "%.*s", (int)after.n, after.p);
-    if (after.n > 0 && (sscanf(text, ":%5u%c", &number, &extra) != 1 || number == 0 ||
-                        number > UINT16_MAX))
+    if (after.n > 0 &&
+        (sscanf(text, ":%5u%c", &number, &extra) != 1 || number == 0 || number > UINT16_MAX))
         return rdl_err_set(err, RDL_EUSAGE, 0,
-                           "could not use contact point \"%.*s\": \"%s\" is no port", (int)p.n,
-                           p.p, text);
+                           "could not use contact point \"%.*s\": \"%s\" is no port", (int)p.n, p.p,
+                           text);
     snprintf(out->host, sizeof out->host, "%.*s", (int)host.n, host.p);
     out->port = (uint16_t)number;
     return RDL_OK;
 }
 
-static rdl_code
-points_parse(const char *text, uint16_t port, point *out, size_t *out_n, rdl_err *err)
+static rdl_code points_parse(const char *text, uint16_t port, point *out, size_t *out_n,
+                             rdl_err *err)
 {
     *out_n = 0;
     while (text != NULL && *text != '\0') {
@@ -194,8 +193,7 @@ points_parse(const char *text, uint16_t port, point *out, size_t *out_n, rdl_err
             continue;
         if (*out_n == POINTS_MAX)
             return rdl_err_set(err, RDL_EUSAGE, 0,
-                               "could not use contact points: more than %d are given",
-                               POINTS_MAX);
+                               "could not use contact points: more than %d are given", POINTS_MAX);
         RDL_TRY(point_parse(p, port, &out[(*out_n)++], err));
     }
     if (*out_n == 0)
@@ -233,8 +231,8 @@ static rdl_code try_points(rdl_cql *s, const point *points, size_t n, rdl_err *e
     for (size_t i = 0; i < n; i++) {
         rdl_address found[ADDRESSES_MAX];
         size_t found_n = 0;
-        rc = rdl_address_resolve(points[i].host, points[i].port, found, ADDRESSES_MAX,
-                                 &found_n, err);
+        rc = rdl_address_resolve(points[i].host, points[i].port, found, ADDRESSES_MAX, &found_n,
+                                 err);
         for (size_t k = 0; rc == RDL_OK && k < found_n; k++) {
             rdl_cql_host *h = rdl_cql_host_add(s, &found[k], NULL, err);
             if (h == NULL)
@@ -260,18 +258,16 @@ static rdl_code await_local(rdl_cql *s, rdl_err *err)
         RDL_TRY(turn(s, 5, err));
     }
     for (uint32_t i = 0; i < s->hosts_n; i++)
-        if (s->hosts[i]->known &&
-            strstr(rdl_buf_str(&centres), s->hosts[i]->datacentre) == NULL)
-            rdl_buf_printf(&centres, "%s%s", centres.n > 0 ? ", " : "",
-                           s->hosts[i]->datacentre);
+        if (s->hosts[i]->known && strstr(rdl_buf_str(&centres), s->hosts[i]->datacentre) == NULL)
+            rdl_buf_printf(&centres, "%s%s", centres.n > 0 ? ", " : "", s->hosts[i]->datacentre);
     if (s->local_n > 0)
         rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY,
-                    "could not connect to a node of datacentre \"%s\" within %u ms",
-                    s->datacentre, s->config.connect_timeout_ms);
+                    "could not connect to a node of datacentre \"%s\" within %u ms", s->datacentre,
+                    s->config.connect_timeout_ms);
     else
         rdl_err_set(err, RDL_EUSAGE, 0,
-                    "could not find a node of datacentre \"%s\": the cluster has %s",
-                    s->datacentre, rdl_buf_str(&centres));
+                    "could not find a node of datacentre \"%s\": the cluster has %s", s->datacentre,
+                    rdl_buf_str(&centres));
     rdl_buf_fini(&centres);
     return err->code;
 }
@@ -281,8 +277,7 @@ static rdl_code check(const rdl_cql_config *c, rdl_err *err)
     const char *bad = NULL;
     if (c->protocol_version != 0 && c->protocol_version != 4 && c->protocol_version != 5)
         bad = "the protocol's version is 4 or 5";
-    else if (c->connections_per_host < 1 ||
-             c->connections_per_host > RDL_CQL_CONNECTIONS_MAX)
+    else if (c->connections_per_host < 1 || c->connections_per_host > RDL_CQL_CONNECTIONS_MAX)
         bad = "connections per host are 1 to 16";
     else if (c->in_flight_max < 1 || c->in_flight_max > RDL_CQL_STREAMS_MAX)
         bad = "requests in flight are 1 to 32768";

@@ -18,23 +18,19 @@ enum {
     WAITED_FOR_MS = 1000,
 };
 
-rdl_cql_host *
-rdl_cql_host_add(rdl_cql *s, const rdl_address *a, const char *server_name, rdl_err *err)
+rdl_cql_host *rdl_cql_host_add(rdl_cql *s, const rdl_address *a, const char *server_name,
+                               rdl_err *err)
 {
     if (s->hosts_n == RDL_CQL_HOSTS_MAX) {
-        rdl_err_set(err, RDL_ELIMIT, 0, "could not add a node: %d are known",
-                    RDL_CQL_HOSTS_MAX);
+        rdl_err_set(err, RDL_ELIMIT, 0, "could not add a node: %d are known", RDL_CQL_HOSTS_MAX);
         return NULL;
     }
     rdl_cql_host *h = RDL_NEW(&s->arena, rdl_cql_host);
     uint32_t streams = s->config.in_flight_max * 2;
-    streams = streams < 256                   ? 256
-              : streams > RDL_CQL_STREAMS_MAX ? RDL_CQL_STREAMS_MAX
-                                              : streams;
+    streams = streams < 256 ? 256 : streams > RDL_CQL_STREAMS_MAX ? RDL_CQL_STREAMS_MAX : streams;
     h->address = *a;
     rdl_address_print(a, h->name);
-    snprintf(h->server_name, sizeof h->server_name, "%s",
-             server_name != NULL ? server_name : "");
+    snprintf(h->server_name, sizeof h->server_name, "%s", server_name != NULL ? server_name : "");
     h->connections_n = s->config.connections_per_host;
     for (uint32_t i = 0; i < h->connections_n; i++) {
         rdl_cql_connection *c = RDL_NEW(&s->arena, rdl_cql_connection);
@@ -70,9 +66,8 @@ rdl_cql_connection *rdl_cql_host_connection(const rdl_cql_host *h)
 static rdl_cql_value cell(const rdl_cql_result *r, const char *name)
 {
     uint32_t i;
-    return rdl_cql_column_find(r, name, &i)
-               ? rdl_cql_cell(r, i)
-               : (rdl_cql_value){.type = NULL, .p = NULL, .n = -1};
+    return rdl_cql_column_find(r, name, &i) ? rdl_cql_cell(r, i)
+                                            : (rdl_cql_value){.type = NULL, .p = NULL, .n = -1};
 }
 
 static void text_cell(const rdl_cql_result *r, const char *name, char *out, size_t bytes)
@@ -141,8 +136,7 @@ static void peer_row(rdl_cql *s, const rdl_cql_result *r)
     if (s->config.bundle != NULL) { /* all nodes are behind the proxy, told apart by id */
         rdl_buf id = {0};
         a = s->control->host->address;
-        if (cell(r, "host_id").n < 0 ||
-            rdl_cql_print(cell(r, "host_id"), &id, &ignored) != RDL_OK)
+        if (cell(r, "host_id").n < 0 || rdl_cql_print(cell(r, "host_id"), &id, &ignored) != RDL_OK)
             return;
         snprintf(server_name, sizeof server_name, "%s", rdl_buf_str(&id));
         rdl_buf_fini(&id);
@@ -170,8 +164,7 @@ static void apply_generation(rdl_cql *s)
         h->local = h->known && strcmp(h->datacentre, s->datacentre) == 0;
         s->local_n += h->local;
         for (uint32_t k = 0; k < h->connections_n && !h->known; k++) {
-            rdl_err_set(&left, RDL_ENET, RDL_ERR_RETRY, "node %s left the cluster",
-                        h->name);
+            rdl_err_set(&left, RDL_ENET, RDL_ERR_RETRY, "node %s left the cluster", h->name);
             rdl_cql_connection_break(h->connections[k], &left);
         }
     }
@@ -219,9 +212,9 @@ static void keyspaces_are_in(void *arg, const rdl_cql_answer *a)
     s->replications_n = s->ring_n = 0;
     while (a->code == RDL_OK && rdl_cql_next(a->result)) {
         rdl_cql_value name = cell(a->result, "keyspace_name");
-        rdl_cql_replication_add(
-            s, (rdl_str){(const char *)name.p, (size_t)(name.n > 0 ? name.n : 0)},
-            cell(a->result, "replication"));
+        rdl_cql_replication_add(s,
+                                (rdl_str){(const char *)name.p, (size_t)(name.n > 0 ? name.n : 0)},
+                                cell(a->result, "replication"));
     }
     part_is_in(s, a->code == RDL_OK);
 }
@@ -238,8 +231,7 @@ static void local_is_in(void *arg, const rdl_cql_answer *a)
         text_cell(a->result, "release_version", s->release, sizeof s->release);
         if (s->datacentre[0] == '\0')
             snprintf(s->datacentre, sizeof s->datacentre, "%s", h->datacentre);
-        ask(s, "SELECT keyspace_name, replication FROM system_schema.keyspaces",
-            keyspaces_are_in);
+        ask(s, "SELECT keyspace_name, replication FROM system_schema.keyspaces", keyspaces_are_in);
     } else {
         part_is_in(s, false); /* nor will the keyspaces */
     }
@@ -310,8 +302,7 @@ static void pause_after(rdl_cql *s, rdl_cql_host *h, int64_t now)
     const rdl_cql_config *f = &s->config;
     h->pause_ms = h->pause_ms == 0 ? f->reconnect_min_ms : h->pause_ms * 2;
     uint32_t most = f->reconnect_max_ms;
-    if (s->queue != NULL &&
-        most > WAITED_FOR_MS) /* somebody waits for a node, maybe this one */
+    if (s->queue != NULL && most > WAITED_FOR_MS) /* somebody waits for a node, maybe this one */
         most = WAITED_FOR_MS > f->reconnect_min_ms ? WAITED_FOR_MS : f->reconnect_min_ms;
     if (h->pause_ms > most)
         h->pause_ms = most;
@@ -342,11 +333,9 @@ void rdl_cql_hosts_tick(rdl_cql *s, int64_t now)
         rdl_cql_host *h = s->hosts[i];
         for (uint32_t k = 0; k < h->connections_n; k++) {
             rdl_cql_connection *c = h->connections[k];
-            if (c->state != RDL_CQL_CLOSED && c->state != RDL_CQL_READY &&
-                now > c->deadline_us) {
-                rdl_err_set(&late, RDL_ENET, RDL_ERR_RETRY,
-                            "could not connect to %s within %u ms", h->name,
-                            s->config.connect_timeout_ms);
+            if (c->state != RDL_CQL_CLOSED && c->state != RDL_CQL_READY && now > c->deadline_us) {
+                rdl_err_set(&late, RDL_ENET, RDL_ERR_RETRY, "could not connect to %s within %u ms",
+                            h->name, s->config.connect_timeout_ms);
                 rdl_cql_connection_break(c, &late);
             }
             if (c->broken) {

@@ -36,9 +36,7 @@ static const name_of_kind scalars[] = {
     {RDL_CQL_DURATION, 0, "duration", "DurationType"},
 };
 
-enum {
-    SCALARS = sizeof scalars / sizeof *scalars
-};
+enum { SCALARS = sizeof scalars / sizeof *scalars };
 
 /* One shared object for each scalar; the tables above are in no order of kinds. */
 static const rdl_cql_type scalar_types[] = {
@@ -98,8 +96,7 @@ static void set_arg(rdl_cql_type *t, uint32_t i, const rdl_cql_type *arg)
 
 /* ---- Metadata ---- */
 
-static const rdl_cql_type *
-fields_read(rdl_cql_type_reader *r, rdl_cql_kind kind, unsigned depth)
+static const rdl_cql_type *fields_read(rdl_cql_type_reader *r, rdl_cql_kind kind, unsigned depth)
 {
     rdl_str keyspace = {NULL, 0}, name = {NULL, 0};
     if (kind == RDL_CQL_UDT) {
@@ -112,8 +109,7 @@ fields_read(rdl_cql_type_reader *r, rdl_cql_kind kind, unsigned depth)
         return NULL;
     }
     rdl_cql_type *t = type_new(r->arena, kind, n);
-    rdl_str *names =
-        kind == RDL_CQL_UDT ? RDL_NEWN(r->arena, rdl_str, n > 0 ? n : 1) : NULL;
+    rdl_str *names = kind == RDL_CQL_UDT ? RDL_NEWN(r->arena, rdl_str, n > 0 ? n : 1) : NULL;
     t->keyspace = copy(r->arena, keyspace);
     t->name = copy(r->arena, name);
     t->names = names;
@@ -212,8 +208,8 @@ static bool number(text *t, uint32_t *out)
 typedef const rdl_cql_type *parse_one(text *t, unsigned depth);
 
 /* After the opening bracket: n parameters (0: one or more) up to the closing one. */
-static rdl_cql_type *parameters(
-    text *t, rdl_cql_kind kind, uint32_t n, char close, parse_one *one, unsigned depth)
+static rdl_cql_type *parameters(text *t, rdl_cql_kind kind, uint32_t n, char close, parse_one *one,
+                                unsigned depth)
 {
     RDL_VEC(const rdl_cql_type *) args = {0};
     rdl_cql_type *made = type_new(t->a, kind, 0);
@@ -254,9 +250,7 @@ static const generic generics[] = {
     {"vector", "VectorType", RDL_CQL_VECTOR, 1},
 };
 
-enum {
-    GENERICS = sizeof generics / sizeof *generics
-};
+enum { GENERICS = sizeof generics / sizeof *generics };
 
 /* ---- Java classes ---- */
 
@@ -388,8 +382,7 @@ static const rdl_cql_type *cql_parse(text *t, unsigned depth)
         }
         for (unsigned i = 0; i < GENERICS; i++)
             if (rdl_str_eq_nocase(w, rdl_str_of(generics[i].cql)))
-                return parameters(t, generics[i].kind, generics[i].n, '>', cql_parse,
-                                  depth);
+                return parameters(t, generics[i].kind, generics[i].n, '>', cql_parse, depth);
         return NULL;
     }
     for (unsigned i = 0; i < SCALARS; i++)
@@ -398,12 +391,8 @@ static const rdl_cql_type *cql_parse(text *t, unsigned depth)
     return t->udt != NULL && w.n > 0 ? t->udt(t->arg, w) : NULL;
 }
 
-rdl_code rdl_cql_type_parse(rdl_arena *a,
-                            rdl_str from,
-                            rdl_cql_find_udt *udt,
-                            void *arg,
-                            const rdl_cql_type **out,
-                            rdl_err *err)
+rdl_code rdl_cql_type_parse(rdl_arena *a, rdl_str from, rdl_cql_find_udt *udt, void *arg,
+                            const rdl_cql_type **out, rdl_err *err)
 {
     text t = {.a = a,
               .p = from.p,

@@ -9,8 +9,8 @@ static rdl_code not_a(rdl_cql_value v, const char *what, rdl_err *err)
 {
     rdl_buf type = {0};
     rdl_cql_type_print(v.type, &type);
-    rdl_err_set(err, RDL_ESCHEMA, 0, "could not read a value of type %s as %s",
-                rdl_buf_str(&type), what);
+    rdl_err_set(err, RDL_ESCHEMA, 0, "could not read a value of type %s as %s", rdl_buf_str(&type),
+                what);
     rdl_buf_fini(&type);
     return err->code;
 }
@@ -26,12 +26,8 @@ static rdl_code damaged(rdl_cql_value v, rdl_err *err)
 }
 
 /* A value of one of two kinds that is not null; bytes: its length, 0 for any. */
-static rdl_code check(rdl_cql_value v,
-                      rdl_cql_kind a,
-                      rdl_cql_kind b,
-                      int32_t bytes,
-                      const char *what,
-                      rdl_err *err)
+static rdl_code check(rdl_cql_value v, rdl_cql_kind a, rdl_cql_kind b, int32_t bytes,
+                      const char *what, rdl_err *err)
 {
     if (v.type->kind != a && v.type->kind != b)
         return not_a(v, what, err);
@@ -85,8 +81,8 @@ rdl_code rdl_cql_get_int(rdl_cql_value v, int64_t *out, rdl_err *err)
 rdl_code rdl_cql_get_double(rdl_cql_value v, double *out, rdl_err *err)
 {
     bool narrow = v.type->kind == RDL_CQL_FLOAT;
-    RDL_TRY(check(v, RDL_CQL_FLOAT, RDL_CQL_DOUBLE, narrow ? 4 : 8,
-                  "a floating-point number", err));
+    RDL_TRY(
+        check(v, RDL_CQL_FLOAT, RDL_CQL_DOUBLE, narrow ? 4 : 8, "a floating-point number", err));
     if (narrow) {
         uint32_t bits = rdl_be32(v.p);
         float f;
@@ -185,9 +181,7 @@ rdl_code rdl_cql_get_varint(rdl_cql_value v, rdl_cql_int128 *out, rdl_err *err)
     return RDL_OK;
 }
 
-rdl_code rdl_cql_get_decimal(rdl_cql_value v,
-                             rdl_cql_int128 *out_unscaled,
-                             int32_t *out_scale,
+rdl_code rdl_cql_get_decimal(rdl_cql_value v, rdl_cql_int128 *out_unscaled, int32_t *out_scale,
                              rdl_err *err)
 {
     RDL_TRY(check(v, RDL_CQL_DECIMAL, RDL_CQL_DECIMAL, 0, "a decimal", err));
@@ -201,11 +195,8 @@ rdl_code rdl_cql_get_decimal(rdl_cql_value v,
 }
 
 /* One element at *p; false where the bytes end before it does. */
-static bool element(const rdl_cql_type *of,
-                    const rdl_cql_type *t,
-                    const uint8_t **p,
-                    const uint8_t *end,
-                    rdl_cql_value *out)
+static bool element(const rdl_cql_type *of, const rdl_cql_type *t, const uint8_t **p,
+                    const uint8_t *end, rdl_cql_value *out)
 {
     size_t left = (size_t)(end - *p), n = 0, head = 0;
     if (of->kind == RDL_CQL_VECTOR) {

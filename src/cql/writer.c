@@ -15,11 +15,8 @@
 #include "cql/value.h"
 #include "cql/wire.h"
 
-void rdl_cql_writer_start(rdl_cql_writer *w,
-                          const rdl_cql_column *columns,
-                          uint32_t n,
-                          rdl_buf *out,
-                          rdl_err *err)
+void rdl_cql_writer_start(rdl_cql_writer *w, const rdl_cql_column *columns, uint32_t n,
+                          rdl_buf *out, rdl_err *err)
 {
     w->out = out;
     w->columns = columns;
@@ -64,10 +61,9 @@ static void fail(rdl_cql_writer *w, rdl_code code, const char *what)
     rdl_buf type = {0};
     if (t != NULL)
         rdl_cql_type_print(t, &type);
-    w->failed =
-        rdl_err_set(w->err, code, RDL_ERR_POISON, "could not write column \"%.*s\"%s%s: %s",
-                    c != NULL ? (int)c->name.n : 1, c != NULL ? c->name.p : "?",
-                    t != NULL ? " of type " : "", rdl_buf_str(&type), what);
+    w->failed = rdl_err_set(w->err, code, RDL_ERR_POISON, "could not write column \"%.*s\"%s%s: %s",
+                            c != NULL ? (int)c->name.n : 1, c != NULL ? c->name.p : "?",
+                            t != NULL ? " of type " : "", rdl_buf_str(&type), what);
     rdl_buf_fini(&type);
 }
 
@@ -108,8 +104,7 @@ static inline void advance(rdl_cql_writer *w)
 static inline uint8_t *value(rdl_cql_writer *w, size_t n)
 {
     uint8_t *p;
-    if (__builtin_expect(w->depth > 0, 0) &&
-        w->open[w->depth - 1].type->kind == RDL_CQL_VECTOR) {
+    if (__builtin_expect(w->depth > 0, 0) && w->open[w->depth - 1].type->kind == RDL_CQL_VECTOR) {
         uint8_t vint[RDL_CQL_VINT_MAX];
         if (rdl_cql_fixed_bytes(w->open[w->depth - 1].type->args[0]) == 0)
             rdl_wire_put_raw(w->out, vint, rdl_vint_write(n, vint));
@@ -396,8 +391,7 @@ void rdl_cql_put_begin(rdl_cql_writer *w)
     bool in_vector = w->depth > 0 && w->open[w->depth - 1].type->kind == RDL_CQL_VECTOR;
     if (w->depth == RDL_CQL_DEPTH_MAX || (in_vector && rdl_cql_fixed_bytes(t) == 0)) {
         fail(w, RDL_ELIMIT,
-             in_vector ? "a vector of these cannot be written"
-                       : "the value is nested too deeply");
+             in_vector ? "a vector of these cannot be written" : "the value is nested too deeply");
         return;
     }
     w->open[w->depth].type = t;
@@ -436,8 +430,7 @@ void rdl_cql_put_end(rdl_cql_writer *w)
     if (w->depth == 0 || w->open[w->depth - 1].type->kind != RDL_CQL_VECTOR)
         rdl_set_be32((uint8_t *)w->out->p + at, (uint32_t)n);
     if (t->kind == RDL_CQL_LIST || t->kind == RDL_CQL_SET || t->kind == RDL_CQL_MAP)
-        rdl_set_be32((uint8_t *)w->out->p + at + 4,
-                     t->kind == RDL_CQL_MAP ? count / 2 : count);
+        rdl_set_be32((uint8_t *)w->out->p + at + 4, t->kind == RDL_CQL_MAP ? count / 2 : count);
     advance(w);
 }
 

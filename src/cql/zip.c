@@ -90,15 +90,13 @@ static bool inflate_all(rdl_str packed, char *out, uint32_t size)
 static rdl_code extract(rdl_str z, const entry *e, rdl_arena *a, rdl_str *out, rdl_err *err)
 {
     if ((e->flags & ENCRYPTED_FLAG) != 0 || (e->method != STORED && e->method != DEFLATED))
-        return damaged("a file is encrypted, or compressed by another method than deflate",
-                       err);
+        return damaged("a file is encrypted, or compressed by another method than deflate", err);
     if (e->size > RDL_ZIP_FILE_MAX || e->packed > RDL_ZIP_FILE_MAX)
         return damaged("a file has more than 1 MiB", err);
     if ((uint64_t)e->at + LOCAL_BYTES > z.n || memcmp(z.p + e->at, "PK\3\4", 4) != 0)
         return damaged("a file is not where the directory says", err);
     const char *local = z.p + e->at;
-    uint64_t name_n = u16(local + 26),
-             data = e->at + LOCAL_BYTES + name_n + u16(local + 28);
+    uint64_t name_n = u16(local + 26), data = e->at + LOCAL_BYTES + name_n + u16(local + 28);
     if (data + e->packed > z.n || name_n != e->name.n ||
         memcmp(local + LOCAL_BYTES, e->name.p, e->name.n) != 0)
         return damaged("a file is not where the directory says", err);

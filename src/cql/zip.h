@@ -20,7 +20,7 @@
 enum { RDL_ZIP_FILE_MAX = 1 << 20 };
 
 /* The file of this name, in the arena; RDL_EDATA where there is none or it is damaged. */
-RDL_MUST rdl_code
-rdl_zip_get(rdl_str archive, const char *name, rdl_arena *a, rdl_str *out, rdl_err *err);
+RDL_MUST rdl_code rdl_zip_get(rdl_str archive, const char *name, rdl_arena *a, rdl_str *out,
+                              rdl_err *err);
 
 #endif

@@ -14,8 +14,8 @@ struct rdl_appender {
 static rdl_code appender_error(rdl_appender *ap, rdl_err *err)
 {
     duckdb_error_data data = duckdb_appender_error_data(ap->handle);
-    rdl_code rc = rdl_duck_error(err, duckdb_error_data_message(data),
-                                 duckdb_error_data_error_type(data));
+    rdl_code rc =
+        rdl_duck_error(err, duckdb_error_data_message(data), duckdb_error_data_error_type(data));
     duckdb_destroy_error_data(&data);
     err->col = 0;
     return rc;
@@ -46,8 +46,8 @@ static void appender_free(rdl_appender *ap)
     free(ap); /* allow: freed by its owner */
 }
 
-rdl_code rdl_appender_open(
-    rdl_conn *c, const char *schema, const char *table, rdl_appender **out, rdl_err *err)
+rdl_code rdl_appender_open(rdl_conn *c, const char *schema, const char *table, rdl_appender **out,
+                           rdl_err *err)
 {
     rdl_schema columns;
     rdl_code rc = RDL_OK;

@@ -179,8 +179,8 @@ void rdl_codec_put(const rdl_vector *v, size_t row, rdl_buf *out)
     }
 }
 
-void rdl_codec_put_row(
-    const rdl_chunk *c, const size_t *columns, size_t n, size_t row, rdl_buf *out)
+void rdl_codec_put_row(const rdl_chunk *c, const size_t *columns, size_t n, size_t row,
+                       rdl_buf *out)
 {
     for (size_t i = 0; i < n; i++)
         rdl_codec_put(&c->v[columns[i]], row, out);
@@ -190,8 +190,7 @@ void rdl_codec_put_row(
 
 static rdl_code bad_bytes(rdl_err *err, size_t at, const char *why)
 {
-    (void)rdl_err_set(err, RDL_EDATA, 0, "could not decode a value at byte %zu: %s", at,
-                      why);
+    (void)rdl_err_set(err, RDL_EDATA, 0, "could not decode a value at byte %zu: %s", at, why);
     return RDL_EDATA;
 }
 
@@ -214,8 +213,7 @@ static rdl_code get_u64(rdl_str bytes, size_t *at, uint64_t *out, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code
-get_bool(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
+static rdl_code get_bool(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
 {
     const uint8_t *p;
     RDL_TRY(take(bytes, at, 1, &p, err));
@@ -225,8 +223,7 @@ get_bool(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code
-get_i32(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
+static rdl_code get_i32(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
 {
     const uint8_t *p;
     uint32_t be;
@@ -236,8 +233,7 @@ get_i32(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code
-get_double(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
+static rdl_code get_double(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
 {
     uint64_t bits;
     double x;
@@ -250,8 +246,7 @@ get_double(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code
-get_decimal(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
+static rdl_code get_decimal(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
 {
     uint64_t hi, lo;
     RDL_TRY(get_u64(bytes, at, &hi, err));
@@ -308,8 +303,8 @@ static bool is_utf8(const uint8_t *p, size_t n)
     return true;
 }
 
-static rdl_code
-set_text(rdl_vector *out, size_t row, const char *p, size_t n, size_t at, rdl_err *err)
+static rdl_code set_text(rdl_vector *out, size_t row, const char *p, size_t n, size_t at,
+                         rdl_err *err)
 {
     if (out->type->kind != RDL_TYPE_BLOB && !is_utf8((const uint8_t *)p, n))
         return bad_bytes(err, at, "a text is not UTF-8");
@@ -317,8 +312,7 @@ set_text(rdl_vector *out, size_t row, const char *p, size_t n, size_t at, rdl_er
     return RDL_OK;
 }
 
-static rdl_code
-get_text(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
+static rdl_code get_text(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
 {
     size_t from = *at, end = 0;
     bool escaped;
@@ -339,8 +333,7 @@ get_text(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
 
 /* Elements are put behind those that the child has; a map's keys must be in strict order.
  */
-static rdl_code
-get_list(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
+static rdl_code get_list(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
 {
     const size_t start = duckdb_list_vector_get_size(out->handle);
     size_t n = 0, room_for = 0;
@@ -372,8 +365,7 @@ get_list(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
     return RDL_OK;
 }
 
-static rdl_code
-get_value(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
+static rdl_code get_value(rdl_str bytes, size_t *at, rdl_vector *out, size_t row, rdl_err *err)
 {
     uint64_t bits;
     switch (out->type->kind) {

@@ -26,7 +26,7 @@ typedef struct rdl_duck_config {
 
 /* Opens, registers our functions (see functions.h) and the rdl_scan table function. */
 RDL_MUST rdl_code rdl_duck_open(const rdl_duck_config *config, rdl_duck **out, rdl_err *err);
-void rdl_duck_close(rdl_duck *d); /* NULL is fine; connections must be closed */
+void rdl_duck_close(rdl_duck *d);   /* NULL is fine; connections must be closed */
 const char *rdl_duck_version(void); /* "v1.5.6" */
 RDL_MUST rdl_code rdl_conn_open(rdl_duck *d, rdl_conn **out, rdl_err *err);
 void rdl_conn_close(rdl_conn *c);
@@ -105,8 +105,10 @@ typedef struct rdl_appender rdl_appender;
 RDL_MUST rdl_code rdl_appender_open(rdl_conn *c, const char *schema, const char *table,
                                     rdl_appender **out, rdl_err *err);
 rdl_chunk *rdl_appender_chunk(rdl_appender *ap); /* to fill: rows starts at 0 */
-RDL_MUST rdl_code rdl_appender_flush(rdl_appender *ap, rdl_err *err); /* sends the chunk, empties it */
-RDL_MUST rdl_code rdl_appender_close(rdl_appender *ap, rdl_err *err); /* flushes, frees; NULL is fine */
+RDL_MUST rdl_code rdl_appender_flush(rdl_appender *ap,
+                                     rdl_err *err); /* sends the chunk, empties it */
+RDL_MUST rdl_code rdl_appender_close(rdl_appender *ap,
+                                     rdl_err *err); /* flushes, frees; NULL is fine */
 
 /* SELECT text to DuckDB's JSON tree and back, on any connection. */
 RDL_MUST rdl_code rdl_sql_to_tree(rdl_conn *c, rdl_arena *a, const char *select, char **out_json,

@@ -41,9 +41,8 @@ rdl_code rdl_type_refuse(rdl_str column, const char *bad, rdl_err *err)
 {
     rdl_err_set(err, RDL_ESCHEMA, 0, "column \"%.*s\" cannot be of type %s", (int)column.n,
                 column.p, bad);
-    return rdl_err_hint(
-        err, "CAST it to one of BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL, TEXT, "
-             "BLOB, DATE, TIMESTAMPTZ, JSON, or a list, map or struct of these.");
+    return rdl_err_hint(err, "CAST it to one of BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL, TEXT, "
+                             "BLOB, DATE, TIMESTAMPTZ, JSON, or a list, map or struct of these.");
 }
 
 static bool is_json(duckdb_logical_type t)
@@ -54,10 +53,7 @@ static bool is_json(duckdb_logical_type t)
     return json;
 }
 
-static bool list_from_duck(rdl_arena *a,
-                           duckdb_logical_type t,
-                           const rdl_type **out,
-                           rdl_widen *w,
+static bool list_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type **out, rdl_widen *w,
                            const char **bad)
 {
     const rdl_type *element = NULL;
@@ -72,10 +68,7 @@ static bool list_from_duck(rdl_arena *a,
     return ok;
 }
 
-static bool map_from_duck(rdl_arena *a,
-                          duckdb_logical_type t,
-                          const rdl_type **out,
-                          rdl_widen *w,
+static bool map_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type **out, rdl_widen *w,
                           const char **bad)
 {
     const rdl_type *key = NULL, *value = NULL;
@@ -92,11 +85,8 @@ static bool map_from_duck(rdl_arena *a,
     return ok;
 }
 
-static bool struct_from_duck(rdl_arena *a,
-                             duckdb_logical_type t,
-                             const rdl_type **out,
-                             rdl_widen *w,
-                             const char **bad)
+static bool struct_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type **out,
+                             rdl_widen *w, const char **bad)
 {
     size_t n = duckdb_struct_type_child_count(t);
     rdl_str *names = RDL_NEWN(a, rdl_str, n);
@@ -117,10 +107,8 @@ static bool struct_from_duck(rdl_arena *a,
         w->checked = w->checked || w->children[i].checked;
     }
     rdl_type *type = RDL_NEW(a, rdl_type);
-    *type = (rdl_type){.kind = RDL_TYPE_STRUCT,
-                       .field_count = n,
-                       .field_names = names,
-                       .field_types = types};
+    *type = (rdl_type){
+        .kind = RDL_TYPE_STRUCT, .field_count = n, .field_names = names, .field_types = types};
     *out = type;
     return true;
 }
@@ -172,10 +160,7 @@ static rdl_type_kind scalar_kind(duckdb_type id, bool *out_exact)
     }
 }
 
-bool rdl_type_from_duck(rdl_arena *a,
-                        duckdb_logical_type t,
-                        const rdl_type **out,
-                        rdl_widen *w,
+bool rdl_type_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type **out, rdl_widen *w,
                         const char **bad)
 {
     duckdb_type id = duckdb_get_type_id(t);
@@ -253,14 +238,10 @@ static duckdb_logical_type nested_to_duck(const rdl_type *t)
 duckdb_logical_type rdl_type_to_duck(const rdl_type *t)
 {
     static const duckdb_type ids[] = {
-        [RDL_TYPE_BOOLEAN] = DUCKDB_TYPE_BOOLEAN,
-        [RDL_TYPE_INTEGER] = DUCKDB_TYPE_INTEGER,
-        [RDL_TYPE_BIGINT] = DUCKDB_TYPE_BIGINT,
-        [RDL_TYPE_DOUBLE] = DUCKDB_TYPE_DOUBLE,
-        [RDL_TYPE_TEXT] = DUCKDB_TYPE_VARCHAR,
-        [RDL_TYPE_BLOB] = DUCKDB_TYPE_BLOB,
-        [RDL_TYPE_DATE] = DUCKDB_TYPE_DATE,
-        [RDL_TYPE_TIMESTAMPTZ] = DUCKDB_TYPE_TIMESTAMP_TZ,
+        [RDL_TYPE_BOOLEAN] = DUCKDB_TYPE_BOOLEAN, [RDL_TYPE_INTEGER] = DUCKDB_TYPE_INTEGER,
+        [RDL_TYPE_BIGINT] = DUCKDB_TYPE_BIGINT,   [RDL_TYPE_DOUBLE] = DUCKDB_TYPE_DOUBLE,
+        [RDL_TYPE_TEXT] = DUCKDB_TYPE_VARCHAR,    [RDL_TYPE_BLOB] = DUCKDB_TYPE_BLOB,
+        [RDL_TYPE_DATE] = DUCKDB_TYPE_DATE,       [RDL_TYPE_TIMESTAMPTZ] = DUCKDB_TYPE_TIMESTAMP_TZ,
         [RDL_TYPE_JSON] = DUCKDB_TYPE_VARCHAR,
     };
     switch (t->kind) {

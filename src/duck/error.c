@@ -141,8 +141,7 @@ static void hint_names(rdl_err *err, const char *candidates)
     rdl_buf_fini(&list);
 }
 
-static void
-hint_candidates(rdl_err *err, const char *candidates, const char *name, bool overloads)
+static void hint_candidates(rdl_err *err, const char *candidates, const char *name, bool overloads)
 {
     if (overloads) {
         rdl_buf list = {0};

@@ -43,9 +43,7 @@ static const aggregate aggregates[] = {
     {"rdl_square_state", KIND_SQUARE_STATE, false, true},
 };
 
-enum {
-    AGGREGATES = sizeof aggregates / sizeof *aggregates
-};
+enum { AGGREGATES = sizeof aggregates / sizeof *aggregates };
 
 /* Aggregates of one sum have no squares: their state ends before it. */
 typedef struct state {
@@ -55,8 +53,7 @@ typedef struct state {
 } state;
 
 /* The value, for aggregates and for merged states alike; false: NULL. */
-static bool
-value_of(kind k, rdl_exact_sum *sum, rdl_exact_sum *squares, int64_t count, double *out)
+static bool value_of(kind k, rdl_exact_sum *sum, rdl_exact_sum *squares, int64_t count, double *out)
 {
     bool sample = k == KIND_VAR_SAMP || k == KIND_STDDEV_SAMP;
     if (count <= 0 || (sample && count < 2))
@@ -112,12 +109,8 @@ static size_t same_state_run(duckdb_aggregate_state *states, size_t from, size_t
     return to;
 }
 
-static void add_rows(const aggregate *a,
-                     state *s,
-                     const double *x,
-                     const uint64_t *validity,
-                     size_t from,
-                     size_t to)
+static void add_rows(const aggregate *a, state *s, const double *x, const uint64_t *validity,
+                     size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
         if (validity != NULL && (validity[i >> 6] >> (i & 63) & 1) == 0)
@@ -130,8 +123,7 @@ static void add_rows(const aggregate *a,
     }
 }
 
-static void agg_update(duckdb_function_info info,
-                       duckdb_data_chunk input,
+static void agg_update(duckdb_function_info info, duckdb_data_chunk input,
                        duckdb_aggregate_state *states)
 {
     const aggregate *a = aggregate_of(info);
@@ -145,10 +137,8 @@ static void agg_update(duckdb_function_info info,
     }
 }
 
-static void agg_combine(duckdb_function_info info,
-                        duckdb_aggregate_state *source,
-                        duckdb_aggregate_state *target,
-                        idx_t n)
+static void agg_combine(duckdb_function_info info, duckdb_aggregate_state *source,
+                        duckdb_aggregate_state *target, idx_t n)
 {
     const aggregate *a = aggregate_of(info);
     for (idx_t i = 0; i < n; i++) {
@@ -178,11 +168,8 @@ static void finalize_bytes(state *s, duckdb_vector result, idx_t row)
     duckdb_vector_assign_string_element_len(result, row, (const char *)bytes, n);
 }
 
-static void agg_finalize(duckdb_function_info info,
-                         duckdb_aggregate_state *source,
-                         duckdb_vector result,
-                         idx_t n,
-                         idx_t offset)
+static void agg_finalize(duckdb_function_info info, duckdb_aggregate_state *source,
+                         duckdb_vector result, idx_t n, idx_t offset)
 {
     const aggregate *a = aggregate_of(info);
     bool bytes = a->kind == KIND_SUM_STATE || a->kind == KIND_SQUARE_STATE;
@@ -259,8 +246,8 @@ static bool kind_named(rdl_str name, kind *out)
 }
 
 /* One row of rdl_sum_value (1 column), rdl_avg_value (2), rdl_var_value (4). */
-static const char *
-state_value(const column *in, size_t columns, size_t row, bool *out_null, double *out)
+static const char *state_value(const column *in, size_t columns, size_t row, bool *out_null,
+                               double *out)
 {
     rdl_exact_sum sum, squares;
     kind k = columns == 1 ? KIND_SUM : KIND_AVG;
@@ -295,8 +282,7 @@ state_value(const column *in, size_t columns, size_t row, bool *out_null, double
     return why;
 }
 
-static void
-value_fn(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
+static void value_fn(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector output)
 {
     size_t columns = duckdb_data_chunk_get_column_count(input);
     size_t rows = duckdb_data_chunk_get_size(input);
@@ -318,8 +304,8 @@ value_fn(duckdb_function_info info, duckdb_data_chunk input, duckdb_vector outpu
 
 /* ---- keys ---- */
 
-static const char *
-bind_key_columns(rdl_arena *a, duckdb_data_chunk input, rdl_vector *v, size_t columns)
+static const char *bind_key_columns(rdl_arena *a, duckdb_data_chunk input, rdl_vector *v,
+                                    size_t columns)
 {
     size_t rows = duckdb_data_chunk_get_size(input);
     for (size_t i = 0; i < columns; i++) {
@@ -428,8 +414,7 @@ rdl_code rdl_functions_register(rdl_conn *c, rdl_err *err)
 {
     for (size_t i = 0; i < AGGREGATES; i++)
         if (!register_aggregate(c->handle, &aggregates[i]))
-            return rdl_err_set(err, RDL_EBUG, 0, "could not register %s",
-                               aggregates[i].name);
+            return rdl_err_set(err, RDL_EBUG, 0, "could not register %s", aggregates[i].name);
     for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++)
         if (!register_scalar(c, &scalars[i]))
             return rdl_err_set(err, RDL_EBUG, 0, "could not register %s", scalars[i].name);

@@ -48,17 +48,14 @@ struct rdl_conn {
     uint64_t id; /* DuckDB's number of the connection */
     uint64_t changed;
     rdl_conn *next;
-    rdl_kept *kept; /* NULL: none yet */
+    rdl_kept *kept;                               /* NULL: none yet */
     duckdb_prepared_statement to_tree, from_tree; /* of tree.c; NULL: not made yet */
-    bool scan_failed; /* under duck->lock */
-    rdl_err scan_err; /* under duck->lock */
+    bool scan_failed;                             /* under duck->lock */
+    rdl_err scan_err;                             /* under duck->lock */
 };
 
 /* A DuckDB type as ours; false when it is outside the closed list, then *bad names it. */
-bool rdl_type_from_duck(rdl_arena *a,
-                        duckdb_logical_type t,
-                        const rdl_type **out,
-                        rdl_widen *w,
+bool rdl_type_from_duck(rdl_arena *a, duckdb_logical_type t, const rdl_type **out, rdl_widen *w,
                         const char **bad);
 /* Ours as DuckDB's; the caller destroys it. */
 duckdb_logical_type rdl_type_to_duck(const rdl_type *t);
@@ -70,14 +67,13 @@ void rdl_vector_shape(rdl_arena *a, const rdl_type *t, rdl_vector *out);
 /* Point a shaped view at a DuckDB vector; rows may be read or written through it. */
 void rdl_vector_bind(rdl_vector *v, duckdb_vector handle);
 /* As bind, converting where w is not exact; false when a value does not fit. */
-bool rdl_vector_bind_widened(
-    rdl_arena *a, rdl_vector *v, const rdl_widen *w, duckdb_vector handle, size_t rows);
+bool rdl_vector_bind_widened(rdl_arena *a, rdl_vector *v, const rdl_widen *w, duckdb_vector handle,
+                             size_t rows);
 
 /* DuckDB's error text (JSON or plain) as rdl_err. */
 rdl_code rdl_duck_error(rdl_err *err, const char *text, duckdb_error_type fallback);
 /* The same for a connection's statement: a failed scan's own error comes first. */
-rdl_code
-rdl_conn_error(rdl_conn *c, rdl_err *err, const char *text, duckdb_error_type fallback);
+rdl_code rdl_conn_error(rdl_conn *c, rdl_err *err, const char *text, duckdb_error_type fallback);
 void rdl_conn_begin_statement(rdl_conn *c); /* forgets an earlier scan's failure */
 /* Called from a scan on any of DuckDB's threads: the connection's statement will fail. */
 void rdl_conn_scan_failed(rdl_duck *d, uint64_t conn_id, const rdl_err *err);
@@ -100,17 +96,11 @@ typedef struct rdl_table_function {
 RDL_MUST rdl_code rdl_table_function_register(rdl_duck *d, duckdb_connection c,
                                               const rdl_table_function *f, rdl_err *err);
 
-RDL_MUST rdl_code rdl_scan_function_register(rdl_duck *d,
-                                             duckdb_connection c,
-                                             rdl_err *err);
+RDL_MUST rdl_code rdl_scan_function_register(rdl_duck *d, duckdb_connection c, rdl_err *err);
 void rdl_scans_free(rdl_duck *d);
-RDL_MUST rdl_code rdl_held_function_register(rdl_duck *d,
-                                             duckdb_connection c,
-                                             rdl_err *err);
+RDL_MUST rdl_code rdl_held_function_register(rdl_duck *d, duckdb_connection c, rdl_err *err);
 void rdl_helds_free(rdl_duck *d);
-RDL_MUST rdl_code rdl_packed_function_register(rdl_duck *d,
-                                               duckdb_connection c,
-                                               rdl_err *err);
+RDL_MUST rdl_code rdl_packed_function_register(rdl_duck *d, duckdb_connection c, rdl_err *err);
 duckdb_data_chunk rdl_held_chunk(const rdl_held *h, size_t i); /* borrowed */
 int rdl_held_column(const rdl_held *h, rdl_str name, duckdb_logical_type *out_borrowed);
 /* The chunk's own handle; the rest of it is freed. */

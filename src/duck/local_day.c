@@ -51,7 +51,8 @@ static rdl_code read_zone(rdl_duck *d, rdl_local_zone *z, rdl_err *err)
     RDL_TRY(rdl_conn_open(d, &c, err));
     rdl_code rc = rdl_zone_known(c, z->name, &known, err);
     if (rc == RDL_OK && !known)
-        rc = rdl_err_set(err, RDL_EDATA, 0, "there is no time zone \"%.*s\"", (int)z->name.n, z->name.p);
+        rc = rdl_err_set(err, RDL_EDATA, 0, "there is no time zone \"%.*s\"", (int)z->name.n,
+                         z->name.p);
     if (rc == RDL_OK)
         rc = rdl_zone_read(c, &z->arena, z->name, &z->zone, err);
     rdl_conn_close(c);
@@ -99,7 +100,8 @@ void rdl_local_day_fn(duckdb_function_info info, duckdb_data_chunk input, duckdb
                   names = duckdb_data_chunk_get_vector(input, 1);
     const int64_t *us = duckdb_vector_get_data(times);
     const rdl_vector zones = {.data = duckdb_vector_get_data(names)};
-    const uint64_t *has_time = duckdb_vector_get_validity(times), *has_zone = duckdb_vector_get_validity(names);
+    const uint64_t *has_time = duckdb_vector_get_validity(times),
+                   *has_zone = duckdb_vector_get_validity(names);
     int32_t *out = duckdb_vector_get_data(output);
     const rdl_local_zone *z = NULL;
     idx_t rows = duckdb_data_chunk_get_size(input);

@@ -195,10 +195,7 @@ static void read_fn(duckdb_function_info info, duckdb_data_chunk output)
 
 rdl_code rdl_packed_function_register(rdl_duck *d, duckdb_connection c, rdl_err *err)
 {
-    const rdl_table_function f = {.name = "rdl_packed",
-                                  .parameters = 2,
-                                  .bind = bind_fn,
-                                  .init = init_fn,
-                                  .read = read_fn};
+    const rdl_table_function f = {
+        .name = "rdl_packed", .parameters = 2, .bind = bind_fn, .init = init_fn, .read = read_fn};
     return rdl_table_function_register(d, c, &f, err);
 }

@@ -18,8 +18,7 @@
 static int shortest_digits(double x, char digits[20], int *exponent)
 {
     char text[40];
-    int precision =
-        x < 0x1p-1022 ? 0 : 14; /* any 15 digits come back, but of a subnormal */
+    int precision = x < 0x1p-1022 ? 0 : 14; /* any 15 digits come back, but of a subnormal */
     do {
         snprintf(text, sizeof text, "%.*e", precision, x);
     } while (strtod(text, NULL) != x && ++precision <= 16);

@@ -25,12 +25,8 @@ struct rdl_result {
     bool checked;
 };
 
-static rdl_code add_column(rdl_arena *a,
-                           rdl_column *column,
-                           const char *name,
-                           duckdb_logical_type t,
-                           rdl_widen *w,
-                           rdl_err *err)
+static rdl_code add_column(rdl_arena *a, rdl_column *column, const char *name,
+                           duckdb_logical_type t, rdl_widen *w, rdl_err *err)
 {
     const char *bad = "of another kind";
     column->name.n = strlen(name);
@@ -48,8 +44,8 @@ static rdl_code read_schema(rdl_result *r, rdl_err *err)
     r->chunk = (rdl_chunk){.n = n, .v = RDL_NEWN(&r->arena, rdl_vector, n)};
     for (size_t i = 0; i < n; i++) {
         duckdb_logical_type t = duckdb_column_logical_type(&r->handle, i);
-        rdl_code rc = add_column(&r->arena, &r->schema.v[i],
-                                 duckdb_column_name(&r->handle, i), t, &r->widen[i], err);
+        rdl_code rc = add_column(&r->arena, &r->schema.v[i], duckdb_column_name(&r->handle, i), t,
+                                 &r->widen[i], err);
         duckdb_destroy_logical_type(&t);
         RDL_TRY(rc);
         r->checked = r->checked || r->widen[i].checked;
@@ -93,8 +89,7 @@ static rdl_code keep_chunk(rdl_result *r, duckdb_data_chunk chunk, rdl_err *err)
 {
     if ((r->kept_n & (r->kept_n - 1)) == 0) { /* full at powers of two */
         size_t cap = r->kept_n == 0 ? 1 : 2 * r->kept_n;
-        duckdb_data_chunk *v =
-            realloc(r->kept, cap * sizeof *v); /* allow: grows with the result */
+        duckdb_data_chunk *v = realloc(r->kept, cap * sizeof *v); /* allow: grows with the result */
         if (v == NULL) {
             duckdb_destroy_data_chunk(&chunk);
             return rdl_err_nomem(err);
@@ -119,8 +114,8 @@ static rdl_code check_values(rdl_result *r, rdl_err *err)
     rdl_buf type = {0};
     rdl_str name = r->schema.v[bad].name;
     rdl_type_print(r->schema.v[bad].type, &type);
-    rdl_err_set(err, RDL_EDATA, 0, "a value of column \"%.*s\" does not fit into %s",
-                (int)name.n, name.p, rdl_buf_str(&type));
+    rdl_err_set(err, RDL_EDATA, 0, "a value of column \"%.*s\" does not fit into %s", (int)name.n,
+                name.p, rdl_buf_str(&type));
     rdl_buf_fini(&type);
     return err->code;
 }
@@ -218,8 +213,7 @@ bool rdl_result_next(rdl_result *r, const rdl_chunk **out)
 
 uint64_t rdl_result_rows(const rdl_result *r)
 {
-    duckdb_result copy =
-        r->handle; /* the call wants a non-const pointer and changes nothing */
+    duckdb_result copy = r->handle; /* the call wants a non-const pointer and changes nothing */
     return duckdb_row_count(&copy);
 }
 
@@ -280,8 +274,7 @@ rdl_code rdl_query_i64(rdl_conn *c, const char *sql, int64_t *out, rdl_err *err)
     return rc;
 }
 
-rdl_code
-rdl_query_text(rdl_conn *c, rdl_arena *a, const char *sql, char **out, rdl_err *err)
+rdl_code rdl_query_text(rdl_conn *c, rdl_arena *a, const char *sql, char **out, rdl_err *err)
 {
     rdl_result *r = NULL;
     const rdl_chunk *chunk;
@@ -321,11 +314,8 @@ static bool is_same(const rdl_type *t, const rdl_widen *w)
     return true;
 }
 
-static rdl_code describe_columns(duckdb_prepared_statement p,
-                                 rdl_arena *a,
-                                 rdl_schema *out,
-                                 bool *same,
-                                 rdl_err *err)
+static rdl_code describe_columns(duckdb_prepared_statement p, rdl_arena *a, rdl_schema *out,
+                                 bool *same, rdl_err *err)
 {
     size_t n = duckdb_prepared_statement_column_count(p);
     rdl_schema schema = {RDL_NEWN(a, rdl_column, n), n};
@@ -344,11 +334,7 @@ static rdl_code describe_columns(duckdb_prepared_statement p,
     return RDL_OK;
 }
 
-rdl_code rdl_describe_same(rdl_conn *c,
-                           rdl_arena *a,
-                           const char *sql,
-                           rdl_schema *out,
-                           bool *same,
+rdl_code rdl_describe_same(rdl_conn *c, rdl_arena *a, const char *sql, rdl_schema *out, bool *same,
                            rdl_err *err)
 {
     duckdb_prepared_statement p = NULL;
@@ -364,8 +350,7 @@ rdl_code rdl_describe_same(rdl_conn *c,
     return rc;
 }
 
-rdl_code
-rdl_describe(rdl_conn *c, rdl_arena *a, const char *sql, rdl_schema *out, rdl_err *err)
+rdl_code rdl_describe(rdl_conn *c, rdl_arena *a, const char *sql, rdl_schema *out, rdl_err *err)
 {
     bool same;
     return rdl_describe_same(c, a, sql, out, &same, err);

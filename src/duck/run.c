@@ -12,7 +12,7 @@
 #include "duck/kept.h"
 
 enum {
-    PATIENCE = 16,    /* looks for a task before the first sleep: most statements are short */
+    PATIENCE = 16, /* looks for a task before the first sleep: most statements are short */
     NAP_MIN_US = 20,
     NAP_MAX_US = 200,
 };

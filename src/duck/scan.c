@@ -99,8 +99,7 @@ static void entry_release(rdl_scan_entry *e)
 
 /* Deep copy: the caller's schema need not outlive the registration.  Types may be shared
  * constants or the caller's; they are made ours by printing and reading them. */
-static rdl_code
-copy_schema(rdl_arena *a, const rdl_schema *from, rdl_schema *out, rdl_err *err)
+static rdl_code copy_schema(rdl_arena *a, const rdl_schema *from, rdl_schema *out, rdl_err *err)
 {
     rdl_buf text = {0};
     rdl_code rc = RDL_OK;
@@ -124,12 +123,8 @@ static rdl_scan_entry **find_entry(rdl_duck *d, const char *name)
     return at;
 }
 
-rdl_code rdl_scan_register(rdl_duck *d,
-                           const char *name,
-                           const rdl_schema *schema,
-                           const rdl_scan_ops *ops,
-                           void *scan,
-                           rdl_err *err)
+rdl_code rdl_scan_register(rdl_duck *d, const char *name, const rdl_schema *schema,
+                           const rdl_scan_ops *ops, void *scan, rdl_err *err)
 {
     rdl_scan_entry *e = calloc(1, sizeof *e); /* allow: freed by entry_release */
     if (e == NULL)
@@ -139,8 +134,8 @@ rdl_code rdl_scan_register(rdl_duck *d,
     e->ops = *ops;
     e->scan = scan;
     e->name = strdup(name); /* allow: freed by entry_release */
-    rdl_code rc = e->name == NULL ? rdl_err_nomem(err)
-                                  : copy_schema(&e->arena, schema, &e->schema, err);
+    rdl_code rc =
+        e->name == NULL ? rdl_err_nomem(err) : copy_schema(&e->arena, schema, &e->schema, err);
     if (rc == RDL_OK) {
         rdl_mutex_lock(&d->lock);
         if (*find_entry(d, name) != NULL) {
@@ -270,8 +265,8 @@ static void scan_init_fn(duckdb_init_info info)
         if (at < columns)
             s->wanted[at] = true;
     }
-    duckdb_init_set_max_threads(
-        info, b->entry->ops.threads_max > 0 ? b->entry->ops.threads_max : 1);
+    duckdb_init_set_max_threads(info,
+                                b->entry->ops.threads_max > 0 ? b->entry->ops.threads_max : 1);
     duckdb_init_set_init_data(info, s, init_free);
     rdl_err err = {0};
     if (pass_open(b->entry, &s->pass, &err) != RDL_OK) {
@@ -313,8 +308,7 @@ static rdl_code join_pass(scan_local *l, const scan_init *s, rdl_err *err)
     const rdl_scan_ops *ops = &s->pass->entry->ops;
     l->pass = s->pass;
     atomic_fetch_add(&l->pass->refs, 1);
-    rdl_code rc =
-        ops->open_local != NULL ? ops->open_local(l->pass->pass, &l->local, err) : RDL_OK;
+    rdl_code rc = ops->open_local != NULL ? ops->open_local(l->pass->pass, &l->local, err) : RDL_OK;
     if (rc != RDL_OK)
         l->local = NULL;
     return rc;
@@ -331,8 +325,7 @@ static void scan_fn(duckdb_function_info info, duckdb_data_chunk output)
     l->chunk.handle = output;
     for (size_t i = 0; i < s->n; i++)
         if (s->from[i] != SIZE_MAX)
-            rdl_vector_bind(&l->chunk.v[s->from[i]],
-                            duckdb_data_chunk_get_vector(output, i));
+            rdl_vector_bind(&l->chunk.v[s->from[i]], duckdb_data_chunk_get_vector(output, i));
     rdl_code rc = l->pass == NULL ? join_pass(l, s, &err) : RDL_OK;
     if (rc == RDL_OK && !l->done)
         rc = e->ops.next(l->pass->pass, l->local, s->wanted, &l->chunk, &err);

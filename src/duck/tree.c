@@ -14,13 +14,8 @@
  * Planning a pipeline asks this some hundred times, and a text as a constant is bound, folded and
  * optimized each time: so each call is prepared once, with the text as its parameter.
  */
-static rdl_code call_with_text(rdl_conn *c,
-                               rdl_arena *a,
-                               duckdb_prepared_statement *call,
-                               const char *sql,
-                               const char *text,
-                               char **out,
-                               rdl_err *err)
+static rdl_code call_with_text(rdl_conn *c, rdl_arena *a, duckdb_prepared_statement *call,
+                               const char *sql, const char *text, char **out, rdl_err *err)
 {
     duckdb_result handle = {0};
     rdl_result *r = NULL;
@@ -50,10 +45,9 @@ static rdl_code answer_error(const json_t *doc, rdl_err *err)
 {
     const char *message = json_string_value(json_object_get(doc, "error_message"));
     const char *position = json_string_value(json_object_get(doc, "position"));
-    json_t *same =
-        json_pack("{s:s, s:s, s:s}", "exception_type", "Parser", "exception_message",
-                  message != NULL ? message : "the text is not a SELECT", "position",
-                  position != NULL ? position : "");
+    json_t *same = json_pack("{s:s, s:s, s:s}", "exception_type", "Parser", "exception_message",
+                             message != NULL ? message : "the text is not a SELECT", "position",
+                             position != NULL ? position : "");
     char *text = same != NULL ? json_dumps(same, JSON_COMPACT) : NULL;
     rdl_code rc = rdl_duck_error(err, text, DUCKDB_ERROR_PARSER);
     free(text); /* allow: from jansson */
@@ -61,8 +55,8 @@ static rdl_code answer_error(const json_t *doc, rdl_err *err)
     return rc;
 }
 
-rdl_code rdl_sql_to_tree(
-    rdl_conn *c, rdl_arena *a, const char *select, char **out_json, rdl_err *err)
+rdl_code rdl_sql_to_tree(rdl_conn *c, rdl_arena *a, const char *select, char **out_json,
+                         rdl_err *err)
 {
     char *answer = NULL;
     rdl_code rc = RDL_OK;
@@ -78,8 +72,8 @@ rdl_code rdl_sql_to_tree(
     return RDL_OK;
 }
 
-rdl_code rdl_tree_to_sql(
-    rdl_conn *c, rdl_arena *a, const char *json, char **out_select, rdl_err *err)
+rdl_code rdl_tree_to_sql(rdl_conn *c, rdl_arena *a, const char *json, char **out_select,
+                         rdl_err *err)
 {
     return call_with_text(c, a, &c->from_tree, "SELECT json_deserialize_sql($1::JSON)", json,
                           out_select, err);

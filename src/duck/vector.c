@@ -14,8 +14,7 @@
 
 static_assert(sizeof(rdl_duck_string) == sizeof(duckdb_string_t), "string layout");
 static_assert(offsetof(rdl_duck_string, inlined) == 4, "string layout");
-static_assert(offsetof(duckdb_string_t, value.pointer.ptr) ==
-                  offsetof(rdl_duck_string, pointer.p),
+static_assert(offsetof(duckdb_string_t, value.pointer.ptr) == offsetof(rdl_duck_string, pointer.p),
               "string layout");
 static_assert(sizeof(rdl_duck_list) == sizeof(duckdb_list_entry), "list layout");
 static_assert(sizeof(rdl_i128) == sizeof(duckdb_hugeint), "decimal layout");
@@ -84,12 +83,12 @@ static rdl_i128 ten_to(unsigned n)
 }
 
 /* Copy rows of one C type into another; rows that are NULL are copied too, harmlessly. */
-#define WIDEN_LOOP(to, from_type)                                                          \
-    for (size_t i = 0; i < rows; i++)                                                      \
+#define WIDEN_LOOP(to, from_type)                                                                  \
+    for (size_t i = 0; i < rows; i++)                                                              \
     ((to *)out)[i] = (to)((const from_type *)in)[i]
 
-static bool widen_hugeints(
-    const rdl_vector *v, const void *in, rdl_i128 *out, size_t rows, bool is_unsigned)
+static bool widen_hugeints(const rdl_vector *v, const void *in, rdl_i128 *out, size_t rows,
+                           bool is_unsigned)
 {
     rdl_i128 bound = ten_to(38);
     for (size_t i = 0; i < rows; i++) {
@@ -102,8 +101,8 @@ static bool widen_hugeints(
     return true;
 }
 
-static bool widen_times(
-    const rdl_vector *v, const int64_t *in, int64_t *out, size_t rows, int64_t factor)
+static bool widen_times(const rdl_vector *v, const int64_t *in, int64_t *out, size_t rows,
+                        int64_t factor)
 {
     for (size_t i = 0; i < rows; i++)
         if (rdl_vector_valid(v, i) && !scale_time(in[i], factor, &out[i]))
@@ -111,8 +110,8 @@ static bool widen_times(
     return true;
 }
 
-static bool
-widen_scalars(const rdl_vector *v, duckdb_type from, const void *in, void *out, size_t rows)
+static bool widen_scalars(const rdl_vector *v, duckdb_type from, const void *in, void *out,
+                          size_t rows)
 {
     switch (from) {
     case DUCKDB_TYPE_TINYINT:
@@ -149,8 +148,8 @@ widen_scalars(const rdl_vector *v, duckdb_type from, const void *in, void *out, 
     }
 }
 
-bool rdl_vector_bind_widened(
-    rdl_arena *a, rdl_vector *v, const rdl_widen *w, duckdb_vector handle, size_t rows)
+bool rdl_vector_bind_widened(rdl_arena *a, rdl_vector *v, const rdl_widen *w, duckdb_vector handle,
+                             size_t rows)
 {
     if (w->exact) {
         rdl_vector_bind(v, handle);
@@ -167,8 +166,7 @@ bool rdl_vector_bind_widened(
     if (v->type->kind != RDL_TYPE_STRUCT)
         rows = duckdb_list_vector_get_size(handle);
     for (size_t i = 0; i < v->child_count; i++)
-        if (!rdl_vector_bind_widened(a, &v->children[i], &w->children[i],
-                                     child_handle(v, i), rows))
+        if (!rdl_vector_bind_widened(a, &v->children[i], &w->children[i], child_handle(v, i), rows))
             return false;
     return true;
 }

@@ -15,15 +15,15 @@
 #include "base/type.h"
 
 __extension__ /* DuckDB aligns its vectors to 8 bytes, whatever is in them. */
-__extension__ typedef __int128 rdl_i128 __attribute__((aligned(8)));
+    __extension__ typedef __int128 rdl_i128 __attribute__((aligned(8)));
 __extension__ typedef unsigned __int128 rdl_u128;
 
 typedef struct rdl_vector rdl_vector;
 struct rdl_vector {
     const rdl_type *type;
-    void *data;         /* by type; NULL for STRUCT */
-    uint64_t *validity; /* bit per row; NULL: all valid (see rdl_vector_set_null) */
-    void *handle;       /* duckdb_vector */
+    void *data;           /* by type; NULL for STRUCT */
+    uint64_t *validity;   /* bit per row; NULL: all valid (see rdl_vector_set_null) */
+    void *handle;         /* duckdb_vector */
     rdl_vector *children; /* LIST: the element; MAP: key, value; STRUCT: the fields */
     size_t child_count;
 };

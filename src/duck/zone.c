@@ -28,8 +28,9 @@ static void put_offset(rdl_buf *sql, rdl_str name)
 /* The ends of those stretches of `level` in which the offset changed, each looked at in steps. */
 static void put_level(rdl_buf *sql, rdl_str name, int level, const char *length, const char *step)
 {
-    rdl_buf_printf(sql, ", l%d AS (SELECT t, o FROM (SELECT *, lag(o) OVER w AS was, lag(t) OVER w AS "
-                        "before FROM (SELECT t, ",
+    rdl_buf_printf(sql,
+                   ", l%d AS (SELECT t, o FROM (SELECT *, lag(o) OVER w AS was, lag(t) OVER w AS "
+                   "before FROM (SELECT t, ",
                    level);
     put_offset(sql, name);
     rdl_buf_printf(sql,
@@ -43,14 +44,16 @@ static void put_changes(rdl_buf *sql, rdl_str name)
 {
     rdl_buf_puts(sql, "WITH week AS (SELECT t, ");
     put_offset(sql, name);
-    rdl_buf_puts(sql, " AS o FROM (SELECT range AS t FROM range(TIMESTAMPTZ '2015-01-01 00:00:00+00', "
-                      "TIMESTAMPTZ '2070-01-01 00:00:00+00', INTERVAL 7 DAY))), "
-                      "l0 AS (SELECT t FROM (SELECT t, o, lag(o) OVER (ORDER BY t) AS was FROM week) "
-                      "WHERE was <> o)");
+    rdl_buf_puts(sql,
+                 " AS o FROM (SELECT range AS t FROM range(TIMESTAMPTZ '2015-01-01 00:00:00+00', "
+                 "TIMESTAMPTZ '2070-01-01 00:00:00+00', INTERVAL 7 DAY))), "
+                 "l0 AS (SELECT t FROM (SELECT t, o, lag(o) OVER (ORDER BY t) AS was FROM week) "
+                 "WHERE was <> o)");
     put_level(sql, name, 1, "7 DAY", "1 HOUR");
     put_level(sql, name, 2, "1 HOUR", "1 MINUTE");
-    rdl_buf_puts(sql, " SELECT epoch_us(t)::BIGINT, o::BIGINT FROM (SELECT t, o FROM week ORDER BY t "
-                      "LIMIT 1) UNION ALL (SELECT epoch_us(t)::BIGINT, o::BIGINT FROM l2) ORDER BY 1");
+    rdl_buf_puts(sql,
+                 " SELECT epoch_us(t)::BIGINT, o::BIGINT FROM (SELECT t, o FROM week ORDER BY t "
+                 "LIMIT 1) UNION ALL (SELECT epoch_us(t)::BIGINT, o::BIGINT FROM l2) ORDER BY 1");
 }
 
 rdl_code rdl_zone_read(rdl_conn *conn, rdl_arena *a, rdl_str name, rdl_zone *out, rdl_err *err)

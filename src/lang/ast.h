@@ -35,7 +35,7 @@ typedef struct rdl_idents {
 typedef struct rdl_ast_column {
     rdl_ident name;
     rdl_sql type;
-    rdl_str field;  /* empty: the name */
+    rdl_str field; /* empty: the name */
     rdl_sql computed;
     rdl_str comment;
     rdl_column_from from;
@@ -58,7 +58,7 @@ typedef struct rdl_ast_source {
     bool loss_continues;
     rdl_idents unique;
     rdl_on_duplicate on_duplicate;
-    int64_t refresh_us; /* 0: not written */
+    int64_t refresh_us;   /* 0: not written */
     rdl_pos snapshot_pos; /* of the first clause that only a snapshot has */
 } rdl_ast_source;
 

@@ -97,8 +97,7 @@ static bool bind_kind(rdl_binder *b, rdl_symbol *s)
     case RDL_SYMBOL_SOURCE:
         return rdl_bind_source(b, s);
     case RDL_SYMBOL_TABLE:
-        return s->stmt->kind == RDL_STMT_DECISION ? rdl_bind_decision(b, s)
-                                                  : rdl_bind_table(b, s);
+        return s->stmt->kind == RDL_STMT_DECISION ? rdl_bind_decision(b, s) : rdl_bind_table(b, s);
     case RDL_SYMBOL_VIEW:
         return rdl_bind_view(b, s);
     case RDL_SYMBOL_FUNCTION:
@@ -200,8 +199,7 @@ static void fingerprint(rdl_table *t)
     put_indexes(&all, 'd', t->dedup, t->dedup_count);
     put_indexes(&all, 'k', t->primary_key, t->primary_key_count);
     put_indexes(&all, 'c', t->cdc_keys, t->cdc_key_count);
-    rdl_buf_printf(&all, "%" PRId64 " %d %d", t->dedup_within_us, (int)t->on_late,
-                   t->allow_fanout);
+    rdl_buf_printf(&all, "%" PRId64 " %d %d", t->dedup_within_us, (int)t->on_late, t->allow_fanout);
     t->fingerprint = rdl_hash128_of(all.p, all.n);
     rdl_buf_fini(&all);
 }
@@ -251,9 +249,8 @@ static rdl_symbol *add_symbol(rdl_binder *b, rdl_symbol_kind kind, const rdl_stm
     if (other != NULL) {
         uint32_t line, col;
         rdl_pos_line(other->stmt->name.pos, &line, &col);
-        rdl_bind_error(b, ref.pos, NULL, "\"%.*s\" is there already, at %s:%u",
-                       (int)other->full.n, other->full.p, other->stmt->name.pos.file->path,
-                       line);
+        rdl_bind_error(b, ref.pos, NULL, "\"%.*s\" is there already, at %s:%u", (int)other->full.n,
+                       other->full.p, other->stmt->name.pos.file->path, line);
         return NULL;
     }
     rdl_symbol *s = RDL_NEW(b->arena, rdl_symbol);
@@ -285,8 +282,8 @@ static void declare(rdl_binder *b, const rdl_stmt *stmt)
         return;
     }
     rdl_ref target = stmt->u.flow.target, changes = target;
-    changes.name = rdl_str_of(rdl_arena_printf(b->arena, "%.*s$changes", (int)target.name.n,
-                                               target.name.p));
+    changes.name =
+        rdl_str_of(rdl_arena_printf(b->arena, "%.*s$changes", (int)target.name.n, target.name.p));
     rdl_symbol *h = add_symbol(b, RDL_SYMBOL_HISTORY, stmt, target);
     if (h != NULL)
         h->changes = add_symbol(b, RDL_SYMBOL_CHANGES, stmt, changes);
@@ -296,12 +293,32 @@ static void declare(rdl_binder *b, const rdl_stmt *stmt)
 bool rdl_function_is_unstable(const char *name)
 {
     static const char *const names[] = {
-        "current_connection_id", "current_database", "current_date", "current_query",
-        "current_query_id", "current_schema", "current_schemas",
-        "current_transaction_id", "currval", "gen_random_uuid", "get_current_time",
-        "get_current_timestamp", "in_search_path", "nextval", "now", "random", "setseed",
-        "sleep_ms", "stats", "today", "transaction_timestamp", "txid_current", "uuid",
-        "uuidv4", "uuidv7", "write_log",
+        "current_connection_id",
+        "current_database",
+        "current_date",
+        "current_query",
+        "current_query_id",
+        "current_schema",
+        "current_schemas",
+        "current_transaction_id",
+        "currval",
+        "gen_random_uuid",
+        "get_current_time",
+        "get_current_timestamp",
+        "in_search_path",
+        "nextval",
+        "now",
+        "random",
+        "setseed",
+        "sleep_ms",
+        "stats",
+        "today",
+        "transaction_timestamp",
+        "txid_current",
+        "uuid",
+        "uuidv4",
+        "uuidv7",
+        "write_log",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcasecmp(names[i], name) == 0)

@@ -15,7 +15,7 @@
 
 typedef struct watched {
     rdl_str full;
-    const rdl_table *table;  /* or */
+    const rdl_table *table; /* or */
     bool training, report;
 } watched;
 
@@ -69,7 +69,8 @@ static void put_name(rdl_buf *sql, rdl_str name)
 
 static void put_freshness(rdl_buf *sql, const rdl_ast_alert *a, const watched *w)
 {
-    rdl_buf_puts(sql, "SELECT table_name, changed_at, age_seconds FROM raudal.tables WHERE table_name = ");
+    rdl_buf_puts(
+        sql, "SELECT table_name, changed_at, age_seconds FROM raudal.tables WHERE table_name = ");
     put_name(sql, w->full);
     rdl_buf_printf(sql, " AND coalesce(age_seconds, 1e300) > %.6f", (double)a->length_us / 1e6);
 }
@@ -78,24 +79,27 @@ static void put_freshness(rdl_buf *sql, const rdl_ast_alert *a, const watched *w
 static void put_volume_by_time(rdl_buf *sql, const rdl_ast_alert *a, const watched *w)
 {
     const char *unit = a->period == RDL_PER_DAY ? "day" : "hour";
-    rdl_buf_printf(sql,
-                   "WITH l AS (SELECT date_trunc('%s', sealed_at) AS due, rows_new FROM raudal.ledger "
-                   "WHERE table_name = ",
-                   unit);
+    rdl_buf_printf(
+        sql,
+        "WITH l AS (SELECT date_trunc('%s', sealed_at) AS due, rows_new FROM raudal.ledger "
+        "WHERE table_name = ",
+        unit);
     put_name(sql, w->full);
-    rdl_buf_printf(sql,
-                   " AND sealed_at < date_trunc('%s', now())), "
-                   "p AS (SELECT unnest(generate_series(date_trunc('%s', now()) - INTERVAL %u %s, "
-                   "date_trunc('%s', now()) - INTERVAL 1 %s, INTERVAL 1 %s)) AS due), "
-                   "v AS (SELECT p.due, coalesce(sum(CAST(l.rows_new AS DOUBLE)), 0) AS n FROM p LEFT JOIN l "
-                   "ON l.due = p.due WHERE p.due >= (SELECT min(l.due) FROM l) GROUP BY p.due), ",
-                   unit, unit, a->last + 1, unit, unit, unit, unit);
+    rdl_buf_printf(
+        sql,
+        " AND sealed_at < date_trunc('%s', now())), "
+        "p AS (SELECT unnest(generate_series(date_trunc('%s', now()) - INTERVAL %u %s, "
+        "date_trunc('%s', now()) - INTERVAL 1 %s, INTERVAL 1 %s)) AS due), "
+        "v AS (SELECT p.due, coalesce(sum(CAST(l.rows_new AS DOUBLE)), 0) AS n FROM p LEFT JOIN l "
+        "ON l.due = p.due WHERE p.due >= (SELECT min(l.due) FROM l) GROUP BY p.due), ",
+        unit, unit, a->last + 1, unit, unit, unit, unit);
 }
 
 static void put_volume_by_epoch(rdl_buf *sql, const rdl_ast_alert *a, const watched *w)
 {
-    rdl_buf_puts(sql, "WITH v AS (SELECT epoch AS due, CAST(rows_new AS DOUBLE) AS n FROM raudal.ledger "
-                      "WHERE rows_new > 0 AND table_name = ");
+    rdl_buf_puts(sql,
+                 "WITH v AS (SELECT epoch AS due, CAST(rows_new AS DOUBLE) AS n FROM raudal.ledger "
+                 "WHERE rows_new > 0 AND table_name = ");
     put_name(sql, w->full);
     rdl_buf_printf(sql, " ORDER BY epoch DESC LIMIT %u), ", a->last + 1);
 }
@@ -107,22 +111,24 @@ static void put_volume(rdl_buf *sql, const rdl_ast_alert *a, const watched *w)
         put_volume_by_epoch(sql, a, w);
     else
         put_volume_by_time(sql, a, w);
-    rdl_buf_printf(sql,
-                   "u AS (SELECT avg(n) AS mean, greatest(stddev_samp(n), avg(n) / 100) AS deviation, "
-                   "count(*) AS periods FROM v WHERE due < (SELECT max(due) FROM v)) "
-                   "SELECT CAST(v.due AS VARCHAR) AS period, CAST(v.n AS BIGINT) AS rows, "
-                   "CAST(greatest(0, round(u.mean - %.6f * u.deviation)) AS BIGINT) AS usual_from, "
-                   "CAST(round(u.mean + %.6f * u.deviation) AS BIGINT) AS usual_to FROM v, u "
-                   "WHERE v.due = (SELECT max(due) FROM v) AND u.periods >= 5 "
-                   "AND abs(v.n - u.mean) > %.6f * u.deviation",
-                   a->threshold, a->threshold, a->threshold);
+    rdl_buf_printf(
+        sql,
+        "u AS (SELECT avg(n) AS mean, greatest(stddev_samp(n), avg(n) / 100) AS deviation, "
+        "count(*) AS periods FROM v WHERE due < (SELECT max(due) FROM v)) "
+        "SELECT CAST(v.due AS VARCHAR) AS period, CAST(v.n AS BIGINT) AS rows, "
+        "CAST(greatest(0, round(u.mean - %.6f * u.deviation)) AS BIGINT) AS usual_from, "
+        "CAST(round(u.mean + %.6f * u.deviation) AS BIGINT) AS usual_to FROM v, u "
+        "WHERE v.due = (SELECT max(due) FROM v) AND u.periods >= 5 "
+        "AND abs(v.n - u.mean) > %.6f * u.deviation",
+        a->threshold, a->threshold, a->threshold);
 }
 
 static void put_quality(rdl_buf *sql, const rdl_ast_alert *a, const watched *w)
 {
-    rdl_buf_puts(sql, "WITH q AS (SELECT CAST(sum(written) AS DOUBLE) AS good, "
-                      "CAST(sum(quarantined + late_diverted + late_dropped + dropped) AS DOUBLE) AS bad "
-                      "FROM raudal.ledger WHERE table_name = ");
+    rdl_buf_puts(sql,
+                 "WITH q AS (SELECT CAST(sum(written) AS DOUBLE) AS good, "
+                 "CAST(sum(quarantined + late_diverted + late_dropped + dropped) AS DOUBLE) AS bad "
+                 "FROM raudal.ledger WHERE table_name = ");
     put_name(sql, w->full);
     rdl_buf_printf(sql,
                    " AND sealed_at > now() - INTERVAL '%.6f seconds') "
@@ -138,7 +144,8 @@ static void put_kinds(rdl_buf *sql, const rdl_binder *b, const watched *w)
     rdl_buf kind = {0};
     for (size_t i = 0; i < 2; i++) {
         rdl_buf_clear(&kind);
-        rdl_buf_printf(&kind, "%s %.*s", w->training ? "train" : prefixes[i], (int)w->full.n, w->full.p);
+        rdl_buf_printf(&kind, "%s %.*s", w->training ? "train" : prefixes[i], (int)w->full.n,
+                       w->full.p);
         rdl_buf_puts(sql, i > 0 ? ", " : "");
         put_name(sql, (rdl_str){rdl_buf_str(&kind), kind.n});
     }
@@ -155,24 +162,29 @@ static void put_kinds(rdl_buf *sql, const rdl_binder *b, const watched *w)
     rdl_buf_fini(&kind);
 }
 
-static void put_duration(rdl_buf *sql, const rdl_binder *b, const rdl_ast_alert *a, const watched *w)
+static void put_duration(rdl_buf *sql, const rdl_binder *b, const rdl_ast_alert *a,
+                         const watched *w)
 {
     if (a->run) {
-        rdl_buf_puts(sql, "SELECT kind AS what, started, seconds FROM raudal.runs WHERE id = (SELECT "
-                          "max(id) FROM raudal.runs WHERE kind NOT LIKE '% %' AND kind <> 'continuous')");
+        rdl_buf_puts(
+            sql, "SELECT kind AS what, started, seconds FROM raudal.runs WHERE id = (SELECT "
+                 "max(id) FROM raudal.runs WHERE kind NOT LIKE '% %' AND kind <> 'continuous')");
     } else if (w->report) {
-        rdl_buf_puts(sql, "SELECT report AS what, started, seconds FROM (SELECT report, started, seconds "
-                          "FROM raudal.reports WHERE report = ");
+        rdl_buf_puts(
+            sql, "SELECT report AS what, started, seconds FROM (SELECT report, started, seconds "
+                 "FROM raudal.reports WHERE report = ");
         put_name(sql, w->full);
         rdl_buf_puts(sql, " ORDER BY started DESC LIMIT 1) WHERE true");
     } else if (w->training || w->table->model != NULL) {
-        rdl_buf_puts(sql, "SELECT kind AS what, started, seconds FROM (SELECT kind, started, seconds FROM "
-                          "raudal.runs WHERE kind IN (");
+        rdl_buf_puts(
+            sql, "SELECT kind AS what, started, seconds FROM (SELECT kind, started, seconds FROM "
+                 "raudal.runs WHERE kind IN (");
         put_kinds(sql, b, w);
         rdl_buf_puts(sql, ") ORDER BY id DESC LIMIT 1) WHERE true");
     } else {
-        rdl_buf_puts(sql, "SELECT table_name AS what, changed_at AS started, seconds FROM raudal.tables "
-                          "WHERE table_name = ");
+        rdl_buf_puts(sql,
+                     "SELECT table_name AS what, changed_at AS started, seconds FROM raudal.tables "
+                     "WHERE table_name = ");
         put_name(sql, w->full);
     }
     rdl_buf_printf(sql, " AND seconds > %.6f", (double)a->length_us / 1e6);
@@ -180,8 +192,9 @@ static void put_duration(rdl_buf *sql, const rdl_binder *b, const rdl_ast_alert 
 
 static void put_overdue(rdl_buf *sql, const rdl_ast_alert *a, const watched *w)
 {
-    rdl_buf_puts(sql, "SELECT name, state, seconds, promised_seconds, waiting_seconds FROM raudal.schedules "
-                      "WHERE state IN ('overdue', 'slow')");
+    rdl_buf_puts(
+        sql, "SELECT name, state, seconds, promised_seconds, waiting_seconds FROM raudal.schedules "
+             "WHERE state IN ('overdue', 'slow')");
     if (a->of.name.n == 0)
         return;
     rdl_buf_puts(sql, w->report     ? " AND name IN ('report ' || "
@@ -199,16 +212,18 @@ static void put_overdue(rdl_buf *sql, const rdl_ast_alert *a, const watched *w)
 static void put_failure(rdl_buf *sql, const rdl_binder *b, const rdl_ast_alert *a, const watched *w)
 {
     bool one = a->of.name.n > 0;
-    rdl_buf_puts(sql, "SELECT what, started, outcome, message FROM (SELECT kind AS what, started, outcome, "
-                      "message, row_number() OVER (PARTITION BY CASE WHEN kind LIKE '% %' THEN kind ELSE "
-                      "'run' END ORDER BY id DESC) AS k FROM raudal.runs");
+    rdl_buf_puts(
+        sql, "SELECT what, started, outcome, message FROM (SELECT kind AS what, started, outcome, "
+             "message, row_number() OVER (PARTITION BY CASE WHEN kind LIKE '% %' THEN kind ELSE "
+             "'run' END ORDER BY id DESC) AS k FROM raudal.runs");
     if (one) {
         rdl_buf_puts(sql, " WHERE kind IN (");
         put_kinds(sql, b, w);
         rdl_buf_puts(sql, ")");
     }
-    rdl_buf_puts(sql, " UNION ALL SELECT 'report ' || report, started, outcome, message, row_number() OVER "
-                      "(PARTITION BY report ORDER BY started DESC) FROM raudal.reports");
+    rdl_buf_puts(
+        sql, " UNION ALL SELECT 'report ' || report, started, outcome, message, row_number() OVER "
+             "(PARTITION BY report ORDER BY started DESC) FROM raudal.reports");
     if (one) {
         rdl_buf_puts(sql, " WHERE report = ");
         put_name(sql, w->full);
@@ -216,7 +231,8 @@ static void put_failure(rdl_buf *sql, const rdl_binder *b, const rdl_ast_alert *
     rdl_buf_puts(sql, ") WHERE k = 1 AND outcome IN ('failed', 'lost')");
 }
 
-static void put_condition(rdl_buf *sql, const rdl_binder *b, const rdl_ast_alert *a, const watched *w)
+static void put_condition(rdl_buf *sql, const rdl_binder *b, const rdl_ast_alert *a,
+                          const watched *w)
 {
     switch (a->kind) {
     case RDL_ALERT_FRESHNESS:
@@ -273,8 +289,9 @@ static bool bind_condition(rdl_binder *b, const rdl_ast_alert *ast, rdl_alert *a
                      .kind = RDL_BODY_ALERT,
                      .pos = written ? ast->select.pos : ast->when_pos,
                      .synthetic = !written};
-    if (!make_system_tables(b, rdl_str_of(text), body.pos) || !rdl_body_parse(&body, text, &query) ||
-        !rdl_body_resolve(&body, query) || !rdl_body_describe(&body, &query, &a->columns))
+    if (!make_system_tables(b, rdl_str_of(text), body.pos) ||
+        !rdl_body_parse(&body, text, &query) || !rdl_body_resolve(&body, query) ||
+        !rdl_body_describe(&body, &query, &a->columns))
         return false;
     a->sql = body.text;
     a->condition = rdl_str_of(text);
@@ -307,16 +324,20 @@ static bool check_targets(rdl_binder *b, const rdl_alert *a)
         const rdl_alert_target *t = &a->targets[i];
         bool mail = rdl_str_starts(t->to, "mailto:");
         bool empty = t->to.n == 0 || (mail && memchr(t->to.p, '@', t->to.n) == NULL);
-        const char *slashes = t->to.n > 0 ? strstr(rdl_arena_strndup(b->arena, t->to.p, t->to.n), "://") : NULL;
+        const char *slashes =
+            t->to.n > 0 ? strstr(rdl_arena_strndup(b->arena, t->to.p, t->to.n), "://") : NULL;
         bool known = slashes == NULL || rdl_str_starts(t->to, "http://") ||
                      rdl_str_starts(t->to, "https://") ||
                      memchr(t->to.p, ' ', t->to.n) != NULL; /* a command's argument */
         if (!empty && known)
             continue;
-        rdl_bind_error(b, t->pos,
-                       "Write 'mailto:you@example.org', 'https://..' (called with the alert as JSON), or a "
-                       "command.",
-                       mail ? "this is no mail address" : empty ? "nobody is told" : "alerts cannot be sent to such a URL");
+        rdl_bind_error(
+            b, t->pos,
+            "Write 'mailto:you@example.org', 'https://..' (called with the alert as JSON), or a "
+            "command.",
+            mail    ? "this is no mail address"
+            : empty ? "nobody is told"
+                    : "alerts cannot be sent to such a URL");
         return false;
     }
     return true;
@@ -344,7 +365,8 @@ void rdl_bind_alert(rdl_binder *b, const rdl_stmt *stmt)
         return;
     rdl_alert *a = RDL_NEW(b->arena, rdl_alert);
     *a = (rdl_alert){
-        .name = {rdl_arena_strndup(b->arena, stmt->name.name.p, stmt->name.name.n), stmt->name.name.n},
+        .name = {rdl_arena_strndup(b->arena, stmt->name.name.p, stmt->name.name.n),
+                 stmt->name.name.n},
         .comment = ast->comment.n > 0 ? ast->comment : stmt->comment,
         .pos = stmt->name.pos,
         .severity = ast->has_severity ? ast->severity : RDL_ALERT_WARNING,

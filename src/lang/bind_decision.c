@@ -119,8 +119,8 @@ static bool bind_clauses(rdl_binder *b, const rdl_symbol *s, rdl_table *t)
     if (!t->reads_clock || timed)
         return true;
     rdl_bind_error(b, t->pos, "Add SCHEDULE CRON '..' or SCHEDULE EVERY INTERVAL ..",
-                   "\"%.*s\" reads the clock, so it must say when it is decided",
-                   (int)t->full.n, t->full.p);
+                   "\"%.*s\" reads the clock, so it must say when it is decided", (int)t->full.n,
+                   t->full.p);
     return false;
 }
 

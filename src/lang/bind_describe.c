@@ -63,8 +63,8 @@ static const char *nearest_column(rdl_body *body, rdl_str name)
     for (size_t i = 0; i < body->inputs.list.n; i++) {
         const rdl_schema *columns = &body->inputs.list.v[i].table->columns;
         for (size_t k = 0; k < columns->n; k++)
-            RDL_PUSH(body->b->arena, &names) = rdl_arena_strndup(
-                body->b->arena, columns->v[k].name.p, columns->v[k].name.n);
+            RDL_PUSH(body->b->arena, &names) =
+                rdl_arena_strndup(body->b->arena, columns->v[k].name.p, columns->v[k].name.n);
     }
     return rdl_nearest(name, names.v, names.n);
 }
@@ -72,8 +72,7 @@ static const char *nearest_column(rdl_body *body, rdl_str name)
 /* DuckDB's words in ours; the column that it did not find, or "". */
 static void say(rdl_body *body, rdl_pos pos, const rdl_err *why)
 {
-    static const char *const lost[] = {"referenced column \"",
-                                       "does not have a column named \""};
+    static const char *const lost[] = {"referenced column \"", "does not have a column named \""};
     rdl_binder *b = body->b;
     const char *hint = why->hint[0] != '\0' ? why->hint : NULL;
     for (size_t i = 0; i < 2; i++) {
@@ -87,11 +86,10 @@ static void say(rdl_body *body, rdl_pos pos, const rdl_err *why)
         if (best != NULL)
             hint = rdl_arena_printf(b->arena, "Did you mean \"%s\"?", best);
         if (body->inputs.list.n == 1)
-            rdl_bind_error(b, pos, hint, "unrecognized column \"%.*s\" in %s \"%.*s\"",
-                           (int)name.n, name.p,
-                           body->inputs.list.v[0].table->source != NULL ? "source" : "table",
-                           (int)body->inputs.list.v[0].table->full.n,
-                           body->inputs.list.v[0].table->full.p);
+            rdl_bind_error(
+                b, pos, hint, "unrecognized column \"%.*s\" in %s \"%.*s\"", (int)name.n, name.p,
+                body->inputs.list.v[0].table->source != NULL ? "source" : "table",
+                (int)body->inputs.list.v[0].table->full.n, body->inputs.list.v[0].table->full.p);
         else
             rdl_bind_error(b, pos, hint, "unrecognized column \"%.*s\"", (int)name.n, name.p);
         return;
@@ -198,10 +196,9 @@ static bool column_type(rdl_body *body, rdl_pos pos, const described *d, const r
     if (rdl_type_parse(b->arena, type, out, &err) != RDL_OK) {
         body->failed = true;
         bool null = rdl_str_eq(type, RDL_STR("\"NULL\""));
-        rdl_bind_error(b, pos,
-                       null ? "Write CAST(NULL AS TEXT), or another type." : "Cast it.",
-                       "column \"%.*s\" has type %.*s, which a table cannot hold",
-                       (int)d->name.n, d->name.p, (int)d->type.n, d->type.p);
+        rdl_bind_error(b, pos, null ? "Write CAST(NULL AS TEXT), or another type." : "Cast it.",
+                       "column \"%.*s\" has type %.*s, which a table cannot hold", (int)d->name.n,
+                       d->name.p, (int)d->type.n, d->type.p);
         return false;
     }
     rdl_buf print = {0};
@@ -249,8 +246,9 @@ static bool cast_items(rdl_body *body, json_t *query, const described_list *colu
     json_t *list = json_object_get(query, "select_list");
     for (size_t i = 0; i < columns->list.n; i++)
         if (needs[i])
-            json_array_set(list, i, cast_node(body, json_array_get(list, i), types[i],
-                                              columns->list.v[i].name));
+            json_array_set(
+                list, i,
+                cast_node(body, json_array_get(list, i), types[i], columns->list.v[i].name));
     return true;
 }
 
@@ -296,7 +294,8 @@ static bool unique_names(rdl_body *body, const json_t *query, const described_li
             if (!rdl_str_eq_nocase(name, columns->list.v[k].name))
                 continue;
             body->failed = true;
-            rdl_bind_error(body->b, item_pos(body, query, i, columns->list.n), "Give one of them another name with AS.",
+            rdl_bind_error(body->b, item_pos(body, query, i, columns->list.n),
+                           "Give one of them another name with AS.",
                            "two columns are called \"%.*s\"", (int)name.n, name.p);
             return false;
         }
@@ -369,8 +368,7 @@ bool rdl_bind_expr(rdl_binder *b, const rdl_table *t, const rdl_sql *sql, const 
 {
     static const char head[] = "SELECT ";
     rdl_body body = {.b = b, .kind = RDL_BODY_EXPR, .pos = sql->pos, .skip = sizeof head - 1};
-    RDL_PUSH(b->arena, &body.inputs.list) = (rdl_input){(rdl_table *)(uintptr_t)t, false,
-                                                        sql->pos};
+    RDL_PUSH(b->arena, &body.inputs.list) = (rdl_input){(rdl_table *)(uintptr_t)t, false, sql->pos};
     rdl_str text;
     rdl_err err = {0};
     json_t *query = NULL;
@@ -386,8 +384,7 @@ bool rdl_bind_expr(rdl_binder *b, const rdl_table *t, const rdl_sql *sql, const 
                        "this is not an expression");
         return false;
     }
-    if (!rdl_body_resolve(&body, query) ||
-        rdl_tree_print(&b->tree, query, &text, &err) != RDL_OK)
+    if (!rdl_body_resolve(&body, query) || rdl_tree_print(&b->tree, query, &text, &err) != RDL_OK)
         return false;
     *out_text = (rdl_str){text.p + sizeof head - 1, text.n - (sizeof head - 1)};
     described_list columns = {0};

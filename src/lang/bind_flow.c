@@ -54,25 +54,27 @@ static rdl_table *flow_input(rdl_binder *b, const rdl_symbol *s)
         return NULL;
     if (in->table == NULL) {
         rdl_bind_error(b, f->input.pos, "Make it a materialized view or a streaming table.",
-                       "a flow reads a source or table, and \"%.*s\" is neither",
-                       (int)in->full.n, in->full.p);
+                       "a flow reads a source or table, and \"%.*s\" is neither", (int)in->full.n,
+                       in->full.p);
         return NULL;
     }
     bool appends = appends_only(in->table);
     if (appends && !f->stream) {
         rdl_bind_error(b, f->input.pos, "Write STREAM before its name.",
-                       "\"%.*s\" is append-only and can only be read as a stream",
-                       (int)in->full.n, in->full.p);
+                       "\"%.*s\" is append-only and can only be read as a stream", (int)in->full.n,
+                       in->full.p);
         return NULL;
     }
     if (!appends && f->delete_when.text.n > 0) {
         rdl_bind_error(b, f->delete_when.pos, NULL,
                        "a key is deleted when it is gone from \"%.*s\"; APPLY AS DELETE WHEN "
-                       "needs a stream", (int)in->full.n, in->full.p);
+                       "needs a stream",
+                       (int)in->full.n, in->full.p);
         return NULL;
     }
     if (appends && f->sequence.text.n == 0) {
-        rdl_bind_error(b, s->stmt->name.pos, "Add SEQUENCE BY with the column of the change's time.",
+        rdl_bind_error(b, s->stmt->name.pos,
+                       "Add SEQUENCE BY with the column of the change's time.",
                        "a flow from a stream needs SEQUENCE BY");
         return NULL;
     }
@@ -146,8 +148,13 @@ bool rdl_bind_changes(rdl_binder *b, rdl_symbol *s)
     rdl_buf_put_sql_ident(&sql, in->name);
     t->body_text = (rdl_str){rdl_arena_strndup(b->arena, sql.p, sql.n), sql.n};
     rdl_buf_fini(&sql);
-    rdl_body body = {.b = b, .kind = RDL_BODY_STREAMING, .owner = s, .pos = f->input.pos,
-                     .synthetic = true, .streams = &at, .stream_count = appends_only(in) ? 1 : 0};
+    rdl_body body = {.b = b,
+                     .kind = RDL_BODY_STREAMING,
+                     .owner = s,
+                     .pos = f->input.pos,
+                     .synthetic = true,
+                     .streams = &at,
+                     .stream_count = appends_only(in) ? 1 : 0};
     json_t *query = NULL;
     if (!rdl_body_parse(&body, t->body_text.p, &query) || !rdl_body_resolve(&body, query) ||
         !rdl_body_describe(&body, &query, &t->columns))
@@ -226,8 +233,9 @@ static void type_1(rdl_buf *sql, const history *h, size_t *out_at)
     rdl_buf_putc(sql, '.');
     rdl_buf_put_sql_ident(sql, h->changes->name);
     rdl_buf_puts(sql, " QUALIFY NOT _cdc_delete AND row_number() OVER ");
-    put_window(sql, h, "_cdc_sequence DESC, _epoch DESC, _source_partition DESC, "
-                       "_source_offset DESC, _ordinal DESC");
+    put_window(sql, h,
+               "_cdc_sequence DESC, _epoch DESC, _source_partition DESC, "
+               "_source_offset DESC, _ordinal DESC");
     rdl_buf_puts(sql, " = 1");
 }
 
@@ -335,8 +343,13 @@ bool rdl_bind_history(rdl_binder *b, rdl_symbol *s)
     t->body_text = (rdl_str){rdl_arena_strndup(b->arena, sql.p, sql.n), sql.n};
     rdl_buf_fini(&sql);
     uint32_t at = (uint32_t)place;
-    rdl_body body = {.b = b, .kind = RDL_BODY_VIEW, .owner = s, .pos = f->target.pos,
-                     .synthetic = true, .streams = &at, .stream_count = 1};
+    rdl_body body = {.b = b,
+                     .kind = RDL_BODY_VIEW,
+                     .owner = s,
+                     .pos = f->target.pos,
+                     .synthetic = true,
+                     .streams = &at,
+                     .stream_count = 1};
     json_t *query = NULL;
     if (!rdl_body_parse(&body, t->body_text.p, &query))
         return false;
@@ -348,6 +361,5 @@ bool rdl_bind_history(rdl_binder *b, rdl_symbol *s)
     t->column_comments = RDL_NEWN(b->arena, rdl_str, t->columns.n);
     for (size_t i = 0; i < h.column_count; i++)
         t->column_comments[i] = h.changes->column_comments[h.columns[i]];
-    return history_key(b, t, &h, f->scd == 2) && rdl_bind_scratch(b, t) &&
-           rdl_bind_finish(b, t);
+    return history_key(b, t, &h, f->scd == 2) && rdl_bind_scratch(b, t) && rdl_bind_finish(b, t);
 }

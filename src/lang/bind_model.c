@@ -36,7 +36,8 @@ static rdl_str parameters_json(rdl_arena *a, const rdl_ast_model *ast)
     return out;
 }
 
-static bool bind_input(rdl_binder *b, const rdl_symbol *owner, const rdl_ast_model *ast, rdl_model *m)
+static bool bind_input(rdl_binder *b, const rdl_symbol *owner, const rdl_ast_model *ast,
+                       rdl_model *m)
 {
     rdl_body body = {.b = b, .kind = RDL_BODY_VIEW, .owner = owner, .pos = ast->select.pos};
     json_t *query = NULL;
@@ -87,8 +88,8 @@ static rdl_model *new_model(rdl_binder *b, const rdl_stmt *stmt, rdl_str name)
         .command = ast->command,
         .version = ast->version,
         .parameters = parameters_json(b->arena, ast),
-        .timeout_us = ast->timeout_us > 0 ? ast->timeout_us
-                                          : (int64_t)TIMEOUT_DEFAULT_S * 1000 * 1000,
+        .timeout_us =
+            ast->timeout_us > 0 ? ast->timeout_us : (int64_t)TIMEOUT_DEFAULT_S * 1000 * 1000,
         .parquet = ast->parquet,
         .schedule = ast->schedule,
     };
@@ -149,14 +150,15 @@ static bool bind_columns(rdl_binder *b, const rdl_ast_model *ast, rdl_table *t)
             rdl_str other = k < i ? ast->columns[k].name.text : rdl_str_of(own[k - i]);
             if (!rdl_str_eq_nocase(other, c->name.text))
                 continue;
-            rdl_bind_error(b, c->name.pos, NULL, "column \"%.*s\" is there already",
-                           (int)other.n, other.p);
+            rdl_bind_error(b, c->name.pos, NULL, "column \"%.*s\" is there already", (int)other.n,
+                           other.p);
             ok = false;
         }
     }
     t->columns.v[n] = (rdl_column){RDL_STR("model_version"), rdl_type_of(RDL_TYPE_TEXT)};
     t->columns.v[n + 1] = (rdl_column){RDL_STR("model_parameters"), rdl_type_of(RDL_TYPE_JSON)};
-    t->column_comments[n] = RDL_STR("which program made the row: its version, the hash of its files, its artifact");
+    t->column_comments[n] =
+        RDL_STR("which program made the row: its version, the hash of its files, its artifact");
     t->column_comments[n + 1] = RDL_STR("the parameters that it was given");
     return ok;
 }
@@ -193,7 +195,8 @@ bool rdl_bind_model_table(rdl_binder *b, rdl_symbol *s)
     bool ok = rdl_bind_columns(b, t, &ast->primary_key, "PRIMARY KEY", &t->primary_key,
                                &t->primary_key_count);
     ok = rdl_bind_columns(b, t, &ast->partition_by, "PARTITIONED BY", &t->partition_by,
-                          &t->partition_count) && ok;
+                          &t->partition_count) &&
+         ok;
     if (!ok || !rdl_bind_scratch(b, t) || !rdl_bind_finish(b, t))
         return false;
     keep_model(b, m);

@@ -21,10 +21,9 @@ static bool check_store(rdl_binder *b, const rdl_ast_publish *ast)
             return true;
     const char *nearest = rdl_nearest(scheme, rdl_publish_stores, rdl_publish_store_count);
     rdl_bind_error(b, ast->url_pos,
-                   nearest != NULL
-                       ? rdl_arena_printf(b->arena, "Did you mean \"%s:\"?", nearest)
-                       : "Use 'sqlite:serving.db', 'postgres://host/database' or "
-                         "'cassandra://host/keyspace'.",
+                   nearest != NULL ? rdl_arena_printf(b->arena, "Did you mean \"%s:\"?", nearest)
+                                   : "Use 'sqlite:serving.db', 'postgres://host/database' or "
+                                     "'cassandra://host/keyspace'.",
                    "destinations of the kind \"%.*s\" are not supported in this version",
                    (int)(scheme.n > 0 ? scheme.n + 1 : ast->url.n), ast->url.p);
     return false;
@@ -35,12 +34,11 @@ static const char *known_options(rdl_binder *b, rdl_str store)
     rdl_buf list = {0};
     for (size_t i = 0; i < rdl_publish_option_count; i++)
         if (rdl_str_eq_nocase(store, rdl_str_of(rdl_publish_options[i].store)))
-            rdl_buf_printf(&list, "%s%s", list.n > 0 ? ", " : "",
-                           rdl_publish_options[i].name);
-    const char *text =
-        list.n > 0 ? rdl_arena_printf(b->arena, "Options of %.*s: %s.", (int)store.n, store.p,
-                                      rdl_buf_str(&list))
-                   : rdl_arena_printf(b->arena, "%.*s takes none.", (int)store.n, store.p);
+            rdl_buf_printf(&list, "%s%s", list.n > 0 ? ", " : "", rdl_publish_options[i].name);
+    const char *text = list.n > 0
+                           ? rdl_arena_printf(b->arena, "Options of %.*s: %s.", (int)store.n,
+                                              store.p, rdl_buf_str(&list))
+                           : rdl_arena_printf(b->arena, "%.*s takes none.", (int)store.n, store.p);
     rdl_buf_fini(&list);
     return text;
 }
@@ -67,11 +65,9 @@ static bool check_option(rdl_binder *b, rdl_str store, const rdl_option *o)
             names[n++] = rdl_publish_options[i].name;
         const char *nearest = rdl_nearest(o->name, names, n);
         rdl_bind_error(b, o->pos,
-                       nearest != NULL
-                           ? rdl_arena_printf(b->arena, "Did you mean \"%s\"?", nearest)
-                           : known_options(b, store),
-                       "unrecognized option \"%.*s\" of a publication", (int)o->name.n,
-                       o->name.p);
+                       nearest != NULL ? rdl_arena_printf(b->arena, "Did you mean \"%s\"?", nearest)
+                                       : known_options(b, store),
+                       "unrecognized option \"%.*s\" of a publication", (int)o->name.n, o->name.p);
         return false;
     }
     const char *wants = rdl_publish_option_wants(b->arena, known, o->value);
@@ -156,8 +152,8 @@ static bool is_there(rdl_binder *b, const rdl_publication *pub, rdl_publication 
 }
 
 /* NULL: reported. */
-static rdl_publication *destination(rdl_binder *b, const rdl_stmt *stmt,
-                                    const rdl_ast_publish *ast, rdl_table *t)
+static rdl_publication *destination(rdl_binder *b, const rdl_stmt *stmt, const rdl_ast_publish *ast,
+                                    rdl_table *t)
 {
     const rdl_pipeline *p = b->pipeline;
     if (!check_store(b, ast) || !check_options(b, ast))
@@ -187,8 +183,7 @@ void rdl_bind_publish(rdl_binder *b, const rdl_stmt *stmt)
     if (s == NULL || !rdl_bind_symbol(b, s, stmt->name.pos))
         return;
     if (s->table == NULL || s->table->source != NULL) {
-        rdl_bind_error(b, stmt->name.pos,
-                       "Publish a streaming table or a materialized view.",
+        rdl_bind_error(b, stmt->name.pos, "Publish a streaming table or a materialized view.",
                        "\"%.*s\" is not a table", (int)s->full.n, s->full.p);
         return;
     }

@@ -49,8 +49,7 @@ static bool bind_fallback(rdl_binder *b, const rdl_ast_parameter *ast, rdl_param
     rdl_buf_fini(&type);
     out->fallback = ast->fallback.text;
     if (rc != RDL_OK)
-        rdl_bind_error(b, ast->fallback.pos, err.hint[0] != '\0' ? err.hint : NULL, "%s",
-                       err.msg);
+        rdl_bind_error(b, ast->fallback.pos, err.hint[0] != '\0' ? err.hint : NULL, "%s", err.msg);
     return rc == RDL_OK;
 }
 
@@ -90,8 +89,7 @@ static json_t *swap_parameter(void *arg, json_t *node)
                        "unrecognized parameter \"$%.*s\"", (int)name.n, name.p);
         return node;
     }
-    rdl_buf_printf(&text, "CAST(getvariable('report_%.*s') AS ", (int)found->name.n,
-                   found->name.p);
+    rdl_buf_printf(&text, "CAST(getvariable('report_%.*s') AS ", (int)found->name.n, found->name.p);
     rdl_type_print(found->type, &text);
     rdl_buf_putc(&text, ')');
     const char *sql = rdl_buf_str(&text);
@@ -181,8 +179,8 @@ static const char *named_column(json_t *list, const json_t *expr)
         json_array_size(json_object_get(expr, "column_names")) != 1)
         return "";
     for (size_t i = 0; i < json_array_size(list); i++)
-        if (strcasecmp(rdl_tree_item_name(json_array_get(list, i)),
-                       rdl_tree_column_name(expr)) == 0)
+        if (strcasecmp(rdl_tree_item_name(json_array_get(list, i)), rdl_tree_column_name(expr)) ==
+            0)
             return rdl_tree_column_name(expr);
     return "";
 }
@@ -226,10 +224,9 @@ static void complete_order(binding *x, json_t *modifier, size_t columns)
     }
     json_t *orders = json_object_get(modifier, "orders");
     for (size_t i = 0; i < columns; i++)
-        json_array_append_new(orders,
-                              json_pack("{s:s, s:s, s:O}", "type", "ORDER_DEFAULT", "null_order",
-                                        "ORDER_DEFAULT", "expression",
-                                        rdl_tree_position(&x->b->tree, i + 1)));
+        json_array_append_new(orders, json_pack("{s:s, s:s, s:O}", "type", "ORDER_DEFAULT",
+                                                "null_order", "ORDER_DEFAULT", "expression",
+                                                rdl_tree_position(&x->b->tree, i + 1)));
 }
 
 static bool lift_order(binding *x)
@@ -347,8 +344,7 @@ static bool bind_path(binding *x)
         if (seen[i])
             continue;
         rdl_bind_error(x->b, r->path_pos, "Every FOR EACH column must be in the path.",
-                       "two groups would share a file: \"{%.*s}\" is missing", (int)name.n,
-                       name.p);
+                       "two groups would share a file: \"{%.*s}\" is missing", (int)name.n, name.p);
         return false;
     }
     rdl_str p = r->path;
@@ -417,8 +413,8 @@ static bool bind_options(binding *x)
                               : NULL;
         if (why == NULL)
             continue;
-        rdl_bind_error(x->b, o->pos, NULL, "option \"%.*s\" cannot be used so: %s",
-                       (int)o->name.n, o->name.p, why);
+        rdl_bind_error(x->b, o->pos, NULL, "option \"%.*s\" cannot be used so: %s", (int)o->name.n,
+                       o->name.p, why);
         return false;
     }
     return true;
@@ -456,9 +452,8 @@ static bool bind_body(binding *x)
     rdl_binder *b = x->b;
     rdl_report *r = x->r;
     const rdl_ast_body *ast = &x->ast->body;
-    const char *text = r->pivots
-                           ? pivot_text(x)
-                           : rdl_arena_strndup(b->arena, ast->blanked.p, ast->blanked.n);
+    const char *text =
+        r->pivots ? pivot_text(x) : rdl_arena_strndup(b->arena, ast->blanked.p, ast->blanked.n);
     x->body = (rdl_body){.b = b,
                          .kind = RDL_BODY_VIEW,
                          .pos = ast->sql.pos,

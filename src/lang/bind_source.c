@@ -4,9 +4,9 @@
 #include "lang/bind.h"
 #include "lang/source_options.h"
 
-static const char *const reserved[] = {"_source_file", "_source_partition", "_source_offset",
-                                       "_ingest_ts",   "_epoch",            "_rescued",
-                                       "_ordinal",     "_event_ts"};
+static const char *const reserved[] = {
+    "_source_file", "_source_partition", "_source_offset", "_ingest_ts",
+    "_epoch",       "_rescued",          "_ordinal",       "_event_ts"};
 
 static bool check_name(rdl_binder *b, const rdl_ast_source *ast, size_t i)
 {
@@ -21,8 +21,8 @@ static bool check_name(rdl_binder *b, const rdl_ast_source *ast, size_t i)
     for (size_t k = 0; k < i; k++) {
         if (!rdl_str_eq_nocase(name->text, ast->columns[k].name.text))
             continue;
-        rdl_bind_error(b, name->pos, NULL, "column \"%.*s\" is declared twice",
-                       (int)name->text.n, name->text.p);
+        rdl_bind_error(b, name->pos, NULL, "column \"%.*s\" is declared twice", (int)name->text.n,
+                       name->text.p);
         return false;
     }
     return true;
@@ -51,7 +51,8 @@ static bool check_url(rdl_binder *b, const rdl_ast_source *ast)
         return false;
     }
     if (is_postgres(ast) && !ast->snapshot) {
-        rdl_bind_error(b, ast->url_pos, "Add the word SNAPSHOT: each look is a version of the whole.",
+        rdl_bind_error(b, ast->url_pos,
+                       "Add the word SNAPSHOT: each look is a version of the whole.",
                        "a table of PostgreSQL is no stream");
         return false;
     }
@@ -68,15 +69,16 @@ static bool bind_snapshot(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t
 {
     rdl_source_def *def = t->source;
     if (!ast->snapshot && (ast->unique.n > 0 || ast->refresh_us > 0)) {
-        rdl_bind_error(b, ast->snapshot_pos,
-                       "Add the word SNAPSHOT; rows of a stream are told apart by DEDUPLICATE ON (..) "
-                       "of a streaming table.",
-                       "UNIQUE KEY and REFRESH EVERY are for snapshots");
+        rdl_bind_error(
+            b, ast->snapshot_pos,
+            "Add the word SNAPSHOT; rows of a stream are told apart by DEDUPLICATE ON (..) "
+            "of a streaming table.",
+            "UNIQUE KEY and REFRESH EVERY are for snapshots");
         return false;
     }
     def->on_duplicate = ast->on_duplicate;
-    def->refresh_us = ast->refresh_us > 0 || !is_postgres(ast) ? ast->refresh_us
-                                                               : INT64_C(60) * 1000000;
+    def->refresh_us =
+        ast->refresh_us > 0 || !is_postgres(ast) ? ast->refresh_us : INT64_C(60) * 1000000;
     return rdl_bind_columns(b, t, &ast->unique, "UNIQUE KEY", &def->unique, &def->unique_count);
 }
 
@@ -94,7 +96,8 @@ static bool check_from(rdl_binder *b, const rdl_ast_source *ast, const rdl_ast_c
         uint32_t kinds;
     } parts[RDL_COLUMN_FROM_COUNT] = {
         [RDL_COLUMN_TIMESTAMP] = {"TIMESTAMP", "TIMESTAMPTZ", 1u << RDL_TYPE_TIMESTAMPTZ},
-        [RDL_COLUMN_HEADERS] = {"HEADERS", "JSON, MAP(TEXT, TEXT) or STRUCT(key TEXT, value TEXT)[]",
+        [RDL_COLUMN_HEADERS] = {"HEADERS",
+                                "JSON, MAP(TEXT, TEXT) or STRUCT(key TEXT, value TEXT)[]",
                                 1u << RDL_TYPE_JSON | 1u << RDL_TYPE_MAP | 1u << RDL_TYPE_LIST},
         [RDL_COLUMN_TOPIC] = {"TOPIC", "TEXT", 1u << RDL_TYPE_TEXT},
         [RDL_COLUMN_PARTITION] = {"PARTITION", "INTEGER",
@@ -180,8 +183,8 @@ static bool bind_computed(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t
         return true;
     decoded.columns.n = n;
     if (n == 0) {
-        rdl_bind_error(b, t->pos, NULL, "source \"%.*s\" has only computed columns",
-                       (int)t->name.n, t->name.p);
+        rdl_bind_error(b, t->pos, NULL, "source \"%.*s\" has only computed columns", (int)t->name.n,
+                       t->name.p);
         return false;
     }
     if (!rdl_bind_scratch(b, &decoded))
@@ -223,8 +226,8 @@ static bool bind_watermark(rdl_binder *b, const rdl_ast_source *ast, rdl_table *
         return true;
     rdl_bind_error(b, ast->watermark.pos,
                    "Declare it TIMESTAMPTZ, or compute one: ts TIMESTAMPTZ AS (..).",
-                   "a watermark needs a time, and \"%.*s\" is not one",
-                   (int)ast->watermark.text.n, ast->watermark.text.p);
+                   "a watermark needs a time, and \"%.*s\" is not one", (int)ast->watermark.text.n,
+                   ast->watermark.text.p);
     return false;
 }
 
@@ -290,9 +293,10 @@ static bool check_newest(rdl_binder *b, const rdl_ast_source *ast)
         const rdl_option *o = &ast->options[i];
         if (!rdl_str_eq_nocase(o->name, RDL_STR("newest")))
             continue;
-        if (!rdl_str_eq_nocase(o->value, RDL_STR("true")) && !rdl_str_eq_nocase(o->value, RDL_STR("false"))) {
-            rdl_bind_error(b, o->pos, "Write 'true' or 'false'.", "newest is '%.*s'", (int)o->value.n,
-                           o->value.p);
+        if (!rdl_str_eq_nocase(o->value, RDL_STR("true")) &&
+            !rdl_str_eq_nocase(o->value, RDL_STR("false"))) {
+            rdl_bind_error(b, o->pos, "Write 'true' or 'false'.", "newest is '%.*s'",
+                           (int)o->value.n, o->value.p);
             return false;
         }
         if (!ast->snapshot) {
@@ -328,7 +332,6 @@ bool rdl_bind_source_def(rdl_binder *b, const rdl_ast_source *ast, rdl_table *t)
 bool rdl_bind_source(rdl_binder *b, rdl_symbol *s)
 {
     const rdl_ast_source *ast = &s->stmt->u.source;
-    rdl_table *t = rdl_bind_new_table(
-        b, s, ast->snapshot ? RDL_TABLE_SNAPSHOT : RDL_TABLE_SOURCE);
+    rdl_table *t = rdl_bind_new_table(b, s, ast->snapshot ? RDL_TABLE_SNAPSHOT : RDL_TABLE_SOURCE);
     return rdl_bind_source_def(b, ast, t) && rdl_bind_scratch(b, t) && rdl_bind_finish(b, t);
 }

@@ -16,9 +16,9 @@ typedef struct expansion {
     rdl_body *body;
     rdl_scope *scope;
     json_t *star;
-    json_t *out;       /* array */
-    json_t *merged;    /* array of names: all USING columns */
-    json_t *used;      /* array of names of the star's lists that met a column */
+    json_t *out;    /* array */
+    json_t *merged; /* array of names: all USING columns */
+    json_t *used;   /* array of names of the star's lists that met a column */
 } expansion;
 
 static bool has_name(const json_t *names, const char *name)
@@ -27,8 +27,8 @@ static bool has_name(const json_t *names, const char *name)
     json_t *one;
     json_array_foreach(names, i, one)
     {
-        const char *text = json_is_string(one) ? json_string_value(one)
-                                               : rdl_tree_text(one, "column");
+        const char *text =
+            json_is_string(one) ? json_string_value(one) : rdl_tree_text(one, "column");
         if (strcasecmp(text, name) == 0)
             return true;
     }
@@ -94,8 +94,7 @@ static void push_column(expansion *x, const char *alias, const char *name)
     json_array_append(x->out, column);
 }
 
-static void expand_table(expansion *x, const json_t *node, const rdl_table *t,
-                         const json_t *skip)
+static void expand_table(expansion *x, const json_t *node, const rdl_table *t, const json_t *skip)
 {
     const json_t *names = json_object_get(node, "column_name_alias");
     for (size_t i = 0; i < t->columns.n; i++) {
@@ -182,7 +181,7 @@ static void check_lists(expansion *x)
         json_array_foreach(json_object_get(x->star, lists[k]), i, entry)
         {
             const char *name = json_is_string(entry) ? json_string_value(entry)
-                               : k == 1 ? rdl_tree_text(entry, "key")
+                               : k == 1              ? rdl_tree_text(entry, "key")
                                         : rdl_tree_text(json_object_get(entry, "key"), "column");
             if (has_name(x->used, name))
                 continue;
@@ -196,8 +195,8 @@ static void check_lists(expansion *x)
 static json_t *text_constant(const char *text)
 {
     return json_pack("{s:s, s:s, s:s, s:i, s:{s:{s:s, s:n}, s:b, s:s}}", "class", "CONSTANT",
-                     "type", "VALUE_CONSTANT", "alias", "", "query_location", 0, "value",
-                     "type", "id", "VARCHAR", "type_info", "is_null", 0, "value", text);
+                     "type", "VALUE_CONSTANT", "alias", "", "query_location", 0, "value", "type",
+                     "id", "VARCHAR", "type_info", "is_null", 0, "value", text);
 }
 
 /* COLUMNS(*): the star stays, with its columns as a list. */

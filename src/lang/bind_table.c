@@ -26,10 +26,9 @@ void rdl_bind_unknown_column(rdl_binder *b, rdl_pos pos, rdl_str name, const rdl
     for (size_t i = 0; i < t->columns.n; i++)
         names[i] = rdl_arena_strndup(b->arena, t->columns.v[i].name.p, t->columns.v[i].name.n);
     const char *best = rdl_nearest(name, names, t->columns.n);
-    rdl_bind_error(b, pos,
-                   best != NULL ? rdl_arena_printf(b->arena, "Did you mean \"%s\"?", best) : NULL,
-                   "unrecognized column \"%.*s\" in \"%.*s\"", (int)name.n, name.p,
-                   (int)t->full.n, t->full.p);
+    rdl_bind_error(
+        b, pos, best != NULL ? rdl_arena_printf(b->arena, "Did you mean \"%s\"?", best) : NULL,
+        "unrecognized column \"%.*s\" in \"%.*s\"", (int)name.n, name.p, (int)t->full.n, t->full.p);
 }
 
 bool rdl_bind_columns(rdl_binder *b, const rdl_table *t, const rdl_idents *names,
@@ -54,8 +53,10 @@ bool rdl_bind_columns(rdl_binder *b, const rdl_table *t, const rdl_idents *names
             ok = false;
         }
         if (!rdl_type_is_scalar(t->columns.v[at].type)) {
-            rdl_bind_error(b, name->pos, NULL, "column \"%.*s\" cannot be in %s: it is a list, "
-                           "map or struct", (int)name->text.n, name->text.p, clause);
+            rdl_bind_error(b, name->pos, NULL,
+                           "column \"%.*s\" cannot be in %s: it is a list, "
+                           "map or struct",
+                           (int)name->text.n, name->text.p, clause);
             ok = false;
         }
         (*out)[(*out_n)++] = (size_t)at;
@@ -98,16 +99,14 @@ static bool bind_unique(rdl_binder *b, const rdl_table *t, const rdl_ast_constra
         rdl_bind_error(b, ast->name.pos, NULL, "EXPECT UNIQUE cannot impute");
         return false;
     }
-    return rdl_bind_columns(b, t, &ast->unique, "EXPECT UNIQUE", &out->unique,
-                            &out->unique_count);
+    return rdl_bind_columns(b, t, &ast->unique, "EXPECT UNIQUE", &out->unique, &out->unique_count);
 }
 
 static bool bind_constraints(rdl_binder *b, rdl_table *t, const rdl_ast_table *ast)
 {
     bool ok = true;
     if (ast->constraint_count > CONSTRAINTS_MAX) {
-        rdl_bind_error(b, ast->constraints[CONSTRAINTS_MAX].name.pos,
-                       "Join some of them with AND.",
+        rdl_bind_error(b, ast->constraints[CONSTRAINTS_MAX].name.pos, "Join some of them with AND.",
                        "a table has at most %d constraints", CONSTRAINTS_MAX);
         return false;
     }
@@ -164,8 +163,8 @@ static bool check_streams(rdl_binder *b, const rdl_table *t, const rdl_ast_table
 /* Names that the relation of a streaming table needs for itself. */
 static bool check_reserved(rdl_binder *b, const rdl_table *t)
 {
-    static const char *const names[] = {"_epoch", "_source_partition", "_source_offset",
-                                        "_ordinal", "_event_ts"};
+    static const char *const names[] = {"_epoch", "_source_partition", "_source_offset", "_ordinal",
+                                        "_event_ts"};
     for (size_t i = 0; i < t->columns.n; i++) {
         for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
             if (!rdl_str_eq_nocase(t->columns.v[i].name, rdl_str_of(names[k])))
@@ -227,7 +226,8 @@ static bool bind_clauses(rdl_binder *b, rdl_table *t, const rdl_ast_table *ast)
                                &t->partition_count);
     ok = rdl_bind_columns(b, t, &ast->dedup, "DEDUPLICATE ON", &t->dedup, &t->dedup_count) && ok;
     ok = rdl_bind_columns(b, t, &ast->primary_key, "PRIMARY KEY", &t->primary_key,
-                          &t->primary_key_count) && ok;
+                          &t->primary_key_count) &&
+         ok;
     t->dedup_within_us = ast->dedup_within_us;
     t->on_late = ast->on_late;
     t->allow_fanout = ast->allow_fanout;
@@ -244,8 +244,7 @@ bool rdl_bind_table(rdl_binder *b, rdl_symbol *s)
 {
     const rdl_ast_table *ast = &s->stmt->u.table;
     bool streaming = s->stmt->kind == RDL_STMT_STREAMING;
-    rdl_table *t =
-        rdl_bind_new_table(b, s, streaming ? RDL_TABLE_STREAMING : RDL_TABLE_VIEW);
+    rdl_table *t = rdl_bind_new_table(b, s, streaming ? RDL_TABLE_STREAMING : RDL_TABLE_VIEW);
     rdl_body body = {
         .b = b,
         .kind = streaming ? RDL_BODY_STREAMING : RDL_BODY_VIEW,
@@ -339,8 +338,7 @@ static json_t *swap_name(void *arg, json_t *node)
     {
         if (first == NULL || strcasecmp(json_string_value(lambda), first) != 0)
             continue;
-        const char *own = rdl_arena_printf(names->b->arena, "%.*s$%s",
-                                           (int)names->function->name.n,
+        const char *own = rdl_arena_printf(names->b->arena, "%.*s$%s", (int)names->function->name.n,
                                            names->function->name.p, first);
         json_array_set_new(parts, 0, json_string(own));
         return node;
@@ -348,8 +346,8 @@ static json_t *swap_name(void *arg, json_t *node)
     for (i = 0; i < f->argument_count && json_array_size(parts) == 1; i++)
         if (rdl_str_eq_nocase(f->arguments[i].name.text, rdl_str_of(name)))
             return rdl_tree_clone(&names->b->tree, names->arguments[i]);
-    rdl_bind_error(names->b, rdl_body_pos(names->body, node),
-                   "A function sees its arguments only.", "unrecognized argument \"%s\"", name);
+    rdl_bind_error(names->b, rdl_body_pos(names->body, node), "A function sees its arguments only.",
+                   "unrecognized argument \"%s\"", name);
     names->body->failed = true;
     return node;
 }
@@ -408,20 +406,21 @@ bool rdl_bind_function(rdl_binder *b, rdl_symbol *s)
 {
     static const char head[] = "SELECT ";
     const rdl_ast_function *f = &s->stmt->u.function;
-    rdl_body body = {.b = b, .kind = RDL_BODY_EXPR, .owner = s, .pos = f->expr.pos,
-                     .skip = sizeof head - 1};
+    rdl_body body = {
+        .b = b, .kind = RDL_BODY_EXPR, .owner = s, .pos = f->expr.pos, .skip = sizeof head - 1};
     const rdl_type *returns;
     json_t *query = NULL;
     json_t **arguments = RDL_NEWN(b->arena, json_t *, f->argument_count + 1);
-    const char *text = rdl_arena_printf(b->arena, "%s%.*s", head, (int)f->expr.text.n,
-                                        f->expr.text.p);
+    const char *text =
+        rdl_arena_printf(b->arena, "%s%.*s", head, (int)f->expr.text.n, f->expr.text.p);
     if (!rdl_bind_type(b, &f->returns, &returns) || !function_arguments(b, f, arguments) ||
         !rdl_body_parse(&body, text, &query))
         return false;
     json_t *list = json_object_get(query, "select_list");
     if (!rdl_tree_is(query, "SELECT_NODE") || json_array_size(list) != 1 ||
         !rdl_tree_is(json_object_get(query, "from_table"), "EMPTY") ||
-        rdl_tree_find_type(query, "SUBQUERY") != NULL || rdl_tree_find_type(query, "STAR") != NULL) {
+        rdl_tree_find_type(query, "SUBQUERY") != NULL ||
+        rdl_tree_find_type(query, "STAR") != NULL) {
         rdl_bind_error(b, f->expr.pos, NULL, "a function returns one expression, without SELECT");
         return false;
     }

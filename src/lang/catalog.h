@@ -32,8 +32,8 @@ typedef enum rdl_violation {
 } rdl_violation;
 
 typedef struct rdl_impute {
-    size_t column;  /* of the table */
-    rdl_str expr;   /* SQL over the table's columns */
+    size_t column; /* of the table */
+    rdl_str expr;  /* SQL over the table's columns */
 } rdl_impute;
 
 typedef struct rdl_constraint {
@@ -107,7 +107,7 @@ typedef struct rdl_source_column {
 } rdl_source_column;
 
 typedef struct rdl_source_def {
-    rdl_str url;      /* as written, variables replaced */
+    rdl_str url; /* as written, variables replaced */
     rdl_format format;
     rdl_option *options;
     size_t option_count;
@@ -115,18 +115,18 @@ typedef struct rdl_source_def {
     size_t column_count;
     rdl_on_malformed on_malformed;
     rdl_on_repeat on_repeat;
-    bool loss_continues;    /* ON DATA LOSS CONTINUE */
-    size_t *unique;         /* SNAPSHOT: UNIQUE KEY, indexes in columns; none: rows may share one */
+    bool loss_continues; /* ON DATA LOSS CONTINUE */
+    size_t *unique;      /* SNAPSHOT: UNIQUE KEY, indexes in columns; none: rows may share one */
     size_t unique_count;
-    int64_t refresh_us;     /* SNAPSHOT: REFRESH EVERY; 0: looked at with each epoch */
+    int64_t refresh_us; /* SNAPSHOT: REFRESH EVERY; 0: looked at with each epoch */
     rdl_on_duplicate on_duplicate;
-    int watermark_column;   /* index in columns; -1: none */
+    int watermark_column; /* index in columns; -1: none */
     int64_t watermark_delay_us;
 } rdl_source_def;
 
 typedef struct rdl_input {
     rdl_table *table;
-    bool stream;   /* written STREAM x */
+    bool stream; /* written STREAM x */
     rdl_pos pos;
 } rdl_input;
 
@@ -151,16 +151,16 @@ typedef struct rdl_view_plan rdl_view_plan;     /* lang/plan.h */
 
 struct rdl_table {
     rdl_table_kind kind;
-    rdl_str schema, name;  /* schema is "main" for sources */
-    rdl_str full;          /* "schema.name"; a source's is its name alone */
-    rdl_str comment;       /* the -- lines above the statement, joined by newlines */
-    rdl_pos pos;           /* of the name */
-    size_t index;          /* in pipeline->tables; inputs have smaller ones */
-    bool stream_fed;       /* rows of an append-only source reach it */
+    rdl_str schema, name; /* schema is "main" for sources */
+    rdl_str full;         /* "schema.name"; a source's is its name alone */
+    rdl_str comment;      /* the -- lines above the statement, joined by newlines */
+    rdl_pos pos;          /* of the name */
+    size_t index;         /* in pipeline->tables; inputs have smaller ones */
+    bool stream_fed;      /* rows of an append-only source reach it */
     /* A view that is computed whole over a stream, or reads one: not by every epoch, but on its
      * schedule, each lake_interval, and at the end of --once. */
     bool waits;
-    bool internal;         /* made by us (a flow's change history); shown on request only */
+    bool internal; /* made by us (a flow's change history); shown on request only */
     /*
      * VIEW: CREATE DECISION TABLE.  Rows are only added: a key that was decided is never decided
      * again (stream/decide.c).  The last three columns are _decided_at, _decided_epoch and
@@ -170,7 +170,7 @@ struct rdl_table {
      */
     bool decision, reads_itself, reads_clock;
 
-    rdl_schema columns;    /* visible ones, in order */
+    rdl_schema columns;       /* visible ones, in order */
     rdl_str *column_comments; /* by column; may hold empty strings */
 
     rdl_source_def *source; /* SOURCE, SNAPSHOT */
@@ -178,7 +178,7 @@ struct rdl_table {
     /* STREAMING and VIEW: the body, views and functions inlined, STREAM words taken out,
      * table names written "schema"."name" (sources "main"."name"). */
     rdl_str body;
-    rdl_str body_text;     /* as the user wrote it */
+    rdl_str body_text; /* as the user wrote it */
     rdl_pos body_pos;
     rdl_input *inputs;
     size_t input_count;
@@ -220,19 +220,19 @@ struct rdl_table {
 
 /* A program that is run over rows (stream/model.c): for a table's content, or to train. */
 struct rdl_model {
-    rdl_str name;         /* of the table, or of the training step */
+    rdl_str name; /* of the table, or of the training step */
     rdl_str comment;
     rdl_pos pos;
-    rdl_table *table;     /* NULL: a training step, which writes an artifact */
-    rdl_str select;       /* its input, bound as a body is */
+    rdl_table *table; /* NULL: a training step, which writes an artifact */
+    rdl_str select;   /* its input, bound as a body is */
     rdl_input *inputs;
     size_t input_count;
-    rdl_str command;      /* for sh, in the pipeline's folder */
-    rdl_str version;      /* declared; may be empty */
-    rdl_str parameters;   /* JSON */
+    rdl_str command;    /* for sh, in the pipeline's folder */
+    rdl_str version;    /* declared; may be empty */
+    rdl_str parameters; /* JSON */
     int64_t timeout_us;
-    bool parquet;         /* rows in and out as Parquet files, not JSON lines */
-    rdl_model *artifact;  /* whose newest artifact it is given; NULL: none */
+    bool parquet;        /* rows in and out as Parquet files, not JSON lines */
+    rdl_model *artifact; /* whose newest artifact it is given; NULL: none */
     rdl_schedule schedule;
     size_t index;
 };
@@ -242,10 +242,10 @@ typedef struct rdl_publication {
     rdl_str url;  /* "sqlite:serving.db" */
     rdl_str name; /* in the store; default: the table's name without its schema */
     rdl_pos pos;
-    size_t *key;  /* column indexes: partition key first, then clustering */
+    size_t *key;      /* column indexes: partition key first, then clustering */
     bool *descending; /* by key */
     size_t key_count, partition_key_count;
-    rdl_schema columns; /* the table's, under the names that the store has (RENAME) */
+    rdl_schema columns;  /* the table's, under the names that the store has (RENAME) */
     rdl_option *options; /* WITH (...) */
     size_t option_count;
     size_t index;
@@ -296,9 +296,9 @@ typedef struct rdl_report {
     rdl_str name, comment;
     rdl_pos pos;
     rdl_report_format format;
-    rdl_str path;      /* with {name} places; may be empty: on demand only */
+    rdl_str path; /* with {name} places; may be empty: on demand only */
     rdl_pos path_pos;
-    size_t *each;      /* FOR EACH: indexes in columns */
+    size_t *each; /* FOR EACH: indexes in columns */
     size_t each_count;
     rdl_parameter_def *parameters;
     size_t parameter_count;
@@ -310,7 +310,7 @@ typedef struct rdl_report {
     rdl_schema columns; /* of sql */
     size_t visible;     /* of them */
     rdl_str sql, order;
-    rdl_str body_text;  /* as the user wrote it */
+    rdl_str body_text; /* as the user wrote it */
     rdl_pos body_pos;
     rdl_input *inputs;
     size_t input_count;
@@ -344,7 +344,7 @@ typedef struct rdl_alert {
     rdl_str name, comment;
     rdl_pos pos;
     rdl_alert_severity severity;
-    rdl_schedule schedule; /* NONE: after each epoch, and every minute */
+    rdl_schedule schedule;  /* NONE: after each epoch, and every minute */
     rdl_str sql, condition; /* condition: as the user wrote it */
     rdl_str message;        /* with {column} places; may be empty */
     bool truth;
@@ -362,10 +362,10 @@ typedef struct rdl_grant {
 bool rdl_grant_covers(const rdl_grant *g, const rdl_table *t);
 
 typedef struct rdl_query_file {
-    rdl_str name;    /* "daily_costs" for queries/daily_costs.sql and daily_costs.cql */
+    rdl_str name;       /* "daily_costs" for queries/daily_costs.sql and daily_costs.cql */
     rdl_str path, text; /* of the .sql; of the .cql where there is no other */
-    rdl_str cql;     /* text of the .cql; n = 0: there is none */
-    rdl_str comment; /* its leading -- lines */
+    rdl_str cql;        /* text of the .cql; n = 0: there is none */
+    rdl_str comment;    /* its leading -- lines */
 } rdl_query_file;
 
 typedef struct rdl_variable {
@@ -375,8 +375,8 @@ typedef struct rdl_variable {
 
 struct rdl_pipeline {
     rdl_arena *arena;
-    const char *dir; /* absolute */
-    const char *name; /* last part of dir */
+    const char *dir;    /* absolute */
+    const char *name;   /* last part of dir */
     rdl_table **tables; /* graph order: inputs first */
     size_t table_count;
     rdl_publication **publications;
@@ -397,7 +397,7 @@ struct rdl_pipeline {
     rdl_variable *variables; /* every one that was replaced, and every line of raudal.env */
     size_t variable_count;
     rdl_hash128 fingerprint; /* of all tables and publications */
-    rdl_str prelude_sql; /* macros to create on a connection before bodies run */
+    rdl_str prelude_sql;     /* macros to create on a connection before bodies run */
 
     /* For the plan cache: the texts with their variables replaced, what they, this program, DuckDB
      * and the prelude hash to, and whether rdl_pipeline_keep writes the plan: this load made it,
@@ -435,7 +435,7 @@ rdl_hash128 rdl_table_lineage(const rdl_table *t);
  * "model table", "decision table"; and in a narrow column or a value: "snapshot", "view". */
 const char *rdl_table_kind_name(const rdl_table *t);
 const char *rdl_table_kind_short(const rdl_table *t);
-const char *rdl_report_format_name(rdl_report_format format); /* "csv" */
+const char *rdl_report_format_name(rdl_report_format format);               /* "csv" */
 const rdl_report *rdl_pipeline_report(const rdl_pipeline *p, rdl_str name); /* NULL; without case */
 /* Works out stream_fed and waits, once tables are planned. */
 void rdl_pipeline_relate(rdl_pipeline *p);

@@ -34,8 +34,7 @@ static rdl_pos place(const lexer *l, size_t at, size_t len)
 
 static void push(lexer *l, rdl_token_kind kind, size_t at)
 {
-    RDL_PUSH(l->arena, &l->out->list) =
-        (rdl_token){kind, (uint32_t)at, (uint32_t)(l->at - at)};
+    RDL_PUSH(l->arena, &l->out->list) = (rdl_token){kind, (uint32_t)at, (uint32_t)(l->at - at)};
 }
 
 static void line_comment(lexer *l)
@@ -128,8 +127,7 @@ void rdl_lex(rdl_arena *a, const rdl_text_file *file, rdl_diags *diags, rdl_toke
     *out = (rdl_tokens){.file = file};
     lexer l = {a, diags, out, file->text.p, file->text.n, 0};
     if (l.n > UINT32_MAX / 2) {
-        rdl_diag_add(diags, RDL_DIAG_ERROR, place(&l, 0, 0), NULL,
-                     "the file is larger than 2 GB");
+        rdl_diag_add(diags, RDL_DIAG_ERROR, place(&l, 0, 0), NULL, "the file is larger than 2 GB");
         l.n = 0;
     }
     if (l.n >= 3 && memcmp(l.p, "\xef\xbb\xbf", 3) == 0)

@@ -141,8 +141,8 @@ static rdl_code no_environment(loader *l, const char *env, rdl_err *err)
         if (rdl_str_starts(name, "raudal.") && rdl_str_ends(name, ".env") && name.n > 11)
             rdl_buf_printf(&known, "%s%.*s", known.n > 0 ? ", " : "", (int)name.n - 11, name.p + 7);
     }
-    rdl_err_set(err, RDL_EUSAGE, 0, "there is no environment \"%s\": the pipeline has no raudal.%s.env",
-                env, env);
+    rdl_err_set(err, RDL_EUSAGE, 0,
+                "there is no environment \"%s\": the pipeline has no raudal.%s.env", env, env);
     rdl_err_hint(err, known.n > 0 ? "It has %s." : "Write that file; it may be empty.%s",
                  rdl_buf_str(&known));
     rdl_buf_fini(&known);
@@ -233,9 +233,10 @@ static rdl_code check_set(const loader *l, const rdl_load_options *options, rdl_
         if (is_known_name(l, name))
             continue;
         const char *nearest = nearest_name(l, name);
-        rdl_err_set(err, RDL_EUSAGE, 0,
-                    "there is no setting \"%.*s\", and no text of the pipeline uses such a variable",
-                    (int)name.n, name.p);
+        rdl_err_set(
+            err, RDL_EUSAGE, 0,
+            "there is no setting \"%.*s\", and no text of the pipeline uses such a variable",
+            (int)name.n, name.p);
         if (nearest != NULL)
             rdl_err_hint(err, "Did you mean %s?", nearest);
         else
@@ -256,8 +257,8 @@ static rdl_code begin(loader *l, rdl_arena *a, const char *dir, const rdl_load_o
     p->prelude_sql = rdl_prelude_sql();
     for (size_t i = 0; options != NULL && i < options->set_count; i++)
         if (strchr(options->set[i], '=') == NULL)
-            return rdl_err_set(err, RDL_EUSAGE, 0, "cannot read the setting \"%s\": it has no =",
-                               options->set[i]);
+            return rdl_err_set(err, RDL_EUSAGE, 0,
+                               "cannot read the setting \"%s\": it has no =", options->set[i]);
     return load_env(l, options, err);
 }
 
@@ -293,12 +294,11 @@ static bool holds_secret(const rdl_pipeline *p)
 {
     for (size_t i = 0; i < p->table_count; i++) {
         const rdl_source_def *s = p->tables[i]->source;
-        if (s != NULL && (is_secret_option(s->options, s->option_count) ||
-                          rdl_url_has_secret(s->url)))
+        if (s != NULL &&
+            (is_secret_option(s->options, s->option_count) || rdl_url_has_secret(s->url)))
             return true;
     }
-    return any_secret(p->publications, p->publication_count) ||
-           any_secret(p->seeds, p->seed_count);
+    return any_secret(p->publications, p->publication_count) || any_secret(p->seeds, p->seed_count);
 }
 
 /* What an earlier load of the same text worked out, or the work. */
@@ -335,8 +335,8 @@ static rdl_code finish(loader *l, rdl_conn *conn, const rdl_load_options *option
 }
 
 rdl_code rdl_pipeline_load(rdl_arena *a, rdl_conn *conn, const char *dir,
-                           const rdl_load_options *options, rdl_diags *diags,
-                           rdl_pipeline **out, rdl_err *err)
+                           const rdl_load_options *options, rdl_diags *diags, rdl_pipeline **out,
+                           rdl_err *err)
 {
     loader l;
     rdl_names names;

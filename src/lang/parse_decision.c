@@ -16,8 +16,7 @@ static bool parse_columns(rdl_parser *p, rdl_ast_table *out)
         return false;
     do {
         rdl_ast_argument one = {0};
-        if (!rdl_parse_ident(p, "the name of a column", &one.name) ||
-            !rdl_parse_type(p, &one.type))
+        if (!rdl_parse_ident(p, "the name of a column", &one.name) || !rdl_parse_type(p, &one.type))
             return false;
         for (size_t i = 0; i < list.n; i++)
             if (rdl_str_eq_nocase(list.v[i].name.text, one.name.text))
@@ -32,7 +31,7 @@ static bool parse_columns(rdl_parser *p, rdl_ast_table *out)
 
 static bool parse_clause(rdl_parser *p, rdl_ast_table *out)
 {
-    static const char *const clauses[] = {"PRIMARY KEY",       "SCHEDULE", "TRIGGER ON UPDATE",
+    static const char *const clauses[] = {"PRIMARY KEY",    "SCHEDULE", "TRIGGER ON UPDATE",
                                           "PARTITIONED BY", "COMMENT",  "AS"};
     if (rdl_parse_accept2(p, "PRIMARY", "KEY"))
         return rdl_parse_twice(p, out->primary_key.n > 0, "PRIMARY KEY") &&

@@ -35,8 +35,7 @@ static bool parse_selection(rdl_parser *p, rdl_ast_selection *out)
 
 static bool parse_stored(rdl_parser *p, rdl_ast_flow *out)
 {
-    if (!rdl_parse_expect(p, "AS") || !rdl_parse_expect(p, "SCD") ||
-        !rdl_parse_expect(p, "TYPE"))
+    if (!rdl_parse_expect(p, "AS") || !rdl_parse_expect(p, "SCD") || !rdl_parse_expect(p, "TYPE"))
         return false;
     rdl_str n = rdl_token_text(&p->tokens, rdl_parse_token(p));
     if (n.n != 1 || (n.p[0] != '1' && n.p[0] != '2'))
@@ -67,16 +66,16 @@ static bool parse_clause(rdl_parser *p, rdl_ast_flow *out)
     if (rdl_parse_accept(p, "STORED"))
         return rdl_parse_twice(p, out->scd != 0, "STORED AS") && parse_stored(p, out);
     if (rdl_parse_accept2(p, "TRACK", "HISTORY"))
-        return rdl_parse_twice(p, out->track.given, "TRACK HISTORY") &&
-               rdl_parse_expect(p, "ON") && parse_selection(p, &out->track);
+        return rdl_parse_twice(p, out->track.given, "TRACK HISTORY") && rdl_parse_expect(p, "ON") &&
+               parse_selection(p, &out->track);
     return rdl_parse_clause_wrong(p, clauses, sizeof clauses / sizeof clauses[0]);
 }
 
 bool rdl_parse_flow(rdl_parser *p, rdl_stmt *out)
 {
     rdl_ast_flow *f = &out->u.flow;
-    if (!rdl_parse_expect(p, "AS") || !rdl_parse_expect(p, "AUTO") ||
-        !rdl_parse_expect(p, "CDC") || !rdl_parse_expect(p, "INTO") ||
+    if (!rdl_parse_expect(p, "AS") || !rdl_parse_expect(p, "AUTO") || !rdl_parse_expect(p, "CDC") ||
+        !rdl_parse_expect(p, "INTO") ||
         !rdl_parse_ref(p, "the table that the flow keeps", &f->target) ||
         !rdl_parse_expect(p, "FROM"))
         return false;
@@ -179,13 +178,11 @@ bool rdl_parse_publish(rdl_parser *p, rdl_stmt *out)
     while (!rdl_parse_at_end(p)) {
         bool ok;
         if (rdl_parse_accept(p, "AS"))
-            ok = rdl_parse_twice(p, name.text.n > 0, "AS") &&
-                 rdl_parse_ident(p, "a name", &name);
+            ok = rdl_parse_twice(p, name.text.n > 0, "AS") && rdl_parse_ident(p, "a name", &name);
         else if (rdl_parse_accept(p, "RENAME"))
             ok = rdl_parse_twice(p, u->renamed.n > 0, "RENAME") && parse_rename(p, u);
         else if (rdl_parse_accept2(p, "PRIMARY", "KEY"))
-            ok = rdl_parse_twice(p, u->key.n > 0, "PRIMARY KEY") &&
-                 rdl_parse_publish_key(p, u);
+            ok = rdl_parse_twice(p, u->key.n > 0, "PRIMARY KEY") && rdl_parse_publish_key(p, u);
         else if (rdl_parse_accept(p, "WITH"))
             ok = rdl_parse_twice(p, u->option_count > 0, "WITH") &&
                  rdl_parse_options(p, &u->options, &u->option_count);

@@ -19,8 +19,7 @@ static bool parse_columns(rdl_parser *p, rdl_ast_model *out)
         rdl_ast_column one = {0};
         if (!rdl_parse_ident(p, "the name of a column", &one.name) || !rdl_parse_type(p, &one.type))
             return false;
-        if (rdl_parse_accept(p, "COMMENT") &&
-            !rdl_parse_string(p, "a comment", &one.comment, NULL))
+        if (rdl_parse_accept(p, "COMMENT") && !rdl_parse_string(p, "a comment", &one.comment, NULL))
             return false;
         RDL_PUSH(p->arena, &list) = one;
     } while (rdl_parse_accept_symbol(p, ','));
@@ -31,8 +30,8 @@ static bool parse_columns(rdl_parser *p, rdl_ast_model *out)
 
 static bool parse_head_clause(rdl_parser *p, bool table, rdl_ast_model *out)
 {
-    static const char *const clauses[] = {"SCHEDULE", "TRIGGER ON UPDATE", "COMMENT", "AS",
-                                          "PRIMARY KEY", "PARTITIONED BY"};
+    static const char *const clauses[] = {"SCHEDULE", "TRIGGER ON UPDATE", "COMMENT",
+                                          "AS",       "PRIMARY KEY",       "PARTITIONED BY"};
     if (rdl_parse_at_schedule(p))
         return rdl_parse_schedule(p, &out->schedule);
     if (rdl_parse_accept(p, "COMMENT"))

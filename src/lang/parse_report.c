@@ -45,8 +45,7 @@ static bool parse_parameters(rdl_parser *p, rdl_ast_report *out)
             return false;
         for (size_t i = 0; i < list.n; i++)
             if (rdl_str_eq_nocase(list.v[i].name.text, one.name.text))
-                return rdl_parse_fail(p, one.name.pos, NULL,
-                                      "parameter \"%.*s\" is written twice",
+                return rdl_parse_fail(p, one.name.pos, NULL, "parameter \"%.*s\" is written twice",
                                       (int)one.name.text.n, one.name.text.p);
         RDL_PUSH(p->arena, &list) = one;
     } while (rdl_parse_accept_symbol(p, ','));
@@ -68,8 +67,8 @@ static bool parse_template(rdl_parser *p, const char *clause, rdl_ast_template *
 static bool parse_clause(rdl_parser *p, rdl_ast_report *out)
 {
     static const char *const clauses[] = {
-        "FORMAT", "TO",     "FOR EACH", "PARAMETERS", "SCHEDULE", "TRIGGER ON UPDATE",
-        "HEADER", "TEMPLATE", "FOOTER", "OPTIONS",    "COMMENT",  "AS"};
+        "FORMAT", "TO",       "FOR EACH", "PARAMETERS", "SCHEDULE", "TRIGGER ON UPDATE",
+        "HEADER", "TEMPLATE", "FOOTER",   "OPTIONS",    "COMMENT",  "AS"};
     if (rdl_parse_accept(p, "FORMAT"))
         return parse_format(p, out);
     if (rdl_parse_accept(p, "TO"))
@@ -155,7 +154,7 @@ bool rdl_parse_report(rdl_parser *p, rdl_ast_report *out)
     if (!parse_pivot(p, &out->pivot))
         return false;
     out->body.sql.pos = rdl_parse_span(p, first, p->at - 1);
-    out->body.sql.text = (rdl_str){p->tokens.file->text.p + out->body.sql.pos.at,
-                                   out->body.sql.pos.len};
+    out->body.sql.text =
+        (rdl_str){p->tokens.file->text.p + out->body.sql.pos.at, out->body.sql.pos.len};
     return true;
 }

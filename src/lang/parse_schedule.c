@@ -50,8 +50,9 @@ static bool parse_promise(rdl_parser *p, rdl_schedule *out)
     if (!rdl_parse_twice(p, out->promise_us > 0, "PROMISE") || !rdl_parse_expect(p, "PROMISE") ||
         !rdl_parse_interval(p, &out->promise_us))
         return false;
-    return out->promise_us > 0 || rdl_parse_fail(p, pos, "Write a time such as INTERVAL 15 MINUTES.",
-                                                 "nothing is done in no time");
+    return out->promise_us > 0 ||
+           rdl_parse_fail(p, pos, "Write a time such as INTERVAL 15 MINUTES.",
+                          "nothing is done in no time");
 }
 
 bool rdl_parse_schedule(rdl_parser *p, rdl_schedule *out)

@@ -23,8 +23,8 @@ static bool parse_clause(rdl_parser *p, seed_seen *seen, rdl_ast_seed *out)
                rdl_parse_options(p, &out->source.options, &out->source.option_count);
     if (rdl_parse_accept(p, "TO"))
         return rdl_parse_twice(p, seen->to, "TO") && (seen->to = true) &&
-               rdl_parse_string(p, "a URL such as 'postgres://host/database'",
-                                &out->publish.url, &out->publish.url_pos);
+               rdl_parse_string(p, "a URL such as 'postgres://host/database'", &out->publish.url,
+                                &out->publish.url_pos);
     if (rdl_parse_accept2(p, "PRIMARY", "KEY"))
         return rdl_parse_twice(p, seen->key, "PRIMARY KEY") && (seen->key = true) &&
                rdl_parse_publish_key(p, &out->publish);

@@ -33,7 +33,7 @@ static rdl_str column_comment(const rdl_parser *p, uint32_t from, uint32_t to)
 /* FROM KEY and the like: what of a message beside its payload. */
 static bool parse_from(rdl_parser *p, rdl_ast_column *out)
 {
-    static const char *const names[] = {"KEY",   "TIMESTAMP", "HEADERS",  "TOPIC",
+    static const char *const names[] = {"KEY",       "TIMESTAMP", "HEADERS",   "TOPIC",
                                         "PARTITION", "OFFSET",    "TOMBSTONE", "VALUE"};
     if (!rdl_parse_twice(p, out->from != RDL_COLUMN_FIELD, "FROM"))
         return false;
@@ -50,8 +50,7 @@ static bool parse_from(rdl_parser *p, rdl_ast_column *out)
 static bool parse_column(rdl_parser *p, rdl_ast_column *out)
 {
     uint32_t from = rdl_parse_token(p)->at;
-    if (!rdl_parse_ident(p, "the name of a column", &out->name) ||
-        !rdl_parse_type(p, &out->type))
+    if (!rdl_parse_ident(p, "the name of a column", &out->name) || !rdl_parse_type(p, &out->type))
         return false;
     bool commented = false;
     for (;;) {
@@ -188,10 +187,9 @@ static bool parse_refresh(rdl_parser *p, rdl_ast_source *out)
 
 static bool parse_clause(rdl_parser *p, source_seen *seen, rdl_ast_source *out)
 {
-    static const char *const clauses[] = {"FROM",         "FORMAT",    "OPTIONS", "WATERMARK",
-                                          "ON MALFORMED", "ON REPEAT", "ON DATA LOSS",
-                                          "SNAPSHOT",     "UNIQUE KEY", "ON DUPLICATE",
-                                          "REFRESH EVERY"};
+    static const char *const clauses[] = {
+        "FROM",         "FORMAT",   "OPTIONS",    "WATERMARK",    "ON MALFORMED", "ON REPEAT",
+        "ON DATA LOSS", "SNAPSHOT", "UNIQUE KEY", "ON DUPLICATE", "REFRESH EVERY"};
     bool *flag = NULL;
     const char *name = NULL;
     bool (*read)(rdl_parser *, rdl_ast_source *) = NULL;
@@ -249,8 +247,9 @@ bool rdl_parse_source(rdl_parser *p, rdl_ast_source *out)
     if (!seen.from)
         return rdl_parse_wrong(p, "FROM", "A source reads FROM 'path or URL'.");
     if (seen.duplicate && !seen.unique)
-        return rdl_parse_wrong(p, "UNIQUE KEY", "ON DUPLICATE says what becomes of rows that share "
-                                                "a UNIQUE KEY (column, ..).");
+        return rdl_parse_wrong(p, "UNIQUE KEY",
+                               "ON DUPLICATE says what becomes of rows that share "
+                               "a UNIQUE KEY (column, ..).");
     if (!seen.format && !rdl_str_starts(out->url, "postgres"))
         return rdl_parse_wrong(p, "FORMAT", "Add FORMAT JSON, FORMAT CSV or FORMAT PARQUET.");
     return true;

@@ -78,8 +78,7 @@ static bool parse_constraints(rdl_parser *p, rdl_ast_table *out)
             return false;
         for (size_t i = 0; i < list.n; i++)
             if (rdl_str_eq_nocase(list.v[i].name.text, one.name.text))
-                return rdl_parse_fail(p, one.name.pos, NULL,
-                                      "constraint \"%.*s\" is written twice",
+                return rdl_parse_fail(p, one.name.pos, NULL, "constraint \"%.*s\" is written twice",
                                       (int)one.name.text.n, one.name.text.p);
         RDL_PUSH(p->arena, &list) = one;
     } while (rdl_parse_accept_symbol(p, ','));
@@ -102,8 +101,7 @@ static bool parse_on_late(rdl_parser *p, rdl_ast_table *out)
 
 static bool parse_dedup(rdl_parser *p, rdl_ast_table *out)
 {
-    if (!rdl_parse_expect(p, "ON") ||
-        !rdl_parse_idents(p, "the name of a column", &out->dedup))
+    if (!rdl_parse_expect(p, "ON") || !rdl_parse_idents(p, "the name of a column", &out->dedup))
         return false;
     if (rdl_parse_accept(p, "WITHIN"))
         return rdl_parse_interval(p, &out->dedup_within_us);
@@ -134,8 +132,9 @@ static bool parse_streaming_clause(rdl_parser *p, rdl_ast_table *out, bool *seen
 
 static bool parse_view_clause(rdl_parser *p, rdl_ast_table *out)
 {
-    static const char *const clauses[] = {"PRIMARY KEY", "PARTITIONED BY", "SCHEDULE",
-                                          "TRIGGER ON UPDATE", "ALLOW FANOUT", "COMMENT", "AS"};
+    static const char *const clauses[] = {
+        "PRIMARY KEY",  "PARTITIONED BY", "SCHEDULE", "TRIGGER ON UPDATE",
+        "ALLOW FANOUT", "COMMENT",        "AS"};
     if (rdl_parse_accept2(p, "ALLOW", "FANOUT"))
         return out->allow_fanout = true;
     if (rdl_parse_accept2(p, "PRIMARY", "KEY"))

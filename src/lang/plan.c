@@ -17,8 +17,7 @@ static const char *const stream_system[] = {
     "_epoch", "_source_partition", "_source_offset", "_ordinal", "_event_ts",
 };
 
-void rdl_plan_refuse(
-    rdl_planner *pl, const char *word, const char *hint, const char *fmt, ...)
+void rdl_plan_refuse(rdl_planner *pl, const char *word, const char *hint, const char *fmt, ...)
 {
     if (pl->refusal.why != NULL)
         return; /* the first reason is the one to tell */
@@ -64,8 +63,7 @@ rdl_pos rdl_plan_locate(const rdl_table *t, const char *word)
             p = next - 1;
             continue;
         }
-        bool fits = strncasecmp(s.p + p, word, n) == 0 &&
-                    (p == 0 || !word_char(s.p[p - 1])) &&
+        bool fits = strncasecmp(s.p + p, word, n) == 0 && (p == 0 || !word_char(s.p[p - 1])) &&
                     (p + n == s.n || !word_char(s.p[p + n]) || !word_char(word[n - 1]));
         /* A flow's body is made by us: its words stand nowhere in the user's text. */
         if (fits && t->body_pos.len < p + n)
@@ -141,28 +139,22 @@ static void add_mentioned(rdl_planner *pl, const rdl_table *t, json_t *list)
     }
 }
 
-json_t *rdl_plan_relation(rdl_planner *pl,
-                          const json_t *base,
-                          const rdl_table *t,
-                          const char *prefix,
-                          json_t *more)
+json_t *rdl_plan_relation(rdl_planner *pl, const json_t *base, const rdl_table *t,
+                          const char *prefix, json_t *more)
 {
     rdl_tree *tr = &pl->tree;
-    const char *name =
-        rdl_arena_printf(pl->arena, "%s%.*s", prefix, (int)t->full.n, t->full.p);
+    const char *name = rdl_arena_printf(pl->arena, "%s%.*s", prefix, (int)t->full.n, t->full.p);
     json_t *select = rdl_tree_select(tr, rdl_tree_table(tr, "e", name));
     json_t *list = json_object_get(select, "select_list");
     for (size_t i = 0; i < t->columns.n; i++)
-        add_column(
-            pl, list,
-            rdl_arena_strndup(pl->arena, t->columns.v[i].name.p, t->columns.v[i].name.n),
-            "");
+        add_column(pl, list,
+                   rdl_arena_strndup(pl->arena, t->columns.v[i].name.p, t->columns.v[i].name.n),
+                   "");
     add_mentioned(pl, t, list);
     if (more != NULL)
         json_array_extend(list, more);
     json_t *relation = rdl_tree_subquery(tr, select, rdl_plan_ref_name(base));
-    json_object_set(relation, "column_name_alias",
-                    json_object_get(base, "column_name_alias"));
+    json_object_set(relation, "column_name_alias", json_object_get(base, "column_name_alias"));
     json_object_set(relation, "sample", json_object_get(base, "sample"));
     return relation;
 }
@@ -190,15 +182,15 @@ void rdl_plan_read_all(rdl_planner *pl, json_t *node)
     rdl_tree_map(node, swap_all, pl);
 }
 
-rdl_str rdl_plan_retarget(
-    rdl_planner *pl, rdl_str sql, const char *from, const char *to, const rdl_table *t)
+rdl_str rdl_plan_retarget(rdl_planner *pl, rdl_str sql, const char *from, const char *to,
+                          const rdl_table *t)
 {
     rdl_buf out = {0}, old = {0}, now = {0};
     int n = (int)t->full.n;
-    rdl_buf_put_sql_ident(
-        &old, rdl_str_of(rdl_arena_printf(pl->arena, "%s%.*s", from, n, t->full.p)));
-    rdl_buf_put_sql_ident(
-        &now, rdl_str_of(rdl_arena_printf(pl->arena, "%s%.*s", to, n, t->full.p)));
+    rdl_buf_put_sql_ident(&old,
+                          rdl_str_of(rdl_arena_printf(pl->arena, "%s%.*s", from, n, t->full.p)));
+    rdl_buf_put_sql_ident(&now,
+                          rdl_str_of(rdl_arena_printf(pl->arena, "%s%.*s", to, n, t->full.p)));
     const char *p = sql.p, *at;
     while ((at = strstr(p, rdl_buf_str(&old))) != NULL) {
         rdl_buf_put(&out, p, (size_t)(at - p));
@@ -258,12 +250,8 @@ void rdl_plan_need(rdl_planner *pl, rdl_table ***list, size_t *n, rdl_table *t)
 }
 
 /* select's FROM with these expressions as its list, as text. */
-static rdl_code probe_text(rdl_planner *pl,
-                           json_t *select,
-                           json_t *const *exprs,
-                           size_t n,
-                           rdl_str *out,
-                           rdl_err *err)
+static rdl_code probe_text(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
+                           rdl_str *out, rdl_err *err)
 {
     rdl_tree *tr = &pl->tree;
     json_t *probe = rdl_tree_keep(tr, json_copy(select));
@@ -295,13 +283,8 @@ static const char *type_name(rdl_planner *pl, const rdl_type *t)
 
 /* Ask for the types of all exprs at once; *ok false: DuckDB could not bind them together.
  */
-static rdl_code ask_types(rdl_planner *pl,
-                          json_t *select,
-                          json_t *const *exprs,
-                          size_t n,
-                          const char **out,
-                          bool *ok,
-                          rdl_err *err)
+static rdl_code ask_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
+                          const char **out, bool *ok, rdl_err *err)
 {
     rdl_str text;
     rdl_schema schema = {0};
@@ -315,8 +298,7 @@ static rdl_code ask_types(rdl_planner *pl,
         return RDL_OK;
     /* It binds, to a type that no column may have: DuckDB's own word for it. */
     char *type = NULL;
-    const char *sql =
-        rdl_arena_printf(pl->arena, "SELECT column_type FROM (DESCRIBE %s)", text.p);
+    const char *sql = rdl_arena_printf(pl->arena, "SELECT column_type FROM (DESCRIBE %s)", text.p);
     *ok = rdl_query_text(pl->conn, pl->arena, sql, &type, &why) == RDL_OK && type != NULL;
     out[0] = *ok ? type : "";
     return RDL_OK;
@@ -327,18 +309,13 @@ static rdl_code ask_types(rdl_planner *pl,
 static const char *known_type(const rdl_planner *pl, json_t *from, json_t *expr)
 {
     for (size_t i = 0; i < pl->types.n; i++)
-        if (rdl_tree_equal(pl->types.v[i].expr, expr) &&
-            rdl_tree_equal(pl->types.v[i].from, from))
+        if (rdl_tree_equal(pl->types.v[i].expr, expr) && rdl_tree_equal(pl->types.v[i].from, from))
             return pl->types.v[i].type;
     return NULL;
 }
 
-rdl_code rdl_plan_types(rdl_planner *pl,
-                        json_t *select,
-                        json_t *const *exprs,
-                        size_t n,
-                        const char **out,
-                        rdl_err *err)
+rdl_code rdl_plan_types(rdl_planner *pl, json_t *select, json_t *const *exprs, size_t n,
+                        const char **out, rdl_err *err)
 {
     json_t *from = json_object_get(select, "from_table");
     json_t **asked = RDL_NEWN(pl->arena, json_t *, n + 1);
@@ -385,10 +362,10 @@ static json_t *swap_cte(void *arg, json_t *node)
         json_t *names = rdl_tree_has(node, "column_name_alias")
                             ? json_object_get(node, "column_name_alias")
                             : json_object_get(cte, "aliases");
-        return rdl_tree_keep(tr, json_pack("{s:s, s:s, s:n, s:i, s:O, s:O}", "type",
-                                           "SUBQUERY", "alias", rdl_plan_ref_name(node),
-                                           "sample", "query_location", 0, "subquery", query,
-                                           "column_name_alias", names));
+        return rdl_tree_keep(tr,
+                             json_pack("{s:s, s:s, s:n, s:i, s:O, s:O}", "type", "SUBQUERY",
+                                       "alias", rdl_plan_ref_name(node), "sample", "query_location",
+                                       0, "subquery", query, "column_name_alias", names));
     }
     return NULL;
 }
@@ -450,16 +427,11 @@ static rdl_code plan_body(rdl_planner *pl, rdl_err *err)
     rdl_tree_walk(pl->flat, inline_ctes, pl);
     rdl_plan_tell_fields(pl, pl->flat);
     RDL_TRY(rdl_plan_spell_having(pl, pl->flat, err));
-    return t->kind == RDL_TABLE_STREAMING ? rdl_plan_stream(pl, err)
-                                          : rdl_plan_view(pl, err);
+    return t->kind == RDL_TABLE_STREAMING ? rdl_plan_stream(pl, err) : rdl_plan_view(pl, err);
 }
 
-rdl_code rdl_plan_table(rdl_arena *a,
-                        rdl_conn *conn,
-                        const rdl_pipeline *p,
-                        rdl_table *t,
-                        rdl_diags *diags,
-                        rdl_err *err)
+rdl_code rdl_plan_table(rdl_arena *a, rdl_conn *conn, const rdl_pipeline *p, rdl_table *t,
+                        rdl_diags *diags, rdl_err *err)
 {
     if (t->kind != RDL_TABLE_STREAMING && t->kind != RDL_TABLE_VIEW)
         return RDL_OK;
@@ -493,13 +465,8 @@ static rdl_code plan_report(rdl_planner *pl, rdl_report *r, rdl_err *err)
     return RDL_OK;
 }
 
-rdl_code rdl_plan_report(rdl_arena *a,
-                         rdl_conn *conn,
-                         const rdl_pipeline *p,
-                         rdl_report *r,
-                         rdl_str body,
-                         rdl_diags *diags,
-                         rdl_err *err)
+rdl_code rdl_plan_report(rdl_arena *a, rdl_conn *conn, const rdl_pipeline *p, rdl_report *r,
+                         rdl_str body, rdl_diags *diags, rdl_err *err)
 {
     rdl_table as_view = {.kind = RDL_TABLE_VIEW,
                          .full = r->name,

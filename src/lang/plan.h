@@ -70,9 +70,9 @@ struct rdl_stream_plan {
 
 typedef enum rdl_maintenance {
     RDL_MAINTAIN_INCREMENTAL, /* partial, merge into keyed state, final */
-    RDL_MAINTAIN_APPEND,      /* no aggregation over the driving input: rows map to rows, kept by EXCEPT-free pairs */
-    RDL_MAINTAIN_GROUPS,      /* recompute the touched groups or window partitions */
-    RDL_MAINTAIN_FULL,        /* recompute whole, compare with what is stored */
+    RDL_MAINTAIN_APPEND, /* no aggregation over the driving input: rows map to rows, kept by EXCEPT-free pairs */
+    RDL_MAINTAIN_GROUPS, /* recompute the touched groups or window partitions */
+    RDL_MAINTAIN_FULL,   /* recompute whole, compare with what is stored */
 } rdl_maintenance;
 
 typedef enum rdl_slot_kind {
@@ -89,12 +89,12 @@ typedef struct rdl_slot {
 
 struct rdl_view_plan {
     rdl_maintenance mode;
-    rdl_str reason;        /* one sentence for explain: what in the text forced the mode */
+    rdl_str reason; /* one sentence for explain: what in the text forced the mode */
     rdl_pos reason_pos;
     /* Changes of this input drive the view; changes of any other input force a rebuild. */
-    rdl_table *driving;    /* NULL for FULL without one */
-    bool may_subtract;     /* INCREMENTAL: old rows can be taken back (no MIN, MAX slot) */
-    bool partial_repeats;  /* INCREMENTAL: a partial may give a key more than once */
+    rdl_table *driving;   /* NULL for FULL without one */
+    bool may_subtract;    /* INCREMENTAL: old rows can be taken back (no MIN, MAX slot) */
+    bool partial_repeats; /* INCREMENTAL: a partial may give a key more than once */
 
     /* The batch answer: the body with our own aggregates in place, over e."all:<input>",
      * constraints applied (IMPUTE, DROP ROW; QUARANTINE as DROP ROW).  Visible columns only. */
@@ -144,8 +144,8 @@ struct rdl_view_plan {
 };
 
 /* Plan one bound table; called by rdl_pipeline_load in graph order. */
-RDL_MUST rdl_code rdl_plan_table(rdl_arena *a, rdl_conn *conn, const rdl_pipeline *p,
-                                 rdl_table *t, rdl_diags *diags, rdl_err *err);
+RDL_MUST rdl_code rdl_plan_table(rdl_arena *a, rdl_conn *conn, const rdl_pipeline *p, rdl_table *t,
+                                 rdl_diags *diags, rdl_err *err);
 
 /* The text of a bound report's body over e."all:..", into r->sql. */
 RDL_MUST rdl_code rdl_plan_report(rdl_arena *a, rdl_conn *conn, const rdl_pipeline *p,

@@ -41,15 +41,15 @@ static const rdl_input *column_of(bounding *b, json_t *from, const json_t *expr,
         return NULL;
     if (rdl_tree_is(from, "JOIN")) {
         const rdl_input *in = column_of(b, json_object_get(from, "left"), expr, out);
-        return n < 2 ? NULL
+        return n < 2        ? NULL
                : in != NULL ? in
                             : column_of(b, json_object_get(from, "right"), expr, out);
     }
     const rdl_input *in = rdl_plan_input_of(b->pl, from);
     if (in == NULL || rdl_tree_has(from, "column_name_alias"))
         return NULL;
-    if (n == 2 && strcasecmp(json_string_value(json_array_get(names, 0)),
-                             rdl_plan_ref_name(from)) != 0)
+    if (n == 2 &&
+        strcasecmp(json_string_value(json_array_get(names, 0)), rdl_plan_ref_name(from)) != 0)
         return NULL;
     int at = rdl_schema_find(&in->table->columns, rdl_str_of(rdl_tree_column_name(expr)));
     *out = (size_t)at;
@@ -72,9 +72,11 @@ static void add(bounding *b, json_t *from, json_t *column, json_t *value, rdl_bo
     if (rdl_tree_print(&b->pl->tree, select, &text, &ignored) != RDL_OK ||
         !rdl_str_starts(text, head))
         return;
-    RDL_PUSH(b->pl->arena, &b->list) = (rdl_report_bound){
-        (size_t)(in - b->pl->table->inputs), at, op,
-        {text.p + sizeof head - 1, text.n - (sizeof head - 1)}};
+    RDL_PUSH(b->pl->arena, &b->list) =
+        (rdl_report_bound){(size_t)(in - b->pl->table->inputs),
+                           at,
+                           op,
+                           {text.p + sizeof head - 1, text.n - (sizeof head - 1)}};
 }
 
 static void take(bounding *b, json_t *from, json_t *where)
@@ -119,8 +121,7 @@ static bool visit(void *arg, json_t *node)
 
 void rdl_plan_bounds(rdl_planner *pl, rdl_report *r)
 {
-    bounding b = {.pl = pl,
-                  .reads = RDL_NEWN(pl->arena, size_t, pl->table->input_count + 1)};
+    bounding b = {.pl = pl, .reads = RDL_NEWN(pl->arena, size_t, pl->table->input_count + 1)};
     rdl_tree_walk(pl->flat, count_reads, &b);
     rdl_tree_walk(pl->flat, visit, &b);
     r->bounds = b.list.v;

@@ -77,8 +77,7 @@ rdl_code rdl_plan_thread_bottom(rdl_thread *th, json_t *query, int bottom, rdl_e
     json_t *select = chain.level[bottom];
     json_t *from = json_object_get(select, "from_table");
     json_t *exclude = rdl_tree_keep(&th->pl->tree, json_array());
-    const char *name =
-        rdl_arena_strdup(th->pl->arena, rdl_plan_ref_name(chain.ref[bottom]));
+    const char *name = rdl_arena_strdup(th->pl->arena, rdl_plan_ref_name(chain.ref[bottom]));
     RDL_TRY(rdl_thread_from(th, &from, exclude, err));
     json_object_set(select, "from_table", from);
     rdl_thread_hide(select, exclude, name);

@@ -15,8 +15,8 @@ static void put_flag(rdl_buf *b, const rdl_constraint *c, size_t i)
         rdl_buf_printf(b, "FALSE AS _c%zu", i);
         return;
     }
-    rdl_buf_printf(b, "NOT coalesce(CAST((%.*s) AS BOOLEAN), TRUE) AS _c%zu",
-                   (int)c->expr.n, c->expr.p, i);
+    rdl_buf_printf(b, "NOT coalesce(CAST((%.*s) AS BOOLEAN), TRUE) AS _c%zu", (int)c->expr.n,
+                   c->expr.p, i);
 }
 
 /* b := SELECT * REPLACE (imputed columns) FROM (SELECT *, flag FROM (b) AS t) AS t */
@@ -27,8 +27,8 @@ static void wrap_impute(rdl_planner *pl, rdl_buf *b, const rdl_constraint *c, si
     rdl_buf_puts(&out, c->impute_count > 0 ? "SELECT * REPLACE (" : "SELECT *");
     for (size_t k = 0; k < c->impute_count; k++) {
         const rdl_column *column = &pl->table->columns.v[c->imputes[k].column];
-        rdl_buf_printf(&out, "%sCAST(CASE WHEN _c%zu THEN (%.*s) ELSE ", k > 0 ? ", " : "",
-                       i, (int)c->imputes[k].expr.n, c->imputes[k].expr.p);
+        rdl_buf_printf(&out, "%sCAST(CASE WHEN _c%zu THEN (%.*s) ELSE ", k > 0 ? ", " : "", i,
+                       (int)c->imputes[k].expr.n, c->imputes[k].expr.p);
         rdl_buf_put_sql_ident(&out, column->name);
         rdl_buf_puts(&out, " END AS ");
         rdl_type_print(column->type, &out);

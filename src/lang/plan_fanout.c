@@ -98,12 +98,8 @@ static rdl_code binds(rdl_planner *pl, json_t *side, json_t *expr, bool *out, rd
 }
 
 /* What it must equal is the stream side's: another table's value is none of the row that meets. */
-static rdl_code take_equality(rdl_planner *pl,
-                              json_t *stream,
-                              json_t *side,
-                              json_t *cmp,
-                              equalities *out,
-                              rdl_err *err)
+static rdl_code take_equality(rdl_planner *pl, json_t *stream, json_t *side, json_t *cmp,
+                              equalities *out, rdl_err *err)
 {
     bool nulls = rdl_tree_is(cmp, "COMPARE_NOT_DISTINCT_FROM");
     bool left = false, right = false, of_stream = false;
@@ -117,18 +113,13 @@ static rdl_code take_equality(rdl_planner *pl,
     RDL_TRY(binds(pl, stream, left ? b : a, &of_stream, err));
     if (!of_stream)
         return RDL_OK;
-    out->pair[out->n++] =
-        (key_pair){.own = left ? a : b, .other = left ? b : a, .nulls = nulls};
+    out->pair[out->n++] = (key_pair){.own = left ? a : b, .other = left ? b : a, .nulls = nulls};
     return RDL_OK;
 }
 
 /* The equalities of a condition's conjuncts; FROM a, b keeps them in WHERE. */
-static rdl_code take_conjuncts(rdl_planner *pl,
-                               json_t *stream,
-                               json_t *side,
-                               json_t *condition,
-                               equalities *out,
-                               rdl_err *err)
+static rdl_code take_conjuncts(rdl_planner *pl, json_t *stream, json_t *side, json_t *condition,
+                               equalities *out, rdl_err *err)
 {
     const json_t *all = json_object_get(condition, "children");
     if (!rdl_tree_is(condition, "CONJUNCTION_AND"))
@@ -139,13 +130,8 @@ static rdl_code take_conjuncts(rdl_planner *pl,
     return RDL_OK;
 }
 
-static rdl_code find_equalities(rdl_planner *pl,
-                                json_t *join,
-                                json_t *stream,
-                                json_t *side,
-                                json_t *where,
-                                equalities *out,
-                                rdl_err *err)
+static rdl_code find_equalities(rdl_planner *pl, json_t *join, json_t *stream, json_t *side,
+                                json_t *where, equalities *out, rdl_err *err)
 {
     const json_t *use = json_object_get(join, "using_columns");
     for (size_t i = 0; i < json_array_size(use) && out->n < KEYS_MAX; i++) {
@@ -173,8 +159,7 @@ static void put_expr(rdl_planner *pl, json_t *expr, rdl_buf *out)
     json_t *copy = rdl_tree_clone(&pl->tree, expr);
     rdl_tree_alias(copy, "");
     json_array_append(json_object_get(select, "select_list"), copy);
-    if (rdl_tree_print(&pl->tree, select, &text, &ignored) == RDL_OK &&
-        rdl_str_starts(text, head))
+    if (rdl_tree_print(&pl->tree, select, &text, &ignored) == RDL_OK && rdl_str_starts(text, head))
         rdl_buf_put(out, text.p + strlen(head), text.n - strlen(head));
 }
 
@@ -207,8 +192,8 @@ static rdl_code finish_text(rdl_planner *pl, json_t *query, rdl_str *out, rdl_er
 }
 
 /* SELECT 1 FROM side WHERE keys IS NOT NULL GROUP BY keys HAVING count(*) > 1 LIMIT 1 */
-static rdl_code plan_repeats(
-    rdl_planner *pl, json_t *side, const equalities *eq, rdl_str *out, rdl_err *err)
+static rdl_code plan_repeats(rdl_planner *pl, json_t *side, const equalities *eq, rdl_str *out,
+                             rdl_err *err)
 {
     rdl_buf b = {0};
     json_t *query = NULL, *args[KEYS_MAX];
@@ -309,14 +294,8 @@ static void put_key_text(rdl_planner *pl, const equalities *eq, rdl_buf *b)
     rdl_buf_puts(b, eq->n > 0 ? "))" : ", ''))");
 }
 
-static rdl_code plan_copies(rdl_planner *pl,
-                            json_t *select,
-                            json_t *where,
-                            json_t *join,
-                            json_t *side,
-                            const equalities *eq,
-                            rdl_str *out,
-                            rdl_err *err)
+static rdl_code plan_copies(rdl_planner *pl, json_t *select, json_t *where, json_t *join,
+                            json_t *side, const equalities *eq, rdl_str *out, rdl_err *err)
 {
     const char *number = "row_number() OVER ()";
     numbering nr = {.pl = pl, .join = join, .side = side};
@@ -400,10 +379,7 @@ static rdl_code walk(fanning *f, json_t *select, json_t *node, rdl_err *err)
                : RDL_OK;
 }
 
-rdl_code rdl_plan_fans(rdl_planner *pl,
-                       rdl_fan **out,
-                       size_t *out_count,
-                       rdl_err *err)
+rdl_code rdl_plan_fans(rdl_planner *pl, rdl_fan **out, size_t *out_count, rdl_err *err)
 {
     fanning f = {.pl = pl};
     for (size_t i = 0; i < pl->table->input_count; i++)

@@ -40,13 +40,13 @@ static bool names_table(const scope *s, const char *name)
 
 static json_t *field_of(rdl_tree *tr, json_t *base, const char *field)
 {
-    json_t *name = json_pack("{s:s, s:s, s:s, s:i, s:{s:{s:s, s:n}, s:b, s:s}}", "class",
-                             "CONSTANT", "type", "VALUE_CONSTANT", "alias", "",
-                             "query_location", 0, "value", "type", "id", "VARCHAR",
-                             "type_info", "is_null", 0, "value", field);
+    json_t *name =
+        json_pack("{s:s, s:s, s:s, s:i, s:{s:{s:s, s:n}, s:b, s:s}}", "class", "CONSTANT", "type",
+                  "VALUE_CONSTANT", "alias", "", "query_location", 0, "value", "type", "id",
+                  "VARCHAR", "type_info", "is_null", 0, "value", field);
     return rdl_tree_keep(tr, json_pack("{s:s, s:s, s:s, s:i, s:[O, o]}", "class", "OPERATOR",
-                                       "type", "STRUCT_EXTRACT", "alias", "",
-                                       "query_location", 0, "children", base, name));
+                                       "type", "STRUCT_EXTRACT", "alias", "", "query_location", 0,
+                                       "children", base, name));
 }
 
 /* The column reference as fields of a column, or itself. */

@@ -69,8 +69,7 @@ static key_list level_keys(rdl_planner *pl, json_t *select)
         json_t *m = json_array_get(modifiers, i);
         json_t *on = json_object_get(m, "distinct_on_targets");
         if (rdl_tree_is(m, "DISTINCT_MODIFIER"))
-            keep_shared(
-                &s, json_array_size(on) > 0 ? on : json_object_get(select, "select_list"));
+            keep_shared(&s, json_array_size(on) > 0 ? on : json_object_get(select, "select_list"));
         else
             s.keys.v.n = 0;
     }
@@ -97,8 +96,8 @@ static const char *shown_as(json_t *select, json_t *expr, const char *holder)
         json_t *item = json_array_get(items, i);
         if (rdl_tree_equal(item, expr) && rdl_tree_item_name(item)[0] != '\0')
             return rdl_tree_item_name(item);
-        if (!rdl_tree_class(item, "STAR") ||
-            json_is_object(json_object_get(item, "expr")) || column[0] == '\0')
+        if (!rdl_tree_class(item, "STAR") || json_is_object(json_object_get(item, "expr")) ||
+            column[0] == '\0')
             continue;
         const char *relation = rdl_tree_text(item, "relation_name");
         if ((relation[0] == '\0' || strcasecmp(relation, holder) == 0) &&
@@ -143,8 +142,7 @@ static bool joins_keep_keys(const rdl_thread *th, const rdl_chain *chain)
             const char *kind = rdl_tree_text(ref, "join_type");
             json_t *left = json_object_get(ref, "left");
             bool in_left = rdl_thread_holds(th, left);
-            if (strcmp(kind, "INNER") != 0 &&
-                strcmp(kind, in_left ? "LEFT" : "RIGHT") != 0 &&
+            if (strcmp(kind, "INNER") != 0 && strcmp(kind, in_left ? "LEFT" : "RIGHT") != 0 &&
                 !(in_left && (strcmp(kind, "SEMI") == 0 || strcmp(kind, "ANTI") == 0)))
                 return false;
             ref = in_left ? left : json_object_get(ref, "right");
@@ -154,13 +152,8 @@ static bool joins_keep_keys(const rdl_thread *th, const rdl_chain *chain)
 }
 
 /* CAST(key AS closed type) AS k<i>, for the touched text and the semi-join. */
-static rdl_code cast_keys(rdl_planner *pl,
-                          rdl_view_plan *plan,
-                          json_t *select,
-                          json_t *const *keys,
-                          size_t n,
-                          json_t **out,
-                          rdl_err *err)
+static rdl_code cast_keys(rdl_planner *pl, rdl_view_plan *plan, json_t *select, json_t *const *keys,
+                          size_t n, json_t **out, rdl_err *err)
 {
     const char **types = RDL_NEWN(pl->arena, const char *, n);
     const char **texts = RDL_NEWN(pl->arena, const char *, n);
@@ -175,8 +168,7 @@ static rdl_code cast_keys(rdl_planner *pl,
         }
         rdl_buf b = {0};
         rdl_type_print(t, &b);
-        texts[i] =
-            rdl_arena_printf(pl->arena, "CAST(\"$1\" AS %s) AS k%zu", rdl_buf_str(&b), i);
+        texts[i] = rdl_arena_printf(pl->arena, "CAST(\"$1\" AS %s) AS k%zu", rdl_buf_str(&b), i);
         plan->key_types[i] = t;
         rdl_buf_fini(&b);
     }
@@ -186,12 +178,8 @@ static rdl_code cast_keys(rdl_planner *pl,
     return RDL_OK;
 }
 
-static rdl_code touched_text(rdl_planner *pl,
-                             rdl_view_plan *plan,
-                             json_t *select,
-                             json_t *const *keys,
-                             size_t n,
-                             rdl_err *err)
+static rdl_code touched_text(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
+                             json_t *const *keys, size_t n, rdl_err *err)
 {
     json_t *list = rdl_tree_keep(&pl->tree, json_array());
     for (size_t i = 0; i < n; i++)
@@ -205,27 +193,25 @@ static rdl_code touched_text(rdl_planner *pl,
     rdl_str text;
     RDL_TRY(rdl_tree_print(&pl->tree, query, &text, err));
     plan->touched_sql = text;
-    if (plan->driving->kind == RDL_TABLE_VIEW ||
-        plan->driving->kind == RDL_TABLE_SNAPSHOT) {
+    if (plan->driving->kind == RDL_TABLE_VIEW || plan->driving->kind == RDL_TABLE_SNAPSHOT) {
         rdl_str old = rdl_plan_retarget(pl, text, "new:", "old:", plan->driving);
-        plan->touched_sql =
-            rdl_str_of(rdl_arena_printf(pl->arena, "%s UNION %s", text.p, old.p));
+        plan->touched_sql = rdl_str_of(rdl_arena_printf(pl->arena, "%s UNION %s", text.p, old.p));
     }
     return RDL_OK;
 }
 
 /* FROM (what it was) SEMI JOIN touched ON keys are equal, NULLs too. */
-static rdl_code
-restrict_from(rdl_planner *pl, json_t *select, json_t *const *keys, size_t n, rdl_err *err)
+static rdl_code restrict_from(rdl_planner *pl, json_t *select, json_t *const *keys, size_t n,
+                              rdl_err *err)
 {
     rdl_buf b = {0};
     rdl_buf_puts(&b, "SELECT 1 FROM x SEMI JOIN (SELECT ");
     for (size_t i = 0; i < n; i++)
         rdl_buf_printf(&b, "%sk%zu AS __rdl_k%zu", i > 0 ? ", " : "", i, i);
     rdl_buf_puts(&b, " FROM e.");
-    rdl_buf_put_sql_ident(
-        &b, rdl_str_of(rdl_arena_printf(pl->arena, "touched:%.*s", (int)pl->table->full.n,
-                                        pl->table->full.p)));
+    rdl_buf_put_sql_ident(&b,
+                          rdl_str_of(rdl_arena_printf(pl->arena, "touched:%.*s",
+                                                      (int)pl->table->full.n, pl->table->full.p)));
     rdl_buf_puts(&b, ") AS __rdl_touched ON ");
     for (size_t i = 0; i < n; i++)
         rdl_buf_printf(&b, "%s\"$%c\" IS NOT DISTINCT FROM __rdl_touched.__rdl_k%zu",
@@ -242,18 +228,12 @@ restrict_from(rdl_planner *pl, json_t *select, json_t *const *keys, size_t n, rd
     return RDL_OK;
 }
 
-static rdl_code groups_text(rdl_planner *pl,
-                            rdl_view_plan *plan,
-                            json_t *query,
-                            int bottom,
-                            json_t *const *keys,
-                            size_t n,
-                            rdl_thread_identity identity,
+static rdl_code groups_text(rdl_planner *pl, rdl_view_plan *plan, json_t *query, int bottom,
+                            json_t *const *keys, size_t n, rdl_thread_identity identity,
                             rdl_err *err)
 {
     json_t *copy = rdl_tree_clone(&pl->tree, query);
-    rdl_thread th = {
-        .pl = pl, .driving = plan->driving, .prefix = "all:", .identity = identity};
+    rdl_thread th = {.pl = pl, .driving = plan->driving, .prefix = "all:", .identity = identity};
     rdl_chain chain;
     if (!rdl_plan_chain(&th, copy, &chain))
         return rdl_err_set(err, RDL_EBUG, 0, "could not find the driving input again");
@@ -272,21 +252,14 @@ static rdl_code groups_text(rdl_planner *pl,
     return RDL_OK;
 }
 
-rdl_code rdl_plan_groups(rdl_planner *pl,
-                         rdl_view_plan *plan,
-                         json_t *query,
-                         rdl_thread_identity identity,
-                         bool *done,
-                         rdl_err *err)
+rdl_code rdl_plan_groups(rdl_planner *pl, rdl_view_plan *plan, json_t *query,
+                         rdl_thread_identity identity, bool *done, rdl_err *err)
 {
-    enum {
-        KEYS_MAX = 40
-    };
+    enum { KEYS_MAX = 40 };
     rdl_thread th = {.pl = pl, .driving = plan->driving, .prefix = "new:"};
     rdl_chain chain;
     *done = false;
-    if (!rdl_plan_chain(&th, query, &chain) || chain.bottom < 0 ||
-        !joins_keep_keys(&th, &chain))
+    if (!rdl_plan_chain(&th, query, &chain) || chain.bottom < 0 || !joins_keep_keys(&th, &chain))
         return RDL_OK;
     json_t *bottom = chain.level[chain.bottom];
     key_list found = level_keys(pl, bottom);

@@ -31,22 +31,18 @@ json_t *rdl_plan_select_keys(rdl_planner *pl, json_t *select, json_t *list, size
 
 static bool visit_order(void *arg, json_t *node)
 {
-    static const char *const names[] = {"first",        "last",         "any_value",
-                                        "arbitrary",    "arg_min",      "arg_max",
-                                        "argmin",       "argmax",       "min_by",
-                                        "max_by",       "arg_min_null", "arg_max_null",
-                                        "list",         "array_agg",    "string_agg",
-                                        "group_concat", "listagg",      "json_group_array",
-                                        "row_number",   "ntile",        "lag",
-                                        "lead",         "first_value",  "last_value",
-                                        "nth_value"};
+    static const char *const names[] = {
+        "first",      "last",      "any_value",  "arbitrary",    "arg_min",      "arg_max",
+        "argmin",     "argmax",    "min_by",     "max_by",       "arg_min_null", "arg_max_null",
+        "list",       "array_agg", "string_agg", "group_concat", "listagg",      "json_group_array",
+        "row_number", "ntile",     "lag",        "lead",         "first_value",  "last_value",
+        "nth_value"};
     bool *found = arg;
     const char *name = rdl_tree_text(node, "function_name");
     for (size_t i = 0; !*found && name[0] != '\0' && i < sizeof names / sizeof *names; i++)
         *found = strcasecmp(name, names[i]) == 0;
-    if (rdl_tree_class(node, "WINDOW") &&
-        (strstr(rdl_tree_text(node, "start"), "ROWS") != NULL ||
-         strstr(rdl_tree_text(node, "end"), "ROWS") != NULL))
+    if (rdl_tree_class(node, "WINDOW") && (strstr(rdl_tree_text(node, "start"), "ROWS") != NULL ||
+                                           strstr(rdl_tree_text(node, "end"), "ROWS") != NULL))
         *found = true;
     return !*found;
 }
@@ -118,8 +114,8 @@ typedef struct key_texts {
     json_t **in, **out; /* by group */
 } key_texts;
 
-static rdl_code plan_keys(
-    rdl_planner *pl, rdl_view_plan *plan, json_t *select, key_texts *keys, rdl_err *err)
+static rdl_code plan_keys(rdl_planner *pl, rdl_view_plan *plan, json_t *select, key_texts *keys,
+                          rdl_err *err)
 {
     json_t *groups = json_object_get(select, "group_expressions");
     size_t n = json_array_size(groups);
@@ -157,17 +153,12 @@ static rdl_code plan_keys(
     return RDL_OK;
 }
 
-static rdl_code plan_partial(rdl_planner *pl,
-                             rdl_view_plan *plan,
-                             json_t *select,
-                             const key_texts *keys,
-                             const rdl_decomposed *parts,
-                             rdl_thread_identity identity,
-                             rdl_err *err)
+static rdl_code plan_partial(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
+                             const key_texts *keys, const rdl_decomposed *parts,
+                             rdl_thread_identity identity, rdl_err *err)
 {
     json_t *list = rdl_tree_keep(&pl->tree, json_array());
-    json_t *count =
-        rdl_tree_call(&pl->tree, "count_star", rdl_tree_keep(&pl->tree, json_array()));
+    json_t *count = rdl_tree_call(&pl->tree, "count_star", rdl_tree_keep(&pl->tree, json_array()));
     rdl_tree_alias(count, "n");
     for (size_t i = 0; i < plan->key_count; i++)
         json_array_append(list, keys->in[i]);
@@ -177,14 +168,13 @@ static rdl_code plan_partial(rdl_planner *pl,
         json_array_append(list, parts->slot_exprs.v[i]);
     }
     json_t *partial = rdl_plan_select_keys(pl, select, list, plan->key_count);
-    rdl_thread th = {
-        .pl = pl, .driving = plan->driving, .prefix = "new:", .identity = identity};
+    rdl_thread th = {.pl = pl, .driving = plan->driving, .prefix = "new:", .identity = identity};
     RDL_TRY(rdl_plan_thread_bottom(&th, partial, 0, err));
     if (pl->refusal.why != NULL)
         return RDL_OK;
     rdl_plan_read_all(pl, partial);
-    RDL_TRY(rdl_plan_spread(pl, select, partial, &plan->partial_new_sql,
-                            &plan->partial_repeats, err));
+    RDL_TRY(
+        rdl_plan_spread(pl, select, partial, &plan->partial_new_sql, &plan->partial_repeats, err));
     plan->partial_old_sql =
         rdl_plan_retarget(pl, plan->partial_new_sql, "new:", "old:", plan->driving);
     plan->partial_all_sql =
@@ -192,12 +182,8 @@ static rdl_code plan_partial(rdl_planner *pl,
     return RDL_OK;
 }
 
-static rdl_code plan_final(rdl_planner *pl,
-                           rdl_view_plan *plan,
-                           json_t *select,
-                           const key_texts *keys,
-                           const rdl_decomposed *parts,
-                           rdl_err *err)
+static rdl_code plan_final(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
+                           const key_texts *keys, const rdl_decomposed *parts, rdl_err *err)
 {
     const rdl_table *t = pl->table;
     finishing f = {.pl = pl,
@@ -210,13 +196,11 @@ static rdl_code plan_final(rdl_planner *pl,
     having = rdl_tree_map(having, swap_final, &f);
     if (pl->refusal.why != NULL)
         return RDL_OK;
-    const char *states =
-        rdl_arena_printf(pl->arena, "states:%.*s", (int)t->full.n, t->full.p);
+    const char *states = rdl_arena_printf(pl->arena, "states:%.*s", (int)t->full.n, t->full.p);
     json_t *query = rdl_tree_select(&pl->tree, rdl_tree_table(&pl->tree, "e", states));
     for (size_t i = 0; i < json_array_size(list); i++)
-        rdl_tree_alias(
-            json_array_get(list, i),
-            rdl_arena_strndup(pl->arena, t->columns.v[i].name.p, t->columns.v[i].name.n));
+        rdl_tree_alias(json_array_get(list, i), rdl_arena_strndup(pl->arena, t->columns.v[i].name.p,
+                                                                  t->columns.v[i].name.n));
     json_object_set(query, "select_list", list);
     json_object_set(query, "where_clause", having);
     rdl_str text;
@@ -240,11 +224,8 @@ static void take_slots(rdl_view_plan *plan, const rdl_decomposed *parts)
             plan->may_subtract = false;
 }
 
-rdl_code rdl_plan_incremental(rdl_planner *pl,
-                              rdl_view_plan *plan,
-                              json_t *select,
-                              rdl_thread_identity identity,
-                              rdl_err *err)
+rdl_code rdl_plan_incremental(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
+                              rdl_thread_identity identity, rdl_err *err)
 {
     json_t *items = json_object_get(select, "select_list");
     json_t *having = json_object_get(select, "having");

@@ -80,8 +80,7 @@ static json_t *swap_alias(void *arg, json_t *node)
     json_t *list = json_object_get(u->select, "select_list");
     for (size_t i = 0; i < u->items; i++) {
         json_t *item = json_array_get(list, i);
-        if (strcasecmp(rdl_tree_text(item, "alias"), name) != 0 ||
-            rdl_tree_equal(item, node))
+        if (strcasecmp(rdl_tree_text(item, "alias"), name) != 0 || rdl_tree_equal(item, node))
             continue;
         if ((u->first == COLUMN_FIRST && is_from_column(u, name)) ||
             (u->first == GROUP_FIRST && is_group(u->select, node)))
@@ -131,13 +130,11 @@ static json_t *group_at(json_t *select, json_t *group)
 {
     json_t *list = json_object_get(select, "select_list");
     json_t *value = json_object_get(group, "value");
-    if (!rdl_tree_class(group, "CONSTANT") ||
-        !json_is_integer(json_object_get(value, "value")))
+    if (!rdl_tree_class(group, "CONSTANT") || !json_is_integer(json_object_get(value, "value")))
         return group;
     json_int_t at = json_integer_value(json_object_get(value, "value"));
-    return at >= 1 && (size_t)at <= json_array_size(list)
-               ? json_array_get(list, (size_t)at - 1)
-               : group;
+    return at >= 1 && (size_t)at <= json_array_size(list) ? json_array_get(list, (size_t)at - 1)
+                                                          : group;
 }
 
 static rdl_code spell_groups(rdl_planner *pl, json_t *select, bool all, rdl_err *err)
@@ -154,8 +151,8 @@ static rdl_code spell_groups(rdl_planner *pl, json_t *select, bool all, rdl_err 
             json_array_append(groups, group_item(pl, item, wrapped));
     }
     for (size_t i = 0; !all && i < json_array_size(written); i++)
-        json_array_append(
-            groups, group_item(pl, group_at(select, json_array_get(written, i)), wrapped));
+        json_array_append(groups,
+                          group_item(pl, group_at(select, json_array_get(written, i)), wrapped));
     json_t *set = json_array(), *sets = rdl_tree_keep(&pl->tree, json_array());
     for (size_t i = 0; i < json_array_size(groups); i++)
         json_array_append_new(set, json_integer((json_int_t)i));

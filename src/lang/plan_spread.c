@@ -95,8 +95,7 @@ static rdl_code keeps_types(rdl_planner *pl, const spread *s, bool *out, rdl_err
     for (size_t i = 1; i <= n; i++) {
         size_t length = strlen(types[i]);
         *out = *out && length > 0 && strlen(types[0]) == length + 2 &&
-               strncmp(types[0], types[i], length) == 0 &&
-               strcmp(types[0] + length, "[]") == 0;
+               strncmp(types[0], types[i], length) == 0 && strcmp(types[0] + length, "[]") == 0;
     }
     return RDL_OK;
 }
@@ -117,8 +116,7 @@ static json_t *part_of(json_t *element, const char *field)
 
 static bool is_plain_constant(const json_t *part)
 {
-    const char *type =
-        rdl_tree_text(json_object_get(json_object_get(part, "value"), "type"), "id");
+    const char *type = rdl_tree_text(json_object_get(json_object_get(part, "value"), "type"), "id");
     return rdl_tree_class(part, "CONSTANT") &&
            (strcmp(type, "VARCHAR") == 0 || strcmp(type, "INTEGER") == 0);
 }
@@ -239,7 +237,8 @@ static json_t *branch(rdl_planner *pl, json_t *select, json_t *partial, size_t e
         return NULL;
     json_t *only = rdl_tree_clone(&pl->tree, json_array_get(s.elements, element));
     s.name = rdl_arena_strdup(pl->arena, s.name); /* its item goes */
-    naming n = {.pl = pl, .s = &s, .element = only, .fields = rdl_tree_keep(&pl->tree, json_array())};
+    naming n = {
+        .pl = pl, .s = &s, .element = only, .fields = rdl_tree_keep(&pl->tree, json_array())};
     drop_constant_keys(pl, &s, select, only, copy);
     rdl_tree_map(json_object_get(copy, "select_list"), swap_field, &n);
     json_t *where = json_object_get(copy, "where_clause");
@@ -252,12 +251,8 @@ static json_t *branch(rdl_planner *pl, json_t *select, json_t *partial, size_t e
     return copy;
 }
 
-rdl_code rdl_plan_spread(rdl_planner *pl,
-                         json_t *select,
-                         json_t *partial,
-                         rdl_str *text,
-                         bool *repeats,
-                         rdl_err *err)
+rdl_code rdl_plan_spread(rdl_planner *pl, json_t *select, json_t *partial, rdl_str *text,
+                         bool *repeats, rdl_err *err)
 {
     spread s = {0};
     bool may = false;

@@ -35,9 +35,8 @@ static const char *identity_sql(rdl_planner *pl, const rdl_thread *th, bool once
                      "r.__rdl_offset AS _source_offset, ");
     if (!once && (th->fans || th->fans_hop || th->unions)) {
         /* Rows that tie here are equal in all that is visible, so any order is the same. */
-        rdl_buf_puts(&b,
-                     "row_number() OVER (PARTITION BY r.__rdl_epoch, r.__rdl_partition, "
-                     "r.__rdl_offset ORDER BY r.__rdl_ordinal");
+        rdl_buf_puts(&b, "row_number() OVER (PARTITION BY r.__rdl_epoch, r.__rdl_partition, "
+                         "r.__rdl_offset ORDER BY r.__rdl_ordinal");
         for (size_t i = 0; i < pl->table->columns.n; i++) {
             rdl_buf_puts(&b, ", r.");
             rdl_buf_put_sql_ident(&b, pl->table->columns.v[i].name);
@@ -69,14 +68,13 @@ static rdl_str judged_sql(rdl_planner *pl, const char *rows)
 
 static void check_names(rdl_planner *pl)
 {
-    static const char *const taken[] = {"_epoch", "_source_partition", "_source_offset",
-                                        "_ordinal", "_event_ts"};
+    static const char *const taken[] = {"_epoch", "_source_partition", "_source_offset", "_ordinal",
+                                        "_event_ts"};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
         if (rdl_schema_find(&pl->table->columns, rdl_str_of(taken[i])) >= 0)
-            rdl_plan_refuse(
-                pl, taken[i],
-                "Give the column another name with AS: every lake table has this one.",
-                "the column name %s is taken by the row's identity", taken[i]);
+            rdl_plan_refuse(pl, taken[i],
+                            "Give the column another name with AS: every lake table has this one.",
+                            "the column name %s is taken by the row's identity", taken[i]);
 }
 
 static void need_inputs(rdl_planner *pl, rdl_stream_plan *plan)
@@ -96,14 +94,13 @@ rdl_code rdl_plan_stream(rdl_planner *pl, rdl_err *err)
     json_t *query = rdl_tree_clone(&pl->tree, pl->flat);
     check_names(pl);
     if (!rdl_thread_holds(&th, query))
-        rdl_plan_refuse(pl, "FROM",
-                        "Write FROM STREAM before the table whose rows it takes.",
+        rdl_plan_refuse(pl, "FROM", "Write FROM STREAM before the table whose rows it takes.",
                         "a streaming table reads a stream, and this text names none");
     RDL_TRY(rdl_thread_query(&th, query, err));
     if (pl->refusal.why != NULL) {
         rdl_diag_add(pl->diags, RDL_DIAG_ERROR, rdl_plan_locate(t, pl->refusal.word),
-                     pl->refusal.hint, "could not stream into table \"%.*s\": %s",
-                     (int)t->full.n, t->full.p, pl->refusal.why);
+                     pl->refusal.hint, "could not stream into table \"%.*s\": %s", (int)t->full.n,
+                     t->full.p, pl->refusal.why);
         return RDL_OK;
     }
     rdl_plan_read_all(pl, query);

@@ -50,16 +50,14 @@ static rdl_table *choose_driving(rdl_planner *pl)
             node = json_object_get(node, "from_table");
         else if (rdl_tree_is(node, "JOIN"))
             node = json_object_get(
-                node,
-                strcmp(rdl_tree_text(node, "join_type"), "RIGHT") == 0 ? "right" : "left");
+                node, strcmp(rdl_tree_text(node, "join_type"), "RIGHT") == 0 ? "right" : "left");
         else
             node = json_object_get(json_object_get(node, "subquery"), "node");
     }
     const rdl_input *in = node != NULL ? rdl_plan_input_of(pl, node) : NULL;
     if (in == NULL) {
         bool set = rdl_tree_is(pl->flat, "SET_OPERATION_NODE");
-        rdl_plan_refuse(pl, set ? rdl_tree_text(pl->flat, "setop_type") : "FROM", NULL,
-                        "%s",
+        rdl_plan_refuse(pl, set ? rdl_tree_text(pl->flat, "setop_type") : "FROM", NULL, "%s",
                         set ? "a set operation folds several queries into one"
                             : "no single table drives it");
     }
@@ -74,8 +72,7 @@ static rdl_code look_at_chain(viewing *v, rdl_err *err)
     const rdl_table *d = v->plan->driving;
     if (rdl_plan_count_driving(&th, v->query) != 1) {
         const char *name = rdl_arena_strndup(pl->arena, d->name.p, d->name.n);
-        rdl_plan_refuse(pl, name, NULL, "%.*s is read more than once", (int)d->full.n,
-                        d->full.p);
+        rdl_plan_refuse(pl, name, NULL, "%.*s is read more than once", (int)d->full.n, d->full.p);
         return RDL_OK;
     }
     if (!rdl_plan_chain(&th, v->query, &v->chain)) {
@@ -137,11 +134,9 @@ static void pass_key_on(viewing *v, const rdl_thread *th)
     for (size_t k = 0; k < d->primary_key_count; k++) {
         rdl_str name = d->columns.v[d->primary_key[k]].name;
         const char *text = rdl_arena_strndup(v->pl->arena, name.p, name.n);
-        json_t *column =
-            rdl_tree_column(&v->pl->tree, rdl_plan_ref_name(v->chain.ref[0]), text);
+        json_t *column = rdl_tree_column(&v->pl->tree, rdl_plan_ref_name(v->chain.ref[0]), text);
         size_t i = 0;
-        while (i < json_array_size(items) &&
-               !rdl_tree_equal(json_array_get(items, i), column))
+        while (i < json_array_size(items) && !rdl_tree_equal(json_array_get(items, i), column))
             i++;
         if (i == json_array_size(items) || i >= t->columns.n ||
             rdl_tree_find_type(items, "STAR") != NULL)
@@ -210,9 +205,9 @@ static rdl_code plan_merge(viewing *v, rdl_err *err)
     if (pl->refusal.why != NULL)
         return RDL_OK;
     if (!plan->may_subtract && !keeps_rows(plan->driving)) {
-        rdl_plan_refuse(
-            pl, "GROUP BY", NULL, "%s cannot take back a row, and rows of %.*s can go away",
-            holding_call(plan), (int)plan->driving->full.n, plan->driving->full.p);
+        rdl_plan_refuse(pl, "GROUP BY", NULL,
+                        "%s cannot take back a row, and rows of %.*s can go away",
+                        holding_call(plan), (int)plan->driving->full.n, plan->driving->full.p);
         return RDL_OK;
     }
     plan->mode = RDL_MAINTAIN_INCREMENTAL;
@@ -246,10 +241,9 @@ static rdl_code plan_pieces(viewing *v, rdl_err *err)
     const char *keys = put_names(pl, v->plan->key_columns, v->plan->key_count);
     bool window = rdl_plan_is_windowed(v->chain.level[v->chain.bottom]);
     give_reason(v, why.word,
-                window
-                    ? rdl_arena_printf(pl->arena, "window over PARTITION BY %s", keys)
-                    : rdl_arena_printf(pl->arena, "%s; touched groups (%s) are recomputed",
-                                       why.why, keys));
+                window ? rdl_arena_printf(pl->arena, "window over PARTITION BY %s", keys)
+                       : rdl_arena_printf(pl->arena, "%s; touched groups (%s) are recomputed",
+                                          why.why, keys));
     need_others(v, true);
     pl->refusal = (rdl_plan_refusal){0};
     return RDL_OK;
@@ -273,8 +267,7 @@ static rdl_code plan_batch(viewing *v, rdl_err *err)
         return rdl_err_set(err, RDL_EBUG, 0, "could not find the driving input again");
     const char *const *names;
     size_t n = rdl_thread_columns(th.identity, &names);
-    RDL_TRY(
-        rdl_plan_exact(pl, query, bottom >= 0 ? chain.level[bottom] : NULL, names, n, err));
+    RDL_TRY(rdl_plan_exact(pl, query, bottom >= 0 ? chain.level[bottom] : NULL, names, n, err));
     if (bottom >= 0)
         RDL_TRY(rdl_plan_thread_bottom(&th, query, bottom, err));
     rdl_plan_read_all(pl, query);
@@ -316,8 +309,7 @@ static void plan_whole(viewing *v)
     v->plan->mode = RDL_MAINTAIN_FULL;
     v->plan->driving = NULL;
     give_reason(v, pl->refusal.word,
-                pl->refusal.why != NULL ? pl->refusal.why
-                                        : "nothing splits it into groups");
+                pl->refusal.why != NULL ? pl->refusal.why : "nothing splits it into groups");
     need_others(v, true);
     pl->refusal = (rdl_plan_refusal){0};
 }

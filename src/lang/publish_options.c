@@ -8,8 +8,7 @@
 static const char levels[] = "ONE LOCAL_ONE TWO THREE QUORUM LOCAL_QUORUM EACH_QUORUM ALL";
 
 const rdl_publish_option rdl_publish_options[] = {
-    {"cassandra", "replication", RDL_PUBLISH_MAP, 0, 0, NULL,
-     "SimpleStrategy, 1 replica",
+    {"cassandra", "replication", RDL_PUBLISH_MAP, 0, 0, NULL, "SimpleStrategy, 1 replica",
      "Of a keyspace that is created: {'class': 'NetworkTopologyStrategy', 'dc1': 3}, or a "
      "number of replicas in the connection's data centre."},
     {"cassandra", "default_time_to_live", RDL_PUBLISH_COUNT, 0, 630720000, NULL, "0: for ever",
@@ -32,19 +31,16 @@ const rdl_publish_option rdl_publish_options[] = {
      "Rows of one partition go together up to so many bytes; 0: each row alone."},
     {"cassandra", "in_flight", RDL_PUBLISH_COUNT, 1, 32768, NULL, "adaptive, up to 1024",
      "At most so many requests wait for their answer."},
-    {"postgres", "fillfactor", RDL_PUBLISH_COUNT, 10, 100, NULL,
-     "75; 100 for a streaming table",
+    {"postgres", "fillfactor", RDL_PUBLISH_COUNT, 10, 100, NULL, "75; 100 for a streaming table",
      "Of a table that is created: how full its pages are filled.  Room on the page lets a row be "
      "updated without touching an index."},
     {"postgres", "indexes", RDL_PUBLISH_TEXT, 0, 0, NULL, "none but the key's",
      "Further indexes: 'id; type, window_start' is one over id and one over two columns."},
 };
-const size_t rdl_publish_option_count =
-    sizeof rdl_publish_options / sizeof rdl_publish_options[0];
+const size_t rdl_publish_option_count = sizeof rdl_publish_options / sizeof rdl_publish_options[0];
 
 const char *const rdl_publish_stores[] = {"sqlite", "cassandra", "postgres", "postgresql"};
-const size_t rdl_publish_store_count =
-    sizeof rdl_publish_stores / sizeof rdl_publish_stores[0];
+const size_t rdl_publish_store_count = sizeof rdl_publish_stores / sizeof rdl_publish_stores[0];
 
 const rdl_publish_option *rdl_publish_option_find(rdl_str store, rdl_str name)
 {
@@ -110,8 +106,7 @@ static bool is_map(rdl_str s)
     return s.n > 2 && s.p[s.n - 1] == '}' && !quoted && colons > 0;
 }
 
-const char *
-rdl_publish_option_wants(rdl_arena *a, const rdl_publish_option *o, rdl_str value)
+const char *rdl_publish_option_wants(rdl_arena *a, const rdl_publish_option *o, rdl_str value)
 {
     switch (o->kind) {
     case RDL_PUBLISH_COUNT:

@@ -70,13 +70,15 @@ static const rdl_system_column lineage[] = {
 };
 
 static const rdl_system_column schedules[] = {
-    {"name", "TEXT", "of the table; of a model \"model s.n\", of a training step \"train n\", of a report \"report n\""},
+    {"name", "TEXT",
+     "of the table; of a model \"model s.n\", of a training step \"train n\", of a report \"report n\""},
     {"schedule", "TEXT", "null: none, but a promise"},
     {"last_run", "TIMESTAMPTZ", ""},
     {"next_run", "TIMESTAMPTZ", "null: when there is something new"},
     {"seconds", "DOUBLE", "of its last run"},
     {"promised_seconds", "DOUBLE", "PROMISE; null: none"},
-    {"waiting_seconds", "DOUBLE", "since what it reads changed, or it was due; null: nothing waits"},
+    {"waiting_seconds", "DOUBLE",
+     "since what it reads changed, or it was due; null: nothing waits"},
     {"state", "TEXT", "never ran, done, waits, overdue (longer than promised), slow, failed"},
     {"message", "TEXT", "why it failed"},
 };
@@ -144,7 +146,10 @@ static const rdl_system_column grants[] = {
     {"role", "TEXT", ""},
 };
 
-#define TABLE(name, meaning) {#name, meaning, name, sizeof name / sizeof name[0]}
+#define TABLE(name, meaning)                                                                       \
+    {                                                                                              \
+#name, meaning, name, sizeof name / sizeof name[0]                                         \
+    }
 
 const rdl_system_table rdl_system_tables[RDL_SYSTEM_TABLE_COUNT] = {
     [RDL_SYSTEM_EPOCHS] = TABLE(epochs, "every sealed epoch that the journal tells of"),
@@ -152,7 +157,8 @@ const rdl_system_table rdl_system_tables[RDL_SYSTEM_TABLE_COUNT] = {
     [RDL_SYSTEM_TABLES] = TABLE(tables, "sizes and freshness of tables and sources"),
     [RDL_SYSTEM_COLUMNS] = TABLE(columns, "columns of tables and sources"),
     [RDL_SYSTEM_LINEAGE] = TABLE(lineage, "what reads what"),
-    [RDL_SYSTEM_SCHEDULES] = TABLE(schedules, "what runs by itself, or promised to be done in time"),
+    [RDL_SYSTEM_SCHEDULES] =
+        TABLE(schedules, "what runs by itself, or promised to be done in time"),
     [RDL_SYSTEM_PUBLICATIONS] = TABLE(publications, "published tables; asks their stores"),
     [RDL_SYSTEM_QUARANTINE] = TABLE(quarantine, "rejected rows by reason"),
     [RDL_SYSTEM_RUNS] = TABLE(runs, "runs of the program, and of models, tables and stores in it"),
@@ -201,13 +207,16 @@ bool rdl_system_table_named(rdl_str sql, rdl_system_table_id id)
 
 void rdl_system_tables_print_reference(rdl_buf *out)
 {
-    rdl_buf_puts(out, "# System tables: raudal.*\n\nWhat the platform says of itself, as tables for `raudal "
-                      "sql` and for the conditions of [alerts](alerts.md). They are made when a\ntext names them, "
-                      "as of the cut that is read. Views and tables of a pipeline cannot read them. This page is "
-                      "what\n`raudal help tables` prints.\n\n");
+    rdl_buf_puts(
+        out,
+        "# System tables: raudal.*\n\nWhat the platform says of itself, as tables for `raudal "
+        "sql` and for the conditions of [alerts](alerts.md). They are made when a\ntext names them, "
+        "as of the cut that is read. Views and tables of a pipeline cannot read them. This page is "
+        "what\n`raudal help tables` prints.\n\n");
     for (size_t i = 0; i < RDL_SYSTEM_TABLE_COUNT; i++) {
         const rdl_system_table *t = &rdl_system_tables[i];
-        rdl_buf_printf(out, "## raudal.%s\n\n%s.\n\n| column | type | meaning |\n| --- | --- | --- |\n",
+        rdl_buf_printf(out,
+                       "## raudal.%s\n\n%s.\n\n| column | type | meaning |\n| --- | --- | --- |\n",
                        t->name, t->meaning);
         for (size_t k = 0; k < t->column_count; k++)
             rdl_buf_printf(out, "| %s | %s | %s |\n", t->columns[k].name, t->columns[k].type,

@@ -81,19 +81,17 @@ rdl_code rdl_tree_parse(rdl_tree *tr, const char *select, json_t **out, rdl_err 
         return rdl_err_set(err, RDL_EBUG, 0, "could not read the tree of a query: %s",
                            problem.text);
     rdl_tree_keep(tr, root);
-    json_t *node =
-        json_object_get(json_array_get(json_object_get(root, "statements"), 0), "node");
+    json_t *node = json_object_get(json_array_get(json_object_get(root, "statements"), 0), "node");
     if (node == NULL)
-        return rdl_err_set(err, RDL_EUSAGE, 0,
-                           "could not plan a text that is not one SELECT");
+        return rdl_err_set(err, RDL_EUSAGE, 0, "could not plan a text that is not one SELECT");
     *out = node;
     return RDL_OK;
 }
 
 rdl_code rdl_tree_print(rdl_tree *tr, json_t *query, rdl_str *out, rdl_err *err)
 {
-    json_t *root = json_pack("{s:b, s:[{s:O, s:[]}]}", "error", 0, "statements", "node",
-                             query, "named_param_map");
+    json_t *root = json_pack("{s:b, s:[{s:O, s:[]}]}", "error", 0, "statements", "node", query,
+                             "named_param_map");
     char *dump = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     if (dump == NULL)
@@ -109,8 +107,8 @@ rdl_code rdl_tree_print(rdl_tree *tr, json_t *query, rdl_str *out, rdl_err *err)
     return rc;
 }
 
-rdl_code
-rdl_tree_exprs(rdl_tree *tr, const char *const *texts, size_t n, json_t **out, rdl_err *err)
+rdl_code rdl_tree_exprs(rdl_tree *tr, const char *const *texts, size_t n, json_t **out,
+                        rdl_err *err)
 {
     if (n == 0)
         return RDL_OK;
@@ -125,8 +123,7 @@ rdl_tree_exprs(rdl_tree *tr, const char *const *texts, size_t n, json_t **out, r
         return rc;
     json_t *list = json_object_get(query, "select_list");
     if (json_array_size(list) != n)
-        return rdl_err_set(err, RDL_EBUG, 0, "could not split a list of %zu expressions",
-                           n);
+        return rdl_err_set(err, RDL_EBUG, 0, "could not split a list of %zu expressions", n);
     for (size_t i = 0; i < n; i++)
         out[i] = json_array_get(list, i);
     return RDL_OK;
@@ -139,21 +136,19 @@ json_t *rdl_tree_clone(rdl_tree *tr, json_t *node)
 
 json_t *rdl_tree_column(rdl_tree *tr, const char *qualifier, const char *name)
 {
-    json_t *names = qualifier != NULL && qualifier[0] != '\0'
-                        ? json_pack("[s, s]", qualifier, name)
-                        : json_pack("[s]", name);
-    return rdl_tree_keep(tr, json_pack("{s:s, s:s, s:s, s:i, s:o}", "class", "COLUMN_REF",
-                                       "type", "COLUMN_REF", "alias", "", "query_location",
-                                       0, "column_names", names));
+    json_t *names = qualifier != NULL && qualifier[0] != '\0' ? json_pack("[s, s]", qualifier, name)
+                                                              : json_pack("[s]", name);
+    return rdl_tree_keep(tr, json_pack("{s:s, s:s, s:s, s:i, s:o}", "class", "COLUMN_REF", "type",
+                                       "COLUMN_REF", "alias", "", "query_location", 0,
+                                       "column_names", names));
 }
 
 json_t *rdl_tree_position(rdl_tree *tr, size_t i)
 {
-    return rdl_tree_keep(tr, json_pack("{s:s, s:s, s:s, s:i, s:{s:{s:s, s:n}, s:b, s:I}}",
-                                       "class", "CONSTANT", "type", "VALUE_CONSTANT",
-                                       "alias", "", "query_location", 0, "value", "type",
-                                       "id", "INTEGER", "type_info", "is_null", 0, "value",
-                                       (json_int_t)i));
+    return rdl_tree_keep(tr, json_pack("{s:s, s:s, s:s, s:i, s:{s:{s:s, s:n}, s:b, s:I}}", "class",
+                                       "CONSTANT", "type", "VALUE_CONSTANT", "alias", "",
+                                       "query_location", 0, "value", "type", "id", "INTEGER",
+                                       "type_info", "is_null", 0, "value", (json_int_t)i));
 }
 
 json_t *rdl_tree_and(rdl_tree *tr, json_t *a, json_t *b)
@@ -162,9 +157,9 @@ json_t *rdl_tree_and(rdl_tree *tr, json_t *a, json_t *b)
         return b;
     if (b == NULL || json_is_null(b))
         return a;
-    return rdl_tree_keep(tr, json_pack("{s:s, s:s, s:s, s:i, s:[O, O]}", "class",
-                                       "CONJUNCTION", "type", "CONJUNCTION_AND", "alias",
-                                       "", "query_location", 0, "children", a, b));
+    return rdl_tree_keep(tr, json_pack("{s:s, s:s, s:s, s:i, s:[O, O]}", "class", "CONJUNCTION",
+                                       "type", "CONJUNCTION_AND", "alias", "", "query_location", 0,
+                                       "children", a, b));
 }
 
 typedef struct binding {
@@ -202,42 +197,40 @@ json_t *rdl_tree_select(rdl_tree *tr, json_t *from)
 {
     json_t *none = json_pack("{s:s, s:s, s:n, s:i}", "type", "EMPTY", "alias", "", "sample",
                              "query_location", 0);
-    json_t *select = json_pack(
-        "{s:s, s:[], s:{s:[]}, s:[], s:O, s:n, s:[], s:[], s:s, s:n, s:n, s:n}", "type",
-        "SELECT_NODE", "modifiers", "cte_map", "map", "select_list", "from_table",
-        from != NULL ? from : none, "where_clause", "group_expressions", "group_sets",
-        "aggregate_handling", "STANDARD_HANDLING", "having", "sample", "qualify");
+    json_t *select =
+        json_pack("{s:s, s:[], s:{s:[]}, s:[], s:O, s:n, s:[], s:[], s:s, s:n, s:n, s:n}", "type",
+                  "SELECT_NODE", "modifiers", "cte_map", "map", "select_list", "from_table",
+                  from != NULL ? from : none, "where_clause", "group_expressions", "group_sets",
+                  "aggregate_handling", "STANDARD_HANDLING", "having", "sample", "qualify");
     json_decref(none);
     return rdl_tree_keep(tr, select);
 }
 
 json_t *rdl_tree_table(rdl_tree *tr, const char *schema, const char *table)
 {
-    return rdl_tree_keep(tr,
-                         json_pack("{s:s, s:s, s:n, s:i, s:s, s:s, s:[], s:s, s:n}", "type",
-                                   "BASE_TABLE", "alias", "", "sample", "query_location", 0,
-                                   "schema_name", schema, "table_name", table,
-                                   "column_name_alias", "catalog_name", "", "at_clause"));
+    return rdl_tree_keep(tr, json_pack("{s:s, s:s, s:n, s:i, s:s, s:s, s:[], s:s, s:n}", "type",
+                                       "BASE_TABLE", "alias", "", "sample", "query_location", 0,
+                                       "schema_name", schema, "table_name", table,
+                                       "column_name_alias", "catalog_name", "", "at_clause"));
 }
 
 json_t *rdl_tree_subquery(rdl_tree *tr, json_t *query, const char *alias)
 {
-    return rdl_tree_keep(tr, json_pack("{s:s, s:s, s:n, s:i, s:{s:O, s:[]}, s:[]}", "type",
-                                       "SUBQUERY", "alias", alias, "sample",
-                                       "query_location", 0, "subquery", "node", query,
-                                       "named_param_map", "column_name_alias"));
+    return rdl_tree_keep(tr,
+                         json_pack("{s:s, s:s, s:n, s:i, s:{s:O, s:[]}, s:[]}", "type", "SUBQUERY",
+                                   "alias", alias, "sample", "query_location", 0, "subquery",
+                                   "node", query, "named_param_map", "column_name_alias"));
 }
 
 json_t *rdl_tree_call(rdl_tree *tr, const char *function, json_t *args)
 {
     return rdl_tree_keep(
-        tr,
-        json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:O, s:n, s:{s:s, s:[]}, s:b, s:b, s:b, "
-                  "s:s}",
-                  "class", "FUNCTION", "type", "FUNCTION", "alias", "", "query_location", 0,
-                  "function_name", function, "schema", "", "children", args, "filter",
-                  "order_bys", "type", "ORDER_MODIFIER", "orders", "distinct", 0,
-                  "is_operator", 0, "export_state", 0, "catalog", ""));
+        tr, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:O, s:n, s:{s:s, s:[]}, s:b, s:b, s:b, "
+                      "s:s}",
+                      "class", "FUNCTION", "type", "FUNCTION", "alias", "", "query_location", 0,
+                      "function_name", function, "schema", "", "children", args, "filter",
+                      "order_bys", "type", "ORDER_MODIFIER", "orders", "distinct", 0, "is_operator",
+                      0, "export_state", 0, "catalog", ""));
 }
 
 const char *rdl_tree_text(const json_t *node, const char *key)
@@ -293,8 +286,7 @@ bool rdl_tree_calls(const json_t *node, const char *function)
 /* x against t.x, t.x against T.X; s.t.x against t.x. */
 static bool columns_equal(const json_t *a, const json_t *b)
 {
-    const json_t *x = json_object_get(a, "column_names"),
-                 *y = json_object_get(b, "column_names");
+    const json_t *x = json_object_get(a, "column_names"), *y = json_object_get(b, "column_names");
     size_t n = json_array_size(x), m = json_array_size(y), k = n < m ? n : m;
     for (size_t i = 1; i <= k; i++)
         if (strcasecmp(json_string_value(json_array_get(x, n - i)),
@@ -367,8 +359,7 @@ json_t *rdl_tree_map(json_t *node, rdl_tree_swapper swap, void *arg)
         json_t *swapped = swap(arg, node);
         if (swapped != NULL)
             return swapped;
-        for (void *it = json_object_iter(node); it != NULL;
-             it = json_object_iter_next(node, it)) {
+        for (void *it = json_object_iter(node); it != NULL; it = json_object_iter_next(node, it)) {
             json_t *value = json_object_iter_value(it);
             json_t *now = rdl_tree_map(value, swap, arg);
             if (now != value)

@@ -30,19 +30,15 @@ void rdl_tree_fini(rdl_tree *tr);
 json_t *rdl_tree_keep(rdl_tree *tr, json_t *taken); /* owned by the pool from now on */
 
 /* The query node (SELECT_NODE, SET_OPERATION_NODE, ...) of one SELECT, and its text. */
-RDL_MUST rdl_code rdl_tree_parse(rdl_tree *tr,
-                                 const char *select,
-                                 json_t **out,
-                                 rdl_err *err);
+RDL_MUST rdl_code rdl_tree_parse(rdl_tree *tr, const char *select, json_t **out, rdl_err *err);
 RDL_MUST rdl_code rdl_tree_print(rdl_tree *tr, json_t *query, rdl_str *out, rdl_err *err);
 /* n expressions in one call; in their text a column "$1", "$2", ... is a place for bind. */
-RDL_MUST rdl_code rdl_tree_exprs(
-    rdl_tree *tr, const char *const *texts, size_t n, json_t **out, rdl_err *err);
+RDL_MUST rdl_code rdl_tree_exprs(rdl_tree *tr, const char *const *texts, size_t n, json_t **out,
+                                 rdl_err *err);
 
 json_t *rdl_tree_clone(rdl_tree *tr, json_t *node);
-json_t *
-rdl_tree_column(rdl_tree *tr, const char *qualifier, const char *name); /* may be NULL */
-json_t *rdl_tree_position(rdl_tree *tr, size_t i); /* the constant i, for GROUP BY i */
+json_t *rdl_tree_column(rdl_tree *tr, const char *qualifier, const char *name); /* may be NULL */
+json_t *rdl_tree_position(rdl_tree *tr, size_t i);        /* the constant i, for GROUP BY i */
 json_t *rdl_tree_and(rdl_tree *tr, json_t *a, json_t *b); /* either may be null */
 /* Replace columns "$1".. in expr (changed in place, or returned) by args[0].. */
 json_t *rdl_tree_bind(rdl_tree *tr, json_t *expr, json_t *const *args, size_t n);
@@ -51,8 +47,7 @@ void rdl_tree_alias(json_t *expr, const char *alias);
 json_t *rdl_tree_select(rdl_tree *tr, json_t *from);
 json_t *rdl_tree_table(rdl_tree *tr, const char *schema, const char *table);
 json_t *rdl_tree_subquery(rdl_tree *tr, json_t *query, const char *alias); /* a FROM item */
-json_t *
-rdl_tree_call(rdl_tree *tr, const char *function, json_t *args); /* args: an array */
+json_t *rdl_tree_call(rdl_tree *tr, const char *function, json_t *args);   /* args: an array */
 
 /* "" when there is no such text. */
 const char *rdl_tree_text(const json_t *node, const char *key);

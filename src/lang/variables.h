@@ -22,8 +22,8 @@ typedef struct rdl_text_edit {
 typedef struct rdl_variables {
     rdl_arena *arena;
     const rdl_load_options *options; /* borrowed while loading */
-    RDL_VEC(rdl_variable) file; /* lines of raudal.env */
-    RDL_VEC(rdl_variable) used; /* by name, once */
+    RDL_VEC(rdl_variable) file;      /* lines of raudal.env */
+    RDL_VEC(rdl_variable) used;      /* by name, once */
 } rdl_variables;
 
 /* env may be empty: no raudal.env.  Bad lines are reported. */

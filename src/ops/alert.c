@@ -21,8 +21,7 @@ const char *rdl_alert_severity_name(rdl_alert_severity s)
 
 static bool counts(const rdl_alert *alert, const rdl_chunk *c, size_t row)
 {
-    return !alert->truth ||
-           (rdl_vector_valid(&c->v[0], row) && RDL_VECTOR_AT(&c->v[0], bool, row));
+    return !alert->truth || (rdl_vector_valid(&c->v[0], row) && RDL_VECTOR_AT(&c->v[0], bool, row));
 }
 
 static void put_cell(rdl_buf *b, const rdl_chunk *c, size_t column, size_t row, bool json)
@@ -79,10 +78,9 @@ static rdl_code ask(rdl_reader *r, const rdl_alert *alert, int64_t now_us, rdl_f
     const rdl_chunk *c;
     rdl_arena a;
     rdl_arena_init(&a, 0);
-    rdl_code rc = rdl_execf(rdl_reader_conn(r), err,
-                            "SET VARIABLE alert_at = CAST(make_timestamp(%" PRId64
-                            "::BIGINT) AS TIMESTAMPTZ)",
-                            now_us);
+    rdl_code rc = rdl_execf(
+        rdl_reader_conn(r), err,
+        "SET VARIABLE alert_at = CAST(make_timestamp(%" PRId64 "::BIGINT) AS TIMESTAMPTZ)", now_us);
     if (rc == RDL_OK)
         rc = rdl_system_query(r, rdl_arena_strndup(&a, alert->sql.p, alert->sql.n), now_us, &result,
                               err);
@@ -102,7 +100,8 @@ static const char *event_of(const rdl_alert *alert, const rdl_catalog_alert *las
 {
     if (to != last->state)
         return to == RDL_ALERT_QUIET ? "cleared" : rdl_alert_state_name(to);
-    if (to == RDL_ALERT_ACTIVE && alert->repeat_us > 0 && now_us - last->told_us >= alert->repeat_us)
+    if (to == RDL_ALERT_ACTIVE && alert->repeat_us > 0 &&
+        now_us - last->told_us >= alert->repeat_us)
         return "still";
     return NULL;
 }

@@ -46,8 +46,9 @@ static const char *subject_of(rdl_arena *a, const rdl_pipeline *p, const rdl_ale
                             event_words(event));
 }
 
-static void put_text(rdl_buf *b, rdl_reader *r, const rdl_alert *alert, const rdl_catalog_alert *last,
-                     const char *event, const rdl_found *f, int64_t now_us)
+static void put_text(rdl_buf *b, rdl_reader *r, const rdl_alert *alert,
+                     const rdl_catalog_alert *last, const char *event, const rdl_found *f,
+                     int64_t now_us)
 {
     bool cleared = strcmp(event, "cleared") == 0;
     if (!cleared)
@@ -92,7 +93,8 @@ static void put_json(rdl_buf *b, rdl_reader *r, const rdl_alert *alert, const ch
                    rdl_reader_cut(r)->epoch, f->rows, rdl_buf_str(&f->json));
     /* What chat systems show of a hook's body. */
     rdl_buf_clear(&text);
-    rdl_buf_printf(&text, "%s%s%s", subject, f->message.n > 0 ? "\n" : "", rdl_buf_str(&f->message));
+    rdl_buf_printf(&text, "%s%s%s", subject, f->message.n > 0 ? "\n" : "",
+                   rdl_buf_str(&f->message));
     put_field(b, "text", (rdl_str){rdl_buf_str(&text), text.n});
     rdl_buf_putc(b, '}');
     rdl_buf_fini(&text);
@@ -142,7 +144,8 @@ static rdl_code send_one(rdl_arena *a, const rdl_pipeline *p, const rdl_notify_c
 {
     const rdl_alert *alert = find_alert(p, n->alert);
     if (alert == NULL || n->target >= alert->target_count)
-        return rdl_err_set(err, RDL_EUSAGE, 0, "could not tell %s: the pipeline's text does not name it any more",
+        return rdl_err_set(err, RDL_EUSAGE, 0,
+                           "could not tell %s: the pipeline's text does not name it any more",
                            n->shown);
     const rdl_message m = {.identity = rdl_arena_printf(a, "%s-%" PRId64, uuid, n->id),
                            .alert = n->alert,
@@ -157,7 +160,8 @@ static rdl_code send_one(rdl_arena *a, const rdl_pipeline *p, const rdl_notify_c
 
 static rdl_code tell_one(rdl_catalog *c, rdl_arena *a, const rdl_pipeline *p,
                          const rdl_notify_config *config, const char *uuid, unsigned tries,
-                         const rdl_catalog_notice *n, bool *failed, rdl_alerts_result *out, rdl_err *err)
+                         const rdl_catalog_notice *n, bool *failed, rdl_alerts_result *out,
+                         rdl_err *err)
 {
     rdl_err why = {0};
     rdl_code rc = RDL_ENET;
@@ -182,8 +186,8 @@ static rdl_code tell_one(rdl_catalog *c, rdl_arena *a, const rdl_pipeline *p,
     snprintf(out->problem, sizeof out->problem, "%.390s", why.msg);
     rdl_log_err(RDL_LOG_WARN, "alert", "notice_failed", &why);
     *failed = rc != RDL_EUSAGE;
-    return rdl_catalog_notice_failed(c, n->id, why.msg, rc == RDL_EUSAGE ? INT64_MAX : next_try(n, now),
-                                     err);
+    return rdl_catalog_notice_failed(c, n->id, why.msg,
+                                     rc == RDL_EUSAGE ? INT64_MAX : next_try(n, now), err);
 }
 
 static bool is_stopped(const rdl_notify_config *config)
@@ -206,7 +210,8 @@ static rdl_code put_off(rdl_catalog *c, const rdl_catalog_notice *n, rdl_alerts_
     char why[200];
     snprintf(why, sizeof why, "%.120s failed just now: not tried", n->shown);
     out->failed++;
-    return rdl_catalog_notice_failed(c, n->id, why, next_try(n, rdl_now_us(&rdl_clock_system)), err);
+    return rdl_catalog_notice_failed(c, n->id, why, next_try(n, rdl_now_us(&rdl_clock_system)),
+                                     err);
 }
 
 rdl_code rdl_alerts_tell(rdl_catalog *c, const rdl_pipeline *p, const rdl_notify_config *config,
@@ -235,7 +240,8 @@ rdl_code rdl_alerts_tell(rdl_catalog *c, const rdl_pipeline *p, const rdl_notify
     return rc;
 }
 
-void rdl_alerts_config(rdl_arena *a, const rdl_pipeline *p, const char *root, rdl_notify_config *out)
+void rdl_alerts_config(rdl_arena *a, const rdl_pipeline *p, const char *root,
+                       rdl_notify_config *out)
 {
     *out = (rdl_notify_config){
         .dir = p->dir,

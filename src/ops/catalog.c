@@ -10,9 +10,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 
-enum {
-    BUSY_TIMEOUT_MS = 2000
-};
+enum { BUSY_TIMEOUT_MS = 2000 };
 
 static const char ddl[] =
     "CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, "
@@ -37,8 +35,7 @@ static rdl_code open_database(rdl_catalog *c, bool read_only, rdl_err *err)
 {
     if (read_only && !rdl_fs_exists(c->path))
         return RDL_OK;
-    int flags =
-        read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     if (sqlite3_open_v2(c->path, &c->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return c->db == NULL ? rdl_err_nomem(err) : rdl_catalog_fail(c, "open", err);
     sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
@@ -56,11 +53,9 @@ rdl_code rdl_catalog_open(const char *root, bool read_only, rdl_catalog **out, r
     rdl_catalog *c = calloc(1, sizeof *c); /* allow: a connection, freed by close */
     if (c == NULL)
         return rdl_err_nomem(err);
-    if ((size_t)snprintf(c->path, sizeof c->path, "%s/catalog.db", root) >=
-        sizeof c->path) {
+    if ((size_t)snprintf(c->path, sizeof c->path, "%s/catalog.db", root) >= sizeof c->path) {
         free(c); /* allow: see calloc above */
-        return rdl_err_set(err, RDL_EUSAGE, 0,
-                           "cannot open the catalog: its path is too long");
+        return rdl_err_set(err, RDL_EUSAGE, 0, "cannot open the catalog: its path is too long");
     }
     rdl_code rc = read_only ? RDL_OK : rdl_fs_mkdirs(root, err);
     if (rc == RDL_OK)
@@ -93,14 +88,14 @@ void rdl_catalog_bind_time(sqlite3_stmt *st, int at, int64_t us)
     rdl_buf_fini(&b);
 }
 
-rdl_code rdl_catalog_begin_run(
-    rdl_catalog *c, const char *kind, int64_t now_us, int64_t *out_id, rdl_err *err)
+rdl_code rdl_catalog_begin_run(rdl_catalog *c, const char *kind, int64_t now_us, int64_t *out_id,
+                               rdl_err *err)
 {
     static const char sql[] = "INSERT INTO runs (kind, started, outcome) VALUES (?, ?, "
                               "'running')";
     sqlite3_stmt *st;
-    if (sqlite3_exec(c->db, "UPDATE runs SET outcome = 'lost' WHERE outcome = 'running'",
-                     NULL, NULL, NULL) != SQLITE_OK ||
+    if (sqlite3_exec(c->db, "UPDATE runs SET outcome = 'lost' WHERE outcome = 'running'", NULL,
+                     NULL, NULL) != SQLITE_OK ||
         sqlite3_prepare_v2(c->db, sql, -1, &st, NULL) != SQLITE_OK)
         return rdl_catalog_fail(c, "write", err);
     sqlite3_bind_text(st, 1, kind, -1, SQLITE_TRANSIENT);
@@ -183,16 +178,11 @@ rdl_code rdl_catalog_recovered(rdl_catalog *c, int64_t since_us, int64_t now_us,
     return step == SQLITE_DONE ? RDL_OK : rdl_catalog_fail(c, "write", err);
 }
 
-rdl_code rdl_catalog_runs(rdl_catalog *c,
-                          rdl_arena *a,
-                          size_t most,
-                          rdl_catalog_run **out,
-                          size_t *out_n,
-                          rdl_err *err)
+rdl_code rdl_catalog_runs(rdl_catalog *c, rdl_arena *a, size_t most, rdl_catalog_run **out,
+                          size_t *out_n, rdl_err *err)
 {
-    static const char sql[] =
-        "SELECT id, kind, started, ended, epochs, last_epoch, rows_read, "
-        "outcome, message FROM runs ORDER BY id DESC LIMIT ?";
+    static const char sql[] = "SELECT id, kind, started, ended, epochs, last_epoch, rows_read, "
+                              "outcome, message FROM runs ORDER BY id DESC LIMIT ?";
     RDL_VEC(rdl_catalog_run) runs = {0};
     sqlite3_stmt *st;
     int step;

@@ -24,30 +24,23 @@ typedef struct rdl_catalog_run {
     const char *outcome, *message; /* message may be NULL */
 } rdl_catalog_run;
 
-RDL_MUST rdl_code rdl_catalog_open(const char *root,
-                                   bool read_only,
-                                   rdl_catalog **out,
+RDL_MUST rdl_code rdl_catalog_open(const char *root, bool read_only, rdl_catalog **out,
                                    rdl_err *err);
 void rdl_catalog_close(rdl_catalog *c); /* NULL is fine */
 /* Under the root's lock: whatever still says "running" was lost. */
-RDL_MUST rdl_code rdl_catalog_begin_run(
-    rdl_catalog *c, const char *kind, int64_t now_us, int64_t *out_id, rdl_err *err);
+RDL_MUST rdl_code rdl_catalog_begin_run(rdl_catalog *c, const char *kind, int64_t now_us,
+                                        int64_t *out_id, rdl_err *err);
 /* By id; kind and started_us are not changed. */
-RDL_MUST rdl_code rdl_catalog_end_run(rdl_catalog *c,
-                                      const rdl_catalog_run *run,
-                                      rdl_err *err);
+RDL_MUST rdl_code rdl_catalog_end_run(rdl_catalog *c, const rdl_catalog_run *run, rdl_err *err);
 /* A run that is over, of something with a name of its own in this one ("model s.n"). */
 RDL_MUST rdl_code rdl_catalog_add_run(rdl_catalog *c, const rdl_catalog_run *run, rdl_err *err);
 /* Tables, sources and stores whose newest run failed before `since` are done as of now: a whole run
  * found nothing wrong with them. */
-RDL_MUST rdl_code rdl_catalog_recovered(rdl_catalog *c, int64_t since_us, int64_t now_us, rdl_err *err);
+RDL_MUST rdl_code rdl_catalog_recovered(rdl_catalog *c, int64_t since_us, int64_t now_us,
+                                        rdl_err *err);
 /* The newest first; none when there is no catalog. */
-RDL_MUST rdl_code rdl_catalog_runs(rdl_catalog *c,
-                                   rdl_arena *a,
-                                   size_t most,
-                                   rdl_catalog_run **out,
-                                   size_t *out_n,
-                                   rdl_err *err);
+RDL_MUST rdl_code rdl_catalog_runs(rdl_catalog *c, rdl_arena *a, size_t most, rdl_catalog_run **out,
+                                   size_t *out_n, rdl_err *err);
 const char *rdl_catalog_sqlite_version(void);
 
 #endif

@@ -72,8 +72,8 @@ rdl_code rdl_catalog_alerts(rdl_catalog *c, rdl_arena *a, rdl_catalog_alert **ou
         int state = sqlite3_column_int(st, 1);
         RDL_PUSH(a, &list) = (rdl_catalog_alert){
             .name = rdl_catalog_column_text(a, st, 0),
-            .state = state >= 0 && state <= RDL_ALERT_FAILING ? (rdl_alert_state)state
-                                                              : RDL_ALERT_QUIET,
+            .state =
+                state >= 0 && state <= RDL_ALERT_FAILING ? (rdl_alert_state)state : RDL_ALERT_QUIET,
             .since_us = rdl_catalog_column_time(st, 2),
             .checked_us = rdl_catalog_column_time(st, 3),
             .told_us = rdl_catalog_column_time(st, 4),
@@ -93,8 +93,9 @@ rdl_code rdl_catalog_alerts(rdl_catalog *c, rdl_arena *a, rdl_catalog_alert **ou
 
 static rdl_code move(rdl_catalog *c, const rdl_alert_step *s, bool *out_done, rdl_err *err)
 {
-    static const char first[] = "INSERT INTO alerts (name, state, since, times) VALUES (?, 0, ?, 0) "
-                                "ON CONFLICT (name) DO NOTHING";
+    static const char first[] =
+        "INSERT INTO alerts (name, state, since, times) VALUES (?, 0, ?, 0) "
+        "ON CONFLICT (name) DO NOTHING";
     static const char sql[] =
         "UPDATE alerts SET state = ?1, since = ?2, checked = ?3, times = ?4, message = ?5, told = ?6 "
         "WHERE name = ?7 AND state = ?8 AND told IS ?9";
@@ -107,7 +108,8 @@ static rdl_code move(rdl_catalog *c, const rdl_alert_step *s, bool *out_done, rd
     RDL_TRY(finish(c, st, err));
     RDL_TRY(prepare(c, sql, &st, err));
     sqlite3_bind_int(st, 1, (int)s->to);
-    rdl_catalog_bind_time(st, 2, same && s->from.since_us != INT64_MIN ? s->from.since_us : s->now_us);
+    rdl_catalog_bind_time(st, 2,
+                          same && s->from.since_us != INT64_MIN ? s->from.since_us : s->now_us);
     rdl_catalog_bind_time(st, 3, s->now_us);
     sqlite3_bind_int64(st, 4, (int64_t)(s->from.times + activated));
     sqlite3_bind_text(st, 5, s->message, -1, SQLITE_TRANSIENT); /* NULL binds null */
@@ -123,8 +125,9 @@ static rdl_code move(rdl_catalog *c, const rdl_alert_step *s, bool *out_done, rd
 static rdl_code put_notice(rdl_catalog *c, const rdl_alert_step *s, const rdl_catalog_notice *n,
                            rdl_err *err)
 {
-    static const char sql[] = "INSERT INTO alert_notices (alert, event, target, shown, subject, text, "
-                              "json, created, next_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    static const char sql[] =
+        "INSERT INTO alert_notices (alert, event, target, shown, subject, text, "
+        "json, created, next_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     const char *const texts[] = {n->shown, n->subject, n->text, n->json};
     sqlite3_stmt *st;
     RDL_TRY(prepare(c, sql, &st, err));
@@ -216,8 +219,9 @@ rdl_code rdl_catalog_notice_failed(rdl_catalog *c, int64_t id, const char *probl
                                    rdl_err *err)
 {
     sqlite3_stmt *st;
-    RDL_TRY(prepare(c, "UPDATE alert_notices SET problem = ?, next_us = ?, claimed_us = 0 WHERE id = ?",
-                    &st, err));
+    RDL_TRY(
+        prepare(c, "UPDATE alert_notices SET problem = ?, next_us = ?, claimed_us = 0 WHERE id = ?",
+                &st, err));
     sqlite3_bind_text(st, 1, problem, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(st, 2, next_us);
     sqlite3_bind_int64(st, 3, id);

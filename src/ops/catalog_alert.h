@@ -68,8 +68,9 @@ RDL_MUST rdl_code rdl_catalog_alerts(rdl_catalog *c, rdl_arena *a, rdl_catalog_a
 RDL_MUST rdl_code rdl_catalog_alert_step(rdl_catalog *c, const rdl_alert_step *step, bool *out_done,
                                          rdl_err *err);
 /* Notices that are to be delivered now; they are claimed. */
-RDL_MUST rdl_code rdl_catalog_notices_claim(rdl_catalog *c, rdl_arena *a, int64_t now_us, size_t most,
-                                            rdl_catalog_notice **out, size_t *out_n, rdl_err *err);
+RDL_MUST rdl_code rdl_catalog_notices_claim(rdl_catalog *c, rdl_arena *a, int64_t now_us,
+                                            size_t most, rdl_catalog_notice **out, size_t *out_n,
+                                            rdl_err *err);
 RDL_MUST rdl_code rdl_catalog_notice_sent(rdl_catalog *c, int64_t id, int64_t now_us, rdl_err *err);
 /* Not before next_us; INT64_MAX: never again. */
 RDL_MUST rdl_code rdl_catalog_notice_failed(rdl_catalog *c, int64_t id, const char *problem,

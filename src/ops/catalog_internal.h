@@ -17,8 +17,8 @@ struct rdl_catalog {
 
 /* "could not <what> catalog ..", from the database's last error. */
 rdl_code rdl_catalog_fail(const rdl_catalog *c, const char *what, rdl_err *err);
-void rdl_catalog_bind_time(sqlite3_stmt *st, int at, int64_t us); /* INT64_MIN: null */
-int64_t rdl_catalog_column_time(sqlite3_stmt *st, int at);        /* null: INT64_MIN */
+void rdl_catalog_bind_time(sqlite3_stmt *st, int at, int64_t us);      /* INT64_MIN: null */
+int64_t rdl_catalog_column_time(sqlite3_stmt *st, int at);             /* null: INT64_MIN */
 char *rdl_catalog_column_text(rdl_arena *a, sqlite3_stmt *st, int at); /* null: NULL */
 
 #endif

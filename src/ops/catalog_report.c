@@ -42,7 +42,8 @@ rdl_code rdl_catalog_add_report(const char *root, const rdl_catalog_report *r, r
     return rc;
 }
 
-#define COLUMNS "SELECT report, started, ended, epoch, rows, bytes, files, outcome, message FROM reports "
+#define COLUMNS                                                                                    \
+    "SELECT report, started, ended, epoch, rows, bytes, files, outcome, message FROM reports "
 
 static rdl_code select_some(rdl_catalog *c, rdl_arena *a, const char *sql, size_t most,
                             rdl_catalog_report **out, size_t *out_n, rdl_err *err)
@@ -97,7 +98,8 @@ rdl_code rdl_catalog_reports(const char *root, rdl_arena *a, size_t most, rdl_ca
 rdl_code rdl_catalog_reports_last(const char *root, rdl_arena *a, rdl_catalog_report **out,
                                   size_t *out_n, rdl_err *err)
 {
-    static const char sql[] = COLUMNS "WHERE id IN (SELECT max(id) FROM reports GROUP BY report, outcome) "
-                                      "ORDER BY id DESC LIMIT ?";
+    static const char sql[] =
+        COLUMNS "WHERE id IN (SELECT max(id) FROM reports GROUP BY report, outcome) "
+                "ORDER BY id DESC LIMIT ?";
     return read_some(root, a, sql, INT32_MAX, out, out_n, err);
 }

@@ -17,7 +17,8 @@ typedef struct rdl_catalog_report {
     const char *outcome, *message; /* "done" or "failed"; message may be NULL */
 } rdl_catalog_report;
 
-RDL_MUST rdl_code rdl_catalog_add_report(const char *root, const rdl_catalog_report *r, rdl_err *err);
+RDL_MUST rdl_code rdl_catalog_add_report(const char *root, const rdl_catalog_report *r,
+                                         rdl_err *err);
 
 /* The newest first; none when there is no catalog.  written and removed are not read. */
 RDL_MUST rdl_code rdl_catalog_reports(const char *root, rdl_arena *a, size_t most,

@@ -108,8 +108,7 @@ static void print_fates(const sample *s, const char *name, rdl_buf *out)
         {"filtered", l->filtered},
     };
     for (size_t i = 0; i < sizeof fates / sizeof fates[0]; i++)
-        rdl_buf_printf(out, "%s{fate=\"%s\"} %" PRIu64 "\n", name, fates[i].fate,
-                       fates[i].n);
+        rdl_buf_printf(out, "%s{fate=\"%s\"} %" PRIu64 "\n", name, fates[i].fate, fates[i].n);
 }
 
 static void print_tags(const sample *s, const char *name, rdl_buf *out)
@@ -169,8 +168,7 @@ static void print_build(const sample *s, const char *name, rdl_buf *out)
 /* ---- the list ---- */
 
 static const metric metrics[] = {
-    {"raudal_build_info", "gauge", "Version of Raudal and of DuckDB; always 1.", NULL,
-     print_build},
+    {"raudal_build_info", "gauge", "Version of Raudal and of DuckDB; always 1.", NULL, print_build},
     {"raudal_epoch", "gauge", "Number of the last sealed epoch.", epoch, NULL},
     {"raudal_epochs_sealed_total", "counter", "Epochs sealed since the process began.",
      epochs_sealed, NULL},
@@ -179,27 +177,22 @@ static const metric metrics[] = {
     {"raudal_last_seal_timestamp_seconds", "gauge", "When the last epoch was sealed.",
      last_seal_timestamp, NULL},
     {"raudal_lag_seconds", "gauge",
-     "Time since the last seal while there is input that waits; 0 when there is none.",
-     lag_seconds, NULL},
-    {"raudal_lag_files", "gauge", "Files that are there and not yet read.", files_behind,
+     "Time since the last seal while there is input that waits; 0 when there is none.", lag_seconds,
      NULL},
-    {"raudal_lag_bytes", "gauge", "Bytes that are there and not yet read.", bytes_behind,
-     NULL},
+    {"raudal_lag_files", "gauge", "Files that are there and not yet read.", files_behind, NULL},
+    {"raudal_lag_bytes", "gauge", "Bytes that are there and not yet read.", bytes_behind, NULL},
     {"raudal_rows_in_total", "counter",
-     "Rows that came in: read, replayed and fanned out, since the process began.", rows_in,
-     NULL},
+     "Rows that came in: read, replayed and fanned out, since the process began.", rows_in, NULL},
     {"raudal_rows_total", "counter",
-     "What became of the rows that came in; adds up to raudal_rows_in_total.", NULL,
-     print_fates},
+     "What became of the rows that came in; adds up to raudal_rows_in_total.", NULL, print_fates},
     {"raudal_rows_tagged_total", "counter", "Written rows by what was done to them.", NULL,
      print_tags},
     {"raudal_state_size_bytes", "gauge", "Size of the keyed state.", state_bytes, NULL},
-    {"raudal_memory_resident_bytes", "gauge", "Resident memory of the process.",
-     memory_resident, NULL},
-    {"raudal_cpu_seconds_total", "counter", "Processor time of the process.", cpu_seconds,
+    {"raudal_memory_resident_bytes", "gauge", "Resident memory of the process.", memory_resident,
      NULL},
-    {"raudal_problems_total", "counter",
-     "Warnings and errors by module and event, as in the log.", NULL, print_problems},
+    {"raudal_cpu_seconds_total", "counter", "Processor time of the process.", cpu_seconds, NULL},
+    {"raudal_problems_total", "counter", "Warnings and errors by module and event, as in the log.",
+     NULL, print_problems},
 };
 
 static void print_value(double x, rdl_buf *out)
@@ -215,8 +208,7 @@ void rdl_metrics_print(const rdl_engine_status *status, int64_t now_us, rdl_buf 
     sample s = {status, now_us};
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
         const metric *m = &metrics[i];
-        rdl_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name,
-                       m->type);
+        rdl_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->type);
         if (m->print != NULL) {
             m->print(&s, m->name, out);
             continue;
@@ -256,11 +248,11 @@ const char *rdl_metrics_library_version(void)
 
 /* ---- the server ---- */
 
-static enum MHD_Result
-respond(struct MHD_Connection *c, unsigned code, const char *type, rdl_buf *body)
+static enum MHD_Result respond(struct MHD_Connection *c, unsigned code, const char *type,
+                               rdl_buf *body)
 {
-    struct MHD_Response *r = MHD_create_response_from_buffer(
-        body->n, (void *)rdl_buf_str(body), MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(body->n, (void *)rdl_buf_str(body), MHD_RESPMEM_MUST_COPY);
     rdl_buf_fini(body);
     if (r == NULL)
         return MHD_NO;
@@ -270,14 +262,9 @@ respond(struct MHD_Connection *c, unsigned code, const char *type, rdl_buf *body
     return sent;
 }
 
-static enum MHD_Result answer(void *arg,
-                              struct MHD_Connection *c,
-                              const char *url,
-                              const char *method,
-                              const char *version,
-                              const char *upload,
-                              size_t *upload_size,
-                              void **state)
+static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **state)
 {
     rdl_metrics *m = arg;
     rdl_buf body = {0};
@@ -296,10 +283,8 @@ static enum MHD_Result answer(void *arg,
         return respond(c, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &body);
     }
     bool root = strcmp(url, "/") == 0;
-    rdl_buf_puts(&body,
-                 root ? "raudal: metrics are at /metrics\n" : "there is only /metrics\n");
-    return respond(c, root ? MHD_HTTP_OK : MHD_HTTP_NOT_FOUND, "text/plain; charset=utf-8",
-                   &body);
+    rdl_buf_puts(&body, root ? "raudal: metrics are at /metrics\n" : "there is only /metrics\n");
+    return respond(c, root ? MHD_HTTP_OK : MHD_HTTP_NOT_FOUND, "text/plain; charset=utf-8", &body);
 }
 
 /* "127.0.0.1:9464", "[::1]:9464", ":9464" and "9464" (loopback). */
@@ -310,8 +295,7 @@ static bool parse_address(const char *text, struct sockaddr_storage *out)
     char host[64] = "127.0.0.1", *end;
     size_t n = colon != NULL ? (size_t)(colon - text) : 0;
     unsigned long number = strtoul(port, &end, 10);
-    if (port[0] < '0' || port[0] > '9' || *end != '\0' || number > 65535 ||
-        n >= sizeof host)
+    if (port[0] < '0' || port[0] > '9' || *end != '\0' || number > 65535 || n >= sizeof host)
         return false;
     if (n != 0) {
         memcpy(host, text, n);
@@ -333,8 +317,7 @@ static bool parse_address(const char *text, struct sockaddr_storage *out)
     return inet_pton(AF_INET, host, &four->sin_addr) == 1;
 }
 
-rdl_code
-rdl_metrics_start(const char *address, rdl_engine *e, rdl_metrics **out, rdl_err *err)
+rdl_code rdl_metrics_start(const char *address, rdl_engine *e, rdl_metrics **out, rdl_err *err)
 {
     struct sockaddr_storage at;
     if (!parse_address(address, &at)) {
@@ -348,11 +331,10 @@ rdl_metrics_start(const char *address, rdl_engine *e, rdl_metrics **out, rdl_err
     m->engine = e;
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO |
                      (at.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-    m->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, m, MHD_OPTION_SOCK_ADDR, &at,
-                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_SECONDS,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                                 (size_t)REQUEST_BYTES_MAX, MHD_OPTION_END);
+    m->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, answer, m, MHD_OPTION_SOCK_ADDR, &at, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_SECONDS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES_MAX, MHD_OPTION_END);
     if (m->daemon == NULL) {
         int why = errno;
         free(m); /* allow: see calloc above */
@@ -367,8 +349,7 @@ rdl_metrics_start(const char *address, rdl_engine *e, rdl_metrics **out, rdl_err
 
 unsigned rdl_metrics_port(const rdl_metrics *m)
 {
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(m->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(m->daemon, MHD_DAEMON_INFO_BIND_PORT);
     return info != NULL ? info->port : 0;
 }
 

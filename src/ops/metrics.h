@@ -15,11 +15,9 @@
 typedef struct rdl_metrics rdl_metrics;
 
 /* address: "127.0.0.1:9464", "[::1]:9464", ":9464" (loopback). */
-RDL_MUST rdl_code rdl_metrics_start(const char *address,
-                                    rdl_engine *e,
-                                    rdl_metrics **out,
+RDL_MUST rdl_code rdl_metrics_start(const char *address, rdl_engine *e, rdl_metrics **out,
                                     rdl_err *err);
-void rdl_metrics_stop(rdl_metrics *m); /* NULL is fine; before the engine is closed */
+void rdl_metrics_stop(rdl_metrics *m);           /* NULL is fine; before the engine is closed */
 unsigned rdl_metrics_port(const rdl_metrics *m); /* that it listens on; for port 0 */
 
 /* The body that is served. */

@@ -9,9 +9,7 @@
 
 /* ---- finding ---- */
 
-rdl_code rdl_named_query_find(const rdl_pipeline *p,
-                              const char *name,
-                              const rdl_query_file **out,
+rdl_code rdl_named_query_find(const rdl_pipeline *p, const char *name, const rdl_query_file **out,
                               rdl_err *err)
 {
     rdl_arena a;
@@ -23,12 +21,10 @@ rdl_code rdl_named_query_find(const rdl_pipeline *p,
             rdl_arena_fini(&a);
             return RDL_OK;
         }
-        RDL_PUSH(&a, &names) =
-            rdl_arena_strndup(&a, p->queries[i].name.p, p->queries[i].name.n);
+        RDL_PUSH(&a, &names) = rdl_arena_strndup(&a, p->queries[i].name.p, p->queries[i].name.n);
     }
     const char *nearest = rdl_nearest(rdl_str_of(name), names.v, names.n);
-    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized query \"%s\" in pipeline \"%s\"", name,
-                p->name);
+    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized query \"%s\" in pipeline \"%s\"", name, p->name);
     if (nearest != NULL)
         rdl_err_hint(err, "Did you mean \"%s\"?", nearest);
     else if (p->query_count == 0)
@@ -42,26 +38,22 @@ rdl_code rdl_named_query_find(const rdl_pipeline *p,
 void rdl_named_query_usage(rdl_buf *b, const rdl_parameter *parameters, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        rdl_buf_printf(b, "%s%s%s=...%s", i != 0 ? " " : "",
-                       parameters[i].optional ? "[" : "", parameters[i].name,
-                       parameters[i].optional ? "]" : "");
+        rdl_buf_printf(b, "%s%s%s=...%s", i != 0 ? " " : "", parameters[i].optional ? "[" : "",
+                       parameters[i].name, parameters[i].optional ? "]" : "");
 }
 
 /* ---- parameters ---- */
 
-static rdl_code refuse_missing(const rdl_named_query *q,
-                               const rdl_parameter *all,
-                               size_t n,
-                               size_t missing,
-                               rdl_err *err)
+static rdl_code refuse_missing(const rdl_named_query *q, const rdl_parameter *all, size_t n,
+                               size_t missing, rdl_err *err)
 {
     rdl_buf usage = {0};
     rdl_named_query_usage(&usage, all, n);
     rdl_err_set(err, RDL_EUSAGE, 0, "query \"%.*s\" needs a value for \"%s\"%s%s",
                 (int)q->file->name.n, q->file->name.p, all[missing].name,
                 all[missing].description[0] != '\0' ? ": " : "", all[missing].description);
-    rdl_err_hint(err, "Usage: raudal query %s %.*s %s", q->pipeline->name,
-                 (int)q->file->name.n, q->file->name.p, rdl_buf_str(&usage));
+    rdl_err_hint(err, "Usage: raudal query %s %.*s %s", q->pipeline->name, (int)q->file->name.n,
+                 q->file->name.p, rdl_buf_str(&usage));
     rdl_buf_fini(&usage);
     return RDL_EUSAGE;
 }
@@ -106,8 +98,7 @@ static rdl_code complete(rdl_arena *a, const rdl_named_query *q, rdl_str text, b
 
 static bool is_word(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
 static bool mentions(rdl_str text, rdl_str name)
@@ -151,9 +142,8 @@ static rdl_code choose_store(rdl_arena *a, const rdl_named_query *n, rdl_str *ou
         return RDL_OK;
     rdl_err_set(err, RDL_EUSAGE, 0, "pipeline \"%s\" publishes no table that could answer",
                 p->name);
-    return rdl_err_hint(err,
-                        "Write PUBLISH s.t TO 'sqlite:serving.db' PRIMARY KEY (...), or "
-                        "ask the lake with raudal sql.");
+    return rdl_err_hint(err, "Write PUBLISH s.t TO 'sqlite:serving.db' PRIMARY KEY (...), or "
+                             "ask the lake with raudal sql.");
 }
 
 /* The text in the store's language. */
@@ -173,14 +163,12 @@ static rdl_code choose_text(const rdl_query_file *q, rdl_str url, bool *cql, rdl
 
 /* ---- asking ---- */
 
-rdl_code rdl_named_query_run(
-    rdl_arena *a,
-    const rdl_named_query *q,
-    rdl_code (*columns)(void *arg, size_t n, const char *const *names, rdl_err *err),
-    rdl_code (*row)(
-        void *arg, size_t n, const rdl_str *values, const bool *numeric, rdl_err *err),
-    void *arg,
-    rdl_err *err)
+rdl_code rdl_named_query_run(rdl_arena *a, const rdl_named_query *q,
+                             rdl_code (*columns)(void *arg, size_t n, const char *const *names,
+                                                 rdl_err *err),
+                             rdl_code (*row)(void *arg, size_t n, const rdl_str *values,
+                                             const bool *numeric, rdl_err *err),
+                             void *arg, rdl_err *err)
 {
     rdl_sink *sink;
     rdl_named_values values;

@@ -33,11 +33,11 @@ typedef struct rdl_named_query {
 } rdl_named_query;
 
 /* columns once, then row for each row, as rdl_sink_ops.query.  arena: until the return. */
-RDL_MUST rdl_code rdl_named_query_run(
-    rdl_arena *a, const rdl_named_query *q,
-    rdl_code (*columns)(void *arg, size_t n, const char *const *names, rdl_err *err),
-    rdl_code (*row)(void *arg, size_t n, const rdl_str *values, const bool *numeric,
-                    rdl_err *err),
-    void *arg, rdl_err *err);
+RDL_MUST rdl_code rdl_named_query_run(rdl_arena *a, const rdl_named_query *q,
+                                      rdl_code (*columns)(void *arg, size_t n,
+                                                          const char *const *names, rdl_err *err),
+                                      rdl_code (*row)(void *arg, size_t n, const rdl_str *values,
+                                                      const bool *numeric, rdl_err *err),
+                                      void *arg, rdl_err *err);
 
 #endif

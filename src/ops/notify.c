@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/url.h"
 #include "base/fs.h"
 #include "base/program.h"
+#include "base/url.h"
 
 enum {
     COMMAND_SECONDS = 60,
@@ -104,7 +104,8 @@ static rdl_code post(CURL *h, rdl_arena *a, rdl_str to, const rdl_message *m, rd
         return rdl_notify_failed(rc, rdl_arena_printf(a, "an alert to %s", where), NULL, err);
     if (status < 200 || status > 299)
         return rdl_err_set(err, RDL_EREMOTE, RDL_ERR_RETRY,
-                           "could not send an alert to %s: it answered with status %ld", where, status);
+                           "could not send an alert to %s: it answered with status %ld", where,
+                           status);
     return RDL_OK;
 }
 
@@ -145,7 +146,8 @@ static rdl_code run(const rdl_notify_config *c, rdl_arena *a, rdl_str to, const 
                     rdl_err *err)
 {
     const char *base = rdl_path_join(a, c->temp, m->identity);
-    const char *in = rdl_arena_printf(a, "%s.json", base), *errs = rdl_arena_printf(a, "%s.log", base);
+    const char *in = rdl_arena_printf(a, "%s.json", base),
+               *errs = rdl_arena_printf(a, "%s.log", base);
     const char *env[] = {rdl_arena_printf(a, "RAUDAL_ALERT=%s", m->alert),
                          rdl_arena_printf(a, "RAUDAL_EVENT=%s", m->event),
                          rdl_arena_printf(a, "RAUDAL_SEVERITY=%s", m->severity),
@@ -168,8 +170,9 @@ static rdl_code run(const rdl_notify_config *c, rdl_arena *a, rdl_str to, const 
     if (rc == RDL_OK && (end.status != 0 || end.signal != 0 || end.timed_out || end.stopped)) {
         rdl_program_print_end(&p, &end, how, sizeof how);
         put_said(errs, &said);
-        rc = rdl_err_set(err, end.stopped ? RDL_ESTOP : RDL_EREMOTE, RDL_ERR_RETRY, "could not tell \"%s\": %s%s%s", p.command,
-                         how, said.n > 0 ? ": " : "", rdl_buf_str(&said));
+        rc = rdl_err_set(err, end.stopped ? RDL_ESTOP : RDL_EREMOTE, RDL_ERR_RETRY,
+                         "could not tell \"%s\": %s%s%s", p.command, how, said.n > 0 ? ": " : "",
+                         rdl_buf_str(&said));
         rdl_buf_fini(&said);
     }
     rdl_err ignored;

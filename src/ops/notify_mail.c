@@ -153,7 +153,8 @@ static void set_server(CURL *h, rdl_arena *a, const rdl_notify_config *c)
 {
     curl_easy_setopt(h, CURLOPT_URL, rdl_arena_strndup(a, c->smtp_url.p, c->smtp_url.n));
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    curl_easy_setopt(h, CURLOPT_USE_SSL, (long)(c->smtp_user.n > 0 ? CURLUSESSL_ALL : CURLUSESSL_TRY));
+    curl_easy_setopt(h, CURLOPT_USE_SSL,
+                     (long)(c->smtp_user.n > 0 ? CURLUSESSL_ALL : CURLUSESSL_TRY));
     if (c->smtp_user.n == 0)
         return;
     curl_easy_setopt(h, CURLOPT_USERNAME, rdl_arena_strndup(a, c->smtp_user.p, c->smtp_user.n));

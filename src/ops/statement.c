@@ -30,8 +30,8 @@ static size_t skip_comment(rdl_str s, size_t at)
 
 static bool is_comment(rdl_str s, size_t at)
 {
-    return at + 1 < s.n && ((s.p[at] == '-' && s.p[at + 1] == '-') ||
-                            (s.p[at] == '/' && s.p[at + 1] == '*'));
+    return at + 1 < s.n &&
+           ((s.p[at] == '-' && s.p[at + 1] == '-') || (s.p[at] == '/' && s.p[at + 1] == '*'));
 }
 
 size_t rdl_statement_end(rdl_str s)
@@ -63,8 +63,7 @@ bool rdl_statement_blank(rdl_str s)
 
 static bool is_word(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
 static size_t word_end(rdl_str s, size_t at)
@@ -116,8 +115,7 @@ void rdl_statement_parameters(rdl_arena *a, rdl_str s, rdl_parameter **out, size
             if (c == '-')
                 read_comment(a, (rdl_str){s.p + at, end - at}, &described);
             at = end;
-        } else if ((c == '$' || c == '@' || c == ':') && at + 1 < s.n &&
-                   is_word(s.p[at + 1]) &&
+        } else if ((c == '$' || c == '@' || c == ':') && at + 1 < s.n && is_word(s.p[at + 1]) &&
                    (at == 0 || (s.p[at - 1] != ':' && !is_word(s.p[at - 1])))) {
             size_t end = word_end(s, at + 1);
             add(a, &list, (rdl_str){s.p + at + 1, end - at - 1});

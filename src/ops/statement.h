@@ -17,15 +17,11 @@ size_t rdl_statement_end(rdl_str text);
 bool rdl_statement_blank(rdl_str text); /* nothing but space, comments and semicolons */
 
 typedef struct rdl_parameter {
-    const char *name; /* without the $ */
-    const char *
-        description; /* from the comment "--   $name  description"; "" when there is none */
-    bool optional;   /* the description says (default ...) */
+    const char *name;        /* without the $ */
+    const char *description; /* from the comment "--   $name  description"; "" when there is none */
+    bool optional;           /* the description says (default ...) */
 } rdl_parameter;
 /* In the order of their first appearance. */
-void rdl_statement_parameters(rdl_arena *a,
-                              rdl_str text,
-                              rdl_parameter **out,
-                              size_t *out_n);
+void rdl_statement_parameters(rdl_arena *a, rdl_str text, rdl_parameter **out, size_t *out_n);
 
 #endif

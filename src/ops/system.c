@@ -72,10 +72,11 @@ static rdl_code ledger_rows(void *arg, const rdl_seal *seal, rdl_err *err)
     for (size_t i = 0; i < seal->tables.n; i++) {
         const rdl_sealed_table *s = &seal->tables.v[i];
         const rdl_ledger *l = &s->ledger;
-        const uint64_t counts[] = {l->read, l->replayed, l->fanout, l->written, l->duplicate,
-                                   l->late_diverted, l->late_dropped, l->quarantined, l->dropped,
-                                   l->filtered, l->amended, l->imputed, l->kept, l->rescued,
-                                   l->malformed, s->rows_new, s->rows_old};
+        const uint64_t counts[] = {l->read,      l->replayed,      l->fanout,       l->written,
+                                   l->duplicate, l->late_diverted, l->late_dropped, l->quarantined,
+                                   l->dropped,   l->filtered,      l->amended,      l->imputed,
+                                   l->kept,      l->rescued,       l->malformed,    s->rows_new,
+                                   s->rows_old};
         rdl_sheet_u64(&f->sheet, seal->epoch);
         rdl_sheet_time(&f->sheet, seal->ts_us);
         rdl_sheet_str(&f->sheet, s->table);
@@ -369,12 +370,12 @@ rdl_code rdl_schedules_read(rdl_reader *r, rdl_arena *a, const rdl_catalog_run *
     *out = RDL_NEWN(a, rdl_schedule_line, status.schedule_count + p->report_count + 1);
     *out_n = status.schedule_count;
     for (size_t i = 0; i < status.schedule_count; i++)
-        (*out)[i] = (rdl_schedule_line){
-            status.schedules[i], rdl_schedule_judge(&status.schedules[i], runs, n, now_us)};
+        (*out)[i] = (rdl_schedule_line){status.schedules[i],
+                                        rdl_schedule_judge(&status.schedules[i], runs, n, now_us)};
     for (size_t i = 0; i < p->report_count; i++)
         if (!rdl_report_on_demand(p->reports[i]))
-            RDL_TRY(report_line(r, a, p->reports[i], reports, report_n, now_us,
-                                &(*out)[(*out_n)++], err));
+            RDL_TRY(report_line(r, a, p->reports[i], reports, report_n, now_us, &(*out)[(*out_n)++],
+                                err));
     return RDL_OK;
 }
 

@@ -16,15 +16,15 @@
 /* Make those that the text names; none is fine. */
 RDL_MUST rdl_code rdl_system_define(rdl_reader *r, rdl_str sql, int64_t now_us, rdl_err *err);
 /* rdl_system_define, then rdl_reader_query. */
-RDL_MUST rdl_code rdl_system_query(rdl_reader *r, const char *sql, int64_t now_us,
-                                   rdl_result **out, rdl_err *err);
+RDL_MUST rdl_code rdl_system_query(rdl_reader *r, const char *sql, int64_t now_us, rdl_result **out,
+                                   rdl_err *err);
 
 /* How something with a schedule or a promise stands, by its runs (newest first). */
 typedef struct rdl_schedule_view {
-    int64_t took_us;            /* its last run; 0: not known */
-    int64_t waiting_us;         /* so long; INT64_MIN: nothing waits */
-    const char *state;          /* as in raudal.schedules */
-    const char *message;        /* why it failed; may be NULL */
+    int64_t took_us;     /* its last run; 0: not known */
+    int64_t waiting_us;  /* so long; INT64_MIN: nothing waits */
+    const char *state;   /* as in raudal.schedules */
+    const char *message; /* why it failed; may be NULL */
 } rdl_schedule_view;
 /* Everything that runs by itself or was promised, reports too, and how it stands. */
 typedef struct rdl_schedule_line {

@@ -33,18 +33,22 @@ static const meaning meanings[] = {
     {"42501", RDL_EREMOTE, 0,
      "Grant the role what it lacks: CREATE on the schema, and SELECT, INSERT, UPDATE, DELETE on "
      "the table."},
-    {"53300", RDL_EREMOTE, RDL_ERR_RETRY, "The server has no free connection; max_connections "
-                                          "and the role's limit say how many there are."},
-    {"53", RDL_EREMOTE, RDL_ERR_RETRY, "The server ran out of disk or memory; nothing of this "
-                                       "epoch was written."},
-    {"55P03", RDL_EREMOTE, RDL_ERR_RETRY, "Another session holds the table; pg_stat_activity "
-                                          "shows which."},
+    {"53300", RDL_EREMOTE, RDL_ERR_RETRY,
+     "The server has no free connection; max_connections "
+     "and the role's limit say how many there are."},
+    {"53", RDL_EREMOTE, RDL_ERR_RETRY,
+     "The server ran out of disk or memory; nothing of this "
+     "epoch was written."},
+    {"55P03", RDL_EREMOTE, RDL_ERR_RETRY,
+     "Another session holds the table; pg_stat_activity "
+     "shows which."},
     {"57014", RDL_EREMOTE, RDL_ERR_RETRY, NULL},
     {"57P", RDL_ENET, RDL_ERR_RETRY, "The server ended the session; it is opened again."},
     {"08", RDL_ENET, RDL_ERR_RETRY, NULL},
     {"40", RDL_EREMOTE, RDL_ERR_RETRY, NULL},
-    {"25006", RDL_EREMOTE, RDL_ERR_RETRY, "The server is a standby or read-only: name the "
-                                          "primary, or add target_session_attrs=read-write."},
+    {"25006", RDL_EREMOTE, RDL_ERR_RETRY,
+     "The server is a standby or read-only: name the "
+     "primary, or add target_session_attrs=read-write."},
 };
 
 static const meaning *meaning_of(const char *state)
@@ -198,11 +202,11 @@ rdl_code rdl_pg_open(const rdl_pg_config *config, rdl_pg **out, rdl_err *err)
 {
     const char *info = conninfo_of(config->url);
     /* What stands before dbname is a default: the URL's own settings win. */
-    const char *const names[] = {"connect_timeout", "keepalives_idle", "keepalives_interval",
-                                 "tcp_user_timeout", "fallback_application_name", "dbname",
-                                 "client_encoding", NULL};
-    const char *const values[] = {"10", "30", "10", "60000", config->application, info, "UTF8",
-                                  NULL};
+    const char *const names[] = {
+        "connect_timeout",           "keepalives_idle", "keepalives_interval", "tcp_user_timeout",
+        "fallback_application_name", "dbname",          "client_encoding",     NULL};
+    const char *const values[] = {"10", "30",   "10", "60000", config->application,
+                                  info, "UTF8", NULL};
     if (info[strspn(info, " ")] == '\0')
         return refuse_url(err);
     RDL_TRY(check_info(info, err));

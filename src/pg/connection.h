@@ -43,7 +43,8 @@ RDL_MUST rdl_code rdl_pg_ask(rdl_pg *pg, const char *sql, const char *const *val
                              PGresult **out, const char *what, rdl_err *err);
 /* COPY ... TO STDOUT (FORMAT binary) of one call: each piece as it comes, until the end. */
 RDL_MUST rdl_code rdl_pg_copy_out(rdl_pg *pg, const char *sql,
-                                  rdl_code (*take)(void *arg, const char *p, size_t n, rdl_err *err),
+                                  rdl_code (*take)(void *arg, const char *p, size_t n,
+                                                   rdl_err *err),
                                   void *arg, const char *what, rdl_err *err);
 
 #endif

@@ -72,8 +72,7 @@ bool rdl_cassandra_again(const rdl_cassandra *s, rdl_cassandra_wait *w, const rd
     return true;
 }
 
-rdl_code rdl_cassandra_fail(const rdl_cassandra *s, rdl_code rc, rdl_err *err, const char *fmt,
-                            ...)
+rdl_code rdl_cassandra_fail(const rdl_cassandra *s, rdl_code rc, rdl_err *err, const char *fmt, ...)
 {
     char what[300];
     va_list ap;
@@ -180,8 +179,7 @@ static int64_t choose_time(const rdl_cassandra_table *t, const rdl_sink_batch *b
 
 static bool sink_unfinished(rdl_sink *sink, const rdl_sink_table *table)
 {
-    const rdl_cassandra_table *t =
-        rdl_cassandra_table_named(rdl_cassandra_of(sink), table->name);
+    const rdl_cassandra_table *t = rdl_cassandra_table_named(rdl_cassandra_of(sink), table->name);
     return t != NULL && t->progress.target != t->progress.epoch;
 }
 
@@ -261,23 +259,23 @@ static rdl_code sink_begin(rdl_sink *sink, const rdl_sink_table *table, const rd
 
 static rdl_code sink_remove(rdl_sink *sink, const rdl_chunk *keys, rdl_err *err)
 {
-    return rdl_err_in(rdl_cassandra_send_rows(rdl_cassandra_of(sink), keys, RDL_CASSANDRA_REMOVE,
-                                              err),
-                      err, "sink cassandra");
+    return rdl_err_in(
+        rdl_cassandra_send_rows(rdl_cassandra_of(sink), keys, RDL_CASSANDRA_REMOVE, err), err,
+        "sink cassandra");
 }
 
 static rdl_code sink_insert(rdl_sink *sink, const rdl_chunk *rows, rdl_err *err)
 {
-    return rdl_err_in(rdl_cassandra_send_rows(rdl_cassandra_of(sink), rows, RDL_CASSANDRA_INSERT,
-                                              err),
-                      err, "sink cassandra");
+    return rdl_err_in(
+        rdl_cassandra_send_rows(rdl_cassandra_of(sink), rows, RDL_CASSANDRA_INSERT, err), err,
+        "sink cassandra");
 }
 
 static rdl_code sink_upsert(rdl_sink *sink, const rdl_chunk *rows, rdl_err *err)
 {
-    return rdl_err_in(rdl_cassandra_send_rows(rdl_cassandra_of(sink), rows, RDL_CASSANDRA_UPSERT,
-                                              err),
-                      err, "sink cassandra");
+    return rdl_err_in(
+        rdl_cassandra_send_rows(rdl_cassandra_of(sink), rows, RDL_CASSANDRA_UPSERT, err), err,
+        "sink cassandra");
 }
 
 /* O4 */
@@ -305,7 +303,8 @@ static rdl_code commit(rdl_cassandra *s, rdl_err *err)
         return injected(s, fault, err);
     if (s->to < 0)
         return RDL_OK;
-    RDL_TRY(rdl_cassandra_look_again(s, NULL, err)); /* rows that went into a table that is gone are not there */
+    RDL_TRY(rdl_cassandra_look_again(
+        s, NULL, err)); /* rows that went into a table that is gone are not there */
     s->write_us += s->table->live_list ? 2 * (int64_t)s->attempts : 0;
     RDL_TRY(rdl_cassandra_progress_finish(s, s->table, err));
     fault = RDL_FAULT_AT(SINK_AFTER_COMMIT); /* the answer is lost, the rows are not */

@@ -42,9 +42,9 @@ struct rdl_cassandra_conv {
 typedef struct rdl_cassandra_progress {
     bool exists;
     char root[64], holder[40];
-    int64_t epoch;    /* shown whole; -1: not filled yet */
-    int64_t target;   /* being written; equal to epoch when nothing is */
-    int64_t write_us; /* of the newest claim: later ones are later */
+    int64_t epoch;        /* shown whole; -1: not filled yet */
+    int64_t target;       /* being written; equal to epoch when nothing is */
+    int64_t write_us;     /* of the newest claim: later ones are later */
     uint8_t table_id[16]; /* of the table that this speaks of; zeros: not said */
 } rdl_cassandra_progress;
 
@@ -95,14 +95,14 @@ struct rdl_cassandra {
     rdl_cassandra_table *table;
     bool whole, same_rows; /* same_rows: what a lost attempt wrote is what we write */
     int64_t from, to, write_us;
-    int64_t held_us; /* monotonic: when the claim was last known to stand */
+    int64_t held_us;                  /* monotonic: when the claim was last known to stand */
     rdl_cassandra_slot *free, *retry; /* lists of slots */
     size_t retry_count;
     rdl_code failed; /* the first failure that no attempt mends, or RDL_OK */
     rdl_err failure;
-    rdl_buf failed_row;    /* which row that was */
-    int64_t progress_us;   /* monotonic: the last acknowledgement */
-    uint32_t limit;        /* requests in flight, as it is now */
+    rdl_buf failed_row;      /* which row that was */
+    int64_t progress_us;     /* monotonic: the last acknowledgement */
+    uint32_t limit;          /* requests in flight, as it is now */
     uint32_t round, trouble; /* answers since the last change of it; of them overload */
     int64_t round_latency_us;
     uint64_t rows, requests, attempts;
@@ -117,8 +117,8 @@ static inline rdl_cassandra *rdl_cassandra_of(rdl_sink *s)
 
 /* "could not <what> in Cassandra <where>: <the server's words>"; keeps code and flags, and
  * adds what to do about it. */
-rdl_code rdl_cassandra_fail(const rdl_cassandra *s, rdl_code rc, rdl_err *err,
-                            const char *fmt, ...) RDL_PRINTF(4, 5);
+rdl_code rdl_cassandra_fail(const rdl_cassandra *s, rdl_code rc, rdl_err *err, const char *fmt, ...)
+    RDL_PRINTF(4, 5);
 
 /* cassandra.c: what may be asked again, and is, until the store was away for `patience`.  False: err
  * is another failure, or it was; else a pause that grows is over. */
@@ -141,8 +141,8 @@ rdl_cassandra_table *rdl_cassandra_table_named(const rdl_cassandra *s, const cha
 RDL_MUST rdl_code rdl_cassandra_look_again(rdl_cassandra *s, const rdl_sink_table *table,
                                            rdl_err *err);
 /* cassandra_url.c: fills config, keyspace, where, patience_us. */
-RDL_MUST rdl_code rdl_cassandra_read_url(rdl_cassandra *s, const char *url,
-                                         const char *root_dir, rdl_err *err);
+RDL_MUST rdl_code rdl_cassandra_read_url(rdl_cassandra *s, const char *url, const char *root_dir,
+                                         rdl_err *err);
 
 /* cassandra_progress.c */
 RDL_MUST rdl_code rdl_cassandra_progress_create(rdl_cassandra *s, rdl_sink_say say, void *arg,
@@ -153,8 +153,8 @@ RDL_MUST rdl_code rdl_cassandra_progress_read(rdl_cassandra *s, const char *tabl
 RDL_MUST rdl_code rdl_cassandra_progress_own(rdl_cassandra *s, rdl_cassandra_table *t,
                                              rdl_err *err);
 /* Before rows: the one who wins it may write (from, to] at p->write_us. */
-RDL_MUST rdl_code rdl_cassandra_progress_claim(rdl_cassandra *s, rdl_cassandra_table *t,
-                                               int64_t to, int64_t write_us, rdl_err *err);
+RDL_MUST rdl_code rdl_cassandra_progress_claim(rdl_cassandra *s, rdl_cassandra_table *t, int64_t to,
+                                               int64_t write_us, rdl_err *err);
 /* Before more rows: RDL_ECONFLICT when another claim came after ours (O1).  Asks rarely. */
 RDL_MUST rdl_code rdl_cassandra_progress_hold(rdl_cassandra *s, rdl_err *err);
 /* After every row is acknowledged. */
@@ -176,8 +176,8 @@ RDL_MUST rdl_code rdl_cassandra_keyspace_make(rdl_cassandra *s, const rdl_sink_t
                                               bool *out_there, rdl_err *err);
 /* Makes the table where it is missing; *out_there says whether it was there. */
 RDL_MUST rdl_code rdl_cassandra_table_make(rdl_cassandra *s, const rdl_sink_table *t,
-                                           rdl_sink_say say, void *arg, bool apply,
-                                           bool *out_there, rdl_err *err);
+                                           rdl_sink_say say, void *arg, bool apply, bool *out_there,
+                                           rdl_err *err);
 /* Reads the table's schema and checks it; NULL in *out where there is none. */
 RDL_MUST rdl_code rdl_cassandra_table_bind(rdl_cassandra *s, const rdl_sink_table *t,
                                            rdl_cassandra_table **out, rdl_err *err);
@@ -222,16 +222,19 @@ RDL_MUST rdl_code rdl_cassandra_remove_old(rdl_cassandra *s, rdl_err *err);
 /* cassandra_scan.c, cassandra_query.c */
 /* Enough to see what the table's own consistency left on some replicas alone. */
 rdl_cql_consistency rdl_cassandra_read_level(const rdl_cassandra_table *t);
-RDL_MUST rdl_code rdl_cassandra_scan(
-    rdl_sink *s, const rdl_sink_table *table,
-    rdl_code (*visit)(void *arg, const rdl_chunk *rows, rdl_err *err), void *arg, rdl_err *err);
+RDL_MUST rdl_code rdl_cassandra_scan(rdl_sink *s, const rdl_sink_table *table,
+                                     rdl_code (*visit)(void *arg, const rdl_chunk *rows,
+                                                       rdl_err *err),
+                                     void *arg, rdl_err *err);
 RDL_MUST rdl_code rdl_cassandra_served(rdl_sink *s, const rdl_sink_table *table, size_t column,
-                                       const char *value, rdl_buf *sql, bool *out_expires, rdl_err *err);
-RDL_MUST rdl_code rdl_cassandra_query(
-    rdl_sink *s, const char *text, const char *const *names, const char *const *values,
-    size_t parameter_count,
-    rdl_code (*columns)(void *arg, size_t n, const char *const *names, rdl_err *err),
-    rdl_code (*row)(void *arg, size_t n, const rdl_str *values, const bool *numeric, rdl_err *err),
-    void *arg, rdl_err *err);
+                                       const char *value, rdl_buf *sql, bool *out_expires,
+                                       rdl_err *err);
+RDL_MUST rdl_code rdl_cassandra_query(rdl_sink *s, const char *text, const char *const *names,
+                                      const char *const *values, size_t parameter_count,
+                                      rdl_code (*columns)(void *arg, size_t n,
+                                                          const char *const *names, rdl_err *err),
+                                      rdl_code (*row)(void *arg, size_t n, const rdl_str *values,
+                                                      const bool *numeric, rdl_err *err),
+                                      void *arg, rdl_err *err);
 
 #endif

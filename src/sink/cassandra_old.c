@@ -26,7 +26,8 @@ static bool has_time(const rdl_cassandra_table *t, size_t column)
 static rdl_code select_rows(rdl_cassandra *s, rdl_cql_result **out, rdl_err *err)
 {
     const rdl_cassandra_table *t = s->table;
-    const rdl_cql_options options = {.consistency = rdl_cassandra_read_level(t), .idempotent = true};
+    const rdl_cql_options options = {.consistency = rdl_cassandra_read_level(t),
+                                     .idempotent = true};
     rdl_buf cql = {0};
     rdl_buf_puts(&cql, "SELECT ");
     for (size_t i = 0; i < t->key_count; i++) {

@@ -246,8 +246,8 @@ rdl_code rdl_cassandra_look_again(rdl_cassandra *s, const rdl_sink_table *table,
     if (stats.schema_version == then->schema_version)
         return RDL_OK;
     rdl_arena_init(&a, 0);
-    rdl_code rc = rdl_cql_table_get(s->session, &a, then->there->keyspace, then->there->name,
-                                    &now, err);
+    rdl_code rc =
+        rdl_cql_table_get(s->session, &a, then->there->keyspace, then->there->name, &now, err);
     if (rc != RDL_OK)
         rc = rdl_cassandra_fail(s, rc, err, "read the schema");
     else if (now == NULL || memcmp(now->id, then->there->id, sizeof now->id) != 0)

@@ -133,10 +133,10 @@ rdl_code rdl_cassandra_progress_read(rdl_cassandra *s, const char *table,
 {
     rdl_cql_request *q = NULL;
     rdl_cql_result *r = NULL;
-    const rdl_cql_options options = {.consistency = s->config.serial_consistency !=
-                                                            RDL_CQL_AS_CONFIGURED
-                                                        ? s->config.serial_consistency
-                                                        : RDL_CQL_LOCAL_SERIAL,
+    const rdl_cql_options options = {.consistency =
+                                         s->config.serial_consistency != RDL_CQL_AS_CONFIGURED
+                                             ? s->config.serial_consistency
+                                             : RDL_CQL_LOCAL_SERIAL,
                                      .idempotent = true};
     RDL_TRY(prepare(s, "SELECT root, epoch, target, write_us, holder, table_id FROM ",
                     " WHERE table_name = ?", &s->read_progress, err));
@@ -148,9 +148,9 @@ rdl_code rdl_cassandra_progress_read(rdl_cassandra *s, const char *table,
     if (rc == RDL_OK)
         rc = read_row(r, out, err);
     rdl_cql_result_free(r);
-    return rc == RDL_OK ? RDL_OK
-                        : rdl_cassandra_fail(s, rc, err, "read the progress of table \"%s\"",
-                                             table);
+    return rc == RDL_OK
+               ? RDL_OK
+               : rdl_cassandra_fail(s, rc, err, "read the progress of table \"%s\"", table);
 }
 
 /* ---- moving ---- */
@@ -171,8 +171,8 @@ static void put_text(rdl_cql_writer *w, const char *text)
 static bool same(const rdl_cassandra_progress *a, const rdl_cassandra_progress *b)
 {
     return a->exists == b->exists && strcmp(a->root, b->root) == 0 &&
-           strcmp(a->holder, b->holder) == 0 && a->epoch == b->epoch &&
-           a->target == b->target && a->write_us == b->write_us;
+           strcmp(a->holder, b->holder) == 0 && a->epoch == b->epoch && a->target == b->target &&
+           a->write_us == b->write_us;
 }
 
 static rdl_code refuse(const rdl_cassandra *s, const move *m, const rdl_cassandra_progress *now,
@@ -181,8 +181,8 @@ static rdl_code refuse(const rdl_cassandra *s, const move *m, const rdl_cassandr
     rdl_err_set(err, RDL_ECONFLICT, 0,
                 "could not write table \"%s\" of Cassandra %s: somebody else moved it (it is at "
                 "epoch %" PRId64 " of root %s, not at %" PRId64 " of %s)",
-                m->table, s->where, now->epoch, now->exists ? now->root : "nobody",
-                m->before.epoch, m->before.exists ? m->before.root : "nobody");
+                m->table, s->where, now->epoch, now->exists ? now->root : "nobody", m->before.epoch,
+                m->before.exists ? m->before.root : "nobody");
     rdl_err_hint(err, "One root writes a table; see who else runs, or run with --adopt.");
     return rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_SINK);
 }
@@ -209,8 +209,7 @@ static rdl_code carry_out(rdl_cassandra *s, const move *m, rdl_err *err)
         if (rc == RDL_OK && applied)
             return RDL_OK;
         if (rc != RDL_OK && !rdl_cassandra_again(s, &w, err))
-            return rdl_cassandra_fail(s, rc, err, "move the progress of table \"%s\"",
-                                      m->table);
+            return rdl_cassandra_fail(s, rc, err, "move the progress of table \"%s\"", m->table);
         *err = (rdl_err){0};
         rc = rdl_cassandra_progress_read(s, m->table, &now, err);
         if (rc != RDL_OK && !rdl_cassandra_again(s, &w, err))

@@ -34,8 +34,7 @@ static rdl_code refuse(rdl_err *err, const char *why)
 
 static bool is_word(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
 /* Past a quoted text or a comment; 0: there is none here. */
@@ -118,7 +117,8 @@ static rdl_code query_open(query *q, const char *text, rdl_err *err)
     rdl_code rc = rewrite(text, &cql, err);
     if (rc == RDL_OK && (rc = rdl_cql_open(&config, &q->session, err)) != RDL_OK)
         rc = rdl_cassandra_fail(q->s, rc, err, "open a connection");
-    if (rc == RDL_OK && (rc = rdl_cql_prepare(q->session, rdl_buf_str(&cql), &q->st, err)) != RDL_OK)
+    if (rc == RDL_OK &&
+        (rc = rdl_cql_prepare(q->session, rdl_buf_str(&cql), &q->st, err)) != RDL_OK)
         rc = failed(q, rc, err);
     rdl_buf_fini(&cql);
     return rc;
@@ -197,8 +197,7 @@ static rdl_code bind_all(const query *q, rdl_cql_writer *w, bool *used, rdl_err 
     for (uint32_t i = 0; i < rdl_cql_binds(q->st); i++) {
         const rdl_cql_column *bind = rdl_cql_bind_at(q->st, i);
         size_t k = 0;
-        while (k < q->parameter_count &&
-               !rdl_str_eq_nocase(rdl_str_of(q->names[k]), bind->name))
+        while (k < q->parameter_count && !rdl_str_eq_nocase(rdl_str_of(q->names[k]), bind->name))
             k++;
         if (k == q->parameter_count) {
             rdl_err_set(err, RDL_EUSAGE, 0, "the query needs a value for \"%.*s\"",
@@ -326,8 +325,8 @@ static rdl_code give_row(const rdl_cql_result *r, cells *c, row_fn row, void *ar
     }
     for (uint32_t i = 0; i < c->n; i++) {
         size_t from = i > 0 ? c->ends[i - 1] : 0;
-        c->values[i] = (rdl_str){c->null[i] ? NULL : rdl_buf_str(&c->text) + from,
-                                 c->ends[i] - from};
+        c->values[i] =
+            (rdl_str){c->null[i] ? NULL : rdl_buf_str(&c->text) + from, c->ends[i] - from};
     }
     return row(arg, c->n, c->values, c->numeric, err);
 }
@@ -382,8 +381,8 @@ static rdl_code run(query *q, columns_fn columns, row_fn row, void *arg, rdl_err
 }
 
 rdl_code rdl_cassandra_query(rdl_sink *sink, const char *text, const char *const *names,
-                             const char *const *values, size_t parameter_count,
-                             columns_fn columns, row_fn row, void *arg, rdl_err *err)
+                             const char *const *values, size_t parameter_count, columns_fn columns,
+                             row_fn row, void *arg, rdl_err *err)
 {
     query q = {.s = rdl_cassandra_of(sink),
                .names = names,

@@ -60,8 +60,7 @@ static rdl_code local_datacentre(rdl_cassandra *s, rdl_buf *out, rdl_err *err)
 {
     rdl_cql_result *r = NULL;
     rdl_str text = {0};
-    rdl_code rc =
-        rdl_cql_query(s->session, "SELECT data_center FROM system.local", NULL, &r, err);
+    rdl_code rc = rdl_cql_query(s->session, "SELECT data_center FROM system.local", NULL, &r, err);
     if (rc == RDL_OK && rdl_cql_next(r))
         rc = rdl_cql_get_text(rdl_cql_cell(r, 0), &text, err);
     if (rc == RDL_OK)
@@ -95,9 +94,8 @@ static rdl_code put_replication(rdl_cassandra *s, rdl_str option, rdl_buf *out, 
     return RDL_OK;
 }
 
-rdl_code rdl_cassandra_keyspace_make(rdl_cassandra *s, const rdl_sink_table *t,
-                                     rdl_sink_say say, void *arg, bool apply, bool *out_there,
-                                     rdl_err *err)
+rdl_code rdl_cassandra_keyspace_make(rdl_cassandra *s, const rdl_sink_table *t, rdl_sink_say say,
+                                     void *arg, bool apply, bool *out_there, rdl_err *err)
 {
     rdl_arena a;
     rdl_cql_keyspace *there = NULL;
@@ -136,8 +134,7 @@ static rdl_str written_type(const rdl_sink_table *t, rdl_str column)
             space++;
         for (; at < list.n && (depth > 0 || list.p[at] != ','); at++)
             depth += list.p[at] == '<' ? 1 : list.p[at] == '>' ? -1 : 0;
-        if (space < at &&
-            rdl_str_eq_nocase((rdl_str){list.p + from, space - from}, column)) {
+        if (space < at && rdl_str_eq_nocase((rdl_str){list.p + from, space - from}, column)) {
             while (space < at && list.p[space] == ' ')
                 space++;
             return (rdl_str){list.p + space, at - space};
@@ -197,8 +194,7 @@ static void put_key(rdl_buf *b, rdl_arena *a, const rdl_sink_table *t)
     rdl_buf_puts(b, "PRIMARY KEY ((");
     for (size_t i = 0; i < t->key_count; i++) {
         rdl_buf_puts(b, i == t->partition_key_count ? "), " : i > 0 ? ", " : "");
-        rdl_cql_put_ident(b,
-                          rdl_str_of(rdl_cassandra_fold(a, t->columns.v[t->key[i]].name)));
+        rdl_cql_put_ident(b, rdl_str_of(rdl_cassandra_fold(a, t->columns.v[t->key[i]].name)));
     }
     rdl_buf_puts(b, t->key_count == t->partition_key_count ? "))" : ")");
 }
@@ -210,8 +206,7 @@ static void put_order(rdl_buf *b, rdl_arena *a, const rdl_sink_table *t)
     rdl_buf_puts(b, " AND CLUSTERING ORDER BY (");
     for (size_t i = t->partition_key_count; i < t->key_count; i++) {
         rdl_buf_puts(b, i > t->partition_key_count ? ", " : "");
-        rdl_cql_put_ident(b,
-                          rdl_str_of(rdl_cassandra_fold(a, t->columns.v[t->key[i]].name)));
+        rdl_cql_put_ident(b, rdl_str_of(rdl_cassandra_fold(a, t->columns.v[t->key[i]].name)));
         rdl_buf_puts(b, t->descending != NULL && t->descending[i] ? " DESC" : " ASC");
     }
     rdl_buf_putc(b, ')');
@@ -261,8 +256,7 @@ static void put_create(rdl_cassandra *s, rdl_arena *a, const rdl_sink_table *t, 
         if (type.n > 0)
             rdl_buf_put(b, type.p, type.n);
         else
-            rdl_cassandra_put_type(b, t->columns.v[i].type, s->keyspace,
-                                   udt_of(a, name, column));
+            rdl_cassandra_put_type(b, t->columns.v[i].type, s->keyspace, udt_of(a, name, column));
         rdl_buf_puts(b, ", ");
     }
     put_key(b, a, t);
@@ -306,8 +300,8 @@ rdl_code rdl_cassandra_table_make(rdl_cassandra *s, const rdl_sink_table *t, rdl
     const char *name = rdl_cassandra_fold(&a, rdl_str_of(t->name));
     rdl_code rc = check_written_types(t, err);
     if (rc == RDL_OK) {
-        rc = rdl_cql_table_get(s->session, &a, rdl_str_of(s->keyspace), rdl_str_of(name),
-                               &there, err);
+        rc = rdl_cql_table_get(s->session, &a, rdl_str_of(s->keyspace), rdl_str_of(name), &there,
+                               err);
         if (rc != RDL_OK)
             rc = rdl_cassandra_fail(s, rc, err, "read the schema");
     }
@@ -315,8 +309,8 @@ rdl_code rdl_cassandra_table_make(rdl_cassandra *s, const rdl_sink_table *t, rdl
     for (size_t i = 0; rc == RDL_OK && there == NULL && i < t->columns.n; i++) {
         const rdl_type *inner = struct_in(t->columns.v[i].type);
         if (inner != NULL && written_type(t, t->columns.v[i].name).n == 0)
-            rc = make_type(s, &a, inner, udt_of(&a, name, t->columns.v[i].name), say, arg,
-                           apply, err);
+            rc = make_type(s, &a, inner, udt_of(&a, name, t->columns.v[i].name), say, arg, apply,
+                           err);
     }
     if (rc == RDL_OK && there == NULL) {
         put_create(s, &a, t, name, &cql);
@@ -356,8 +350,7 @@ static void check_key(const rdl_sink_table *t, const rdl_cql_table *there, rdl_b
     for (size_t i = 0; same && i < t->key_count; i++) {
         const rdl_cql_table_column *c = &there->columns[i];
         bool down = i >= t->partition_key_count && t->descending != NULL && t->descending[i];
-        same = rdl_str_eq_nocase(c->name, t->columns.v[t->key[i]].name) &&
-               c->descending == down;
+        same = rdl_str_eq_nocase(c->name, t->columns.v[t->key[i]].name) && c->descending == down;
     }
     if (same)
         return;
@@ -371,7 +364,8 @@ static void check_key(const rdl_sink_table *t, const rdl_cql_table *there, rdl_b
     }
     rdl_buf_puts(&ours, t->key_count == t->partition_key_count ? "))" : ")");
     put_their_key(&theirs, there);
-    rdl_sink_misfit(wrong, "its primary key is %s, not %s", rdl_buf_str(&theirs), rdl_buf_str(&ours));
+    rdl_sink_misfit(wrong, "its primary key is %s, not %s", rdl_buf_str(&theirs),
+                    rdl_buf_str(&ours));
     rdl_buf_fini(&ours);
     rdl_buf_fini(&theirs);
 }
@@ -389,17 +383,18 @@ static void check_column(rdl_cassandra *s, rdl_cassandra_table *out, const rdl_s
     out->columns[i] = rdl_arena_strndup(&s->arena, c->name.p, c->name.n);
     if (c->role == RDL_CQL_STATIC)
         rdl_sink_misfit(wrong, "column \"%.*s\" is static there", (int)name.n, name.p);
-    else if (!rdl_cassandra_fit(&s->arena, t->columns.v[i].type, c->type, false,
-                                &out->convs[i], &why))
+    else if (!rdl_cassandra_fit(&s->arena, t->columns.v[i].type, c->type, false, &out->convs[i],
+                                &why))
         rdl_sink_misfit(wrong, "column \"%.*s\": %s", (int)name.n, name.p, rdl_buf_str(&why));
     for (size_t k = 0; k < t->key_count; k++)
         out->convs[i].key |= t->key[k] == i;
     if (out->convs[i].key && c->type->kind == RDL_CQL_SET)
-        rdl_sink_misfit(wrong, "column \"%.*s\" of the key is a set, which two lists may have in common",
-             (int)name.n, name.p);
+        rdl_sink_misfit(wrong,
+                        "column \"%.*s\" of the key is a set, which two lists may have in common",
+                        (int)name.n, name.p);
     if (out->convs[i].key && c->type->kind == RDL_CQL_MAP)
-        rdl_sink_misfit(wrong, "column \"%.*s\" of the key is a map, whose order is lost there", (int)name.n,
-             name.p);
+        rdl_sink_misfit(wrong, "column \"%.*s\" of the key is a map, whose order is lost there",
+                        (int)name.n, name.p);
     out->live_list |= out->convs[i].live && c->type->kind == RDL_CQL_LIST;
     rdl_buf_fini(&why);
 }
@@ -458,8 +453,8 @@ rdl_code rdl_cassandra_table_bind(rdl_cassandra *s, const rdl_sink_table *t,
     const char *name = rdl_cassandra_fold(a, rdl_str_of(t->name));
     *out = NULL;
     rdl_cql_stats_get(s->session, &stats); /* before: what changes while we read is seen later */
-    rdl_code rc = rdl_cql_table_get(s->session, a, rdl_str_of(s->keyspace), rdl_str_of(name),
-                                    &there, err);
+    rdl_code rc =
+        rdl_cql_table_get(s->session, a, rdl_str_of(s->keyspace), rdl_str_of(name), &there, err);
     if (rc != RDL_OK)
         return rdl_cassandra_fail(s, rc, err, "read the schema");
     if (there == NULL)

@@ -30,11 +30,16 @@ void rdl_cassandra_put_type(rdl_buf *b, const rdl_type *t, const char *keyspace,
         rdl_type_kind kind;
         const char *name;
     } scalars[] = {
-        {RDL_TYPE_BOOLEAN, "boolean"}, {RDL_TYPE_INTEGER, "int"},
-        {RDL_TYPE_BIGINT, "bigint"},   {RDL_TYPE_DOUBLE, "double"},
-        {RDL_TYPE_DECIMAL, "decimal"}, {RDL_TYPE_TEXT, "text"},
-        {RDL_TYPE_BLOB, "blob"},       {RDL_TYPE_DATE, "date"},
-        {RDL_TYPE_TIMESTAMPTZ, "timestamp"}, {RDL_TYPE_JSON, "text"},
+        {RDL_TYPE_BOOLEAN, "boolean"},
+        {RDL_TYPE_INTEGER, "int"},
+        {RDL_TYPE_BIGINT, "bigint"},
+        {RDL_TYPE_DOUBLE, "double"},
+        {RDL_TYPE_DECIMAL, "decimal"},
+        {RDL_TYPE_TEXT, "text"},
+        {RDL_TYPE_BLOB, "blob"},
+        {RDL_TYPE_DATE, "date"},
+        {RDL_TYPE_TIMESTAMPTZ, "timestamp"},
+        {RDL_TYPE_JSON, "text"},
     };
     for (size_t i = 0; i < sizeof scalars / sizeof scalars[0]; i++) {
         if (scalars[i].kind == t->kind) {
@@ -126,8 +131,7 @@ static bool fit_struct(rdl_arena *a, const rdl_type *t, const rdl_cql_type *to,
         if (at < 0)
             continue;
         found++;
-        if (!rdl_cassandra_fit(a, t->field_types[at], to->args[i], true, &out->children[i],
-                               why))
+        if (!rdl_cassandra_fit(a, t->field_types[at], to->args[i], true, &out->children[i], why))
             return false;
     }
     if (found == t->field_count)
@@ -148,12 +152,10 @@ static bool fit_struct(rdl_arena *a, const rdl_type *t, const rdl_cql_type *to,
 static bool is_collection(const rdl_type *t, const rdl_cql_type *to)
 {
     if (t->kind == RDL_TYPE_LIST)
-        return to->kind == RDL_CQL_LIST || to->kind == RDL_CQL_SET ||
-               to->kind == RDL_CQL_VECTOR;
+        return to->kind == RDL_CQL_LIST || to->kind == RDL_CQL_SET || to->kind == RDL_CQL_VECTOR;
     if (t->kind == RDL_TYPE_MAP)
         return to->kind == RDL_CQL_MAP;
-    return t->kind == RDL_TYPE_STRUCT &&
-           (to->kind == RDL_CQL_UDT || to->kind == RDL_CQL_TUPLE);
+    return t->kind == RDL_TYPE_STRUCT && (to->kind == RDL_CQL_UDT || to->kind == RDL_CQL_TUPLE);
 }
 
 bool rdl_cassandra_fit(rdl_arena *a, const rdl_type *t, const rdl_cql_type *to, bool nested,

@@ -37,8 +37,7 @@ typedef struct reading {
     rdl_err *err;
 } reading;
 
-static rdl_code refuse(const reading *r, const char *hint, const char *fmt, ...)
-    RDL_PRINTF(3, 4);
+static rdl_code refuse(const reading *r, const char *hint, const char *fmt, ...) RDL_PRINTF(3, 4);
 static rdl_code refuse(const reading *r, const char *hint, const char *fmt, ...)
 {
     char text[300];
@@ -101,8 +100,8 @@ static rdl_code read_number(const reading *r, const char *name, const char *valu
         x = 10 * x + (uint64_t)(value[i] - '0');
     }
     if (!ok || x < least || x > most)
-        return refuse(r, "Write a whole number.", "option %s is \"%.40s\", not from %u to %u",
-                      name, value, least, most);
+        return refuse(r, "Write a whole number.", "option %s is \"%.40s\", not from %u to %u", name,
+                      value, least, most);
     *out = (uint32_t)x;
     return RDL_OK;
 }
@@ -220,12 +219,13 @@ static rdl_code read_option(const reading *r, const char *name, const char *valu
         return RDL_OK;
     }
     RDL_TRY(read_numbers(r, name, value, &known));
-    return known ? RDL_OK
-                 : refuse(r,
-                          "Options are user, password, token, datacentre, tls, ca, cert, key, "
-                          "key_password, server_name, verify, bundle, compression, serial, protocol, "
-                          "connections, timeout_ms, connect_timeout_ms, patience_ms.",
-                          "unrecognized option \"%.60s\" in its URL", name);
+    return known
+               ? RDL_OK
+               : refuse(r,
+                        "Options are user, password, token, datacentre, tls, ca, cert, key, "
+                        "key_password, server_name, verify, bundle, compression, serial, protocol, "
+                        "connections, timeout_ms, connect_timeout_ms, patience_ms.",
+                        "unrecognized option \"%.60s\" in its URL", name);
 }
 
 static rdl_code read_options(const reading *r, rdl_str rest)
@@ -289,13 +289,11 @@ rdl_code rdl_cassandra_read_url(rdl_cassandra *s, const char *url, const char *r
     if (authority.n == 0 && s->config.bundle == NULL)
         return refuse(&r, "Write 'cassandra://host/keyspace'.", "its URL names no host");
     if (!is_keyspace(place))
-        return refuse(&r,
-                      "Write 'cassandra://host/keyspace'; letters, digits and _, at most 48.",
+        return refuse(&r, "Write 'cassandra://host/keyspace'; letters, digits and _, at most 48.",
                       "its URL names no keyspace (\"%.60s\")",
                       rdl_arena_strndup(&s->arena, place.p, place.n));
     s->keyspace = rdl_arena_strndup(&s->arena, place.p, place.n);
     s->where = rdl_arena_printf(&s->arena, "%s/%s",
-                                authority.n > 0 ? s->config.contact_points : "bundle",
-                                s->keyspace);
+                                authority.n > 0 ? s->config.contact_points : "bundle", s->keyspace);
     return RDL_OK;
 }

@@ -26,8 +26,8 @@ static rdl_cql_int128 halves(rdl_i128 x)
     return (rdl_cql_int128){(int64_t)(x >> 64), (uint64_t)x};
 }
 
-static rdl_code write_decimal(rdl_cql_writer *w, const rdl_cassandra_conv *c,
-                              const rdl_vector *v, size_t row)
+static rdl_code write_decimal(rdl_cql_writer *w, const rdl_cassandra_conv *c, const rdl_vector *v,
+                              size_t row)
 {
     rdl_i128 d = rdl_vector_decimal(v, row);
     if (c->to->kind == RDL_CQL_DOUBLE) {
@@ -95,8 +95,8 @@ static rdl_code write_struct(rdl_cql_writer *w, const rdl_cassandra_conv *c, con
         if (c->fields[i] < 0)
             rdl_cql_put_null(w);
         else
-            RDL_TRY(rdl_cassandra_write_value(w, &c->children[i], &v->children[c->fields[i]],
-                                              row, false, false, err));
+            RDL_TRY(rdl_cassandra_write_value(w, &c->children[i], &v->children[c->fields[i]], row,
+                                              false, false, err));
     }
     rdl_cql_put_end(w);
     return RDL_OK;
@@ -111,8 +111,8 @@ static rdl_code write_list(rdl_cql_writer *w, const rdl_cassandra_conv *c, const
         for (size_t k = 0; k < c->child_count; k++) {
             if (!rdl_vector_valid(&v->children[k], list.offset + i))
                 return refuse(c, "it holds a null", err);
-            RDL_TRY(rdl_cassandra_write_value(w, &c->children[k], &v->children[k],
-                                              list.offset + i, false, false, err));
+            RDL_TRY(rdl_cassandra_write_value(w, &c->children[k], &v->children[k], list.offset + i,
+                                              false, false, err));
         }
     }
     rdl_cql_put_end(w);
@@ -172,8 +172,8 @@ static rdl_code does_not_fit(const rdl_cassandra_conv *c, rdl_cql_value v, rdl_e
     if (rdl_cql_print(v, &text, &ignored) != RDL_OK)
         rdl_buf_puts(&text, "?");
     rdl_type_print(c->from, &type);
-    rdl_err_set(err, RDL_EDATA, 0, "value \"%.60s\" is not a %s as we write it",
-                rdl_buf_str(&text), rdl_buf_str(&type));
+    rdl_err_set(err, RDL_EDATA, 0, "value \"%.60s\" is not a %s as we write it", rdl_buf_str(&text),
+                rdl_buf_str(&type));
     rdl_buf_fini(&text);
     rdl_buf_fini(&type);
     return RDL_EDATA;
@@ -241,8 +241,8 @@ static rdl_code read_decimal(const rdl_cassandra_conv *c, rdl_cql_value from, rd
     return RDL_OK;
 }
 
-static rdl_code read_int(const rdl_cassandra_conv *c, rdl_cql_value from, rdl_vector *v,
-                         size_t row, rdl_err *err)
+static rdl_code read_int(const rdl_cassandra_conv *c, rdl_cql_value from, rdl_vector *v, size_t row,
+                         rdl_err *err)
 {
     int64_t x = 0;
     RDL_TRY(rdl_cql_get_int(from, &x, err));
@@ -312,8 +312,7 @@ static rdl_code read_struct(const rdl_cassandra_conv *c, rdl_cql_value from, rdl
         rdl_vector *to = &v->children[at];
         if (to->validity != NULL)
             to->validity[row >> 6] |= (uint64_t)1 << (row & 63);
-        RDL_TRY(rdl_cassandra_read_value(&c->children[i], one, to, row, &slot->children[at],
-                                         err));
+        RDL_TRY(rdl_cassandra_read_value(&c->children[i], one, to, row, &slot->children[at], err));
     }
     return RDL_OK;
 }
@@ -340,8 +339,8 @@ static rdl_code read_list(const rdl_cassandra_conv *c, rdl_cql_value from, rdl_v
     return RDL_OK;
 }
 
-rdl_code rdl_cassandra_read_value(const rdl_cassandra_conv *c, rdl_cql_value from,
-                                  rdl_vector *v, size_t row, rdl_text_slot *slot, rdl_err *err)
+rdl_code rdl_cassandra_read_value(const rdl_cassandra_conv *c, rdl_cql_value from, rdl_vector *v,
+                                  size_t row, rdl_text_slot *slot, rdl_err *err)
 {
     bool yes = false;
     if (rdl_cql_is_null(from)) {

@@ -417,9 +417,9 @@ rdl_code rdl_cassandra_make_statements(rdl_cassandra *s, rdl_err *err)
     if (rc == RDL_OK)
         rc = prepare(s, &cql, &t->remove, err);
     rdl_buf_fini(&cql);
-    return rc == RDL_OK ? RDL_OK
-                        : rdl_cassandra_fail(s, rc, err, "prepare the statements of table \"%s\"",
-                                             t->name);
+    return rc == RDL_OK
+               ? RDL_OK
+               : rdl_cassandra_fail(s, rc, err, "prepare the statements of table \"%s\"", t->name);
 }
 
 /* ---- rows of a chunk, partition by partition ---- */

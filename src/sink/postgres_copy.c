@@ -14,9 +14,7 @@
  */
 #include "sink/postgres_internal.h"
 
-enum {
-    BUFFER_BYTES = 256 * 1024
-};
+enum { BUFFER_BYTES = 256 * 1024 };
 
 static const char header[19] = "PGCOPY\n\377\r\n\0";
 static const char trailer[2] = "\377\377";
@@ -248,8 +246,7 @@ static rdl_code put_row(rdl_postgres *s, const rdl_chunk *rows, const size_t *co
     rdl_buf_put(&s->out, &n, 2);
     for (size_t i = 0; i < rows->n; i++) {
         size_t at = column != NULL ? column[i] : i;
-        rdl_pg_bad bad =
-            rdl_pg_put_value(&rows->v[i], row, &s->at->columns[at].type, &s->out);
+        rdl_pg_bad bad = rdl_pg_put_value(&rows->v[i], row, &s->at->columns[at].type, &s->out);
         if (bad != RDL_PG_FINE)
             return refuse_value(s, &rows->v[i], row, at, bad, err);
     }

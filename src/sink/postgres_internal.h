@@ -33,9 +33,9 @@ typedef enum rdl_pg_kind {
 
 typedef struct rdl_pg_type {
     rdl_pg_kind kind;
-    bool array;            /* one-dimensional, of kind */
-    uint32_t element;      /* the element's OID */
-    int precision, scale;  /* of numeric; -1: any */
+    bool array;           /* one-dimensional, of kind */
+    uint32_t element;     /* the element's OID */
+    int precision, scale; /* of numeric; -1: any */
 } rdl_pg_type;
 
 typedef struct rdl_pg_column {
@@ -49,9 +49,9 @@ typedef struct rdl_pg_table {
     const char *full;   /* schema.table, the key of its progress */
     const char *quoted; /* "schema"."table" */
     bool exists;
-    rdl_pg_column *columns; /* by our column */
-    const char *stage, *gone; /* temporary tables of this session, when made */
-    bool stage_made, gone_made;     /* for good: their transaction was committed */
+    rdl_pg_column *columns;     /* by our column */
+    const char *stage, *gone;   /* temporary tables of this session, when made */
+    bool stage_made, gone_made; /* for good: their transaction was committed */
 } rdl_pg_table;
 
 typedef enum rdl_pg_flow {
@@ -67,7 +67,7 @@ typedef struct rdl_postgres {
     rdl_pg *pg;
     const char *url, *root_uuid;
     bool adopt, read_only;
-    const char *schema;    /* current_schema() */
+    const char *schema; /* current_schema() */
     RDL_VEC(rdl_pg_table *) tables;
 
     /* of the open begin */
@@ -77,7 +77,7 @@ typedef struct rdl_postgres {
     rdl_pg_flow flow;
     bool stage_new, gone_new; /* made in this transaction */
     bool stage_used;
-    rdl_buf out;           /* COPY data not sent yet */
+    rdl_buf out; /* COPY data not sent yet */
 } rdl_postgres;
 
 static inline rdl_postgres *rdl_postgres_of(rdl_sink *s)
@@ -134,11 +134,12 @@ RDL_MUST rdl_code rdl_pg_settle(rdl_postgres *s, rdl_err *err);
 RDL_MUST rdl_code rdl_pg_scan(rdl_sink *sink, const rdl_sink_table *t,
                               rdl_code (*visit)(void *arg, const rdl_chunk *rows, rdl_err *err),
                               void *arg, rdl_err *err);
-RDL_MUST rdl_code rdl_pg_query(
-    rdl_sink *sink, const char *text, const char *const *names, const char *const *values,
-    size_t parameter_count,
-    rdl_code (*columns)(void *arg, size_t n, const char *const *names, rdl_err *err),
-    rdl_code (*row)(void *arg, size_t n, const rdl_str *values, const bool *numeric, rdl_err *err),
-    void *arg, rdl_err *err);
+RDL_MUST rdl_code rdl_pg_query(rdl_sink *sink, const char *text, const char *const *names,
+                               const char *const *values, size_t parameter_count,
+                               rdl_code (*columns)(void *arg, size_t n, const char *const *names,
+                                                   rdl_err *err),
+                               rdl_code (*row)(void *arg, size_t n, const rdl_str *values,
+                                               const bool *numeric, rdl_err *err),
+                               void *arg, rdl_err *err);
 
 #endif

@@ -68,13 +68,12 @@ static const char *skip(const char *p)
 static rdl_code bind(query *q, const char *name, size_t n, rdl_err *err)
 {
     size_t i = 0, at = 0;
-    while (i < q->parameter_count &&
-           !rdl_str_eq(rdl_str_of(q->names[i]), (rdl_str){name, n}))
+    while (i < q->parameter_count && !rdl_str_eq(rdl_str_of(q->names[i]), (rdl_str){name, n}))
         i++;
     if (i == q->parameter_count) {
         rdl_err_set(err, RDL_EUSAGE, 0, "the query needs a value for \"%.*s\"", (int)n, name);
-        return rdl_err_hint(err, "Add %.*s=VALUE to the command; it got %zu value%s.", (int)n,
-                            name, q->parameter_count, q->parameter_count == 1 ? "" : "s");
+        return rdl_err_hint(err, "Add %.*s=VALUE to the command; it got %zu value%s.", (int)n, name,
+                            q->parameter_count, q->parameter_count == 1 ? "" : "s");
     }
     q->used[i] = true;
     while (at < q->bound.n && q->bound.v[at] != i)
@@ -193,8 +192,9 @@ static rdl_code query_failed(query *q, PGresult *r, rdl_err *err)
     const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
     const char *at = PQresultErrorField(r, PG_DIAG_STATEMENT_POSITION);
     char *end;
-    bool text = state != NULL && (strncmp(state, "42", 2) == 0 || strncmp(state, "22", 2) == 0 ||
-                                  strcmp(state, "25006") == 0) &&
+    bool text = state != NULL &&
+                (strncmp(state, "42", 2) == 0 || strncmp(state, "22", 2) == 0 ||
+                 strcmp(state, "25006") == 0) &&
                 strcmp(state, "42501") != 0;
     if (!text)
         return rdl_pg_fail(q->pg, r, err, "run the query");

@@ -62,12 +62,11 @@ static const char *quoted(rdl_arena *a, const char *name)
 static void set_name(rdl_postgres *s, rdl_pg_table *at, const char *schema, const char *name)
 {
     at->full = rdl_arena_printf(&s->arena, "%s.%s", schema, name);
-    at->quoted = rdl_arena_printf(&s->arena, "%s.%s", quoted(&s->arena, schema),
-                                  quoted(&s->arena, name));
+    at->quoted =
+        rdl_arena_printf(&s->arena, "%s.%s", quoted(&s->arena, schema), quoted(&s->arena, name));
 }
 
-static rdl_code refuse_kind(rdl_postgres *s, const rdl_sink_table *t, const char *why,
-                            rdl_err *err)
+static rdl_code refuse_kind(rdl_postgres *s, const rdl_sink_table *t, const char *why, rdl_err *err)
 {
     rdl_err_set(err, RDL_ESCHEMA, 0, "cannot publish to table \"%s\" of %s: %s", t->name,
                 s->pg->where, why);
@@ -93,9 +92,8 @@ rdl_code rdl_pg_table_find(rdl_postgres *s, const rdl_sink_table *t, rdl_pg_tabl
                            rdl_err *err)
 {
     const char *dot = strchr(t->name, '.');
-    const char *schema = dot != NULL ? rdl_arena_strndup(&s->arena, t->name,
-                                                         (size_t)(dot - t->name))
-                                     : s->schema;
+    const char *schema =
+        dot != NULL ? rdl_arena_strndup(&s->arena, t->name, (size_t)(dot - t->name)) : s->schema;
     const char *name = dot != NULL ? dot + 1 : t->name;
     const char *values[] = {schema, folded(&s->arena, schema), name, folded(&s->arena, name)};
     PGresult *r = NULL;
@@ -180,7 +178,9 @@ static void fit_column(fit *f, const PGresult *r, int row)
     int at = find_column(f, name);
     if (at < 0) {
         if (!fills)
-            rdl_sink_misfit(&f->wrong, "column \"%s\" is there but not in the pipeline, and has no default", name);
+            rdl_sink_misfit(&f->wrong,
+                            "column \"%s\" is there but not in the pipeline, and has no default",
+                            name);
         return;
     }
     rdl_pg_column *c = &f->at->columns[at];
@@ -194,7 +194,7 @@ static void fit_column(fit *f, const PGresult *r, int row)
         rdl_buf wanted = {0};
         rdl_pg_put_type(type, &wanted);
         rdl_sink_misfit(&f->wrong, "column \"%s\" is of type %s, not %s", name,
-                PQgetvalue(r, row, COLUMN_PRINTED), rdl_buf_str(&wanted));
+                        PQgetvalue(r, row, COLUMN_PRINTED), rdl_buf_str(&wanted));
         rdl_buf_fini(&wanted);
     }
     if (PQgetvalue(r, row, COLUMN_GENERATED)[0] == 't')
@@ -252,7 +252,8 @@ static rdl_code fit_key(fit *f, rdl_pg_fit *out, rdl_err *err)
         rdl_str name = f->table->columns.v[f->table->key[i]].name;
         rdl_buf_printf(&key, "%s%.*s", i != 0 ? ", " : "", (int)name.n, name.p);
     }
-    rdl_sink_misfit(&f->wrong, "it has no primary key or unique index over (%s)", rdl_buf_str(&key));
+    rdl_sink_misfit(&f->wrong, "it has no primary key or unique index over (%s)",
+                    rdl_buf_str(&key));
     rdl_buf_fini(&key);
     return RDL_OK;
 }
@@ -272,7 +273,7 @@ rdl_code rdl_pg_table_fit(rdl_postgres *s, const rdl_sink_table *t, rdl_pg_table
     for (size_t i = 0; i < t->columns.n; i++) {
         if (f.number[i] == 0)
             rdl_sink_misfit(&f.wrong, "column \"%.*s\" is missing", (int)t->columns.v[i].name.n,
-                    t->columns.v[i].name.p);
+                            t->columns.v[i].name.p);
     }
     rdl_code rc = RDL_OK;
     bool columns_fit = f.wrong.n == 0;

@@ -578,9 +578,9 @@ static bool read_array(rdl_str s, const rdl_pg_type *t, rdl_vector *v, size_t ro
             rdl_vector_set_null(&v->children[0], slot->used++);
             continue;
         }
-        if (s.n - at < size || !rdl_pg_read_value((rdl_str){s.p + at, size}, &element,
-                                                  &v->children[0], slot->used++,
-                                                  &slot->children[0]))
+        if (s.n - at < size ||
+            !rdl_pg_read_value((rdl_str){s.p + at, size}, &element, &v->children[0], slot->used++,
+                               &slot->children[0]))
             return false;
         at += size;
     }

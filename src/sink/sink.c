@@ -9,17 +9,15 @@
 static const rdl_sink_ops *const sinks[] = {&rdl_sink_sqlite, &rdl_sink_postgres,
                                             &rdl_sink_cassandra};
 
-enum {
-    SINK_COUNT = sizeof sinks / sizeof sinks[0]
-};
+enum { SINK_COUNT = sizeof sinks / sizeof sinks[0] };
 
 static rdl_code refuse(rdl_str scheme, rdl_err *err)
 {
     rdl_buf known = {0};
     for (size_t i = 0; i < SINK_COUNT; i++)
         rdl_buf_printf(&known, "%s%s:", i != 0 ? ", " : "", sinks[i]->kind);
-    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized store \"%.*s:\"; there is %s",
-                (int)scheme.n, scheme.p, rdl_buf_str(&known));
+    rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized store \"%.*s:\"; there is %s", (int)scheme.n,
+                scheme.p, rdl_buf_str(&known));
     rdl_err_hint(err, "Write PUBLISH ... TO 'sqlite:serving.db', a file below the root.");
     rdl_buf_fini(&known);
     return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
@@ -40,8 +38,8 @@ rdl_code rdl_sink_find(rdl_str url, const rdl_sink_ops **out, rdl_err *err)
     return refuse(scheme, err);
 }
 
-rdl_code rdl_sink_open_to_read(rdl_arena *a, rdl_str url, const char *root_dir, const char *root_uuid,
-                               rdl_sink **out, rdl_err *err)
+rdl_code rdl_sink_open_to_read(rdl_arena *a, rdl_str url, const char *root_dir,
+                               const char *root_uuid, rdl_sink **out, rdl_err *err)
 {
     const rdl_sink_ops *ops;
     const rdl_sink_config config = {.url = rdl_arena_strndup(a, url.p, url.n),

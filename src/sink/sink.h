@@ -35,20 +35,20 @@ typedef struct rdl_sink_option {
 } rdl_sink_option;
 
 typedef struct rdl_sink_table {
-    const char *name;      /* in the store */
+    const char *name; /* in the store */
     rdl_schema columns;
-    const size_t *key;     /* column indexes, in key order */
+    const size_t *key; /* column indexes, in key order */
     const bool *descending;
     size_t key_count, partition_key_count;
     const rdl_sink_option *options;
     size_t option_count;
-    bool append_only;      /* rows come and stay: none is updated or removed */
+    bool append_only; /* rows come and stay: none is updated or removed */
 } rdl_sink_table;
 
 typedef struct rdl_sink_batch {
     int64_t from_epoch, to_epoch; /* exclusive, inclusive; from -1: nothing was there */
-    bool whole;       /* every row there is removed first (a republication) */
-    bool seed;        /* reference rows: upserts alone, no progress is asked or moved */
+    bool whole;                   /* every row there is removed first (a republication) */
+    bool seed;                    /* reference rows: upserts alone, no progress is asked or moved */
     int64_t write_us; /* microseconds since 1970, fixed in the seal of to_epoch; grows with it */
 } rdl_sink_batch;
 
@@ -108,8 +108,8 @@ typedef struct rdl_sink_ops {
      * column, where it cannot hold each value as it is (a set has no order, a time has
      * milliseconds).  expires: rows may be gone by themselves.  NULL: all comes back as it went in.
      */
-    rdl_code (*served)(rdl_sink *s, const rdl_sink_table *table, size_t column,
-                       const char *value, rdl_buf *sql, bool *out_expires, rdl_err *err);
+    rdl_code (*served)(rdl_sink *s, const rdl_sink_table *table, size_t column, const char *value,
+                       rdl_buf *sql, bool *out_expires, rdl_err *err);
     /*
      * A user's query with named parameters ($name, :name or @name), for `raudal query`: calls
      * columns once, then row for each row with texts (p NULL is null).  Every parameter of the
@@ -118,9 +118,10 @@ typedef struct rdl_sink_ops {
      */
     rdl_code (*query)(rdl_sink *s, const char *text, const char *const *names,
                       const char *const *values, size_t parameter_count,
-                      rdl_code (*columns)(void *arg, size_t n, const char *const *names, rdl_err *err),
-                      rdl_code (*row)(void *arg, size_t n, const rdl_str *values, const bool *numeric,
-                                      rdl_err *err),
+                      rdl_code (*columns)(void *arg, size_t n, const char *const *names,
+                                          rdl_err *err),
+                      rdl_code (*row)(void *arg, size_t n, const rdl_str *values,
+                                      const bool *numeric, rdl_err *err),
                       void *arg, rdl_err *err);
     void (*close)(rdl_sink *s); /* NULL is fine; an open begin is aborted */
 } rdl_sink_ops;

@@ -24,9 +24,7 @@
 #include "base/fs.h"
 #include "sink/sqlite_internal.h"
 
-enum {
-    BUSY_TIMEOUT_MS = 5000
-};
+enum { BUSY_TIMEOUT_MS = 5000 };
 
 static const char progress_ddl[] =
     "CREATE TABLE IF NOT EXISTS _raudal_progress (table_name TEXT PRIMARY KEY, "
@@ -54,9 +52,8 @@ static rdl_code code_of(int extended, uint32_t *out_flags, const char **out_hint
         return RDL_EIO;
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-        *out_hint =
-            "Move the file away and run `raudal publish`: it is filled again from the "
-            "lake.";
+        *out_hint = "Move the file away and run `raudal publish`: it is filled again from the "
+                    "lake.";
         return RDL_EDATA;
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
@@ -73,8 +70,7 @@ static rdl_code code_of(int extended, uint32_t *out_flags, const char **out_hint
     }
 }
 
-rdl_code
-rdl_sqlite_fail(const rdl_sqlite *s, sqlite3 *db, rdl_err *err, const char *fmt, ...)
+rdl_code rdl_sqlite_fail(const rdl_sqlite *s, sqlite3 *db, rdl_err *err, const char *fmt, ...)
 {
     char what[300];
     uint32_t flags;
@@ -84,8 +80,8 @@ rdl_sqlite_fail(const rdl_sqlite *s, sqlite3 *db, rdl_err *err, const char *fmt,
     vsnprintf(what, sizeof what, fmt, ap);
     va_end(ap);
     rdl_code code = code_of(sqlite3_extended_errcode(db), &flags, &hint);
-    rdl_err_set(err, code, flags, "could not %s in SQLite database \"%s\": %s", what,
-                s->path, sqlite3_errmsg(db));
+    rdl_err_set(err, code, flags, "could not %s in SQLite database \"%s\": %s", what, s->path,
+                sqlite3_errmsg(db));
     if (hint != NULL)
         rdl_err_hint(err, "%s", hint);
     return rdl_err_area(code, err, RDL_AREA_SINK);
@@ -93,8 +89,8 @@ rdl_sqlite_fail(const rdl_sqlite *s, sqlite3 *db, rdl_err *err, const char *fmt,
 
 static rdl_code injected(const rdl_sqlite *s, int number, rdl_err *err)
 {
-    rdl_err_set(err, RDL_EIO, RDL_ERR_RETRY, "could not write SQLite database \"%s\": %s",
-                s->path, strerror(number));
+    rdl_err_set(err, RDL_EIO, RDL_ERR_RETRY, "could not write SQLite database \"%s\": %s", s->path,
+                strerror(number));
     return rdl_err_area(RDL_EIO, err, RDL_AREA_SINK);
 }
 
@@ -107,8 +103,8 @@ static rdl_code exec(rdl_sqlite *s, const char *sql, const char *what, rdl_err *
                : rdl_sqlite_fail(s, s->db, err, "%s", what);
 }
 
-rdl_code rdl_sqlite_prepare(
-    rdl_sqlite *s, const char *sql, sqlite3_stmt **out, const char *what, rdl_err *err)
+rdl_code rdl_sqlite_prepare(rdl_sqlite *s, const char *sql, sqlite3_stmt **out, const char *what,
+                            rdl_err *err)
 {
     return sqlite3_prepare_v2(s->db, sql, -1, out, NULL) == SQLITE_OK
                ? RDL_OK
@@ -128,18 +124,16 @@ static rdl_code read_url(rdl_sqlite *s, const rdl_sink_config *config, rdl_err *
     size_t n = options != NULL ? (size_t)(options - rest) : strlen(rest);
     s->busy_timeout_ms = BUSY_TIMEOUT_MS;
     if (n == 0 || (n == 8 && memcmp(rest, ":memory:", 8) == 0)) {
-        rdl_err_set(err, RDL_EUSAGE, 0, "cannot publish to \"%s\": it names no file",
-                    config->url);
+        rdl_err_set(err, RDL_EUSAGE, 0, "cannot publish to \"%s\": it names no file", config->url);
         rdl_err_hint(err, "Write 'sqlite:serving.db', a file below the root.");
         return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
     }
     static const char option[] = "?busy_timeout_ms=";
     if (options != NULL) {
         char *end = NULL;
-        long ms =
-            strncmp(options, option, sizeof option - 1) == 0
-                ? strtol(options + sizeof option - 1, &end, 10) /* allow: end is checked */
-                : -1;
+        long ms = strncmp(options, option, sizeof option - 1) == 0
+                      ? strtol(options + sizeof option - 1, &end, 10) /* allow: end is checked */
+                      : -1;
         if (end == NULL || *end != '\0' || ms < 0 || ms > 3600000) {
             rdl_err_set(err, RDL_EUSAGE, 0, "unrecognized option \"%s\" of store \"%s\"",
                         options + 1, config->url);
@@ -158,18 +152,17 @@ static rdl_code open_database(rdl_sqlite *s, rdl_err *err)
     rdl_stat st;
     RDL_TRY(rdl_err_area(rdl_fs_stat(s->path, &st, err), err, RDL_AREA_SINK));
     if (st.is_dir) {
-        rdl_err_set(err, RDL_EUSAGE, 0,
-                    "cannot open SQLite database \"%s\": it is a folder", s->path);
+        rdl_err_set(err, RDL_EUSAGE, 0, "cannot open SQLite database \"%s\": it is a folder",
+                    s->path);
         rdl_err_hint(err, "Name a file: PUBLISH ... TO 'sqlite:serving.db'.");
         return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_SINK);
     }
     if (!st.exists && s->read_only)
         return RDL_OK;
     if (!st.exists)
-        RDL_TRY(rdl_err_area(rdl_fs_mkdirs(rdl_path_dir(&s->arena, s->path), err), err,
-                             RDL_AREA_SINK));
-    int flags =
-        s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+        RDL_TRY(
+            rdl_err_area(rdl_fs_mkdirs(rdl_path_dir(&s->arena, s->path), err), err, RDL_AREA_SINK));
+    int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     if (sqlite3_open_v2(s->path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         if (s->db == NULL)
             return rdl_err_nomem(err);
@@ -238,8 +231,7 @@ static rdl_code look_for_table(rdl_sqlite *s, const char *name, found *out, rdl_
             out->table = true;
     }
     sqlite3_finalize(st);
-    return step == SQLITE_DONE ? RDL_OK
-                               : rdl_sqlite_fail(s, s->db, err, "read the catalog");
+    return step == SQLITE_DONE ? RDL_OK : rdl_sqlite_fail(s, s->db, err, "read the catalog");
 }
 
 static rdl_code look(rdl_sqlite *s, const char *name, found *out, rdl_err *err)
@@ -290,13 +282,11 @@ static rdl_code check_owner(rdl_sqlite *s, const char *name, const found *f, rdl
 {
     bool rows = false;
     if (f->owner && strcmp(f->root, s->root_uuid) != 0) {
-        rdl_err_set(
-            err, RDL_ECONFLICT, 0,
-            "cannot publish to table \"%s\" of \"%s\": it belongs to another root (%s, "
-            "ours is %s)",
-            name, s->path, f->root, s->root_uuid);
-        rdl_err_hint(err,
-                     "To replace what it holds by this pipeline's rows, run with --adopt.");
+        rdl_err_set(err, RDL_ECONFLICT, 0,
+                    "cannot publish to table \"%s\" of \"%s\": it belongs to another root (%s, "
+                    "ours is %s)",
+                    name, s->path, f->root, s->root_uuid);
+        rdl_err_hint(err, "To replace what it holds by this pipeline's rows, run with --adopt.");
         return rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_SINK);
     }
     if (f->owner || !f->table)
@@ -304,10 +294,9 @@ static rdl_code check_owner(rdl_sqlite *s, const char *name, const found *f, rdl
     RDL_TRY(has_rows(s, name, &rows, err));
     if (!rows)
         return RDL_OK;
-    rdl_err_set(
-        err, RDL_ECONFLICT, 0,
-        "cannot publish to table \"%s\" of \"%s\": it holds rows that no pipeline wrote",
-        name, s->path);
+    rdl_err_set(err, RDL_ECONFLICT, 0,
+                "cannot publish to table \"%s\" of \"%s\": it holds rows that no pipeline wrote",
+                name, s->path);
     rdl_err_hint(err, "To replace them, run with --adopt; or publish under another name.");
     return rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_SINK);
 }
@@ -323,8 +312,8 @@ static rdl_code check_name(rdl_sqlite *s, const char *name, const found *f, rdl_
         why = "names that begin with _raudal_ are ours";
     if (why == NULL)
         return RDL_OK;
-    rdl_err_set(err, RDL_ESCHEMA, 0, "cannot publish to table \"%s\" of \"%s\": %s", name,
-                s->path, why);
+    rdl_err_set(err, RDL_ESCHEMA, 0, "cannot publish to table \"%s\" of \"%s\": %s", name, s->path,
+                why);
     rdl_err_hint(err, "Publish under another name: PUBLISH ... TO '...' AS name.");
     return rdl_err_area(RDL_ESCHEMA, err, RDL_AREA_SINK);
 }
@@ -332,9 +321,9 @@ static rdl_code check_name(rdl_sqlite *s, const char *name, const found *f, rdl_
 static rdl_code own(rdl_sqlite *s, const char *name, rdl_err *err)
 {
     sqlite3_stmt *st = NULL;
-    RDL_TRY(rdl_sqlite_prepare(
-        s, "INSERT OR REPLACE INTO _raudal_progress VALUES (lower(?1), ?2, -1)", &st,
-        "write the progress", err));
+    RDL_TRY(rdl_sqlite_prepare(s,
+                               "INSERT OR REPLACE INTO _raudal_progress VALUES (lower(?1), ?2, -1)",
+                               &st, "write the progress", err));
     rdl_sqlite_bind_text(st, 1, name);
     rdl_sqlite_bind_text(st, 2, s->root_uuid);
     int step = sqlite3_step(st);
@@ -356,8 +345,8 @@ static rdl_code create(rdl_sqlite *s, const rdl_sink_table *t, rdl_err *err)
 }
 
 /* Under BEGIN IMMEDIATE, so that what was looked up still holds when it is acted on. */
-static rdl_code
-prepare_locked(rdl_sqlite *s, const rdl_sink_table *t, int64_t *out_epoch, rdl_err *err)
+static rdl_code prepare_locked(rdl_sqlite *s, const rdl_sink_table *t, int64_t *out_epoch,
+                               rdl_err *err)
 {
     found f;
     RDL_TRY(look(s, t->name, &f, err));
@@ -377,8 +366,8 @@ prepare_locked(rdl_sqlite *s, const rdl_sink_table *t, int64_t *out_epoch, rdl_e
     return RDL_OK;
 }
 
-static rdl_code
-prepare_read_only(rdl_sqlite *s, const rdl_sink_table *t, int64_t *out_epoch, rdl_err *err)
+static rdl_code prepare_read_only(rdl_sqlite *s, const rdl_sink_table *t, int64_t *out_epoch,
+                                  rdl_err *err)
 {
     found f;
     *out_epoch = -1;
@@ -397,8 +386,8 @@ prepare_read_only(rdl_sqlite *s, const rdl_sink_table *t, int64_t *out_epoch, rd
     return RDL_OK;
 }
 
-static rdl_code
-sink_prepare(rdl_sink *sink, const rdl_sink_table *t, int64_t *out_epoch, rdl_err *err)
+static rdl_code sink_prepare(rdl_sink *sink, const rdl_sink_table *t, int64_t *out_epoch,
+                             rdl_err *err)
 {
     rdl_sqlite *s = rdl_sqlite_of(sink);
     rdl_code rc;
@@ -417,16 +406,16 @@ sink_prepare(rdl_sink *sink, const rdl_sink_table *t, int64_t *out_epoch, rdl_er
 
 /* ---- provision ---- */
 
-static rdl_code
-say_and_run(rdl_sqlite *s, const char *sql, rdl_sink_say say, void *arg, rdl_err *err)
+static rdl_code say_and_run(rdl_sqlite *s, const char *sql, rdl_sink_say say, void *arg,
+                            rdl_err *err)
 {
     if (say != NULL)
         RDL_TRY(say(arg, sql, err));
     return s->read_only ? RDL_OK : exec(s, sql, "provision the store", err);
 }
 
-static rdl_code provision(
-    rdl_sqlite *s, const rdl_sink_table *t, rdl_sink_say say, void *arg, rdl_err *err)
+static rdl_code provision(rdl_sqlite *s, const rdl_sink_table *t, rdl_sink_say say, void *arg,
+                          rdl_err *err)
 {
     found f = {.epoch = -1};
     rdl_buf sql = {0};
@@ -443,8 +432,8 @@ static rdl_code provision(
     return rc;
 }
 
-static rdl_code sink_provision(
-    rdl_sink *sink, const rdl_sink_table *t, rdl_sink_say say, void *arg, rdl_err *err)
+static rdl_code sink_provision(rdl_sink *sink, const rdl_sink_table *t, rdl_sink_say say, void *arg,
+                               rdl_err *err)
 {
     return rdl_err_in(provision(rdl_sqlite_of(sink), t, say, arg, err), err, "sink sqlite");
 }
@@ -479,18 +468,16 @@ static rdl_code move_progress(rdl_sqlite *s, int64_t from, int64_t to, rdl_err *
     int step = sqlite3_step(st);
     sqlite3_finalize(st);
     if (step != SQLITE_DONE)
-        return rdl_sqlite_fail(s, s->db, err, "move the progress of table \"%s\"",
-                               s->table->name);
+        return rdl_sqlite_fail(s, s->db, err, "move the progress of table \"%s\"", s->table->name);
     if (sqlite3_changes(s->db) == 1)
         return RDL_OK;
     RDL_TRY(look(s, s->table->name, &f, err));
     if (!f.owner)
         snprintf(f.root, sizeof f.root, "nobody");
-    rdl_err_set(
-        err, RDL_ECONFLICT, 0,
-        "could not write table \"%s\" of \"%s\": somebody else moved it (it is at epoch "
-        "%" PRId64 " of root %s, not at %" PRId64 " of %s)",
-        s->table->name, s->path, f.epoch, f.root, from, s->root_uuid);
+    rdl_err_set(err, RDL_ECONFLICT, 0,
+                "could not write table \"%s\" of \"%s\": somebody else moved it (it is at epoch "
+                "%" PRId64 " of root %s, not at %" PRId64 " of %s)",
+                s->table->name, s->path, f.epoch, f.root, from, s->root_uuid);
     rdl_err_hint(err, "One root writes a table; see who else runs, or run with --adopt.");
     return rdl_err_area(RDL_ECONFLICT, err, RDL_AREA_SINK);
 }
@@ -505,9 +492,7 @@ static rdl_code remove_all(rdl_sqlite *s, rdl_err *err)
     return rc;
 }
 
-static rdl_code sink_begin(rdl_sink *sink,
-                           const rdl_sink_table *t,
-                           const rdl_sink_batch *b,
+static rdl_code sink_begin(rdl_sink *sink, const rdl_sink_table *t, const rdl_sink_batch *b,
                            rdl_err *err)
 {
     rdl_sqlite *s = rdl_sqlite_of(sink);

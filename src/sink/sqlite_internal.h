@@ -12,9 +12,7 @@
 
 #include "sink/sink.h"
 
-enum {
-    RDL_SQLITE_DOUBLE_DIGITS = 15
-}; /* a decimal of so many digits fits in a double */
+enum { RDL_SQLITE_DOUBLE_DIGITS = 15 }; /* a decimal of so many digits fits in a double */
 
 typedef struct rdl_sqlite {
     rdl_sink sink; /* first */
@@ -37,15 +35,11 @@ static inline rdl_sqlite *rdl_sqlite_of(rdl_sink *s)
 
 /* could not <what> in SQLite database "<path>": <SQLite's reason>; code and hint by its
  * code. */
-rdl_code
-rdl_sqlite_fail(const rdl_sqlite *s, sqlite3 *db, rdl_err *err, const char *fmt, ...)
+rdl_code rdl_sqlite_fail(const rdl_sqlite *s, sqlite3 *db, rdl_err *err, const char *fmt, ...)
     RDL_PRINTF(4, 5);
-RDL_MUST rdl_code rdl_sqlite_prepare(
-    rdl_sqlite *s, const char *sql, sqlite3_stmt **out, const char *what, rdl_err *err);
-RDL_MUST rdl_code rdl_sqlite_has_table(rdl_sqlite *s,
-                                       const char *name,
-                                       bool *out,
-                                       rdl_err *err);
+RDL_MUST rdl_code rdl_sqlite_prepare(rdl_sqlite *s, const char *sql, sqlite3_stmt **out,
+                                     const char *what, rdl_err *err);
+RDL_MUST rdl_code rdl_sqlite_has_table(rdl_sqlite *s, const char *name, bool *out, rdl_err *err);
 
 static inline void rdl_sqlite_bind_text(sqlite3_stmt *st, int at, const char *text)
 {
@@ -59,23 +53,15 @@ RDL_MUST rdl_code rdl_sqlite_check_fit(rdl_sqlite *s, const rdl_sink_table *t, r
 
 RDL_MUST rdl_code rdl_sqlite_upsert(rdl_sink *sink, const rdl_chunk *rows, rdl_err *err);
 RDL_MUST rdl_code rdl_sqlite_remove(rdl_sink *sink, const rdl_chunk *keys, rdl_err *err);
-RDL_MUST rdl_code rdl_sqlite_scan(rdl_sink *sink,
-                                  const rdl_sink_table *t,
-                                  rdl_code (*visit)(void *arg,
-                                                    const rdl_chunk *rows,
-                                                    rdl_err *err),
-                                  void *arg,
-                                  rdl_err *err);
-RDL_MUST rdl_code rdl_sqlite_query(
-    rdl_sink *sink,
-    const char *text,
-    const char *const *names,
-    const char *const *values,
-    size_t parameter_count,
-    rdl_code (*columns)(void *arg, size_t n, const char *const *names, rdl_err *err),
-    rdl_code (*row)(
-        void *arg, size_t n, const rdl_str *values, const bool *numeric, rdl_err *err),
-    void *arg,
-    rdl_err *err);
+RDL_MUST rdl_code rdl_sqlite_scan(rdl_sink *sink, const rdl_sink_table *t,
+                                  rdl_code (*visit)(void *arg, const rdl_chunk *rows, rdl_err *err),
+                                  void *arg, rdl_err *err);
+RDL_MUST rdl_code rdl_sqlite_query(rdl_sink *sink, const char *text, const char *const *names,
+                                   const char *const *values, size_t parameter_count,
+                                   rdl_code (*columns)(void *arg, size_t n,
+                                                       const char *const *names, rdl_err *err),
+                                   rdl_code (*row)(void *arg, size_t n, const rdl_str *values,
+                                                   const bool *numeric, rdl_err *err),
+                                   void *arg, rdl_err *err);
 
 #endif

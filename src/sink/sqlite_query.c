@@ -25,15 +25,14 @@ static rdl_code query_open(query *q, rdl_err *err)
 {
     rdl_sqlite *s = q->sink;
     if (s->db == NULL) {
-        rdl_err_set(err, RDL_EIO, 0,
-                    "could not open SQLite database \"%s\": it is not there", s->path);
-        rdl_err_hint(err,
-                     "`raudal run --once` makes and fills it; `raudal publish` fills it "
-                     "from the lake.");
+        rdl_err_set(err, RDL_EIO, 0, "could not open SQLite database \"%s\": it is not there",
+                    s->path);
+        rdl_err_hint(err, "`raudal run --once` makes and fills it; `raudal publish` fills it "
+                          "from the lake.");
         return rdl_err_area(RDL_EIO, err, RDL_AREA_SINK);
     }
-    if (sqlite3_open_v2(s->path, &q->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK) {
+    if (sqlite3_open_v2(s->path, &q->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK) {
         if (q->db == NULL)
             return rdl_err_nomem(err);
         return rdl_sqlite_fail(s, q->db, err, "open a connection");
@@ -74,8 +73,7 @@ static rdl_code query_prepare(query *q, const char *text, rdl_err *err)
     const char *tail = "";
     if (sqlite3_prepare_v2(q->db, text, -1, &q->st, &tail) != SQLITE_OK) {
         int at = sqlite3_error_offset(q->db);
-        rdl_err_set(err, RDL_EUSAGE, 0, "could not run the query: %s",
-                    sqlite3_errmsg(q->db));
+        rdl_err_set(err, RDL_EUSAGE, 0, "could not run the query: %s", sqlite3_errmsg(q->db));
         rdl_err_hint(err, "The tables are those of SQLite database \"%s\".", q->sink->path);
         if (at >= 0)
             err->col = (uint32_t)at + 1;
@@ -107,8 +105,7 @@ static bool bind_as_number(sqlite3_stmt *st, int at, const char *text)
     }
     double d = strtod(text, &end);
     snprintf(again, sizeof again, "%.15g", d);
-    return *end == '\0' && strcmp(again, text) == 0 &&
-           sqlite3_bind_double(st, at, d) == SQLITE_OK;
+    return *end == '\0' && strcmp(again, text) == 0 && sqlite3_bind_double(st, at, d) == SQLITE_OK;
 }
 
 static rdl_code refuse_missing(const query *q, const char *name, rdl_err *err)
@@ -134,8 +131,7 @@ static rdl_code bind_all(query *q, bool *used, rdl_err *err)
         if (q->values[i] == NULL)
             sqlite3_bind_null(q->st, at);
         else if (!bind_as_number(q->st, at, q->values[i]) &&
-                 sqlite3_bind_text(q->st, at, q->values[i], -1, SQLITE_TRANSIENT) !=
-                     SQLITE_OK)
+                 sqlite3_bind_text(q->st, at, q->values[i], -1, SQLITE_TRANSIENT) != SQLITE_OK)
             return rdl_sqlite_fail(q->sink, q->db, err, "bind parameter \"%s\"", name + 1);
     }
     return RDL_OK;
@@ -225,8 +221,8 @@ static bool print_cell(sqlite3_stmt *st, int at, int scale, bool *numeric, rdl_b
 }
 
 typedef rdl_code (*columns_fn)(void *arg, size_t n, const char *const *names, rdl_err *err);
-typedef rdl_code (*row_fn)(
-    void *arg, size_t n, const rdl_str *values, const bool *numeric, rdl_err *err);
+typedef rdl_code (*row_fn)(void *arg, size_t n, const rdl_str *values, const bool *numeric,
+                           rdl_err *err);
 
 typedef struct cells {
     size_t n;
@@ -277,15 +273,9 @@ static rdl_code query_run(query *q, columns_fn columns, row_fn row, void *arg, r
     return rc;
 }
 
-rdl_code rdl_sqlite_query(rdl_sink *sink,
-                          const char *text,
-                          const char *const *names,
-                          const char *const *values,
-                          size_t parameter_count,
-                          columns_fn columns,
-                          row_fn row,
-                          void *arg,
-                          rdl_err *err)
+rdl_code rdl_sqlite_query(rdl_sink *sink, const char *text, const char *const *names,
+                          const char *const *values, size_t parameter_count, columns_fn columns,
+                          row_fn row, void *arg, rdl_err *err)
 {
     query q = {.sink = rdl_sqlite_of(sink),
                .names = names,

@@ -19,8 +19,7 @@ static double ten_to(unsigned n)
     return x;
 }
 
-static int
-bind_decimal(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_t row)
+static int bind_decimal(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_t row)
 {
     rdl_i128 d = rdl_vector_decimal(v, row);
     if (v->type->precision > RDL_SQLITE_DOUBLE_DIGITS) {
@@ -34,8 +33,7 @@ bind_decimal(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_
 }
 
 /* Times get SQLite's offset: rdl_vector_print's ends in +00. */
-static int
-bind_printed(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_t row)
+static int bind_printed(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_t row)
 {
     rdl_buf_clear(&s->text);
     if (v->child_count != 0)
@@ -49,8 +47,7 @@ bind_printed(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_
 }
 
 /* Text and bytes stay where they are until the step is done. */
-static int
-bind_value(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_t row)
+static int bind_value(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_t row)
 {
     rdl_str text;
     double x;
@@ -72,8 +69,7 @@ bind_value(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_t 
     case RDL_TYPE_TEXT:
     case RDL_TYPE_JSON:
         text = rdl_vector_str(v, row);
-        return sqlite3_bind_text(st, at, text.n != 0 ? text.p : "", (int)text.n,
-                                 SQLITE_STATIC);
+        return sqlite3_bind_text(st, at, text.n != 0 ? text.p : "", (int)text.n, SQLITE_STATIC);
     case RDL_TYPE_BLOB:
         text = rdl_vector_str(v, row);
         return text.n != 0 ? sqlite3_bind_blob(st, at, text.p, (int)text.n, SQLITE_STATIC)
@@ -83,21 +79,17 @@ bind_value(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_t 
     }
 }
 
-static rdl_code
-refuse_null_key(rdl_sqlite *s, const rdl_sink_table *t, size_t column, rdl_err *err)
+static rdl_code refuse_null_key(rdl_sqlite *s, const rdl_sink_table *t, size_t column, rdl_err *err)
 {
-    rdl_err_set(
-        err, RDL_EDATA, 0,
-        "cannot write table \"%s\" of \"%s\": column \"%.*s\" of its key is NULL in a row",
-        t->name, s->path, (int)t->columns.v[column].name.n, t->columns.v[column].name.p);
-    rdl_err_hint(
-        err, "Keep such rows out of the view (WHERE ... IS NOT NULL), or choose another "
-             "key.");
+    rdl_err_set(err, RDL_EDATA, 0,
+                "cannot write table \"%s\" of \"%s\": column \"%.*s\" of its key is NULL in a row",
+                t->name, s->path, (int)t->columns.v[column].name.n, t->columns.v[column].name.p);
+    rdl_err_hint(err, "Keep such rows out of the view (WHERE ... IS NOT NULL), or choose another "
+                      "key.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SINK);
 }
 
-static void
-put_names(rdl_buf *b, const rdl_sink_table *t, const char *before, const char *after)
+static void put_names(rdl_buf *b, const rdl_sink_table *t, const char *before, const char *after)
 {
     for (size_t i = 0; i < t->columns.n; i++) {
         rdl_buf_puts(b, i != 0 ? ", " : "");
@@ -136,8 +128,7 @@ static rdl_code make_upsert(rdl_sqlite *s, rdl_err *err)
     }
     if (sep[0] == 'U')
         rdl_buf_puts(&b, "NOTHING");
-    rdl_code rc =
-        rdl_sqlite_prepare(s, rdl_buf_str(&b), &s->upsert, "prepare an upsert", err);
+    rdl_code rc = rdl_sqlite_prepare(s, rdl_buf_str(&b), &s->upsert, "prepare an upsert", err);
     rdl_buf_fini(&b);
     return rc;
 }
@@ -153,8 +144,7 @@ static rdl_code make_remove(rdl_sqlite *s, rdl_err *err)
         rdl_buf_put_sql_ident(&b, t->columns.v[t->key[i]].name);
         rdl_buf_puts(&b, " = ?");
     }
-    rdl_code rc =
-        rdl_sqlite_prepare(s, rdl_buf_str(&b), &s->remove, "prepare a removal", err);
+    rdl_code rc = rdl_sqlite_prepare(s, rdl_buf_str(&b), &s->remove, "prepare a removal", err);
     rdl_buf_fini(&b);
     return rc;
 }
@@ -175,9 +165,9 @@ static rdl_code upsert_row(rdl_sqlite *s, const rdl_chunk *rows, size_t row, rdl
             return refuse_null_key(s, t, t->key[i], err);
     for (size_t i = 0; i < rows->n; i++)
         if (bind_value(s, s->upsert, (int)i + 1, &rows->v[i], row) != SQLITE_OK)
-            return rdl_sqlite_fail(
-                s, s->db, err, "write a value of column \"%.*s\" of table \"%s\"",
-                (int)t->columns.v[i].name.n, t->columns.v[i].name.p, t->name);
+            return rdl_sqlite_fail(s, s->db, err,
+                                   "write a value of column \"%.*s\" of table \"%s\"",
+                                   (int)t->columns.v[i].name.n, t->columns.v[i].name.p, t->name);
     return run_row(s, s->upsert, "write", err);
 }
 
@@ -196,8 +186,7 @@ static rdl_code remove_row(rdl_sqlite *s, const rdl_chunk *keys, size_t row, rdl
         if (!rdl_vector_valid(&keys->v[i], row))
             return refuse_null_key(s, s->table, s->table->key[i], err);
         if (bind_value(s, s->remove, (int)i + 1, &keys->v[i], row) != SQLITE_OK)
-            return rdl_sqlite_fail(s, s->db, err, "write a key of table \"%s\"",
-                                   s->table->name);
+            return rdl_sqlite_fail(s, s->db, err, "write a key of table \"%s\"", s->table->name);
     }
     return run_row(s, s->remove, "remove a row from", err);
 }
@@ -241,8 +230,7 @@ static bool read_short_decimal(sqlite3_stmt *st, int at, rdl_vector *v, size_t r
     if (!is_number(st, at))
         return false;
     double x = nearbyint(sqlite3_column_double(st, at) * scale);
-    if (!(fabs(x) < ten_to(v->type->precision)) ||
-        x / scale != sqlite3_column_double(st, at))
+    if (!(fabs(x) < ten_to(v->type->precision)) || x / scale != sqlite3_column_double(st, at))
         return false; /* more digits than the column's type has */
     rdl_vector_set_decimal(v, row, (rdl_i128)x);
     return true;
@@ -258,8 +246,7 @@ static bool read_bytes(sqlite3_stmt *st, int at, rdl_vector *v, size_t row)
 }
 
 /* False when the cell does not hold what we write for this type. */
-static bool
-read_cell(sqlite3_stmt *st, int at, rdl_vector *v, size_t row, rdl_text_slot *slot)
+static bool read_cell(sqlite3_stmt *st, int at, rdl_vector *v, size_t row, rdl_text_slot *slot)
 {
     rdl_type_kind kind = v->type->kind;
     if (sqlite3_column_type(st, at) == SQLITE_NULL) {
@@ -305,15 +292,13 @@ static rdl_code scan_row(scan *c, rdl_err *err)
             continue;
         const char *text = (const char *)sqlite3_column_text(c->st, (int)i);
         rdl_type_print(t->columns.v[i].type, &type);
-        rdl_err_set(
-            err, RDL_EDATA, 0,
-            "could not read table \"%s\" of \"%s\": value \"%.60s\" of column \"%.*s\" "
-            "is not a %s as we write it",
-            t->name, c->sink->path, text != NULL ? text : "", (int)t->columns.v[i].name.n,
-            t->columns.v[i].name.p, rdl_buf_str(&type));
+        rdl_err_set(err, RDL_EDATA, 0,
+                    "could not read table \"%s\" of \"%s\": value \"%.60s\" of column \"%.*s\" "
+                    "is not a %s as we write it",
+                    t->name, c->sink->path, text != NULL ? text : "", (int)t->columns.v[i].name.n,
+                    t->columns.v[i].name.p, rdl_buf_str(&type));
         rdl_buf_fini(&type);
-        rdl_err_hint(err,
-                     "Somebody else changed the table; `raudal publish` fills it again.");
+        rdl_err_hint(err, "Somebody else changed the table; `raudal publish` fills it again.");
         return rdl_err_area(RDL_EDATA, err, RDL_AREA_SINK);
     }
     c->chunk->rows++;
@@ -334,8 +319,7 @@ static rdl_code scan_rows(scan *c, rdl_err *err)
             RDL_TRY(scan_flush(c, err));
     }
     if (step != SQLITE_DONE)
-        return rdl_sqlite_fail(c->sink, c->sink->db, err, "read table \"%s\"",
-                               c->table->name);
+        return rdl_sqlite_fail(c->sink, c->sink->db, err, "read table \"%s\"", c->table->name);
     return scan_flush(c, err);
 }
 
@@ -350,17 +334,14 @@ static rdl_code scan_open(scan *c, rdl_arena *a, rdl_err *err)
     put_names(&sql, c->table, "", "");
     rdl_buf_puts(&sql, " FROM ");
     rdl_buf_put_sql_ident(&sql, rdl_str_of(c->table->name));
-    rdl_code rc =
-        rdl_sqlite_prepare(c->sink, rdl_buf_str(&sql), &c->st, "read the table", err);
+    rdl_code rc = rdl_sqlite_prepare(c->sink, rdl_buf_str(&sql), &c->st, "read the table", err);
     rdl_buf_fini(&sql);
     return rc;
 }
 
-rdl_code rdl_sqlite_scan(rdl_sink *sink,
-                         const rdl_sink_table *t,
+rdl_code rdl_sqlite_scan(rdl_sink *sink, const rdl_sink_table *t,
                          rdl_code (*visit)(void *arg, const rdl_chunk *rows, rdl_err *err),
-                         void *arg,
-                         rdl_err *err)
+                         void *arg, rdl_err *err)
 {
     rdl_sqlite *s = rdl_sqlite_of(sink);
     scan c = {.sink = s, .table = t, .visit = visit, .arg = arg};

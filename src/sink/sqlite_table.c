@@ -136,16 +136,14 @@ typedef struct fit {
     rdl_buf wrong; /* what does not fit, separated by "; " */
 } fit;
 
-static void
-fit_column(fit *f, const char *name, const char *declared, bool not_null, int pk)
+static void fit_column(fit *f, const char *name, const char *declared, bool not_null, int pk)
 {
     const rdl_sink_table *t = f->table;
     rdl_buf wanted = {0};
     int at = rdl_schema_find(&t->columns, rdl_str_of(name));
     if (pk > 0) {
         f->key_found++;
-        f->key_differs |=
-            (size_t)pk > t->key_count || at < 0 || t->key[pk - 1] != (size_t)at;
+        f->key_differs |= (size_t)pk > t->key_count || at < 0 || t->key[pk - 1] != (size_t)at;
     }
     if (at < 0) {
         rdl_sink_misfit(&f->wrong, "column \"%s\" is there but not in the pipeline", name);
@@ -155,8 +153,8 @@ fit_column(fit *f, const char *name, const char *declared, bool not_null, int pk
     put_type(&wanted, t->columns.v[at].type);
     affinity w = affinity_of(rdl_buf_str(&wanted)), is = affinity_of(declared);
     if (!affinity_fits(w, is))
-        rdl_sink_misfit(&f->wrong, "column \"%s\" is of type \"%s\" (%s affinity), not %s", name, declared,
-                affinity_names[is], rdl_buf_str(&wanted));
+        rdl_sink_misfit(&f->wrong, "column \"%s\" is of type \"%s\" (%s affinity), not %s", name,
+                        declared, affinity_names[is], rdl_buf_str(&wanted));
     if (not_null && !rdl_sink_is_key(t, (size_t)at))
         rdl_sink_misfit(&f->wrong, "column \"%s\" is NOT NULL there", name);
     rdl_buf_fini(&wanted);
@@ -169,10 +167,10 @@ static void fit_key(fit *f)
     if (f->key_found == t->key_count && !f->key_differs)
         return;
     for (size_t i = 0; i < t->key_count; i++)
-        rdl_buf_printf(&key, "%s%.*s", i != 0 ? ", " : "",
-                       (int)t->columns.v[t->key[i]].name.n, t->columns.v[t->key[i]].name.p);
+        rdl_buf_printf(&key, "%s%.*s", i != 0 ? ", " : "", (int)t->columns.v[t->key[i]].name.n,
+                       t->columns.v[t->key[i]].name.p);
     rdl_sink_misfit(&f->wrong, "its primary key is %s, not (%s)",
-            f->key_found == 0 ? "missing" : "another one", rdl_buf_str(&key));
+                    f->key_found == 0 ? "missing" : "another one", rdl_buf_str(&key));
     rdl_buf_fini(&key);
 }
 
@@ -184,9 +182,9 @@ rdl_code rdl_sqlite_check_fit(rdl_sqlite *s, const rdl_sink_table *t, rdl_err *e
     int step = SQLITE_DONE;
     rdl_arena_init(&a, 0);
     fit f = {.table = t, .seen = RDL_NEWN(&a, bool, t->columns.n)};
-    RDL_TRY_OUT(rdl_sqlite_prepare(
-        s, "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1)", &st,
-        "read the columns", err));
+    RDL_TRY_OUT(rdl_sqlite_prepare(s,
+                                   "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?1)",
+                                   &st, "read the columns", err));
     rdl_sqlite_bind_text(st, 1, t->name);
     while ((step = sqlite3_step(st)) == SQLITE_ROW)
         fit_column(&f, (const char *)sqlite3_column_text(st, 0),
@@ -199,14 +197,13 @@ rdl_code rdl_sqlite_check_fit(rdl_sqlite *s, const rdl_sink_table *t, rdl_err *e
     for (size_t i = 0; i < t->columns.n; i++)
         if (!f.seen[i])
             rdl_sink_misfit(&f.wrong, "column \"%.*s\" is missing", (int)t->columns.v[i].name.n,
-                    t->columns.v[i].name.p);
+                            t->columns.v[i].name.p);
     fit_key(&f);
     if (f.wrong.n != 0) {
-        rdl_err_set(err, RDL_ESCHEMA, 0, "cannot publish to table \"%s\" of \"%s\": %s",
-                    t->name, s->path, rdl_buf_str(&f.wrong));
-        rdl_err_hint(err,
-                     "Publish under another name (PUBLISH ... AS name), or drop the table "
-                     "there: it is made again and filled from the lake.");
+        rdl_err_set(err, RDL_ESCHEMA, 0, "cannot publish to table \"%s\" of \"%s\": %s", t->name,
+                    s->path, rdl_buf_str(&f.wrong));
+        rdl_err_hint(err, "Publish under another name (PUBLISH ... AS name), or drop the table "
+                          "there: it is made again and filled from the lake.");
         rc = rdl_err_area(RDL_ESCHEMA, err, RDL_AREA_SINK);
     }
 out:

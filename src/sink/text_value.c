@@ -144,8 +144,7 @@ static bool read_blob(rdl_str s, rdl_vector *v, size_t row)
             rdl_buf_putc(&bytes, s.p[i]);
             continue;
         }
-        ok = i + 3 < s.n && s.p[i + 1] == 'x' && hex(s.p[i + 2]) >= 0 &&
-             hex(s.p[i + 3]) >= 0;
+        ok = i + 3 < s.n && s.p[i + 1] == 'x' && hex(s.p[i + 2]) >= 0 && hex(s.p[i + 3]) >= 0;
         if (ok)
             rdl_buf_putc(&bytes, (char)(hex(s.p[i + 2]) * 16 + hex(s.p[i + 3])));
         i += 3;
@@ -224,8 +223,7 @@ static bool read_scalar(rdl_str s, rdl_vector *v, size_t row)
 
 static void skip_space(reader *r)
 {
-    while (r->p < r->end &&
-           (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r'))
+    while (r->p < r->end && (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r'))
         r->p++;
 }
 
@@ -346,7 +344,8 @@ static bool read_list(reader *r, rdl_vector *v, size_t row, rdl_text_slot *s)
         return false;
     bool more = !take(r, ']');
     while (more) {
-        if (!rdl_text_slot_reserve(v, s, 1) || !read_value(r, &v->children[0], s->used++, &s->children[0]))
+        if (!rdl_text_slot_reserve(v, s, 1) ||
+            !read_value(r, &v->children[0], s->used++, &s->children[0]))
             return false;
         more = take(r, ',');
         if (!more && !take(r, ']'))
@@ -359,10 +358,10 @@ static bool read_list(reader *r, rdl_vector *v, size_t row, rdl_text_slot *s)
 static bool read_entry(reader *r, rdl_vector *v, size_t at, rdl_text_slot *s)
 {
     rdl_buf key = {0};
-    bool ok = read_string(r, &key) && take(r, ':') &&
-              rdl_text_read((rdl_str){rdl_buf_str(&key), key.n}, &v->children[0], at,
-                            &s->children[0]) &&
-              read_value(r, &v->children[1], at, &s->children[1]);
+    bool ok =
+        read_string(r, &key) && take(r, ':') &&
+        rdl_text_read((rdl_str){rdl_buf_str(&key), key.n}, &v->children[0], at, &s->children[0]) &&
+        read_value(r, &v->children[1], at, &s->children[1]);
     rdl_buf_fini(&key);
     return ok;
 }
@@ -391,8 +390,7 @@ static bool read_struct(reader *r, rdl_vector *v, size_t row, rdl_text_slot *s)
     for (size_t i = 0; i < v->child_count && ok; i++) {
         rdl_buf_clear(&name);
         ok = (i == 0 || take(r, ',')) && read_string(r, &name) && take(r, ':') &&
-             rdl_str_eq_nocase((rdl_str){rdl_buf_str(&name), name.n},
-                               v->type->field_names[i]) &&
+             rdl_str_eq_nocase((rdl_str){rdl_buf_str(&name), name.n}, v->type->field_names[i]) &&
              read_value(r, &v->children[i], row, &s->children[i]);
     }
     rdl_buf_fini(&name);
@@ -402,8 +400,7 @@ static bool read_struct(reader *r, rdl_vector *v, size_t row, rdl_text_slot *s)
 static bool read_quoted(reader *r, rdl_vector *v, size_t row)
 {
     rdl_buf text = {0};
-    bool ok =
-        read_string(r, &text) && read_scalar((rdl_str){rdl_buf_str(&text), text.n}, v, row);
+    bool ok = read_string(r, &text) && read_scalar((rdl_str){rdl_buf_str(&text), text.n}, v, row);
     rdl_buf_fini(&text);
     return ok;
 }

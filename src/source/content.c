@@ -8,17 +8,14 @@
 
 #include "source/decode/lines.h"
 
-enum {
-    BLOCK = 1 << 18
-};
+enum { BLOCK = 1 << 18 };
 
 static rdl_code open_source(const char *path, rdl_file **out, rdl_err *err)
 {
     return rdl_err_area(rdl_file_open_read(path, out, err), err, RDL_AREA_SOURCE);
 }
 
-static rdl_code
-read_at(rdl_file *f, void *to, size_t n, uint64_t at, size_t *got, rdl_err *err)
+static rdl_code read_at(rdl_file *f, void *to, size_t n, uint64_t at, size_t *got, rdl_err *err)
 {
     return rdl_err_area(rdl_file_pread(f, to, n, at, got, err), err, RDL_AREA_SOURCE);
 }
@@ -26,8 +23,8 @@ read_at(rdl_file *f, void *to, size_t n, uint64_t at, size_t *got, rdl_err *err)
 static rdl_code shorter(const char *path, uint64_t at, uint64_t to, rdl_err *err)
 {
     rdl_err_set(err, RDL_EDATA, RDL_ERR_REPLAY,
-                "could not read file \"%s\": it ends at byte %llu, and %llu were planned",
-                path, (unsigned long long)at, (unsigned long long)to);
+                "could not read file \"%s\": it ends at byte %llu, and %llu were planned", path,
+                (unsigned long long)at, (unsigned long long)to);
     rdl_err_hint(err, "Restore the file; a source's files may grow but never shrink.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
@@ -46,8 +43,7 @@ rdl_code rdl_content_whole(const char *path, bool json, bool *out, rdl_err *err)
         i = memcmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     }
     for (uint64_t at = n; rc == RDL_OK && json && !*out && n > 0; at += n, i = 0) {
-        while (i < n &&
-               (head[i] == ' ' || head[i] == '\t' || head[i] == '\r' || head[i] == '\n'))
+        while (i < n && (head[i] == ' ' || head[i] == '\t' || head[i] == '\r' || head[i] == '\n'))
             i++;
         *out = i < n && head[i] == '[';
         if (i < n)
@@ -69,13 +65,8 @@ rdl_code rdl_content_byte(const char *path, uint64_t at, char *out, rdl_err *err
 }
 
 /* From the front, counting quotes: a newline counts when their number so far is even. */
-static rdl_code last_line_quoted(rdl_file *f,
-                                 char *block,
-                                 uint64_t begin,
-                                 uint64_t limit,
-                                 char quote,
-                                 uint64_t *out_end,
-                                 rdl_err *err)
+static rdl_code last_line_quoted(rdl_file *f, char *block, uint64_t begin, uint64_t limit,
+                                 char quote, uint64_t *out_end, rdl_err *err)
 {
     bool inside = false;
     for (uint64_t at = begin; at < limit;) {
@@ -93,12 +84,8 @@ static rdl_code last_line_quoted(rdl_file *f,
     return RDL_OK;
 }
 
-static rdl_code last_line_plain(rdl_file *f,
-                                char *block,
-                                uint64_t begin,
-                                uint64_t limit,
-                                uint64_t *out_end,
-                                rdl_err *err)
+static rdl_code last_line_plain(rdl_file *f, char *block, uint64_t begin, uint64_t limit,
+                                uint64_t *out_end, rdl_err *err)
 {
     for (uint64_t end = limit; end > begin;) {
         uint64_t from = end - begin < BLOCK ? begin : end - BLOCK;
@@ -114,12 +101,8 @@ static rdl_code last_line_plain(rdl_file *f,
     return RDL_OK;
 }
 
-rdl_code rdl_content_last_line(const char *path,
-                               uint64_t begin,
-                               uint64_t limit,
-                               char quote,
-                               uint64_t *out_end,
-                               rdl_err *err)
+rdl_code rdl_content_last_line(const char *path, uint64_t begin, uint64_t limit, char quote,
+                               uint64_t *out_end, rdl_err *err)
 {
     rdl_file *f;
     rdl_arena a;
@@ -127,9 +110,8 @@ rdl_code rdl_content_last_line(const char *path,
     RDL_TRY(open_source(path, &f, err));
     rdl_arena_init(&a, 0);
     char *block = rdl_arena_x(&a, BLOCK);
-    rdl_code rc = quote != '\0'
-                      ? last_line_quoted(f, block, begin, limit, quote, out_end, err)
-                      : last_line_plain(f, block, begin, limit, out_end, err);
+    rdl_code rc = quote != '\0' ? last_line_quoted(f, block, begin, limit, quote, out_end, err)
+                                : last_line_plain(f, block, begin, limit, out_end, err);
     rdl_arena_fini(&a);
     rdl_file_close(f);
     return rc;
@@ -164,12 +146,8 @@ static void count_block(const char *p, size_t n, bool *open, bool *blank, uint64
     }
 }
 
-rdl_code rdl_content_hash(const char *path,
-                          uint64_t from,
-                          uint64_t to,
-                          rdl_hasher *h,
-                          uint64_t *records,
-                          rdl_err *err)
+rdl_code rdl_content_hash(const char *path, uint64_t from, uint64_t to, rdl_hasher *h,
+                          uint64_t *records, rdl_err *err)
 {
     rdl_file *f;
     rdl_arena a;

@@ -16,12 +16,8 @@ RDL_MUST rdl_code rdl_content_whole(const char *path, bool json, bool *out, rdl_
  * The end of the last line that ends in [begin, limit), or begin when there is none.  With
  * a quote, lines end only outside of quotes, and begin must be a record's start.
  */
-RDL_MUST rdl_code rdl_content_last_line(const char *path,
-                                        uint64_t begin,
-                                        uint64_t limit,
-                                        char quote,
-                                        uint64_t *out_end,
-                                        rdl_err *err);
+RDL_MUST rdl_code rdl_content_last_line(const char *path, uint64_t begin, uint64_t limit,
+                                        char quote, uint64_t *out_end, rdl_err *err);
 /* The byte at `at`; 0 bytes read is an error. */
 RDL_MUST rdl_code rdl_content_byte(const char *path, uint64_t at, char *out, rdl_err *err);
 
@@ -30,11 +26,7 @@ RDL_MUST rdl_code rdl_content_byte(const char *path, uint64_t at, char *out, rdl
  * that are not blank (from is a line's start; an unfinished last line counts).  RDL_EDATA
  * when the file is shorter.
  */
-RDL_MUST rdl_code rdl_content_hash(const char *path,
-                                   uint64_t from,
-                                   uint64_t to,
-                                   rdl_hasher *h,
-                                   uint64_t *records,
-                                   rdl_err *err);
+RDL_MUST rdl_code rdl_content_hash(const char *path, uint64_t from, uint64_t to, rdl_hasher *h,
+                                   uint64_t *records, rdl_err *err);
 
 #endif

@@ -212,12 +212,8 @@ static void read_ahead(const rdl_files_planner *p, const rdl_listing *list, size
     }
 }
 
-rdl_code rdl_files_next(rdl_files *f,
-                        rdl_arena *a,
-                        const rdl_files_limits *limits,
-                        rdl_file_range **out,
-                        size_t *out_n,
-                        rdl_err *err)
+rdl_code rdl_files_next(rdl_files *f, rdl_arena *a, const rdl_files_limits *limits,
+                        rdl_file_range **out, size_t *out_n, rdl_err *err)
 {
     rdl_arena call;
     rdl_listing list;
@@ -270,8 +266,7 @@ static rdl_code hash_prefix(const char *path, uint64_t end, rdl_hash128 *out, rd
     return rc;
 }
 
-static rdl_code
-content_of(rdl_files *f, const rdl_listed *at, rdl_hash128 *out, rdl_err *err)
+static rdl_code content_of(rdl_files *f, const rdl_listed *at, rdl_hash128 *out, rdl_err *err)
 {
     rdl_known_file *k = know(f, at->path);
     if (!k->snapshot_valid || !rdl_file_same(&k->seen, &at->stat)) {
@@ -283,8 +278,7 @@ content_of(rdl_files *f, const rdl_listed *at, rdl_hash128 *out, rdl_err *err)
     return RDL_OK;
 }
 
-rdl_code
-rdl_files_snapshot(rdl_files *f, rdl_arena *a, rdl_snapshot_version *out, rdl_err *err)
+rdl_code rdl_files_snapshot(rdl_files *f, rdl_arena *a, rdl_snapshot_version *out, rdl_err *err)
 {
     rdl_listing list;
     RDL_TRY(rdl_listing_read(a, f->config.base_dir, f->config.url, &list, err));

@@ -25,17 +25,17 @@
 #include "base/str.h"
 
 typedef struct rdl_file_range {
-    const char *path;      /* absolute */
-    const char *shown;     /* as users know it: relative to the url's folder when below it */
-    int32_t partition;     /* given by the caller through the `number` callback */
-    uint64_t begin, end;   /* bytes, half open */
-    uint64_t first_record; /* record number at begin */
-    uint64_t records;      /* in the range; known after decoding, 0 before */
-    int64_t mtime_us;      /* when it was planned: a hint */
-    uint64_t prefix_bytes; /* bytes covered by prefix_hash: equals end */
+    const char *path;        /* absolute */
+    const char *shown;       /* as users know it: relative to the url's folder when below it */
+    int32_t partition;       /* given by the caller through the `number` callback */
+    uint64_t begin, end;     /* bytes, half open */
+    uint64_t first_record;   /* record number at begin */
+    uint64_t records;        /* in the range; known after decoding, 0 before */
+    int64_t mtime_us;        /* when it was planned: a hint */
+    uint64_t prefix_bytes;   /* bytes covered by prefix_hash: equals end */
     rdl_hash128 prefix_hash; /* of the file's bytes 0..end */
-    bool whole;            /* the file is not expected to grow (array, parquet, compressed) */
-    bool skipped;          /* ON REPEAT SKIP: known content; takes no rows */
+    bool whole;              /* the file is not expected to grow (array, parquet, compressed) */
+    bool skipped;            /* ON REPEAT SKIP: known content; takes no rows */
 } rdl_file_range;
 
 /* ON REPEAT; the numbers are those of the language's rdl_on_repeat, which this layer cannot see. */
@@ -46,14 +46,14 @@ enum {
 };
 
 typedef struct rdl_files_config {
-    const char *base_dir;  /* relative urls start here */
-    const char *url;       /* file, folder (recursive) or glob; "file:" prefix allowed */
-    bool line_format;      /* JSON or CSV */
-    char quote;            /* CSV: a newline between two of these ends no record; 0: JSON */
-    int repeat;            /* RDL_FILES_REPEAT_... */
-    bool may_repeat;       /* every table on the source deduplicates */
+    const char *base_dir; /* relative urls start here */
+    const char *url;      /* file, folder (recursive) or glob; "file:" prefix allowed */
+    bool line_format;     /* JSON or CSV */
+    char quote;           /* CSV: a newline between two of these ends no record; 0: JSON */
+    int repeat;           /* RDL_FILES_REPEAT_... */
+    bool may_repeat;      /* every table on the source deduplicates */
     int64_t quiet_ms;
-    bool newest;           /* a snapshot is its last file by path, not all of them */
+    bool newest; /* a snapshot is its last file by path, not all of them */
     rdl_clock *clock;
 } rdl_files_config;
 
@@ -82,7 +82,7 @@ RDL_MUST rdl_code rdl_files_next(rdl_files *f, rdl_arena *a, const rdl_files_lim
  * although a producer goes on.
  */
 RDL_MUST rdl_code rdl_files_freeze(rdl_files *f, rdl_err *err);
-void rdl_files_rewind(rdl_files *f); /* forget what was given and not restored */
+void rdl_files_rewind(rdl_files *f);        /* forget what was given and not restored */
 size_t rdl_files_known(const rdl_files *f); /* files seen and sealed */
 /* Each path that was given or restored, once; NULL: no more for now. */
 const char *rdl_files_untold_path(rdl_files *f);
@@ -92,8 +92,8 @@ RDL_MUST rdl_code rdl_files_lag(rdl_files *f, uint64_t *out_files, uint64_t *out
 
 /* SNAPSHOT sources: the current content of the url as one version. */
 typedef struct rdl_snapshot_version {
-    rdl_hash128 hash;      /* of all files' paths below the url and contents */
-    char **paths;          /* absolute, sorted; the shown names beside them */
+    rdl_hash128 hash; /* of all files' paths below the url and contents */
+    char **paths;     /* absolute, sorted; the shown names beside them */
     char **shown;
     size_t n;
     uint64_t bytes;

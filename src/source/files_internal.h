@@ -29,10 +29,10 @@ typedef struct rdl_known_file {
     bool cleared;             /* taken away by us, rdl_files_forget: only its content is known */
     rdl_stat seen;            /* under which the content was found unchanged */
     bool seen_valid;
-    int64_t hint_mtime_us;    /* from the journal */
-    rdl_stat waiting;         /* a file that must be quiet: as it stood at waiting_us */
-    int64_t waiting_us;       /* 0: it does not wait */
-    rdl_hash128 snapshot;     /* of the whole content, under `seen` */
+    int64_t hint_mtime_us; /* from the journal */
+    rdl_stat waiting;      /* a file that must be quiet: as it stood at waiting_us */
+    int64_t waiting_us;    /* 0: it does not wait */
+    rdl_hash128 snapshot;  /* of the whole content, under `seen` */
     bool snapshot_valid;
 } rdl_known_file;
 
@@ -53,7 +53,7 @@ struct rdl_files {
     rdl_map by_path;    /* rdl_known_file */
     rdl_map by_content; /* rdl_known_file, by hash and length */
     rdl_open_hash open;
-    rdl_map frozen;     /* path -> size + 1 at the freeze */
+    rdl_map frozen; /* path -> size + 1 at the freeze */
     bool is_frozen;
     uint64_t sealed_bytes; /* of sealed_count files */
     size_t sealed_count;
@@ -68,7 +68,7 @@ typedef struct rdl_files_planner {
     uint64_t bytes_left; /* UINT64_MAX: no bound */
     bool cut;            /* the last range ended at the bound */
     RDL_VEC(rdl_file_range) ranges;
-    size_t listed;       /* files that are there */
+    size_t listed;                  /* files that are there */
     RDL_VEC(rdl_known_file *) gone; /* read files that are not, by length; see find_gone */
     bool looked_for_gone;
 } rdl_files_planner;

@@ -26,68 +26,56 @@
 static rdl_code changed(const rdl_listed *at, const rdl_file_mark *m, rdl_err *err)
 {
     if (at->stat.size < m->end)
-        rdl_err_set(
-            err, RDL_EDATA, 0,
-            "cannot go on with file \"%s\": it shrank to %llu bytes after %llu were read",
-            at->shown, (unsigned long long)at->stat.size, (unsigned long long)m->end);
+        rdl_err_set(err, RDL_EDATA, 0,
+                    "cannot go on with file \"%s\": it shrank to %llu bytes after %llu were read",
+                    at->shown, (unsigned long long)at->stat.size, (unsigned long long)m->end);
     else
-        rdl_err_set(
-            err, RDL_EDATA, 0,
-            "cannot go on with file \"%s\": its first %llu bytes are not those that were "
-            "read",
-            at->shown, (unsigned long long)m->end);
-    rdl_err_hint(
-        err, "An append-only source's files may only grow.  Put the old content back and "
-             "bring the new rows in a new file, or declare the source SNAPSHOT.");
+        rdl_err_set(err, RDL_EDATA, 0,
+                    "cannot go on with file \"%s\": its first %llu bytes are not those that were "
+                    "read",
+                    at->shown, (unsigned long long)m->end);
+    rdl_err_hint(err, "An append-only source's files may only grow.  Put the old content back and "
+                      "bring the new rows in a new file, or declare the source SNAPSHOT.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
 static rdl_code grew_but_whole(const rdl_listed *at, const rdl_file_mark *m, rdl_err *err)
 {
-    rdl_err_set(
-        err, RDL_EDATA, 0,
-        "cannot go on with file \"%s\": it grew from %llu to %llu bytes, and its format "
-        "is read as a whole",
-        at->shown, (unsigned long long)m->end, (unsigned long long)at->stat.size);
-    rdl_err_hint(
-        err, "Put the old content back and bring the new rows in a new file; publish such "
-             "files by renaming them when they are complete.");
+    rdl_err_set(err, RDL_EDATA, 0,
+                "cannot go on with file \"%s\": it grew from %llu to %llu bytes, and its format "
+                "is read as a whole",
+                at->shown, (unsigned long long)m->end, (unsigned long long)at->stat.size);
+    rdl_err_hint(err, "Put the old content back and bring the new rows in a new file; publish such "
+                      "files by renaming them when they are complete.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
 static rdl_code line_went_on(const rdl_listed *at, const rdl_file_mark *m, rdl_err *err)
 {
-    rdl_err_set(
-        err, RDL_EDATA, 0,
-        "cannot go on with file \"%s\": its last line was read up to byte %llu before it "
-        "was complete",
-        at->shown, (unsigned long long)m->end);
-    rdl_err_hint(
-        err, "End every record with a newline before running with --once; bring the rest "
-             "of that record in a new file.");
+    rdl_err_set(err, RDL_EDATA, 0,
+                "cannot go on with file \"%s\": its last line was read up to byte %llu before it "
+                "was complete",
+                at->shown, (unsigned long long)m->end);
+    rdl_err_hint(err, "End every record with a newline before running with --once; bring the rest "
+                      "of that record in a new file.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
 static rdl_code repeated(const rdl_listed *at, const rdl_known_file *other, rdl_err *err)
 {
     rdl_err_set(err, RDL_EDATA, 0,
-                "cannot read file \"%s\": its content was read already as \"%s\"",
-                at->shown, other->path);
-    rdl_err_hint(err,
-                 "Remove the copy, say ON REPEAT SKIP or READ at the source, or let every "
-                 "table on it DEDUPLICATE.");
+                "cannot read file \"%s\": its content was read already as \"%s\"", at->shown,
+                other->path);
+    rdl_err_hint(err, "Remove the copy, say ON REPEAT SKIP or READ at the source, or let every "
+                      "table on it DEDUPLICATE.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
 /* ---- a file whose beginning was read ---- */
 
 /* F1: is what was read of the file still there, unchanged? */
-static rdl_code verify(rdl_files *f,
-                       rdl_known_file *k,
-                       const rdl_listed *at,
-                       const rdl_file_mark *m,
-                       rdl_hasher *h,
-                       rdl_err *err)
+static rdl_code verify(rdl_files *f, rdl_known_file *k, const rdl_listed *at,
+                       const rdl_file_mark *m, rdl_hasher *h, rdl_err *err)
 {
     bool trusted = !k->seen_valid && k->is_sealed && !k->is_given &&
                    f->sealed_bytes > TRUST_OVER_BYTES && at->stat.size == m->end &&
@@ -119,16 +107,16 @@ static bool is_quiet(rdl_files_planner *p, rdl_known_file *k, const rdl_listed *
  * A last line without a newline is read by --once, unless somebody is writing it: the file is given
  * quiet_ms to come to rest, and one that grew meanwhile is read to its last newline.
  */
-static rdl_code
-final_end(rdl_files_planner *p, const rdl_listed *at, uint64_t begin, uint64_t *out, rdl_err *err)
+static rdl_code final_end(rdl_files_planner *p, const rdl_listed *at, uint64_t begin, uint64_t *out,
+                          rdl_err *err)
 {
     char last = '\n';
     rdl_stat now;
     *out = at->stat.size;
     if (at->stat.size > begin)
         RDL_TRY(rdl_content_byte(at->path, at->stat.size - 1, &last, err));
-    int64_t rest_ms = p->f->config.quiet_ms -
-                      (rdl_now_us(&rdl_clock_system) - at->stat.mtime_us) / 1000;
+    int64_t rest_ms =
+        p->f->config.quiet_ms - (rdl_now_us(&rdl_clock_system) - at->stat.mtime_us) / 1000;
     if (last == '\n' || rest_ms <= 0 || at->stat.mtime_us > rdl_now_us(&rdl_clock_system))
         return RDL_OK;
     rdl_sleep_ms(rest_ms);
@@ -139,8 +127,8 @@ final_end(rdl_files_planner *p, const rdl_listed *at, uint64_t begin, uint64_t *
 }
 
 /* Where the next range of a line format ends; begin when there is nothing complete. */
-static rdl_code
-range_end(rdl_files_planner *p, const rdl_listed *at, uint64_t begin, uint64_t *out, rdl_err *err)
+static rdl_code range_end(rdl_files_planner *p, const rdl_listed *at, uint64_t begin, uint64_t *out,
+                          rdl_err *err)
 {
     const char quote = p->f->config.quote;
     uint64_t size = at->stat.size, limit = size;
@@ -163,8 +151,8 @@ range_end(rdl_files_planner *p, const rdl_listed *at, uint64_t begin, uint64_t *
     return RDL_OK;
 }
 
-static void
-give(rdl_files_planner *p, rdl_known_file *k, const rdl_listed *at, rdl_file_range r, uint64_t records)
+static void give(rdl_files_planner *p, rdl_known_file *k, const rdl_listed *at, rdl_file_range r,
+                 uint64_t records)
 {
     r.path = rdl_arena_strdup(p->arena, at->path);
     r.shown = rdl_arena_strdup(p->arena, at->shown);
@@ -186,8 +174,8 @@ give(rdl_files_planner *p, rdl_known_file *k, const rdl_listed *at, rdl_file_ran
 
 /* A file whose beginning is known and unchanged, and that is longer now: h covers m->end.
  */
-static rdl_code plan_growth(
-    rdl_files_planner *p, rdl_known_file *k, const rdl_listed *at, const rdl_file_mark *m, rdl_hasher *h, rdl_err *err)
+static rdl_code plan_growth(rdl_files_planner *p, rdl_known_file *k, const rdl_listed *at,
+                            const rdl_file_mark *m, rdl_hasher *h, rdl_err *err)
 {
     uint64_t end, records = 0;
     char last = '\n', next = '\n';
@@ -221,7 +209,8 @@ static rdl_code plan_growth(
 }
 
 /* h stands at the end of what was given of the file: keep it if more is to come. */
-static void keep_hash(rdl_files_planner *p, const rdl_known_file *k, const rdl_listed *at, rdl_hasher *h)
+static void keep_hash(rdl_files_planner *p, const rdl_known_file *k, const rdl_listed *at,
+                      rdl_hasher *h)
 {
     const rdl_file_mark *m = rdl_file_last_mark(k);
     if (!p->cut || m == NULL || m->end >= at->stat.size) {
@@ -232,7 +221,8 @@ static void keep_hash(rdl_files_planner *p, const rdl_known_file *k, const rdl_l
     p->f->open = (rdl_open_hash){.k = k, .h = h, .at = m->end, .stat = at->stat};
 }
 
-static rdl_code plan_known(rdl_files_planner *p, rdl_known_file *k, const rdl_listed *at, rdl_err *err)
+static rdl_code plan_known(rdl_files_planner *p, rdl_known_file *k, const rdl_listed *at,
+                           rdl_err *err)
 {
     const rdl_file_mark m = *rdl_file_last_mark(k);
     if (k->seen_valid && rdl_file_same(&k->seen, &at->stat) &&
@@ -260,7 +250,8 @@ static rdl_code plan_known(rdl_files_planner *p, rdl_known_file *k, const rdl_li
 }
 
 /* Renamed: the same file goes on under its new name. */
-static void go_on_as(rdl_files_planner *p, rdl_known_file *k, rdl_known_file *other, const rdl_file_mark *m)
+static void go_on_as(rdl_files_planner *p, rdl_known_file *k, rdl_known_file *other,
+                     const rdl_file_mark *m)
 {
     k->sealed = other->sealed;
     k->given = other->given;
@@ -300,7 +291,8 @@ static void find_gone(rdl_files_planner *p)
  * A new path whose beginning is all that was read of a file that is no longer there: renamed, and
  * grown since.  One pass over the file asks at the length of each such file.
  */
-static rdl_code find_moved(rdl_files_planner *p, const rdl_listed *at, rdl_known_file **out, rdl_err *err)
+static rdl_code find_moved(rdl_files_planner *p, const rdl_listed *at, rdl_known_file **out,
+                           rdl_err *err)
 {
     rdl_code rc = RDL_OK;
     uint64_t hashed = 0;
@@ -324,13 +316,8 @@ static rdl_code find_moved(rdl_files_planner *p, const rdl_listed *at, rdl_known
 }
 
 /* Content that was read under another path: F3. */
-static rdl_code plan_repeat(rdl_files_planner *p,
-                            rdl_known_file *k,
-                            rdl_known_file *other,
-                            const rdl_listed *at,
-                            rdl_file_range r,
-                            uint64_t records,
-                            rdl_err *err)
+static rdl_code plan_repeat(rdl_files_planner *p, rdl_known_file *k, rdl_known_file *other,
+                            const rdl_listed *at, rdl_file_range r, uint64_t records, rdl_err *err)
 {
     const rdl_file_mark *m = rdl_file_last_mark(other);
     bool gone = !other->cleared && !rdl_fs_exists(other->path);
@@ -353,7 +340,8 @@ static rdl_code plan_repeat(rdl_files_planner *p,
     return RDL_OK;
 }
 
-static rdl_code plan_new(rdl_files_planner *p, rdl_known_file *k, const rdl_listed *at, rdl_err *err)
+static rdl_code plan_new(rdl_files_planner *p, rdl_known_file *k, const rdl_listed *at,
+                         rdl_err *err)
 {
     rdl_file_range r = {.whole = !p->f->config.line_format, .end = at->stat.size};
     uint64_t records = 0;

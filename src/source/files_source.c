@@ -15,7 +15,7 @@ typedef struct files_source {
     rdl_arena arena;
     rdl_source_config config;
     rdl_compression compression;
-    rdl_map watched;    /* folders */
+    rdl_map watched; /* folders */
     bool url_watched;
 } files_source;
 
@@ -74,7 +74,8 @@ static rdl_code files_open(const rdl_source_config *config, rdl_source **out, rd
         .repeat = config->repeat,
         .may_repeat = config->may_repeat,
         .quiet_ms = quiet_ms_of(config),
-        .newest = rdl_str_eq_nocase(rdl_source_option_text(config, "newest", "false"), RDL_STR("true")),
+        .newest =
+            rdl_str_eq_nocase(rdl_source_option_text(config, "newest", "false"), RDL_STR("true")),
         .clock = config->clock,
     };
     rdl_code rc = rdl_files_new(&files, &f->files, err);

@@ -63,9 +63,9 @@ static void keep_config(rdl_kafka *k, const rdl_source_config *config)
     k->config.options = options;
     k->config.url = rdl_arena_strdup(&k->arena, config->url);
     k->config.name = rdl_arena_strdup(&k->arena, config->name);
-    k->group = rdl_arena_printf(&k->arena, "raudal.%s.%s",
-                                config->pipeline != NULL ? config->pipeline : "pipeline",
-                                config->name);
+    k->group =
+        rdl_arena_printf(&k->arena, "raudal.%s.%s",
+                         config->pipeline != NULL ? config->pipeline : "pipeline", config->name);
     for (size_t i = 0; i < config->option_count; i++) {
         if (rdl_str_eq(options[i].name, RDL_STR("group.id")))
             k->group = rdl_arena_strndup(&k->arena, options[i].value.p, options[i].value.n);
@@ -129,8 +129,9 @@ static rdl_code give_up(const rdl_kafka *k, int64_t since_us, rdl_err *err)
         return RDL_OK;
     rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY, "could not read from kafka at \"%s\": %s",
                 k->where.brokers, k->last_error[0] != '\0' ? k->last_error : "no broker answers");
-    rdl_err_hint(err, "Start the broker; nothing is lost.  The option connect_timeout says how long "
-                      "to wait.");
+    rdl_err_hint(err,
+                 "Start the broker; nothing is lost.  The option connect_timeout says how long "
+                 "to wait.");
     return rdl_err_area(RDL_ENET, err, RDL_AREA_SOURCE);
 }
 
@@ -465,8 +466,9 @@ static rdl_code kafka_lag(rdl_source *s, const rdl_source_limits *limits, rdl_so
     for (size_t i = 0; k->running && i < k->parts.n; i++) {
         const rdl_kafka_part *p = k->parts.v[i];
         int64_t low = 0, high = 0;
-        if (p->assigned && rd_kafka_get_watermark_offsets(k->rk, p->topic, p->id, &low, &high) ==
-                               RD_KAFKA_RESP_ERR_NO_ERROR &&
+        if (p->assigned &&
+            rd_kafka_get_watermark_offsets(k->rk, p->topic, p->id, &low, &high) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR &&
             high > p->position)
             out->rows += (uint64_t)(high - p->position);
     }

@@ -73,27 +73,27 @@ struct rdl_kafka_block {
 typedef struct rdl_kafka_part {
     const char *topic;
     int32_t id;
-    const char *name;          /* "topic/3" */
-    int32_t number;            /* epoch thread; -1: not registered */
-    bool is_sealed;            /* some seal names it */
-    bool assigned;             /* reader thread */
-    bool positioned;           /* under lock: position is known */
-    int64_t sealed, planned;   /* under lock: not sealed from here on; not given from here on */
-    int64_t position;          /* under lock: fetched up to here */
-    int64_t stop_at;           /* under lock: freeze; -1: none */
-    int64_t lost_from, lost_to; /* under lock: removed by retention before they were read */
+    const char *name;              /* "topic/3" */
+    int32_t number;                /* epoch thread; -1: not registered */
+    bool is_sealed;                /* some seal names it */
+    bool assigned;                 /* reader thread */
+    bool positioned;               /* under lock: position is known */
+    int64_t sealed, planned;       /* under lock: not sealed from here on; not given from here on */
+    int64_t position;              /* under lock: fetched up to here */
+    int64_t stop_at;               /* under lock: freeze; -1: none */
+    int64_t lost_from, lost_to;    /* under lock: removed by retention before they were read */
     rdl_kafka_block *first, *last; /* under lock */
 } rdl_kafka_part;
 
 typedef struct rdl_kafka {
     rdl_source head;
-    rdl_arena arena;           /* epoch thread while the reader is not started; then under lock */
+    rdl_arena arena; /* epoch thread while the reader is not started; then under lock */
     rdl_source_config config;
     rdl_kafka_where where;
     const char *group;
-    char cluster[64];          /* reader thread writes it before `running` */
+    char cluster[64];           /* reader thread writes it before `running` */
     const char *sealed_cluster; /* NULL: nothing is sealed */
-    bool any_sealed;           /* at open: start does not count any more */
+    bool any_sealed;            /* at open: start does not count any more */
     bool wants_key, wants_headers, headers_as_map;
     regex_t regex;
     bool has_regex;
@@ -104,25 +104,25 @@ typedef struct rdl_kafka {
     rdl_thread *thread;
 
     rdl_mutex lock;
-    rdl_cond changed;          /* fetched, failed, running */
-    rdl_cond room;             /* for the reader */
+    rdl_cond changed;                /* fetched, failed, running */
+    rdl_cond room;                   /* for the reader */
     RDL_VEC(rdl_kafka_part *) parts; /* under lock */
-    rdl_kafka_part *last_part; /* reader thread */
+    rdl_kafka_part *last_part;       /* reader thread */
     const rd_kafka_topic_t *last_topic;
     uint64_t waiting_bytes, waiting_rows; /* under lock: fetched, not given */
-    uint64_t wanted_rows;      /* under lock: an epoch's worth, by the last next */
-    rdl_kafka_block *spare;    /* under lock: free blocks of full size */
+    uint64_t wanted_rows;                 /* under lock: an epoch's worth, by the last next */
+    rdl_kafka_block *spare;               /* under lock: free blocks of full size */
     size_t spare_count;
-    bool running;              /* under lock: connected, positions found */
+    bool running;                                    /* under lock: connected, positions found */
     bool failed, frozen, closing, woken, told_ready; /* under lock */
-    bool down;                 /* under lock: no broker answers */
-    int64_t down_us;           /* monotonic, since when */
-    char last_error[300];      /* under lock: of the connection */
-    rdl_err failure;           /* under lock, if failed */
-    int64_t discovered_us;     /* reader thread */
-    bool commit_failed;        /* epoch thread: said once */
-    size_t turn;               /* epoch thread: which partition is first */
-    rd_kafka_message_t *batch[1000]; /* reader thread */
+    bool down;                                       /* under lock: no broker answers */
+    int64_t down_us;                                 /* monotonic, since when */
+    char last_error[300];                            /* under lock: of the connection */
+    rdl_err failure;                                 /* under lock, if failed */
+    int64_t discovered_us;                           /* reader thread */
+    bool commit_failed;                              /* epoch thread: said once */
+    size_t turn;                                     /* epoch thread: which partition is first */
+    rd_kafka_message_t *batch[1000];                 /* reader thread */
 } rdl_kafka;
 
 /* kafka_client.c.  All but conf and ends: reader thread. */

@@ -92,8 +92,7 @@ static bool is_final(int code)
 {
     return code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
            code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED ||
-           code == RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM ||
-           code == RD_KAFKA_RESP_ERR__SSL ||
+           code == RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM || code == RD_KAFKA_RESP_ERR__SSL ||
            code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
 }
 
@@ -118,8 +117,9 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *arg)
     rdl_err why = {0};
     rdl_err_set(&why, RDL_EREMOTE, 0, "could not connect to kafka at \"%s\": %s", k->where.brokers,
                 reason);
-    rdl_err_hint(&why, "Check security.protocol, sasl.mechanism, sasl.username and sasl.password in "
-                       "the source's OPTIONS.");
+    rdl_err_hint(&why,
+                 "Check security.protocol, sasl.mechanism, sasl.username and sasl.password in "
+                 "the source's OPTIONS.");
     rdl_err_area(why.code, &why, RDL_AREA_SOURCE);
     rdl_kafka_fail(k, &why);
 }
@@ -131,8 +131,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     rdl_log(RDL_LOG_DEBUG, "kafka", facility, "%s", text);
 }
 
-static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
-                      void *arg)
+static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                      rd_kafka_topic_partition_list_t *list, void *arg)
 {
     rdl_kafka *k = arg;
     (void)rk;
@@ -196,18 +196,19 @@ static rdl_code unreachable(rdl_kafka *k, rd_kafka_resp_err_t code, rdl_err *err
     rdl_mutex_unlock(&k->lock);
     rdl_err_set(err, RDL_ENET, RDL_ERR_RETRY, "could not reach kafka at \"%s\": %s",
                 k->where.brokers, last[0] != '\0' ? last : rd_kafka_err2str(code));
-    rdl_err_hint(err, "Is a broker listening there, and do its advertised listeners name an address "
-                      "that this machine reaches?");
+    rdl_err_hint(err,
+                 "Is a broker listening there, and do its advertised listeners name an address "
+                 "that this machine reaches?");
     return rdl_err_area(RDL_ENET, err, RDL_AREA_SOURCE);
 }
 
 static rdl_code topic_refused(const char *topic, rd_kafka_resp_err_t code, rdl_err *err)
 {
-    bool missing = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                   code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+    bool missing =
+        code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
     bool later = missing || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-    rdl_err_set(err, RDL_EREMOTE, later ? RDL_ERR_RETRY : 0, "could not read topic \"%s\": %s", topic,
-                missing ? "it does not exist" : rd_kafka_err2str(code));
+    rdl_err_set(err, RDL_EREMOTE, later ? RDL_ERR_RETRY : 0, "could not read topic \"%s\": %s",
+                topic, missing ? "it does not exist" : rd_kafka_err2str(code));
     rdl_err_hint(err, missing ? "Create the topic, or correct the URL after FROM."
                               : "The user of the source needs READ and DESCRIBE on the topic.");
     return rdl_err_area(RDL_EREMOTE, err, RDL_AREA_SOURCE);
@@ -224,7 +225,8 @@ static void take_topic(rdl_kafka *k, const rd_kafka_metadata_topic_t *t, bool *o
     rdl_mutex_unlock(&k->lock);
 }
 
-static rdl_code take_metadata(rdl_kafka *k, const rd_kafka_metadata_t *m, bool *out_new, rdl_err *err)
+static rdl_code take_metadata(rdl_kafka *k, const rd_kafka_metadata_t *m, bool *out_new,
+                              rdl_err *err)
 {
     size_t found = 0;
     for (int i = 0; i < m->topic_cnt; i++) {
@@ -282,8 +284,8 @@ rdl_code rdl_kafka_discover(rdl_kafka *k, bool *out_new, rdl_err *err)
 
 /* ---- positions ---- */
 
-rdl_code rdl_kafka_bounds(rdl_kafka *k, const rdl_kafka_part *p, int64_t *out_low, int64_t *out_high,
-                          rdl_err *err)
+rdl_code rdl_kafka_bounds(rdl_kafka *k, const rdl_kafka_part *p, int64_t *out_low,
+                          int64_t *out_high, rdl_err *err)
 {
     rd_kafka_resp_err_t code =
         rd_kafka_query_watermark_offsets(k->rk, p->topic, p->id, out_low, out_high, ASK_MS);
@@ -359,8 +361,9 @@ rdl_code rdl_kafka_lost(rdl_kafka *k, rdl_kafka_part *p, int64_t from, int64_t l
     p->lost_to = low;
     p->position = low;
     rdl_mutex_unlock(&k->lock);
-    rdl_log(RDL_LOG_WARN, "kafka", "data_lost", "source=%s partition=%s from=%" PRId64 " to=%" PRId64,
-            k->config.name, p->name, from, low);
+    rdl_log(RDL_LOG_WARN, "kafka", "data_lost",
+            "source=%s partition=%s from=%" PRId64 " to=%" PRId64, k->config.name, p->name, from,
+            low);
     return RDL_OK;
 }
 
@@ -374,8 +377,9 @@ rdl_code rdl_kafka_position(rdl_kafka *k, rdl_kafka_part *p, bool grown, rdl_err
         rdl_err_set(err, RDL_EDATA, 0,
                     "cannot go on with %s at offset %" PRId64 ": the partition ends at %" PRId64,
                     p->name, at, high);
-        rdl_err_hint(err, "The topic was deleted and made anew, or lost its newest messages.  Start "
-                          "with a fresh root, or give the topic another name.");
+        rdl_err_hint(err,
+                     "The topic was deleted and made anew, or lost its newest messages.  Start "
+                     "with a fresh root, or give the topic another name.");
         return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
     }
     rdl_mutex_lock(&k->lock);
@@ -393,7 +397,8 @@ rdl_code rdl_kafka_position(rdl_kafka *k, rdl_kafka_part *p, bool grown, rdl_err
 
 static rdl_code assign_failed(rdl_kafka *k, const char *why, rdl_err *err)
 {
-    rdl_err_set(err, RDL_EREMOTE, 0, "could not read from kafka at \"%s\": %s", k->where.brokers, why);
+    rdl_err_set(err, RDL_EREMOTE, 0, "could not read from kafka at \"%s\": %s", k->where.brokers,
+                why);
     return rdl_err_area(RDL_EREMOTE, err, RDL_AREA_SOURCE);
 }
 

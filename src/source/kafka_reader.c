@@ -211,8 +211,8 @@ static rdl_code out_of_range(rdl_kafka *k, rdl_kafka_part *p, rdl_err *err)
         rd_kafka_topic_partition_list_destroy(list);
         if (e == NULL)
             return RDL_OK;
-        rdl_err_set(err, RDL_EREMOTE, 0, "could not go on with %s at offset %" PRId64 ": %s", p->name,
-                    low, rd_kafka_error_string(e));
+        rdl_err_set(err, RDL_EREMOTE, 0, "could not go on with %s at offset %" PRId64 ": %s",
+                    p->name, low, rd_kafka_error_string(e));
         rd_kafka_error_destroy(e);
         return rdl_err_area(RDL_EREMOTE, err, RDL_AREA_SOURCE);
     }
@@ -275,7 +275,8 @@ static void tell(rdl_kafka *k)
     bool full = k->waiting_bytes >= k->where.fetch_bytes ||
                 (k->wanted_rows > 0 && k->waiting_rows >= k->wanted_rows);
     rdl_cond_broadcast(&k->changed);
-    if (k->config.watch != NULL && ((k->waiting_rows > 0 && !k->woken) || (full && !k->told_ready))) {
+    if (k->config.watch != NULL &&
+        ((k->waiting_rows > 0 && !k->woken) || (full && !k->told_ready))) {
         k->woken = true;
         k->told_ready = full;
         rdl_watch_wake(k->config.watch);
@@ -319,9 +320,7 @@ static rdl_code take_batch(rdl_kafka *k, size_t n, rdl_err *err)
 /* One is waited for; a batch would wait until it is full. */
 static rdl_code fetch(rdl_kafka *k, int64_t wait_ms, rdl_err *err)
 {
-    enum {
-        BATCH = sizeof k->batch / sizeof k->batch[0]
-    };
+    enum { BATCH = sizeof k->batch / sizeof k->batch[0] };
     rd_kafka_message_t *first = rd_kafka_consume_queue(k->queue, (int)wait_ms);
     if (first == NULL)
         return RDL_OK;
@@ -384,8 +383,7 @@ static rdl_code connect_all(rdl_kafka *k, rdl_err *err)
 {
     const int64_t began = rdl_monotonic_us();
     bool said = false;
-    for (int64_t rest_ms = 100; !is_closing(k);
-         rest_ms = rest_ms * 2 < 5000 ? rest_ms * 2 : 5000) {
+    for (int64_t rest_ms = 100; !is_closing(k); rest_ms = rest_ms * 2 < 5000 ? rest_ms * 2 : 5000) {
         memset(err, 0, sizeof *err);
         rdl_code rc = connect_once(k, err);
         if (rc == RDL_OK)

@@ -11,8 +11,9 @@
 static rdl_code bad_url(const char *url, const char *why, rdl_err *err)
 {
     rdl_err_set(err, RDL_EUSAGE, 0, "could not read the URL \"%s\": %s", url, why);
-    rdl_err_hint(err, "Write kafka://host:port/topic, several hosts and topics with commas between, "
-                      "or a pattern: kafka://host:port/^events-.*");
+    rdl_err_hint(err,
+                 "Write kafka://host:port/topic, several hosts and topics with commas between, "
+                 "or a pattern: kafka://host:port/^events-.*");
     return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
 }
 
@@ -30,7 +31,8 @@ static rdl_code read_topics(rdl_arena *a, const char *url, const char *path, rdl
             bool good = (p[i] >= 'a' && p[i] <= 'z') || (p[i] >= 'A' && p[i] <= 'Z') ||
                         (p[i] >= '0' && p[i] <= '9') || strchr("._-", p[i]) != NULL;
             if (!good)
-                return bad_url(url, "topics' names hold letters, digits, '.', '_' and '-' alone", err);
+                return bad_url(url, "topics' names hold letters, digits, '.', '_' and '-' alone",
+                               err);
         }
         RDL_PUSH(a, &list) = rdl_arena_strndup(a, p, n);
         if (p[n] == '\0')
@@ -49,8 +51,8 @@ static rdl_code read_url(rdl_arena *a, const char *url, rdl_kafka_where *out, rd
     if (n == 0)
         return bad_url(url, "no broker is named", err);
     if (memchr(hosts, '@', n) != NULL)
-        return bad_url("kafka://…", "a user's name does not belong there; say OPTIONS (sasl.username = …)",
-                       err);
+        return bad_url("kafka://…",
+                       "a user's name does not belong there; say OPTIONS (sasl.username = …)", err);
     if (hosts[n] == '\0' || hosts[n + 1] == '\0')
         return bad_url(url, "no topic is named", err);
     out->brokers = rdl_arena_strndup(a, hosts, n);
@@ -159,6 +161,7 @@ rdl_code rdl_kafka_where_read(rdl_arena *a, const rdl_source_config *c, rdl_kafk
     RDL_TRY(read_url(a, c->url, out, err));
     RDL_TRY(read_start(a, c, out, err));
     RDL_TRY(read_bytes(c, &out->fetch_bytes, err));
-    RDL_TRY(rdl_source_option_interval(c, "discover_interval", "10 seconds", &out->discover_us, err));
+    RDL_TRY(
+        rdl_source_option_interval(c, "discover_interval", "10 seconds", &out->discover_us, err));
     return rdl_source_option_interval(c, "connect_timeout", "30 seconds", &out->connect_us, err);
 }

@@ -99,7 +99,8 @@ static rdl_code move_to(const rdl_file_range *r, const char *target, bool *done,
     return rc;
 }
 
-rdl_code rdl_landing_take(const rdl_landing *l, const rdl_file_range *r, uint64_t epoch, rdl_err *err)
+rdl_code rdl_landing_take(const rdl_landing *l, const rdl_file_range *r, uint64_t epoch,
+                          rdl_err *err)
 {
     rdl_arena a;
     bool done = false;
@@ -108,8 +109,8 @@ rdl_code rdl_landing_take(const rdl_landing *l, const rdl_file_range *r, uint64_
     if (l->folder == NULL)
         return rdl_fs_unlink(r->path, err);
     rdl_arena_init(&a, 0);
-    const char *target = rdl_path_join(&a, l->folder, r->shown[0] == '/' ? rdl_path_base(r->shown)
-                                                                          : r->shown);
+    const char *target =
+        rdl_path_join(&a, l->folder, r->shown[0] == '/' ? rdl_path_base(r->shown) : r->shown);
     rdl_code rc = move_to(r, target, &done, err);
     if (rc == RDL_OK && !done)
         rc = move_to(r, rdl_arena_printf(&a, "%s.%" PRIu64, target, epoch), &done, err);

@@ -23,10 +23,11 @@ typedef struct rdl_landing {
 
 /* The option's value; empty: files stay.  RDL_EUSAGE when it is none, or when the folder lies where the
  * source would read it again. */
-RDL_MUST rdl_code rdl_landing_read(rdl_arena *a, rdl_str option, const char *base_dir, const char *url,
-                                   rdl_landing *out, rdl_err *err);
+RDL_MUST rdl_code rdl_landing_read(rdl_arena *a, rdl_str option, const char *base_dir,
+                                   const char *url, rdl_landing *out, rdl_err *err);
 /* Is the file there, and all of it what was read up to this range's end? */
-RDL_MUST rdl_code rdl_landing_unchanged(const rdl_file_range *r, bool *there, bool *same, rdl_err *err);
+RDL_MUST rdl_code rdl_landing_unchanged(const rdl_file_range *r, bool *there, bool *same,
+                                        rdl_err *err);
 /* Remove or move it.  A file that is gone is fine. */
 RDL_MUST rdl_code rdl_landing_take(const rdl_landing *l, const rdl_file_range *r, uint64_t epoch,
                                    rdl_err *err);

@@ -35,14 +35,13 @@ static const char *url_path(rdl_arena *a, const char *base_dir, const char *url)
 
 static rdl_code missing(const char *path, rdl_err *err)
 {
-    rdl_err_set(err, RDL_EIO, 0, "could not list source folder \"%s\": it does not exist",
-                path);
+    rdl_err_set(err, RDL_EIO, 0, "could not list source folder \"%s\": it does not exist", path);
     rdl_err_hint(err, "Create the folder, or correct the path after FROM.");
     return rdl_err_area(RDL_EIO, err, RDL_AREA_SOURCE);
 }
 
-static rdl_code
-add(rdl_arena *a, const char *path, const char *shown, rdl_listing *out, rdl_err *err)
+static rdl_code add(rdl_arena *a, const char *path, const char *shown, rdl_listing *out,
+                    rdl_err *err)
 {
     rdl_listed f = {.path = path, .shown = shown};
     RDL_TRY(rdl_err_area(rdl_fs_stat(path, &f.stat, err), err, RDL_AREA_SOURCE));
@@ -93,8 +92,8 @@ static rdl_code list_glob(rdl_arena *a, const char *pattern, rdl_listing *out, r
     return RDL_OK;
 }
 
-rdl_code rdl_listing_read(
-    rdl_arena *a, const char *base_dir, const char *url, rdl_listing *out, rdl_err *err)
+rdl_code rdl_listing_read(rdl_arena *a, const char *base_dir, const char *url, rdl_listing *out,
+                          rdl_err *err)
 {
     rdl_stat st;
     const char *path = url_path(a, base_dir, url);

@@ -25,8 +25,8 @@ typedef struct rdl_listing {
  * "file://" in front are taken off.  Files that vanish meanwhile are left out.  RDL_EIO
  * when the folder is missing or cannot be read.
  */
-RDL_MUST rdl_code rdl_listing_read(
-    rdl_arena *a, const char *base_dir, const char *url, rdl_listing *out, rdl_err *err);
+RDL_MUST rdl_code rdl_listing_read(rdl_arena *a, const char *base_dir, const char *url,
+                                   rdl_listing *out, rdl_err *err);
 /* Is there a _SUCCESS beside the file? */
 bool rdl_listing_success(rdl_arena *a, const char *path);
 

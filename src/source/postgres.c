@@ -31,9 +31,9 @@ typedef struct postgres_source {
     rdl_source head; /* first */
     rdl_arena arena;
     const char *name;
-    const char *url; /* of the database */
+    const char *url;           /* of the database */
     const char *table, *query; /* one of them */
-    const char *shown; /* _source_file */
+    const char *shown;         /* _source_file */
     wanted *columns;
     size_t column_count;
     rdl_buf rows; /* of the version at hand; a newline behind each */
@@ -164,9 +164,9 @@ static rdl_code postgres_open(const rdl_source_config *config, rdl_source **out,
     p->columns = RDL_NEWN(&p->arena, wanted, p->column_count + 1);
     for (size_t i = 0; i < p->column_count; i++) {
         const rdl_decode_column *c = &config->spec->columns[i];
-        p->columns[i] = (wanted){rdl_arena_strndup(&p->arena, c->name.p, c->name.n),
-                                 rdl_arena_strndup(&p->arena, c->field.p, c->field.n),
-                                 c->type->kind, c->type};
+        p->columns[i] =
+            (wanted){rdl_arena_strndup(&p->arena, c->name.p, c->name.n),
+                     rdl_arena_strndup(&p->arena, c->field.p, c->field.n), c->type->kind, c->type};
     }
     rdl_code rc = read_where(p, config, err);
     if (rc != RDL_OK) {
@@ -206,10 +206,11 @@ static rdl_code find_relation(const postgres_source *p, rdl_pg *pg, rdl_buf *out
     }
     RDL_TRY(ask_name(p, pg, "SELECT to_regclass($1)::text", out, err));
     if (out->n == 0)
-        RDL_TRY(ask_name(p, pg,
-                         "SELECT to_regclass(string_agg(quote_ident(x), '.' ORDER BY n))::text FROM "
-                         "regexp_split_to_table($1, '\\.') WITH ORDINALITY t (x, n)",
-                         out, err));
+        RDL_TRY(
+            ask_name(p, pg,
+                     "SELECT to_regclass(string_agg(quote_ident(x), '.' ORDER BY n))::text FROM "
+                     "regexp_split_to_table($1, '\\.') WITH ORDINALITY t (x, n)",
+                     out, err));
     if (out->n > 0)
         return RDL_OK;
     rdl_err_set(err, RDL_ESCHEMA, 0, "could not find table \"%s\" in PostgreSQL %s", p->table,
@@ -264,8 +265,7 @@ static rdl_code describe(const postgres_source *p, rdl_arena *a, rdl_pg *pg, con
     *out_n = PQnfields(r);
     *out = RDL_NEWN(a, found, (size_t)*out_n + 1);
     for (int i = 0; i < *out_n; i++)
-        (*out)[i] = (found){.oid = PQftype(r, i),
-                            .name = rdl_arena_strdup(a, PQfname(r, i))};
+        (*out)[i] = (found){.oid = PQftype(r, i), .name = rdl_arena_strdup(a, PQfname(r, i))};
     PQclear(r);
     return describe_types(a, pg, *out, *out_n, err);
 }
@@ -316,8 +316,8 @@ static rdl_code refuse_columns(const postgres_source *p, const rdl_pg *pg, const
     rdl_buf there = {0};
     for (int i = 0; i < n; i++)
         rdl_buf_printf(&there, "%s%s %s", i != 0 ? ", " : "", columns[i].name, columns[i].type);
-    rdl_err_set(err, RDL_ESCHEMA, 0, "cannot read \"%s\" of PostgreSQL %s: %s", p->shown,
-                pg->where, rdl_buf_str(wrong));
+    rdl_err_set(err, RDL_ESCHEMA, 0, "cannot read \"%s\" of PostgreSQL %s: %s", p->shown, pg->where,
+                rdl_buf_str(wrong));
     rdl_err_hint(err, "It has %s.", rdl_buf_str(&there));
     rdl_buf_fini(&there);
     return RDL_ESCHEMA;
@@ -355,8 +355,8 @@ static rdl_code put_select(const postgres_source *p, rdl_arena *a, rdl_pg *pg, c
         if (f == NULL) {
             rdl_buf_printf(&wrong, "%scolumn \"%s\" is missing", sep, w->field);
         } else if (!type_fits(w->kind, f)) {
-            rdl_buf_printf(&wrong, "%scolumn \"%s\" is of type %s, and declared as ", sep,
-                           f->name, f->type);
+            rdl_buf_printf(&wrong, "%scolumn \"%s\" is of type %s, and declared as ", sep, f->name,
+                           f->type);
             rdl_type_print(w->type, &wrong);
         } else {
             rdl_buf_puts(out, i != 0 ? ", " : "");
@@ -394,7 +394,8 @@ static rdl_code take(void *arg, const char *piece, size_t n, rdl_err *err)
     size_t length = (size_t)(end - at) - 6, from = p->rows.n;
     rdl_buf_put(&p->rows, at + 6, length);
     for (char *c = p->rows.p + from; c < p->rows.p + p->rows.n; c++)
-        *c = *c == '\n' || *c == '\r' ? ' ' : *c; /* between values: a column of json keeps its own */
+        *c = *c == '\n' || *c == '\r' ? ' '
+                                      : *c; /* between values: a column of json keeps its own */
     rdl_hash128 hash = rdl_hash128_of(p->rows.p + from, length);
     uint64_t half[2];
     memcpy(half, &hash, sizeof half);

@@ -8,9 +8,7 @@
 static const rdl_source_ops *const kinds[] = {&rdl_source_files, &rdl_source_kafka,
                                               &rdl_source_postgres};
 
-enum {
-    KIND_COUNT = sizeof kinds / sizeof kinds[0]
-};
+enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
 static rdl_code refuse(rdl_str scheme, rdl_err *err)
 {
@@ -72,8 +70,9 @@ rdl_code rdl_source_option_interval(const rdl_source_config *c, const char *name
     rdl_str s = rdl_source_option_text(c, name, fallback);
     if (rdl_interval_parse(s, out_us) && *out_us > 0)
         return RDL_OK;
-    rdl_err_set(err, RDL_EUSAGE, 0, "option %s of source \"%s\" is \"%.*s\", which is not an interval",
-                name, c->name, (int)s.n, s.p);
+    rdl_err_set(err, RDL_EUSAGE, 0,
+                "option %s of source \"%s\" is \"%.*s\", which is not an interval", name, c->name,
+                (int)s.n, s.p);
     rdl_err_hint(err, "Write it as '30 seconds' or '500 ms'.");
     return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_CONFIG);
 }

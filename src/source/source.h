@@ -49,10 +49,10 @@ typedef struct rdl_kafka_range {
 /* What one epoch takes of one partition. */
 typedef struct rdl_range {
     rdl_range_kind kind;
-    int32_t number;      /* _source_partition; -1: not registered yet */
-    const char *name;    /* what the number is registered for */
-    uint64_t bytes;      /* of input, for limits */
-    uint64_t records;    /* rows and malformed; of files known after decoding */
+    int32_t number;   /* _source_partition; -1: not registered yet */
+    const char *name; /* what the number is registered for */
+    uint64_t bytes;   /* of input, for limits */
+    uint64_t records; /* rows and malformed; of files known after decoding */
     union {
         rdl_file_range file;
         rdl_kafka_range kafka;
@@ -60,7 +60,8 @@ typedef struct rdl_range {
 } rdl_range;
 
 typedef struct rdl_source_limits {
-    uint64_t files_max, bytes_max, rows_max; /* per call; 0: no bound; at least one record is given */
+    uint64_t files_max, bytes_max,
+        rows_max;     /* per call; 0: no bound; at least one record is given */
     double row_bytes; /* what a row takes in its input, for kinds that cannot count rows */
     bool final; /* all there is, then stop: unfinished lines too; next waits for what must come */
 } rdl_source_limits;
@@ -79,11 +80,11 @@ typedef struct rdl_source_lag {
 
 /* A version of a SNAPSHOT. */
 typedef struct rdl_version {
-    rdl_hash128 hash;    /* of the content: the same hash is the same version */
-    size_t n;            /* parts (files); 0: there is nothing yet */
-    const char **names;  /* by part: what its number is registered for */
+    rdl_hash128 hash;   /* of the content: the same hash is the same version */
+    size_t n;           /* parts (files); 0: there is nothing yet */
+    const char **names; /* by part: what its number is registered for */
     uint64_t bytes;
-    void *own;           /* the source's, in the arena of the call */
+    void *own; /* the source's, in the arena of the call */
 } rdl_version;
 
 typedef struct rdl_source_option {
@@ -91,21 +92,21 @@ typedef struct rdl_source_option {
 } rdl_source_option;
 
 typedef struct rdl_source_config {
-    const char *pipeline;  /* its name */
-    const char *name;      /* of the source */
-    const char *base_dir;  /* relative paths start here */
+    const char *pipeline; /* its name */
+    const char *name;     /* of the source */
+    const char *base_dir; /* relative paths start here */
     const char *url;
     const rdl_source_option *options;
     size_t option_count;
-    bool parquet;          /* FORMAT PARQUET: the engine reads the files itself */
+    bool parquet; /* FORMAT PARQUET: the engine reads the files itself */
     bool snapshot;
     const rdl_decode_spec *spec; /* format, columns; borrowed while open runs */
-    int repeat;            /* RDL_FILES_REPEAT_... of files.h */
-    bool may_repeat;       /* every table on it deduplicates */
-    bool loss_continues;   /* ON DATA LOSS CONTINUE */
+    int repeat;                  /* RDL_FILES_REPEAT_... of files.h */
+    bool may_repeat;             /* every table on it deduplicates */
+    bool loss_continues;         /* ON DATA LOSS CONTINUE */
     rdl_clock *clock;
     const atomic_int *stop;
-    rdl_watch *watch;      /* to wake when something came; may be NULL */
+    rdl_watch *watch; /* to wake when something came; may be NULL */
 } rdl_source_config;
 
 typedef struct rdl_source_ops rdl_source_ops;
@@ -125,8 +126,8 @@ struct rdl_source_ops {
      * new, and its content again is a re-delivery.  NULL for kinds that have no such thing. */
     void (*forget)(rdl_source *s, const rdl_range *cleared);
     /* The next ranges, in arrival order of their first records; none when there is nothing new. */
-    rdl_code (*next)(rdl_source *s, rdl_arena *a, const rdl_source_limits *limits,
-                     rdl_range **out, size_t *out_n, rdl_err *err);
+    rdl_code (*next)(rdl_source *s, rdl_arena *a, const rdl_source_limits *limits, rdl_range **out,
+                     size_t *out_n, rdl_err *err);
     /* From now on next gives only what is there at this moment: --once ends. */
     rdl_code (*freeze)(rdl_source *s, rdl_err *err);
     /* Inputs of given ranges, for a decode job; they live until settle or rewind. */

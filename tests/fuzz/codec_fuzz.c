@@ -32,9 +32,7 @@ static const char *const types[] = {
     "STRUCT(a INTEGER, b MAP(BOOLEAN, STRUCT(c DOUBLE[])))[]",
 };
 
-enum {
-    TYPES = sizeof types / sizeof *types
-};
+enum { TYPES = sizeof types / sizeof *types };
 
 static void check_sum(const uint8_t *p, size_t n)
 {

@@ -20,9 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum {
-    BODY_MAX = 1 << 20
-};
+enum { BODY_MAX = 1 << 20 };
 
 static void print(rdl_cql_value v)
 {
@@ -41,8 +39,7 @@ static void segments(const uint8_t *p, size_t n, bool lz4)
     for (size_t at = 0; at < n;) {
         rdl_cql_segment s;
         size_t used = 0;
-        if (rdl_cql_segment_read(p + at, n - at, lz4, &s, &used, &err) != RDL_OK ||
-            used == 0)
+        if (rdl_cql_segment_read(p + at, n - at, lz4, &s, &used, &err) != RDL_OK || used == 0)
             break;
         if (s.unpacked > 0 && rdl_cql_segment_unpack(&s, &out, &err) != RDL_OK)
             break;
@@ -93,13 +90,12 @@ static void typed(const uint8_t *p, size_t n)
     const uint8_t *nul = n > 0 ? memchr(p, 0, n) : NULL;
     size_t text = nul != NULL ? (size_t)(nul - p) : n;
     rdl_arena_init(&a, 0);
-    if (rdl_cql_type_parse(&a, (rdl_str){(const char *)p, text}, NULL, NULL, &v.type,
-                           &err) == RDL_OK) {
+    if (rdl_cql_type_parse(&a, (rdl_str){(const char *)p, text}, NULL, NULL, &v.type, &err) ==
+        RDL_OK) {
         rdl_buf out = {0}; /* what prints is read back as the same type */
         const rdl_cql_type *again;
         rdl_cql_type_print(v.type, &out);
-        if (rdl_cql_type_parse(&a, (rdl_str){out.p, out.n}, NULL, NULL, &again, &err) !=
-                RDL_OK ||
+        if (rdl_cql_type_parse(&a, (rdl_str){out.p, out.n}, NULL, NULL, &again, &err) != RDL_OK ||
             !rdl_cql_type_eq(v.type, again))
             abort();
         rdl_buf_fini(&out);

@@ -20,16 +20,15 @@ static inline void fuzz_check(bool holds, const char *what)
 }
 
 /* All rows and malformed records of the bytes as text. */
-static inline bool
-fuzz_rows(const rdl_decode_spec *spec, rdl_str bytes, uint64_t window, rdl_buf *out)
+static inline bool fuzz_rows(const rdl_decode_spec *spec, rdl_str bytes, uint64_t window,
+                             rdl_buf *out)
 {
     rdl_err err = {0};
     rdl_decode *job;
     rdl_chunk *chunk;
     void *local;
     uint64_t records = 0;
-    rdl_decode_input in = {
-        .bytes = bytes, .shown = "fuzz", .compression = RDL_COMPRESSION_NONE};
+    rdl_decode_input in = {.bytes = bytes, .shown = "fuzz", .compression = RDL_COMPRESSION_NONE};
     fuzz_check(rdl_decode_new(spec, &in, 1, &job, &err) == RDL_OK, "a job can be made");
     rdl_decode_set_sizes(job, window, window * 3);
     fuzz_check(rdl_chunk_new(&job->schema, &chunk, &err) == RDL_OK, "a chunk can be made");
@@ -52,11 +51,10 @@ fuzz_rows(const rdl_decode_spec *spec, rdl_str bytes, uint64_t window, rdl_buf *
     const rdl_malformed *m = rdl_decode_malformed(job, &n);
     for (size_t i = 0; i < n; i++)
         rdl_buf_printf(out, "%llu %llu %llu %s\n", (unsigned long long)m[i].offset,
-                       (unsigned long long)m[i].record_at,
-                       (unsigned long long)m[i].bytes_total, m[i].reason);
+                       (unsigned long long)m[i].record_at, (unsigned long long)m[i].bytes_total,
+                       m[i].reason);
     if (rc == RDL_OK)
-        fuzz_check(records + n == rdl_decode_input_records(job, 0),
-                   "every record has one fate");
+        fuzz_check(records + n == rdl_decode_input_records(job, 0), "every record has one fate");
     rdl_chunk_free(chunk);
     rdl_decode_free(job);
     return rc == RDL_OK;
@@ -77,9 +75,7 @@ static inline int decode_fuzz(rdl_decode_format format, const uint8_t *data, siz
         {"p", "MAP(TEXT, TEXT)"},
         {"u", "STRUCT(x TEXT, y INTEGER[])"},
     };
-    enum {
-        COLUMNS = sizeof columns / sizeof *columns
-    };
+    enum { COLUMNS = sizeof columns / sizeof *columns };
     rdl_decode_column c[COLUMNS] = {0};
     rdl_decode_spec spec;
     rdl_arena a;
@@ -93,8 +89,7 @@ static inline int decode_fuzz(rdl_decode_format format, const uint8_t *data, siz
     spec.column_count = COLUMNS;
     for (size_t i = 0; i < COLUMNS; i++) {
         c[i].name = c[i].field = rdl_str_of(columns[i][0]);
-        fuzz_check(rdl_type_parse(&a, rdl_str_of(columns[i][1]), &c[i].type, &err) ==
-                       RDL_OK,
+        fuzz_check(rdl_type_parse(&a, rdl_str_of(columns[i][1]), &c[i].type, &err) == RDL_OK,
                    "the types are sound");
     }
     rdl_str bytes = {(const char *)data, size};

@@ -13,8 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static rdl_code
-add_up(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+static rdl_code add_up(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
 {
     uint64_t *sum = arg;
     (void)err;
@@ -36,8 +35,8 @@ static void check(const char *path)
     if (rc != RDL_OK)
         return;
     /* Whatever was torn is cut off now. */
-    if (rdl_journal_open(path, NULL, add_up, &third, &j, &err) != RDL_OK ||
-        third != first || rdl_journal_was_torn(j))
+    if (rdl_journal_open(path, NULL, add_up, &third, &j, &err) != RDL_OK || third != first ||
+        rdl_journal_was_torn(j))
         abort();
     rdl_journal_close(j);
 }
@@ -52,8 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (dir == NULL)
         abort();
     char *path = rdl_path_join(&a, dir, "journal");
-    if (rdl_file_create(path, &f, &err) != RDL_OK ||
-        rdl_file_write(f, data, size, &err) != RDL_OK)
+    if (rdl_file_create(path, &f, &err) != RDL_OK || rdl_file_write(f, data, size, &err) != RDL_OK)
         abort();
     rdl_file_close(f);
     check(path);

@@ -38,9 +38,8 @@ static void copy_number(rdl_cql_writer *w, rdl_cql_value v, rdl_err *err)
     rdl_cql_int128 wide;
     rdl_str raw;
     int32_t scale = 0;
-    rdl_code rc = v.type->kind == RDL_CQL_VARINT
-                      ? rdl_cql_get_varint(v, &wide, err)
-                      : rdl_cql_get_decimal(v, &wide, &scale, err);
+    rdl_code rc = v.type->kind == RDL_CQL_VARINT ? rdl_cql_get_varint(v, &wide, err)
+                                                 : rdl_cql_get_decimal(v, &wide, &scale, err);
     if (rc == RDL_ELIMIT) { /* wider than 128 bits: by way of text, then */
         rdl_buf text = {0};
         must(rdl_cql_print(v, &text, err), err);

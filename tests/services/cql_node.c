@@ -13,13 +13,13 @@ static rdl_err err;
 static unsigned passed, failed;
 
 #define KEYSPACE "cql_node_test"
-#define CHECK(condition)                                                                   \
-    do {                                                                                   \
-        if (!(condition)) {                                                                \
-            printf("not ok - %s:%d %s (%s)\n", __func__, __LINE__, #condition, err.msg);   \
-            failed++;                                                                      \
-            return;                                                                        \
-        }                                                                                  \
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            printf("not ok - %s:%d %s (%s)\n", __func__, __LINE__, #condition, err.msg);           \
+            failed++;                                                                              \
+            return;                                                                                \
+        }                                                                                          \
     } while (0)
 
 static rdl_code run(const char *text)
@@ -50,19 +50,18 @@ static void a_row_is_written_with_the_timestamp_that_is_given(void)
 {
     rdl_cql_statement *st;
     rdl_cql_request *r;
-    CHECK(rdl_cql_prepare(session, "INSERT INTO " KEYSPACE ".t (k, c, v) VALUES (?, ?, ?)",
-                          &st, &err) == RDL_OK);
+    CHECK(rdl_cql_prepare(session, "INSERT INTO " KEYSPACE ".t (k, c, v) VALUES (?, ?, ?)", &st,
+                          &err) == RDL_OK);
     CHECK(rdl_cql_key_binds(st) == 1 && rdl_cql_key_bind_at(st, 0) == 0);
     for (int64_t at = 2000; at >= 1000; at -= 1000) { /* the later one stays */
-        CHECK(rdl_cql_begin(session, st, &(rdl_cql_options){.timestamp_us = at}, &r,
-                            &err) == RDL_OK);
+        CHECK(rdl_cql_begin(session, st, &(rdl_cql_options){.timestamp_us = at}, &r, &err) ==
+              RDL_OK);
         rdl_cql_put_text(rdl_cql_values(r), RDL_STR("stamp"));
         rdl_cql_put_int(rdl_cql_values(r), 1);
         rdl_cql_put_int(rdl_cql_values(r), at);
         CHECK(rdl_cql_execute(r, NULL, &err) == RDL_OK);
     }
-    CHECK(strcmp(one("SELECT v FROM " KEYSPACE ".t WHERE k = 'stamp' AND c = 1"), "2000") ==
-          0);
+    CHECK(strcmp(one("SELECT v FROM " KEYSPACE ".t WHERE k = 'stamp' AND c = 1"), "2000") == 0);
     CHECK(strcmp(one("SELECT writetime(v) FROM " KEYSPACE ".t WHERE k = 'stamp' AND c = 1"),
                  "2000") == 0);
 }
@@ -71,8 +70,8 @@ static void an_unset_value_leaves_the_cell_alone(void)
 {
     rdl_cql_statement *st;
     rdl_cql_request *r;
-    CHECK(rdl_cql_prepare(session, "INSERT INTO " KEYSPACE ".t (k, c, v) VALUES (?, ?, ?)",
-                          &st, &err) == RDL_OK);
+    CHECK(rdl_cql_prepare(session, "INSERT INTO " KEYSPACE ".t (k, c, v) VALUES (?, ?, ?)", &st,
+                          &err) == RDL_OK);
     for (int i = 0; i < 3; i++) {
         CHECK(rdl_cql_begin(session, st, NULL, &r, &err) == RDL_OK);
         rdl_cql_put_text(rdl_cql_values(r), RDL_STR("unset"));
@@ -84,8 +83,8 @@ static void an_unset_value_leaves_the_cell_alone(void)
         else
             rdl_cql_put_null(rdl_cql_values(r));
         CHECK(rdl_cql_execute(r, NULL, &err) == RDL_OK);
-        CHECK(strcmp(one("SELECT v FROM " KEYSPACE ".t WHERE k = 'unset'"),
-                     i < 2 ? "7" : "null") == 0);
+        CHECK(strcmp(one("SELECT v FROM " KEYSPACE ".t WHERE k = 'unset'"), i < 2 ? "7" : "null") ==
+              0);
     }
 }
 
@@ -108,10 +107,10 @@ static void a_batch_is_one_request(void)
     rdl_cql_request *r;
     rdl_cql_writer w;
     rdl_buf row = {0}, key = {0};
-    CHECK(rdl_cql_prepare(session, "INSERT INTO " KEYSPACE ".t (k, c, v) VALUES (?, ?, ?)",
-                          &st, &err) == RDL_OK);
-    CHECK(rdl_cql_begin_batch(session, RDL_CQL_UNLOGGED,
-                              &(rdl_cql_options){.timestamp_us = 77}, &r, &err) == RDL_OK);
+    CHECK(rdl_cql_prepare(session, "INSERT INTO " KEYSPACE ".t (k, c, v) VALUES (?, ?, ?)", &st,
+                          &err) == RDL_OK);
+    CHECK(rdl_cql_begin_batch(session, RDL_CQL_UNLOGGED, &(rdl_cql_options){.timestamp_us = 77}, &r,
+                              &err) == RDL_OK);
     for (int i = 0; i < 50; i++) {
         rdl_buf_clear(&row);
         rdl_cql_row_begin(&w, st, &row, &err);
@@ -126,12 +125,10 @@ static void a_batch_is_one_request(void)
     CHECK(rdl_cql_row_key(st, (rdl_str){row.p, row.n}, &key));
     char token[32];
     snprintf(token, sizeof token, "%ld", (long)rdl_cql_token((rdl_str){key.p, key.n}));
-    CHECK(strcmp(one("SELECT token(k) FROM " KEYSPACE ".t WHERE k = 'batch' LIMIT 1"),
-                 token) == 0);
+    CHECK(strcmp(one("SELECT token(k) FROM " KEYSPACE ".t WHERE k = 'batch' LIMIT 1"), token) == 0);
     CHECK(strcmp(one("SELECT count(*) FROM " KEYSPACE ".t WHERE k = 'batch'"), "50") == 0);
-    CHECK(
-        strcmp(one("SELECT writetime(v) FROM " KEYSPACE ".t WHERE k = 'batch' AND c = 49"),
-               "77") == 0);
+    CHECK(strcmp(one("SELECT writetime(v) FROM " KEYSPACE ".t WHERE k = 'batch' AND c = 49"),
+                 "77") == 0);
     rdl_buf_fini(&row);
     rdl_buf_fini(&key);
 }
@@ -145,8 +142,7 @@ static void pages_of_a_prepared_statement_follow_each_other(void)
     int64_t n = 0, v = 0;
     CHECK(rdl_cql_prepare(session, "SELECT c FROM " KEYSPACE ".t WHERE k = ?", &st, &err) ==
           RDL_OK);
-    CHECK(rdl_cql_begin(session, st, &(rdl_cql_options){.page_rows = 7}, &q, &err) ==
-          RDL_OK);
+    CHECK(rdl_cql_begin(session, st, &(rdl_cql_options){.page_rows = 7}, &q, &err) == RDL_OK);
     rdl_cql_put_text(rdl_cql_values(q), RDL_STR("batch"));
     CHECK(rdl_cql_execute(q, &r, &err) == RDL_OK);
     CHECK(rdl_cql_page_rows(r) == 7 && rdl_cql_more_pages(r));
@@ -165,16 +161,15 @@ static void a_big_value_travels_in_pieces(void)
     rdl_cql_result *r = NULL;
     rdl_buf big = {0};
     rdl_str back;
-    for (uint64_t x = 1; big.n < 5000000;
-         x = x * 6364136223846793005u + 1442695040888963407u)
+    for (uint64_t x = 1; big.n < 5000000; x = x * 6364136223846793005u + 1442695040888963407u)
         rdl_buf_put(&big, &x, sizeof x);
     CHECK(rdl_cql_prepare(session, "INSERT INTO " KEYSPACE ".big (k, v) VALUES (1, ?)", &st,
                           &err) == RDL_OK);
     CHECK(rdl_cql_begin(session, st, NULL, &q, &err) == RDL_OK);
     rdl_cql_put_blob(rdl_cql_values(q), (rdl_str){big.p, big.n});
     CHECK(rdl_cql_execute(q, NULL, &err) == RDL_OK);
-    CHECK(rdl_cql_query(session, "SELECT v FROM " KEYSPACE ".big WHERE k = 1", NULL, &r,
-                        &err) == RDL_OK);
+    CHECK(rdl_cql_query(session, "SELECT v FROM " KEYSPACE ".big WHERE k = 1", NULL, &r, &err) ==
+          RDL_OK);
     CHECK(rdl_cql_next(r) && rdl_cql_get_blob(rdl_cql_cell(r, 0), &back, &err) == RDL_OK);
     CHECK(back.n == big.n && memcmp(back.p, big.p, big.n) == 0);
     rdl_cql_result_free(r);
@@ -186,8 +181,8 @@ static void a_statement_outlives_a_change_of_the_schema(void)
     rdl_cql_statement *st;
     rdl_cql_stats before, after;
     rdl_cql_stats_get(session, &before);
-    CHECK(rdl_cql_prepare(session, "SELECT * FROM " KEYSPACE ".t WHERE k = 'lwt'", &st,
-                          &err) == RDL_OK);
+    CHECK(rdl_cql_prepare(session, "SELECT * FROM " KEYSPACE ".t WHERE k = 'lwt'", &st, &err) ==
+          RDL_OK);
     for (int i = 0; i < 2; i++) {
         rdl_cql_request *q;
         rdl_cql_result *r = NULL;
@@ -241,8 +236,7 @@ static void the_schema_is_read_whole(void)
               "m map<text, frozen<pt>>, PRIMARY KEY ((\"Org\", c), d)) WITH CLUSTERING "
               "ORDER BY "
               "(d DESC) AND comment = 'it''s' AND default_time_to_live = 60") == RDL_OK);
-    CHECK(rdl_cql_table_get(session, &a, RDL_STR(KEYSPACE), RDL_STR("s"), &t, &err) ==
-          RDL_OK);
+    CHECK(rdl_cql_table_get(session, &a, RDL_STR(KEYSPACE), RDL_STR("s"), &t, &err) == RDL_OK);
     CHECK(t != NULL && t->n == 5 && t->partition_keys == 2 && t->clustering_keys == 1);
     CHECK(rdl_str_eq(t->columns[0].name, RDL_STR("Org")) && t->columns[2].descending);
     CHECK(t->columns[3].role == RDL_CQL_STATIC);
@@ -253,13 +247,11 @@ static void the_schema_is_read_whole(void)
         comment |= rdl_str_eq(t->options[i].name, RDL_STR("comment")) &&
                    rdl_str_eq(t->options[i].value, RDL_STR("'it''s'"));
     CHECK(comment);
-    CHECK(rdl_cql_udt_get(session, &a, RDL_STR(KEYSPACE), RDL_STR("pt"), &udt, &err) ==
-          RDL_OK);
+    CHECK(rdl_cql_udt_get(session, &a, RDL_STR(KEYSPACE), RDL_STR("pt"), &udt, &err) == RDL_OK);
     CHECK(udt != NULL && udt->n == 2);
     CHECK(rdl_cql_keyspace_get(session, &a, RDL_STR(KEYSPACE), &k, &err) == RDL_OK);
     CHECK(k != NULL && k->durable_writes && k->replication_n == 2);
-    CHECK(rdl_cql_table_get(session, &a, RDL_STR(KEYSPACE), RDL_STR("none"), &t, &err) ==
-          RDL_OK);
+    CHECK(rdl_cql_table_get(session, &a, RDL_STR(KEYSPACE), RDL_STR("none"), &t, &err) == RDL_OK);
     CHECK(t == NULL);
     rdl_buf_fini(&text);
     rdl_arena_fini(&a);
@@ -274,9 +266,8 @@ static void what_the_server_refuses_is_told_in_its_words(void)
     CHECK(run("CREATE TABLE " KEYSPACE ".t (k int PRIMARY KEY)") == RDL_EREMOTE);
     CHECK(rdl_cql_last_error(session)->code == RDL_CQL_E_ALREADY_EXISTS);
     CHECK(strcmp(rdl_cql_last_error(session)->table, "t") == 0);
-    rdl_code rc =
-        rdl_cql_query(session, "SELECT * FROM " KEYSPACE ".t",
-                      &(rdl_cql_options){.consistency = RDL_CQL_THREE}, NULL, &err);
+    rdl_code rc = rdl_cql_query(session, "SELECT * FROM " KEYSPACE ".t",
+                                &(rdl_cql_options){.consistency = RDL_CQL_THREE}, NULL, &err);
     CHECK(rc == RDL_EREMOTE && rdl_cql_last_error(session)->code == RDL_CQL_E_UNAVAILABLE);
     CHECK(rdl_cql_last_error(session)->required == 3);
     CHECK(rdl_cql_last_error(session)->alive == 1);
@@ -286,8 +277,8 @@ static void a_traced_request_has_an_id(void)
 {
     rdl_cql_result *r = NULL;
     uint8_t id[16];
-    CHECK(rdl_cql_query(session, "SELECT * FROM system.local",
-                        &(rdl_cql_options){.tracing = true}, &r, &err) == RDL_OK);
+    CHECK(rdl_cql_query(session, "SELECT * FROM system.local", &(rdl_cql_options){.tracing = true},
+                        &r, &err) == RDL_OK);
     bool traced = rdl_cql_tracing_id(r, id);
     rdl_cql_result_free(r);
     CHECK(traced);
@@ -295,24 +286,22 @@ static void a_traced_request_has_an_id(void)
 
 static void cases(void)
 {
-    static void (*const all[])(void) = {
-        a_row_is_written_with_the_timestamp_that_is_given,
-        an_unset_value_leaves_the_cell_alone,
-        a_lightweight_transaction_says_whether_it_was_applied,
-        a_batch_is_one_request,
-        pages_of_a_prepared_statement_follow_each_other,
-        a_big_value_travels_in_pieces,
-        a_statement_outlives_a_change_of_the_schema,
-        a_table_that_was_made_anew_with_other_types_is_noticed,
-        the_schema_is_read_whole,
-        what_the_server_refuses_is_told_in_its_words,
-        a_traced_request_has_an_id};
+    static void (*const all[])(void) = {a_row_is_written_with_the_timestamp_that_is_given,
+                                        an_unset_value_leaves_the_cell_alone,
+                                        a_lightweight_transaction_says_whether_it_was_applied,
+                                        a_batch_is_one_request,
+                                        pages_of_a_prepared_statement_follow_each_other,
+                                        a_big_value_travels_in_pieces,
+                                        a_statement_outlives_a_change_of_the_schema,
+                                        a_table_that_was_made_anew_with_other_types_is_noticed,
+                                        the_schema_is_read_whole,
+                                        what_the_server_refuses_is_told_in_its_words,
+                                        a_traced_request_has_an_id};
     must(run("DROP KEYSPACE IF EXISTS " KEYSPACE), &err);
     must(run("CREATE KEYSPACE " KEYSPACE
              " WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}"),
          &err);
-    must(run("CREATE TABLE " KEYSPACE ".t (k text, c int, v int, PRIMARY KEY (k, c))"),
-         &err);
+    must(run("CREATE TABLE " KEYSPACE ".t (k text, c int, v int, PRIMARY KEY (k, c))"), &err);
     must(run("CREATE TABLE " KEYSPACE ".big (k int PRIMARY KEY, v blob)"), &err);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         unsigned before = failed;
@@ -345,13 +334,11 @@ static void load(int seconds)
          &err);
     must(run("DROP TABLE IF EXISTS cql_load_test.t"), &err);
     must(run("CREATE TABLE cql_load_test.t (k bigint PRIMARY KEY, v text)"), &err);
-    must(rdl_cql_prepare(session, "INSERT INTO cql_load_test.t (k, v) VALUES (?, ?)", &st,
-                         &err),
+    must(rdl_cql_prepare(session, "INSERT INTO cql_load_test.t (k, v) VALUES (?, ?)", &st, &err),
          &err);
     for (; rdl_monotonic_us() < latest && (end == 0 || rdl_monotonic_us() < end); i++) {
         rdl_cql_request *r;
-        const rdl_cql_options o = {
-            .idempotent = true, .timeout_ms = 300000, .timestamp_us = 1};
+        const rdl_cql_options o = {.idempotent = true, .timeout_ms = 300000, .timestamp_us = 1};
         must(rdl_cql_begin(session, st, &o, &r, &err), &err);
         rdl_cql_put_int(rdl_cql_values(r), i);
         rdl_cql_put_text(rdl_cql_values(r), RDL_STR("some text"));
@@ -366,9 +353,8 @@ static void load(int seconds)
     }
     must(rdl_cql_drain(session, &err), &err);
     rdl_cql_stats_get(session, &stats);
-    printf("sent %ld answered %lu refused %lu retries %lu reprepared %lu\n", (long)i,
-           answered, refused, (unsigned long)stats.retries,
-           (unsigned long)stats.reprepared);
+    printf("sent %ld answered %lu refused %lu retries %lu reprepared %lu\n", (long)i, answered,
+           refused, (unsigned long)stats.retries, (unsigned long)stats.reprepared);
 }
 
 int main(int argc, char **argv)
@@ -378,9 +364,8 @@ int main(int argc, char **argv)
     configure(&c, argc, argv);
     must(rdl_cql_open(&c, &session, &err), &err);
     rdl_cql_stats_get(session, &stats);
-    printf("%s, version %u of the protocol, %u of %u nodes\n",
-           rdl_cql_server_version(session), stats.protocol_version, stats.hosts_up,
-           stats.hosts);
+    printf("%s, version %u of the protocol, %u of %u nodes\n", rdl_cql_server_version(session),
+           stats.protocol_version, stats.hosts_up, stats.hosts);
     if (number("load", 0) > 0)
         load(number("load", 0));
     else if (number("open", 0) == 0)

@@ -107,7 +107,8 @@ static void a_value_that_cassandra_cannot_hold_is_refused_by_column(void **state
         const char *row, *says;
     } cases[] = {
         {"1|[\"a\",null]|2025-01-01|2025-01-01 00:00:00+00", "\"tags\": cannot write a value as"},
-        {"1|[]|infinity|2025-01-01 00:00:00+00", "\"day\": cannot write a value as date: it is infinite"},
+        {"1|[]|infinity|2025-01-01 00:00:00+00",
+         "\"day\": cannot write a value as date: it is infinite"},
         {"1|[]|2025-01-01|-infinity", "\"at\": cannot write a value as timestamp: it is infinite"},
         {"|[]|2025-01-01|2025-01-01 00:00:00+00", "\"k\" is an empty text"},
     };
@@ -167,9 +168,11 @@ static void of_a_key_twice_in_a_seed_the_last_counts(void **state)
     sink_under_test *u = *state;
     rdl_err err;
     rdl_sink *s = open_as(u, ROOT_A, false, false);
-    rdl_sink_table t = table_of(&u->arena, "people", "id INTEGER, c INTEGER, name TEXT, age INTEGER", 2);
+    rdl_sink_table t =
+        table_of(&u->arena, "people", "id INTEGER, c INTEGER, name TEXT, age INTEGER", 2);
     OK(s->ops->provision(s, &t, NULL, NULL, &err));
-    rdl_chunk *c = chunk_of(&u->arena, &t.columns, "1|1|zoe|30\n1|1|bob|50\n1|2|eve|1\n1|1|ann|NULL");
+    rdl_chunk *c =
+        chunk_of(&u->arena, &t.columns, "1|1|zoe|30\n1|1|bob|50\n1|2|eve|1\n1|1|ann|NULL");
     OK(s->ops->begin(s, &t, &seed, &err));
     OK(s->ops->upsert(s, c, &err));
     OK(s->ops->commit(s, &err));
@@ -190,8 +193,9 @@ static void what_a_failed_batch_wrote_the_next_one_writes_over_or_removes(void *
     OK(write_all(u, s, &t, (change){-1, 1, true, NULL, "1|ann|30"}, &err));
     assert_false(s->ops->unfinished(s, &t));
     rdl_fault_arm(RDL_FAULT_SINK_BEFORE_COMMIT, 1, EIO);
-    assert_int_not_equal(write_all(u, s, &t, (change){1, 2, false, NULL, "1|x|1", "2|new|2\n3|new|3"}, &err),
-                         RDL_OK);
+    assert_int_not_equal(
+        write_all(u, s, &t, (change){1, 2, false, NULL, "1|x|1", "2|new|2\n3|new|3"}, &err),
+        RDL_OK);
     assert_true((err.flags & RDL_ERR_RETRY) != 0);
     rdl_fault_disarm();
     u->ops->close(s);
@@ -225,9 +229,8 @@ static void an_attempt_that_is_made_again_changes_no_cell(void **state)
     s = open_as(u, ROOT_A, false, false);
     assert_int_equal(progress(s, &t), 1);
     OK(write_all(u, s, &t, c, &err));
-    assert_string_equal(raw_row("SELECT name, writetime(name), age FROM %s.people WHERE id = 2",
-                                keyspace),
-                        before);
+    assert_string_equal(
+        raw_row("SELECT name, writetime(name), age FROM %s.people WHERE id = 2", keyspace), before);
     EXPECT(s, &t, "2|bob|NULL");
     u->ops->close(s);
 }
@@ -264,8 +267,8 @@ static void a_later_epoch_wins_whatever_its_clock_says(void **state)
     (void)progress(s, &t);
     for (int64_t i = 0; i < 5; i++) {
         char row[40];
-        const rdl_sink_batch b = {.from_epoch = i - 1, .to_epoch = i, .whole = false,
-                                  .write_us = WRITE_US + clocks[i]};
+        const rdl_sink_batch b = {
+            .from_epoch = i - 1, .to_epoch = i, .whole = false, .write_us = WRITE_US + clocks[i]};
         snprintf(row, sizeof row, "1|%s|%d", i % 2 == 0 ? "a" : "NULL", 9 - (int)i);
         rdl_chunk *c = chunk_of(&u->arena, &t.columns, row);
         OK(s->ops->begin(s, &t, &b, &err));
@@ -285,8 +288,10 @@ static void whole_replaces_rows_from_the_future_too(void **state)
     rdl_sink *s = open_as(u, ROOT_A, false, false);
     (void)progress(s, &t);
     OK(write_all(u, s, &t, (change){-1, 1, true, NULL, "1|ann|30"}, &err));
-    raw_exec("UPDATE %s.people USING TIMESTAMP 4000000000000000 SET age = 99 WHERE id = 1", keyspace);
-    raw_exec("INSERT INTO %s.people (id, age) VALUES (2, 2) USING TIMESTAMP 4000000000000000", keyspace);
+    raw_exec("UPDATE %s.people USING TIMESTAMP 4000000000000000 SET age = 99 WHERE id = 1",
+             keyspace);
+    raw_exec("INSERT INTO %s.people (id, age) VALUES (2, 2) USING TIMESTAMP 4000000000000000",
+             keyspace);
     EXPECT(s, &t, "1|ann|99\n2|NULL|2");
     const change c = {1, 2, true, NULL, "1|ann|30"};
     assert_int_equal(write_all(u, s, &t, c, &err), RDL_ECONFLICT);
@@ -365,17 +370,22 @@ static void a_table_that_does_not_fit_says_everything_at_once(void **state)
     rdl_sink_table t = table_of(&u->arena, "people", PEOPLE, 1);
     (void)progress(s, &t);
     raw_exec("CREATE TYPE %s.one (a int)", keyspace);
-    raw_exec("CREATE TABLE %s.odd (id int, name frozen<set<int>>, age text, m frozen<map<text, int>>, "
-             "u frozen<one>, s text STATIC, c int, PRIMARY KEY (id, c))",
-             keyspace);
+    raw_exec(
+        "CREATE TABLE %s.odd (id int, name frozen<set<int>>, age text, m frozen<map<text, int>>, "
+        "u frozen<one>, s text STATIC, c int, PRIMARY KEY (id, c))",
+        keyspace);
     rdl_sink_table odd = table_of(&u->arena, "odd",
                                   "id INTEGER, name TEXT[], age INTEGER, m MAP(TEXT, TEXT), "
                                   "u STRUCT(a INTEGER, b TEXT), s TEXT, more TEXT",
                                   1);
     assert_int_equal(s->ops->prepare(s, &odd, &epoch, &err), RDL_ESCHEMA);
-    static const char *const says[] = {
-        "\"name\"", "\"age\": INTEGER does not fit into text", "\"m\"", "no field \"b\"",
-        "\"s\" is static", "\"more\" is missing", "primary key is ((id), c), not ((id))"};
+    static const char *const says[] = {"\"name\"",
+                                       "\"age\": INTEGER does not fit into text",
+                                       "\"m\"",
+                                       "no field \"b\"",
+                                       "\"s\" is static",
+                                       "\"more\" is missing",
+                                       "primary key is ((id), c), not ((id))"};
     for (size_t i = 0; i < sizeof says / sizeof *says; i++)
         if (strstr(err.msg, says[i]) == NULL)
             fail_msg("\"%s\" does not say \"%s\"", err.msg, says[i]);

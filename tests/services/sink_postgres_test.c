@@ -125,8 +125,8 @@ static void a_url_may_be_spelled_both_ways_and_as_settings(void **state)
     OK(rdl_sink_find(rdl_str_of(other), &ops, &err));
     assert_ptr_equal(ops, &rdl_sink_postgres);
     PGconn *c = raw(url);
-    snprintf(other, sizeof other, "postgres:host=%s port=%s user=%s dbname=%s", PQhost(c), PQport(c),
-             PQuser(c), PQdb(c));
+    snprintf(other, sizeof other, "postgres:host=%s port=%s user=%s dbname=%s", PQhost(c),
+             PQport(c), PQuser(c), PQdb(c));
     PQfinish(c);
     OK(try_open(other, &err));
     assert_int_equal(try_open("postgres:", &err), RDL_EUSAGE);
@@ -135,11 +135,10 @@ static void a_url_may_be_spelled_both_ways_and_as_settings(void **state)
 
 static void a_password_is_never_repeated(void **state)
 {
-    static const char *const bad[] = {"postgres://u:s3cret@[::1/db", "postgres://u:s3cret%zz@h/db",
-                                      "postgres://u:s3cret@h:port/db",
-                                      "postgres:host=h password=s3cret what",
-                                      "postgres://u:s3cret@h/db?nothing=1",
-                                      "postgres://u:s3cret@127.0.0.1:1/db"};
+    static const char *const bad[] = {
+        "postgres://u:s3cret@[::1/db",        "postgres://u:s3cret%zz@h/db",
+        "postgres://u:s3cret@h:port/db",      "postgres:host=h password=s3cret what",
+        "postgres://u:s3cret@h/db?nothing=1", "postgres://u:s3cret@127.0.0.1:1/db"};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         rdl_err err = {0};
@@ -172,20 +171,21 @@ static void peoples_own_tables_are_taken_with_their_types(void **state)
     rdl_err err;
     raw_exec("CREATE TABLE bytes(timestamp TIMESTAMP, id TEXT, value BIGINT, type VARCHAR(40), "
              "seen timestamptz DEFAULT now(), UNIQUE (id, type, timestamp))");
-    rdl_sink_table t = table_of(&u->arena, "bytes",
-                                "timestamp TIMESTAMPTZ, id TEXT, type TEXT, value DECIMAL(38,0)", 3);
+    rdl_sink_table t = table_of(
+        &u->arena, "bytes", "timestamp TIMESTAMPTZ, id TEXT, type TEXT, value DECIMAL(38,0)", 3);
     rdl_sink *s = open_as(u, ROOT_A, false, false);
     assert_int_equal(progress(s, &t), -1);
-    OK(write_all(u, s, &t,
-                 (change){-1, 1, true, NULL, NULL, "2025-01-01 00:00:00+00|a|b|5"}, &err));
+    OK(write_all(u, s, &t, (change){-1, 1, true, NULL, NULL, "2025-01-01 00:00:00+00|a|b|5"},
+                 &err));
     OK(write_all(u, s, &t, (change){1, 2, false, NULL, "2025-01-01 00:00:00+00|a|b|7"}, &err));
     EXPECT(s, &t, "2025-01-01 00:00:00+00|a|b|7");
     assert_string_equal(raw_row("SELECT timestamp = '2025-01-01 00:00:00', value, seen IS NOT NULL "
                                 "FROM bytes"),
                         "t|7|t");
     assert_int_equal(write_all(u, s, &t,
-                               (change){2, 3, false, NULL, "2025-01-01 00:00:00+00|a|b|"
-                                                           "9223372036854775808"},
+                               (change){2, 3, false, NULL,
+                                        "2025-01-01 00:00:00+00|a|b|"
+                                        "9223372036854775808"},
                                &err),
                      RDL_EDATA);
     assert_non_null(strstr(err.msg, "\"value\""));
@@ -333,8 +333,8 @@ static void a_keyless_table_is_provisioned_when_its_rows_differ(void **state)
     raw_exec("CREATE TABLE bytes(timestamp TIMESTAMP, id TEXT, value BIGINT, type TEXT); "
              "INSERT INTO bytes VALUES ('2025-01-01', 'a', 1, 'x'), ('2025-01-01', 'a', 2, 'x'), "
              "('2025-01-01', 'b', 1, 'x')");
-    rdl_sink_table t = table_of(&u->arena, "bytes",
-                                "timestamp TIMESTAMPTZ, id TEXT, type TEXT, value BIGINT", 3);
+    rdl_sink_table t =
+        table_of(&u->arena, "bytes", "timestamp TIMESTAMPTZ, id TEXT, type TEXT, value BIGINT", 3);
     rdl_sink *s = open_as(u, ROOT_A, false, false);
     assert_int_equal(s->ops->provision(s, &t, keep_statement, &said, &err), RDL_ECONFLICT);
     assert_non_null(strstr(err.msg, "1 key is there more than once, among them (\"2025-01-01 "
@@ -369,8 +369,8 @@ static void indexes_are_made_once(void **state)
     (void)progress(s, &t);
     OK(s->ops->provision(s, &t, NULL, NULL, &err));
     (void)progress(s, &t);
-    assert_string_equal(raw_row("SELECT count(*) FROM pg_index WHERE indrelid = 'people'::regclass"),
-                        "3");
+    assert_string_equal(
+        raw_row("SELECT count(*) FROM pg_index WHERE indrelid = 'people'::regclass"), "3");
     assert_string_equal(raw_row("SELECT reloptions::text FROM pg_class WHERE relname = 'people'"),
                         "{fillfactor=60}");
     const rdl_sink_option wrong[] = {{RDL_STR("indexes"), RDL_STR("nobody")}};
@@ -492,9 +492,9 @@ static void parameters_in_texts_and_comments_are_none(void **state)
             "SELECT ':x $x @x' AS a, $$ $x $$ AS b, $t$:x$t$ AS c, '1'::int + :x AS d /* :x */ -- $x",
             1, names, values),
         "a|b|c|d\n:x $x @x| $x |:x|8#");
-    assert_string_equal(ask(u, s, "SELECT true AS a, ARRAY[1,2] AS b, 'NaN'::float8 AS c", 0, NULL,
-                            NULL),
-                        "a|b|c\ntrue|{1,2}|NaN");
+    assert_string_equal(
+        ask(u, s, "SELECT true AS a, ARRAY[1,2] AS b, 'NaN'::float8 AS c", 0, NULL, NULL),
+        "a|b|c\ntrue|{1,2}|NaN");
     u->ops->close(s);
 }
 

@@ -1,11 +1,11 @@
 /*
  * alert_test.c - when each kind of alert becomes active and when it is over, on a stepped clock.
  */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #include "base/clock.h"
 #include "ops/alert.h"
@@ -58,7 +58,10 @@ static int setup(void **state)
     rdl_clock_stepped(&f->clock, at("2026-11-01 05:00:00"));
     f->dir = rdl_fs_temp_dir(&f->arena, "alert", &f->err);
     assert_int_equal(rdl_fs_mkdirs(rdl_path_join(&f->arena, f->dir, "in"), &f->err), RDL_OK);
-    const rdl_engine_config config = {.dir = f->dir, .text = pipeline, .clock = &f->clock, .threads = 1,
+    const rdl_engine_config config = {.dir = f->dir,
+                                      .text = pipeline,
+                                      .clock = &f->clock,
+                                      .threads = 1,
                                       .memory_bytes = UINT64_C(256) << 20};
     rdl_code rc = rdl_engine_open(&config, &f->diags, &f->e, &f->err);
     if (rc != RDL_OK) {
@@ -84,8 +87,8 @@ static int teardown(void **state)
 
 static void put(fixture *f, const char *rows)
 {
-    const char *path = rdl_path_join(&f->arena, f->dir,
-                                     rdl_arena_printf(&f->arena, "in/%03d.json", f->files++));
+    const char *path =
+        rdl_path_join(&f->arena, f->dir, rdl_arena_printf(&f->arena, "in/%03d.json", f->files++));
     assert_int_equal(rdl_fs_put_if_absent(path, rows, strlen(rows), &f->err), RDL_OK);
 }
 
@@ -121,8 +124,8 @@ static void epoch_at(fixture *f, const char *time, int rows, int bad)
 
 static void look(fixture *f, const char *time)
 {
-    const rdl_reader_config config = {.dir = f->dir, .text = pipeline, .threads = 1,
-                                      .memory_bytes = UINT64_C(256) << 20};
+    const rdl_reader_config config = {
+        .dir = f->dir, .text = pipeline, .threads = 1, .memory_bytes = UINT64_C(256) << 20};
     rdl_reader *r = NULL;
     rdl_alerts_result result = {0};
     assert_int_equal(rdl_reader_open(&config, &f->diags, &r, &f->err), RDL_OK);
@@ -185,7 +188,7 @@ static void a_volume_is_unusual_when_it_lies_outside_of_the_days_before(void **s
     look(f, "2026-11-09 00:30:00");
     is(f, "volume", RDL_ALERT_QUIET);
     is(f, "volume_epoch", RDL_ALERT_QUIET);
-    look(f, "2026-11-10 00:30:00"); /* a day on which nothing came */
+    look(f, "2026-11-10 00:30:00");   /* a day on which nothing came */
     is(f, "volume", RDL_ALERT_QUIET); /* within four deviations, since one day was so large */
     look(f, "2026-11-11 00:30:00");
     is(f, "quality", RDL_ALERT_QUIET);
@@ -218,15 +221,19 @@ static void a_share_of_bad_rows_counts_while_it_is_recent(void **state)
 static void a_run_that_took_too_long_is_told_until_one_does_not(void **state)
 {
     fixture *f = *state;
-    rdl_catalog_run run = {.kind = "once", .outcome = "done", .started_us = at("2026-11-01 05:00:00")};
+    rdl_catalog_run run = {
+        .kind = "once", .outcome = "done", .started_us = at("2026-11-01 05:00:00")};
     epoch_at(f, "2026-11-01 05:00:00", 1, 0);
     run.ended_us = run.started_us + HOUR_US + 1000000;
     assert_int_equal(rdl_catalog_add_run(f->catalog, &run, &f->err), RDL_OK);
     look(f, "2026-11-01 07:00:00");
     is(f, "duration", RDL_ALERT_ACTIVE);
     /* A table's failure is no run of the whole. */
-    rdl_catalog_run job = {.kind = "table g.total", .outcome = "failed", .message = "no",
-                           .started_us = run.ended_us, .ended_us = run.ended_us};
+    rdl_catalog_run job = {.kind = "table g.total",
+                           .outcome = "failed",
+                           .message = "no",
+                           .started_us = run.ended_us,
+                           .ended_us = run.ended_us};
     assert_int_equal(rdl_catalog_add_run(f->catalog, &job, &f->err), RDL_OK);
     look(f, "2026-11-01 07:10:00");
     is(f, "duration", RDL_ALERT_ACTIVE);
@@ -292,19 +299,22 @@ static void an_alert_is_told_once_and_again_only_as_often_as_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_did_not_change_for_too_long_is_told_until_it_changes, setup,
+        cmocka_unit_test_setup_teardown(what_did_not_change_for_too_long_is_told_until_it_changes,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_volume_is_unusual_when_it_lies_outside_of_the_days_before,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(four_days_tell_nothing_about_what_is_usual, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(a_volume_is_unusual_when_it_lies_outside_of_the_days_before, setup,
+        cmocka_unit_test_setup_teardown(a_share_of_bad_rows_counts_while_it_is_recent, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(four_days_tell_nothing_about_what_is_usual, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_share_of_bad_rows_counts_while_it_is_recent, setup, teardown),
         cmocka_unit_test_setup_teardown(a_run_that_took_too_long_is_told_until_one_does_not, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(a_broken_promise_is_told_when_its_time_is_over, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_condition_that_cannot_be_asked_is_failing_and_told_once, setup,
+        cmocka_unit_test_setup_teardown(a_broken_promise_is_told_when_its_time_is_over, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(an_alert_is_told_once_and_again_only_as_often_as_said, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(a_condition_that_cannot_be_asked_is_failing_and_told_once,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(an_alert_is_told_once_and_again_only_as_often_as_said,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,10 +49,9 @@ static int make_pipeline(void **state)
         "CREATE MATERIALIZED VIEW gold.pages PRIMARY KEY (page)\n"
         "  AS SELECT page, count(*) AS clicks FROM STREAM bronze.clicks GROUP BY page;\n"
         "PUBLISH gold.pages TO 'sqlite:serving.db' PRIMARY KEY ((page));\n");
-    put("queries/page.sql",
-        "-- One page.\n--   $page  its name\n--   $least  (default 0)\n"
-        "SELECT page, clicks FROM pages WHERE page = $page AND clicks >= "
-        "coalesce($least, 0);\n");
+    put("queries/page.sql", "-- One page.\n--   $page  its name\n--   $least  (default 0)\n"
+                            "SELECT page, clicks FROM pages WHERE page = $page AND clicks >= "
+                            "coalesce($least, 0);\n");
     put("in/1.jsonl", "{\"id\":\"a\",\"page\":\"/x\",\"n\":1}\n"
                       "{\"id\":\"b\",\"page\":\"/x\",\"n\":null}\n"
                       "{\"id\":\"b\",\"page\":\"/x\",\"n\":3}\nnot json\n");
@@ -134,8 +133,7 @@ static void what_fails_says_why(void **state)
     char rows[500] = "";
     raudal *r = open_it(), *two = open_it();
     (void)state;
-    assert_int_equal(raudal_query(r, "DELETE FROM bronze.clicks", collect, rows),
-                     RAUDAL_EUSAGE);
+    assert_int_equal(raudal_query(r, "DELETE FROM bronze.clicks", collect, rows), RAUDAL_EUSAGE);
     assert_true(raudal_error(r)[0] != '\0');
     assert_int_equal(raudal_query_store(r, "pag", NULL, 0, collect, rows), RAUDAL_EUSAGE);
     assert_non_null(strstr(raudal_hint(r), "page"));
@@ -153,8 +151,7 @@ static void a_text_that_is_wrong_has_diagnostics_and_a_handle(void **state)
 {
     raudal *r;
     (void)state;
-    put("wrong.sql",
-        "CREATE MATERIALIZED VIEW gold.w AS SELECT nobody FROM bronze.clicks;\n");
+    put("wrong.sql", "CREATE MATERIALIZED VIEW gold.w AS SELECT nobody FROM bronze.clicks;\n");
     assert_int_equal(raudal_open(folder, NULL, &r), RAUDAL_EUSAGE);
     assert_non_null(r);
     assert_non_null(strstr(raudal_diagnostics(r), "wrong.sql:1:"));
@@ -171,8 +168,7 @@ static void a_query_ends_when_the_caller_says_so(void **state)
     int rows = 0;
     raudal *r = open_it();
     (void)state;
-    assert_int_equal(raudal_query(r, "SELECT * FROM range(100)", end_at_once, &rows),
-                     RAUDAL_ESTOP);
+    assert_int_equal(raudal_query(r, "SELECT * FROM range(100)", end_at_once, &rows), RAUDAL_ESTOP);
     assert_int_equal(rows, 1);
     raudal_close(r);
 }

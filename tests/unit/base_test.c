@@ -124,9 +124,8 @@ static void types_are_read_in_every_spelling_and_printed_in_one(void **state)
     assert_type("timestamp without time zone[]", "TIMESTAMP WITH TIME ZONE[]");
     assert_type("LIST<ARRAY<json>>", "JSON[][]");
     assert_type("map(text, int[])", "MAP(VARCHAR, INTEGER[])");
-    assert_type(
-        "struct(a int, \"b c\" text, \"q\"\"q\" date, \"select\" bool)[]",
-        "STRUCT(a INTEGER, \"b c\" VARCHAR, \"q\"\"q\" DATE, \"select\" BOOLEAN)[]");
+    assert_type("struct(a int, \"b c\" text, \"q\"\"q\" date, \"select\" bool)[]",
+                "STRUCT(a INTEGER, \"b c\" VARCHAR, \"q\"\"q\" DATE, \"select\" BOOLEAN)[]");
 }
 
 static void what_is_not_a_type_is_refused_with_the_list_of_types(void **state)
@@ -219,8 +218,7 @@ static void hashes_are_the_same_in_pieces_and_differ_by_key(void **state)
     assert_false(rdl_hash128_unhex(hex, 32, &back));
     rdl_hash_key_init(&k, seed);
     rdl_hash_key_init(&k2, other);
-    assert_false(
-        rdl_hash128_eq(rdl_hash128_keyed(&k, text, 19), rdl_hash128_keyed(&k2, text, 19)));
+    assert_false(rdl_hash128_eq(rdl_hash128_keyed(&k, text, 19), rdl_hash128_keyed(&k2, text, 19)));
     /* Golden: XXH3-64 of nothing, as its authors publish it; what is on disk depends on it.
      */
     assert_true(rdl_hash64("", 0) == UINT64_C(0x2d06800538d394c2));
@@ -358,7 +356,8 @@ static void urls_are_shown_without_their_secrets(void **state)
         {"postgres://ana:se/cr@t@db:5432/x?a=b", "postgres://ana:***@db:5432/x?a=b"},
         {"postgres://db/x?password=a%20b&sslmode=require",
          "postgres://db/x?password=***&sslmode=require"},
-        {"postgres:host=db password='it\\'s mine' user=ana", "postgres:host=db password=*** user=ana"},
+        {"postgres:host=db password='it\\'s mine' user=ana",
+         "postgres:host=db password=*** user=ana"},
         {"postgres:password=last", "postgres:password=***"},
         {"cassandra://[::1]:9042/keyspace", "cassandra://[::1]:9042/keyspace"},
     };

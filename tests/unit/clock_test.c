@@ -43,8 +43,8 @@ static void every_day_from_year_minus_401_to_2500_is_its_number(void **state)
         rdl_civil_from_days(days, &c);
         if (c.year != year || c.month != month || c.day != day ||
             rdl_days_from_civil(year, month, day) != days)
-            fail_msg("day %d is %d-%u-%u, not %d-%u-%u", days, year, month, day, c.year,
-                     c.month, c.day);
+            fail_msg("day %d is %d-%u-%u, not %d-%u-%u", days, year, month, day, c.year, c.month,
+                     c.day);
     }
     assert_int_equal(days, rdl_days_from_civil(2500, 1, 1));
 }

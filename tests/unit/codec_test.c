@@ -29,15 +29,13 @@ static const struct sample {
      "CASE p WHEN 1 THEN '9999999999999999999999999999.9999999999'::DECIMAL(38,10) "
      "WHEN 2 THEN '-9999999999999999999999999999.9999999999'::DECIMAL(38,10) "
      "ELSE ((x % 1999)::INTEGER - 999)::DECIMAL(38,10) * 10000000000000 END"},
-    {"VARCHAR",
-     "CASE p WHEN 1 THEN '' WHEN 2 THEN 'a' || chr(0) WHEN 3 THEN 'a' || chr(1) "
-     "WHEN 4 THEN 'a' WHEN 5 THEN chr(0) || chr(0) WHEN 6 THEN 'a' || chr(0) || 'b' "
-     "WHEN 7 THEN chr(1114111) WHEN 8 THEN repeat('x', (x % 100)::INTEGER) "
-     "ELSE substr(md5(x::VARCHAR), 1, (x % 20)::INTEGER) END"},
-    {"BLOB",
-     "CASE p WHEN 1 THEN ''::BLOB WHEN 2 THEN '\\x00'::BLOB WHEN 3 THEN '\\xFF\\x00'::BLOB "
-     "WHEN 4 THEN '\\xFF'::BLOB WHEN 5 THEN '\\x00\\xFF'::BLOB "
-     "ELSE unhex(substr(md5(x::VARCHAR), 1, 2 * (x % 14)::INTEGER)) END"},
+    {"VARCHAR", "CASE p WHEN 1 THEN '' WHEN 2 THEN 'a' || chr(0) WHEN 3 THEN 'a' || chr(1) "
+                "WHEN 4 THEN 'a' WHEN 5 THEN chr(0) || chr(0) WHEN 6 THEN 'a' || chr(0) || 'b' "
+                "WHEN 7 THEN chr(1114111) WHEN 8 THEN repeat('x', (x % 100)::INTEGER) "
+                "ELSE substr(md5(x::VARCHAR), 1, (x % 20)::INTEGER) END"},
+    {"BLOB", "CASE p WHEN 1 THEN ''::BLOB WHEN 2 THEN '\\x00'::BLOB WHEN 3 THEN '\\xFF\\x00'::BLOB "
+             "WHEN 4 THEN '\\xFF'::BLOB WHEN 5 THEN '\\x00\\xFF'::BLOB "
+             "ELSE unhex(substr(md5(x::VARCHAR), 1, 2 * (x % 14)::INTEGER)) END"},
     {"DATE", "CASE p WHEN 1 THEN 'infinity'::DATE WHEN 2 THEN '-infinity'::DATE "
              "ELSE DATE '2000-01-01' + (x % 30000)::INTEGER - 15000 END"},
     {"TIMESTAMP WITH TIME ZONE",
@@ -67,19 +65,15 @@ static const struct sample {
      "END"},
 };
 
-enum {
-    SAMPLES = sizeof samples / sizeof *samples,
-    ROWS = 5000
-};
+enum { SAMPLES = sizeof samples / sizeof *samples, ROWS = 5000 };
 
 static void make_table(rdl_conn *c, const struct sample *s, unsigned seed)
 {
-    OK(rdl_execf(
-        c, &err,
-        "CREATE OR REPLACE TABLE t AS SELECT CASE WHEN x %% 11 = 0 THEN NULL ELSE (%s) "
-        "END::%s AS v, ((x >> 9) %% 3)::INTEGER AS w FROM (SELECT hash(i + %u) >> 8 AS x, "
-        "hash(i + %u + 7) %% 20 AS p FROM range(%d) r(i))",
-        s->value, s->type, seed, seed, ROWS));
+    OK(rdl_execf(c, &err,
+                 "CREATE OR REPLACE TABLE t AS SELECT CASE WHEN x %% 11 = 0 THEN NULL ELSE (%s) "
+                 "END::%s AS v, ((x >> 9) %% 3)::INTEGER AS w FROM (SELECT hash(i + %u) >> 8 AS x, "
+                 "hash(i + %u + 7) %% 20 AS p FROM range(%d) r(i))",
+                 s->value, s->type, seed, seed, ROWS));
 }
 
 static void bytes_sort_as_duckdb_sorts(void **state)
@@ -88,11 +82,10 @@ static void bytes_sort_as_duckdb_sorts(void **state)
     for (size_t i = 0; i < SAMPLES; i++) {
         int64_t different = -1, distinct = 0;
         make_table(f->conn, &samples[i], (unsigned)i * 1000);
-        OK(rdl_query_i64(
-            f->conn,
-            "SELECT count(*) FROM (SELECT rank() OVER (ORDER BY v ASC NULLS LAST) a, "
-            "rank() OVER (ORDER BY rdl_key(v)) b FROM t) WHERE a <> b",
-            &different, &err));
+        OK(rdl_query_i64(f->conn,
+                         "SELECT count(*) FROM (SELECT rank() OVER (ORDER BY v ASC NULLS LAST) a, "
+                         "rank() OVER (ORDER BY rdl_key(v)) b FROM t) WHERE a <> b",
+                         &different, &err));
         if (different != 0)
             print_error("%s\n", samples[i].type);
         assert_int_equal(different, 0);
@@ -123,9 +116,9 @@ static void check_row(const rdl_vector *v, size_t row, rdl_chunk *back, bool *ma
     for (size_t cut = 0; cut < bytes.n; cut++) { /* no beginning of it is a value */
         size_t zero = 0;
         rdl_err ignored;
-        assert_int_equal(rdl_codec_get((rdl_str){bytes.p, cut}, &zero, &back->v[0],
-                                       back->rows, &ignored),
-                         RDL_EDATA);
+        assert_int_equal(
+            rdl_codec_get((rdl_str){bytes.p, cut}, &zero, &back->v[0], back->rows, &ignored),
+            RDL_EDATA);
     }
     at = 0;
     OK(rdl_codec_get((rdl_str){bytes.p, bytes.n}, &at, &back->v[0], back->rows, &err));
@@ -166,8 +159,7 @@ static void decoded_rows_are_good_duckdb_values(void **state)
         rdl_buf bytes = {0};
         int64_t different = -1;
         make_table(f->conn, &samples[i], (unsigned)i * 31);
-        OK(rdl_execf(f->conn, &err, "CREATE OR REPLACE TABLE back (v %s)",
-                     samples[i].type));
+        OK(rdl_execf(f->conn, &err, "CREATE OR REPLACE TABLE back (v %s)", samples[i].type));
         OK(rdl_query(f->conn, "SELECT v FROM t", &r, &err));
         OK(rdl_appender_open(f->conn, NULL, "back", &ap, &err));
         while (rdl_result_next(r, &c)) {
@@ -176,8 +168,7 @@ static void decoded_rows_are_good_duckdb_values(void **state)
                 size_t at = 0;
                 rdl_buf_clear(&bytes);
                 rdl_codec_put(&c->v[0], row, &bytes);
-                OK(rdl_codec_get((rdl_str){bytes.p, bytes.n}, &at, &to->v[0], to->rows,
-                                 &err));
+                OK(rdl_codec_get((rdl_str){bytes.p, bytes.n}, &at, &to->v[0], to->rows, &err));
             }
             OK(rdl_appender_flush(ap, &err));
         }
@@ -226,11 +217,9 @@ static void bytes_of_no_value_are_refused(void **state)
          4},
         {"INTEGER[]", "\x01\x07", 2},
         {"INTEGER[]", "\x01\x03\x02", 3},
-        {"MAP(BOOLEAN, BOOLEAN)", "\x01\x03\x01\x01\x02\x03\x01\x00\x02\x00",
-         10}, /* order */
-        {"MAP(BOOLEAN, BOOLEAN)", "\x01\x03\x01\x01\x02\x03\x01\x01\x02\x00",
-         10},                                                 /* twice */
-        {"MAP(BOOLEAN, BOOLEAN)", "\x01\x03\x02\x02\x00", 5}, /* NULL key */
+        {"MAP(BOOLEAN, BOOLEAN)", "\x01\x03\x01\x01\x02\x03\x01\x00\x02\x00", 10}, /* order */
+        {"MAP(BOOLEAN, BOOLEAN)", "\x01\x03\x01\x01\x02\x03\x01\x01\x02\x00", 10}, /* twice */
+        {"MAP(BOOLEAN, BOOLEAN)", "\x01\x03\x02\x02\x00", 5},                      /* NULL key */
     };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -241,9 +230,8 @@ static void bytes_of_no_value_are_refused(void **state)
         rdl_arena_init(&a, 0);
         rdl_column column = {RDL_STR("v"), type_of(&a, bad[i].type)};
         OK(rdl_chunk_new(&(rdl_schema){&column, 1}, &c, &err));
-        assert_int_equal(
-            rdl_codec_get((rdl_str){bad[i].bytes, bad[i].n}, &at, &c->v[0], 0, &e),
-            RDL_EDATA);
+        assert_int_equal(rdl_codec_get((rdl_str){bad[i].bytes, bad[i].n}, &at, &c->v[0], 0, &e),
+                         RDL_EDATA);
         rdl_chunk_free(c);
         rdl_arena_fini(&a);
     }
@@ -253,10 +241,9 @@ static void a_maps_order_does_not_matter(void **state)
 {
     fixture *f = *state;
     int64_t same = 0;
-    OK(rdl_query_i64(
-        f->conn,
-        "SELECT (rdl_key(MAP {'b': 1, 'a': 2}) = rdl_key(MAP {'a': 2, 'b': 1}))::INT",
-        &same, &err));
+    OK(rdl_query_i64(f->conn,
+                     "SELECT (rdl_key(MAP {'b': 1, 'a': 2}) = rdl_key(MAP {'a': 2, 'b': 1}))::INT",
+                     &same, &err));
     assert_int_equal(same, 1);
 }
 
@@ -280,19 +267,17 @@ static void keys_of_computed_values_are_those_of_stored_ones(void **state)
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         int64_t different = -1;
-        OK(rdl_execf(
-            f->conn, &err,
-            "CREATE OR REPLACE TABLE computed AS SELECT i, %s AS v, rdl_key(%s) AS k "
-            "FROM range(6000) r(i) WHERE i %% 7 <> 0",
-            values[i], values[i]));
-        OK(rdl_query_i64(f->conn, "SELECT count(*) FROM computed WHERE rdl_key(v) <> k",
-                         &different, &err));
+        OK(rdl_execf(f->conn, &err,
+                     "CREATE OR REPLACE TABLE computed AS SELECT i, %s AS v, rdl_key(%s) AS k "
+                     "FROM range(6000) r(i) WHERE i %% 7 <> 0",
+                     values[i], values[i]));
+        OK(rdl_query_i64(f->conn, "SELECT count(*) FROM computed WHERE rdl_key(v) <> k", &different,
+                         &err));
         assert_int_equal(different, 0);
-        OK(rdl_query_i64(
-            f->conn,
-            "SELECT count(*) FROM (SELECT k, rdl_key(c.v) AS j FROM computed c "
-            "JOIN range(3) q(n) ON c.i % 3 = n) WHERE j <> k",
-            &different, &err));
+        OK(rdl_query_i64(f->conn,
+                         "SELECT count(*) FROM (SELECT k, rdl_key(c.v) AS j FROM computed c "
+                         "JOIN range(3) q(n) ON c.i % 3 = n) WHERE j <> k",
+                         &different, &err));
         assert_int_equal(different, 0);
     }
 }

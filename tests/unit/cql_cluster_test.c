@@ -515,8 +515,8 @@ int main(void)
             the_rows_of_a_node_that_is_down_go_to_others_until_it_is_back, start_all, stop_all),
         cmocka_unit_test_setup_teardown(an_overloaded_node_is_passed_over_for_the_row_at_hand,
                                         start_all, stop_all),
-        cmocka_unit_test_setup_teardown(
-            all_nodes_down_is_an_error_in_time_and_the_session_recovers, start_all, stop_all),
+        cmocka_unit_test_setup_teardown(all_nodes_down_is_an_error_in_time_and_the_session_recovers,
+                                        start_all, stop_all),
         cmocka_unit_test_setup_teardown(
             a_node_that_joins_gets_its_rows_and_one_that_leaves_gets_none, start_all, stop_all),
     };

@@ -76,8 +76,8 @@ static void put_all(int fd, const void *p, size_t n)
     }
 }
 
-static void
-answer_with(int fd, int stream, uint8_t flags, uint8_t opcode, const rdl_buf *body, size_t less)
+static void answer_with(int fd, int stream, uint8_t flags, uint8_t opcode, const rdl_buf *body,
+                        size_t less)
 {
     rdl_buf out = {0};
     rdl_cql_envelope_begin(&out, 0x84, flags, opcode);
@@ -87,8 +87,7 @@ answer_with(int fd, int stream, uint8_t flags, uint8_t opcode, const rdl_buf *bo
     rdl_buf_fini(&out);
 }
 
-static void
-answer_part(int fd, int stream, uint8_t opcode, const rdl_buf *body, size_t less)
+static void answer_part(int fd, int stream, uint8_t opcode, const rdl_buf *body, size_t less)
 {
     answer_with(fd, stream, 0, opcode, body, less);
 }
@@ -135,8 +134,7 @@ static void put_rows_head(rdl_buf *b, const char *const *names, int32_t n)
 
 static void put_local(rdl_buf *b)
 {
-    static const char *const names[] = {"data_center", "rack", "release_version",
-                                        "cluster_name"};
+    static const char *const names[] = {"data_center", "rack", "release_version", "cluster_name"};
     put_rows_head(b, names, 4);
     rdl_wire_put_int(b, 1);
     put_cell(b, "dc1");
@@ -194,8 +192,7 @@ static bool obey(server *s, int fd, int stream, rdl_str text, bool paged)
         answer_part(fd, stream, RDL_CQL_OP_RESULT, &b, 10);
         go_on = false;
     } else if (strcmp(t, "oversized") == 0) {
-        static const uint8_t header[9] = {0x84, 0,    0,    0,   RDL_CQL_OP_RESULT,
-                                          0x7f, 0xff, 0xff, 0xff};
+        static const uint8_t header[9] = {0x84, 0, 0, 0, RDL_CQL_OP_RESULT, 0x7f, 0xff, 0xff, 0xff};
         put_all(fd, header, sizeof header);
     } else if (strcmp(t, "nonsense") == 0) {
         put_all(fd, "GET / HTTP/1.1\r\n\r\n", 18);
@@ -242,7 +239,8 @@ static bool obey(server *s, int fd, int stream, rdl_str text, bool paged)
         rdl_wire_put_int(&b, 1);
         rdl_wire_put_int(&b, 1);
         rdl_wire_put_byte(&b, 0);
-        answer_with(fd, stream, RDL_CQL_FLAG_TRACING | RDL_CQL_FLAG_WARNING, RDL_CQL_OP_ERROR, &b, 0);
+        answer_with(fd, stream, RDL_CQL_FLAG_TRACING | RDL_CQL_FLAG_WARNING, RDL_CQL_OP_ERROR, &b,
+                    0);
     } else if (strcmp(t, "cut error") == 0) {
         put_error(&b, RDL_CQL_E_UNAVAILABLE, "no");
         rdl_wire_put_short(&b, 6);
@@ -416,8 +414,7 @@ static void *serve(void *arg)
 
 static void start(manner m)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof at;
     memset(&srv, 0, sizeof srv);
     srv.manner = m;
@@ -612,8 +609,7 @@ static void only_what_is_idempotent_or_untouched_is_sent_again(void **state)
     rdl_cql *s = open_polite();
     assert_int_equal(rdl_cql_query(s, "unavailable once", NULL, NULL, &err), RDL_OK);
     unsigned before = atomic_load(&srv.queries);
-    fails(s, "unavailable", RDL_CQL_E_UNAVAILABLE,
-          "LOCAL_QUORUM needs 2 replicas, 1 are alive");
+    fails(s, "unavailable", RDL_CQL_E_UNAVAILABLE, "LOCAL_QUORUM needs 2 replicas, 1 are alive");
     assert_int_equal(atomic_load(&srv.queries), before + 4); /* 1 + retries_max */
     const rdl_cql_error *e = rdl_cql_last_error(s);
     assert_int_equal(e->required, 2);
@@ -727,8 +723,7 @@ static void requests_are_bounded_and_all_end_when_the_session_does(void **state)
     unsigned counts[2] = {0};
     rdl_cql_in_flight_limit(s, 10);
     for (int i = 0; i < 10; i++)
-        assert_int_equal(rdl_cql_query_send(s, "never", NULL, count_done, counts, &err),
-                         RDL_OK);
+        assert_int_equal(rdl_cql_query_send(s, "never", NULL, count_done, counts, &err), RDL_OK);
     assert_false(rdl_cql_room(s));
     assert_int_equal(counts[0] + counts[1], 0);
     rdl_cql_close(s);
@@ -752,8 +747,7 @@ static void a_node_that_went_away_is_waited_for_until_the_time_limit(void **stat
     rdl_cql *s = open_polite();
     stop(); /* the thread ends with the connection */
     int64_t from = rdl_monotonic_us();
-    rdl_code rc =
-        rdl_cql_query(s, "ok", &(rdl_cql_options){.idempotent = true}, NULL, &err);
+    rdl_code rc = rdl_cql_query(s, "ok", &(rdl_cql_options){.idempotent = true}, NULL, &err);
     assert_int_equal(rc, RDL_ENET);
     assert_true(rdl_monotonic_us() - from < 3000000);
     rdl_cql_close(s);

@@ -85,8 +85,7 @@ static void there_and_back(const size_t *sizes, size_t n, bool lz4)
         size_t used = 0;
         const uint8_t *p = (const uint8_t *)wire.p + at;
         /* One byte less than the segment is no segment yet. */
-        assert_int_equal(rdl_cql_segment_read(p, wire.n - at, lz4, &s, &used, &err),
-                         RDL_OK);
+        assert_int_equal(rdl_cql_segment_read(p, wire.n - at, lz4, &s, &used, &err), RDL_OK);
         assert_true(used > 0);
         size_t whole = used;
         assert_int_equal(rdl_cql_segment_read(p, whole - 1, lz4, &s, &used, &err), RDL_OK);
@@ -123,12 +122,11 @@ static void a_changed_bit_of_a_segment_is_noticed(void **state)
         rdl_buf wire = {0};
         rdl_cql_segment s;
         size_t used = 0;
-        rdl_cql_segment_write(&wire, (const uint8_t *)"aaaaaaaaaaaaaaaaaaaaaaaaa", 25, true,
-                              lz4);
+        rdl_cql_segment_write(&wire, (const uint8_t *)"aaaaaaaaaaaaaaaaaaaaaaaaa", 25, true, lz4);
         for (size_t bit = 0; bit < wire.n * 8; bit++) {
             wire.p[bit / 8] = (char)(wire.p[bit / 8] ^ 1 << (bit % 8));
-            rdl_code rc = rdl_cql_segment_read((const uint8_t *)wire.p, wire.n, lz4 != 0,
-                                               &s, &used, &err);
+            rdl_code rc =
+                rdl_cql_segment_read((const uint8_t *)wire.p, wire.n, lz4 != 0, &s, &used, &err);
             assert_true(rc == RDL_ENET || used == 0);
             wire.p[bit / 8] = (char)(wire.p[bit / 8] ^ 1 << (bit % 8));
         }
@@ -147,15 +145,15 @@ static void a_packed_body_comes_back(void **state)
     rdl_cql_envelope_pack(&packed, (const uint8_t *)in.p, in.n);
     assert_true(packed.n < 100);
     assert_int_equal(packed.p[1], RDL_CQL_FLAG_COMPRESSED);
-    assert_int_equal(rdl_cql_body_unpack((const uint8_t *)packed.p + 9,
-                                         (uint32_t)packed.n - 9, 1 << 20, &body, &err),
+    assert_int_equal(rdl_cql_body_unpack((const uint8_t *)packed.p + 9, (uint32_t)packed.n - 9,
+                                         1 << 20, &body, &err),
                      RDL_OK);
     assert_int_equal(body.n, 1000);
     assert_memory_equal(body.p, in.p + 9, 1000);
     /* A length that no block of these bytes can have is refused before it is allocated. */
     rdl_set_be32((uint8_t *)packed.p + 9, 200u << 20);
-    assert_int_equal(rdl_cql_body_unpack((const uint8_t *)packed.p + 9,
-                                         (uint32_t)packed.n - 9, 256u << 20, &body, &err),
+    assert_int_equal(rdl_cql_body_unpack((const uint8_t *)packed.p + 9, (uint32_t)packed.n - 9,
+                                         256u << 20, &body, &err),
                      RDL_ENET);
     rdl_buf_fini(&in);
     rdl_buf_fini(&packed);
@@ -172,8 +170,8 @@ static const char *encoded(const char *type, const char *text)
     rdl_buf out = {0};
     rdl_cql_writer w;
     rdl_arena_init(&a, 0);
-    assert_int_equal(
-        rdl_cql_type_parse(&a, rdl_str_of(type), NULL, NULL, &column.type, &err), RDL_OK);
+    assert_int_equal(rdl_cql_type_parse(&a, rdl_str_of(type), NULL, NULL, &column.type, &err),
+                     RDL_OK);
     rdl_cql_writer_start(&w, &column, 1, &out, &err);
     rdl_cql_put_parsed(&w, rdl_str_of(text));
     const char *hex = rdl_cql_row_end(&w) == RDL_OK ? hex_of(out.p + 4, out.n - 4) : "!";
@@ -193,8 +191,7 @@ static const char *printed(const char *type, const char *hex)
     rdl_cql_value v = {.p = bytes, .n = (int32_t)unhex(hex, bytes)};
     rdl_buf out = {0};
     rdl_arena_init(&a, 0);
-    assert_int_equal(rdl_cql_type_parse(&a, rdl_str_of(type), NULL, NULL, &v.type, &err),
-                     RDL_OK);
+    assert_int_equal(rdl_cql_type_parse(&a, rdl_str_of(type), NULL, NULL, &v.type, &err), RDL_OK);
     rdl_code rc = rdl_cql_print_literal(v, &out, &err);
     snprintf(text, sizeof text, "%s", rc == RDL_OK ? rdl_buf_str(&out) : "!");
     rdl_buf_fini(&out);
@@ -221,20 +218,17 @@ static void every_scalar_has_the_known_bytes(void **state)
         {"text", "it's \xc3\xb1", "6974277320c3b1", "'it''s \xc3\xb1'"},
         {"ascii", "", "", "''"},
         {"blob", "0xCAFE", "cafe", "0xcafe"},
-        {"uuid", "123e4567-e89b-12d3-a456-426614174000", "123e4567e89b12d3a456426614174000",
+        {"uuid", "123e4567-e89b-12d3-a456-426614174000", "123e4567e89b12d3a456426614174000", NULL},
+        {"timeuuid", "123e4567-e89b-12d3-a456-426614174000", "123e4567e89b12d3a456426614174000",
          NULL},
-        {"timeuuid", "123e4567-e89b-12d3-a456-426614174000",
-         "123e4567e89b12d3a456426614174000", NULL},
         {"inet", "127.0.0.1", "7f000001", "'127.0.0.1'"},
         {"inet", "::1", "00000000000000000000000000000001", "'::1'"},
         {"date", "1970-01-01", "80000000", "'1970-01-01'"},
         {"date", "2025-08-15", "80004f5b", "'2025-08-15'"},
         {"date", "1969-12-31", "7fffffff", "'1969-12-31'"},
         {"time", "10:00:00.5", "000020be0503a500", "'10:00:00.500000000'"},
-        {"timestamp", "1970-01-01T00:00:00.001Z", "0000000000000001",
-         "'1970-01-01T00:00:00.001Z'"},
-        {"timestamp", "1969-12-31 23:59:59.9999", "ffffffffffffffff",
-         "'1969-12-31T23:59:59.999Z'"},
+        {"timestamp", "1970-01-01T00:00:00.001Z", "0000000000000001", "'1970-01-01T00:00:00.001Z'"},
+        {"timestamp", "1969-12-31 23:59:59.9999", "ffffffffffffffff", "'1969-12-31T23:59:59.999Z'"},
         {"varint", "0", "00", NULL},
         {"varint", "127", "7f", NULL},
         {"varint", "128", "0080", NULL},
@@ -242,10 +236,10 @@ static void every_scalar_has_the_known_bytes(void **state)
         {"varint", "-129", "ff7f", NULL},
         {"varint", "32768", "008000", NULL},
         {"varint", "-18446744073709551616", "ff0000000000000000", NULL},
-        {"varint", "170141183460469231731687303715884105727",
-         "7fffffffffffffffffffffffffffffff", NULL},
-        {"varint", "-170141183460469231731687303715884105728",
-         "80000000000000000000000000000000", NULL},
+        {"varint", "170141183460469231731687303715884105727", "7fffffffffffffffffffffffffffffff",
+         NULL},
+        {"varint", "-170141183460469231731687303715884105728", "80000000000000000000000000000000",
+         NULL},
         {"varint", "10000000000000000000000000000000000000000",
          "1d6329f1c35ca4bfabb9f5610000000000", NULL},
         {"decimal", "0", "0000000000", NULL},
@@ -364,13 +358,11 @@ static void nested_values_print_as_literals(void **state)
 {
     (void)state;
     assert_string_equal(printed("list<int>", "00000000"), "[]");
-    assert_string_equal(printed("list<int>", "0000000200000004000000010000000400000002"),
-                        "[1, 2]");
+    assert_string_equal(printed("list<int>", "0000000200000004000000010000000400000002"), "[1, 2]");
     assert_string_equal(printed("map<text, int>", "0000000100000001610000000400000007"),
                         "{'a': 7}");
     assert_string_equal(printed("tuple<int, text>", "0000000400000001"), "(1, null)");
-    assert_string_equal(printed("tuple<int, text>", "0000000400000001ffffffff"),
-                        "(1, null)");
+    assert_string_equal(printed("tuple<int, text>", "0000000400000001ffffffff"), "(1, null)");
     assert_string_equal(printed("vector<float, 2>", "3f80000040000000"), "[1.0, 2.0]");
     assert_string_equal(printed("vector<text, 2>", "01610162"), "['a', 'b']");
     assert_string_equal(printed("frozen<set<frozen<list<tinyint>>>>", "00000001"
@@ -386,8 +378,7 @@ static void vints_of_every_length_come_back(void **state)
     (void)state;
     for (unsigned bits = 0; bits <= 64; bits++)
         for (int off = -1; off <= 1; off++) {
-            uint64_t v = (bits == 64 ? 0 : (uint64_t)1 << bits) + (uint64_t)(int64_t)off,
-                     back = 0;
+            uint64_t v = (bits == 64 ? 0 : (uint64_t)1 << bits) + (uint64_t)(int64_t)off, back = 0;
             uint8_t bytes[RDL_CQL_VINT_MAX];
             size_t n = rdl_vint_write(v, bytes);
             assert_int_equal(rdl_vint_read(bytes, n, &back), n);
@@ -425,8 +416,8 @@ static void begin_row(rdl_cql_writer *w, rdl_arena *a, const char *type, rdl_buf
 {
     rdl_cql_column *column = RDL_NEW(a, rdl_cql_column);
     column->name = RDL_STR("v");
-    assert_int_equal(
-        rdl_cql_type_parse(a, rdl_str_of(type), NULL, NULL, &column->type, &err), RDL_OK);
+    assert_int_equal(rdl_cql_type_parse(a, rdl_str_of(type), NULL, NULL, &column->type, &err),
+                     RDL_OK);
     rdl_cql_writer_start(w, column, 1, out, &err);
 }
 
@@ -531,25 +522,23 @@ static void types_print_as_they_were_read(void **state)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         const rdl_cql_type *t;
         rdl_buf out = {0};
-        assert_int_equal(rdl_cql_type_parse(&a, rdl_str_of(all[i]), NULL, NULL, &t, &err),
-                         RDL_OK);
+        assert_int_equal(rdl_cql_type_parse(&a, rdl_str_of(all[i]), NULL, NULL, &t, &err), RDL_OK);
         rdl_cql_type_print(t, &out);
         assert_string_equal(rdl_buf_str(&out), all[i]);
         rdl_buf_fini(&out);
     }
-    static const char *const bad[] = {
-        "",
-        "list",
-        "list<>",
-        "list<int",
-        "map<int>",
-        "integer",
-        "vector<float>",
-        "vector<float, 0>",
-        "int x",
-        "\"A\"",
-        "list<list<list<list<list<list<list<list<list<list<list<"
-        "list<list<list<list<list<list<int>>>>>>>>>>>>>>>>>"};
+    static const char *const bad[] = {"",
+                                      "list",
+                                      "list<>",
+                                      "list<int",
+                                      "map<int>",
+                                      "integer",
+                                      "vector<float>",
+                                      "vector<float, 0>",
+                                      "int x",
+                                      "\"A\"",
+                                      "list<list<list<list<list<list<list<list<list<list<list<"
+                                      "list<list<list<list<list<list<int>>>>>>>>>>>>>>>>>"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const rdl_cql_type *t;
         assert_int_equal(rdl_cql_type_parse(&a, rdl_str_of(bad[i]), NULL, NULL, &t, &err),
@@ -565,16 +554,13 @@ static void java_names_of_types_are_understood(void **state)
     rdl_buf out = {0};
     rdl_arena_init(&a, 0);
     const rdl_cql_type *t = rdl_cql_type_of_class(
-        &a,
-        RDL_STR(
-            "org.apache.cassandra.db.marshal.MapType(org.apache.cassandra.db.marshal."
-            "UTF8Type,"
-            "org.apache.cassandra.db.marshal.FrozenType(org.apache.cassandra.db.marshal."
-            "VectorType(org.apache.cassandra.db.marshal.FloatType , 3)))"));
+        &a, RDL_STR("org.apache.cassandra.db.marshal.MapType(org.apache.cassandra.db.marshal."
+                    "UTF8Type,"
+                    "org.apache.cassandra.db.marshal.FrozenType(org.apache.cassandra.db.marshal."
+                    "VectorType(org.apache.cassandra.db.marshal.FloatType , 3)))"));
     rdl_cql_type_print(t, &out);
     assert_string_equal(rdl_buf_str(&out), "map<text, frozen<vector<float, 3>>>");
-    t = rdl_cql_type_of_class(&a,
-                              RDL_STR("UserType(ks,706f696e74,78:Int32Type,79:LongType)"));
+    t = rdl_cql_type_of_class(&a, RDL_STR("UserType(ks,706f696e74,78:Int32Type,79:LongType)"));
     assert_int_equal(t->kind, RDL_CQL_UDT);
     assert_true(rdl_str_eq(t->name, RDL_STR("point")));
     assert_true(rdl_str_eq(t->names[1], RDL_STR("y")));
@@ -631,8 +617,7 @@ static void answers_of_http_are_taken_apart_strictly(void **state)
     assert_string_equal(rdl_buf_str(&out), "abcd");
     for (size_t n = 0; n < chunked.n - 4; n++)
         assert_int_not_equal(rdl_http_body((rdl_str){chunked.p, n}, &out, &err), RDL_OK);
-    assert_int_equal(rdl_http_body(RDL_STR("HTTP/1.1 403 No\r\n\r\n"), &out, &err),
-                     RDL_EREMOTE);
+    assert_int_equal(rdl_http_body(RDL_STR("HTTP/1.1 403 No\r\n\r\n"), &out, &err), RDL_EREMOTE);
     assert_int_equal(rdl_http_body(RDL_STR("hello\r\n\r\n"), &out, &err), RDL_ENET);
     rdl_buf_fini(&out);
 }
@@ -660,14 +645,11 @@ static void an_archive_that_is_cut_or_changed_is_refused(void **state)
     assert_int_equal(out.n, 200);
     assert_int_equal(rdl_zip_get(z, "other", &a, &out, &err), RDL_EDATA);
     for (size_t less = 0; less < n; less++)
-        assert_int_equal(rdl_zip_get((rdl_str){z.p, less}, "ca.crt", &a, &out, &err),
-                         RDL_EDATA);
-    for (size_t bit = 0; bit < n * 8;
-         bit++) { /* no crash; what is read is what was written */
+        assert_int_equal(rdl_zip_get((rdl_str){z.p, less}, "ca.crt", &a, &out, &err), RDL_EDATA);
+    for (size_t bit = 0; bit < n * 8; bit++) { /* no crash; what is read is what was written */
         memcpy(copy, bytes, n);
         copy[bit / 8] ^= (uint8_t)(1 << (bit % 8));
-        if (rdl_zip_get((rdl_str){(char *)copy, n}, "config.json", &a, &out, &err) ==
-            RDL_OK)
+        if (rdl_zip_get((rdl_str){(char *)copy, n}, "config.json", &a, &out, &err) == RDL_OK)
             assert_true(rdl_str_eq(out, RDL_STR("{\"host\": \"h\"}")));
     }
     rdl_arena_fini(&a);

@@ -32,8 +32,7 @@ static inline void run_open(decode_run *r)
     *r = (decode_run){0};
     rdl_arena_init(&r->arena, 0);
     rdl_decode_spec_init(&r->spec);
-    assert_int_equal(rdl_duck_open(&(rdl_duck_config){.threads = 4}, &r->duck, &r->err),
-                     RDL_OK);
+    assert_int_equal(rdl_duck_open(&(rdl_duck_config){.threads = 4}, &r->duck, &r->err), RDL_OK);
     assert_int_equal(rdl_conn_open(r->duck, &r->conn, &r->err), RDL_OK);
 }
 
@@ -65,8 +64,8 @@ static inline void run_columns(decode_run *r, const char *text)
     r->spec.column_count = n;
 }
 
-static inline rdl_code
-run_inputs(decode_run *r, const char *select, const rdl_decode_input *inputs, size_t n)
+static inline rdl_code run_inputs(decode_run *r, const char *select, const rdl_decode_input *inputs,
+                                  size_t n)
 {
     rdl_result *result;
     const rdl_chunk *c;
@@ -78,9 +77,9 @@ run_inputs(decode_run *r, const char *select, const rdl_decode_input *inputs, si
         return rc;
     if (r->window != 0)
         rdl_decode_set_sizes(r->job, r->window, r->piece);
-    rc = rdl_queryf(
-        r->conn, &result, &r->err,
-        "SELECT %s FROM rdl_scan('t') ORDER BY _source_partition, _source_offset", select);
+    rc = rdl_queryf(r->conn, &result, &r->err,
+                    "SELECT %s FROM rdl_scan('t') ORDER BY _source_partition, _source_offset",
+                    select);
     if (rc != RDL_OK)
         return rc;
     while (rdl_result_next(result, &c)) {
@@ -99,16 +98,15 @@ run_inputs(decode_run *r, const char *select, const rdl_decode_input *inputs, si
     return RDL_OK;
 }
 
-static inline rdl_code
-run_text(decode_run *r, const char *select, const char *text, size_t n)
+static inline rdl_code run_text(decode_run *r, const char *select, const char *text, size_t n)
 {
     rdl_decode_input in = {.bytes = {text, n}, .shown = "mem"};
     return run_inputs(r, select, &in, 1);
 }
 
 /* The rows of the text must be these. */
-static inline void
-expect_rows(decode_run *r, const char *select, const char *text, const char *rows)
+static inline void expect_rows(decode_run *r, const char *select, const char *text,
+                               const char *rows)
 {
     if (run_text(r, select, text, strlen(text)) != RDL_OK)
         fail_msg("%s", r->err.msg);
@@ -123,8 +121,8 @@ static inline void expect_malformed(decode_run *r, const char *want)
     const rdl_malformed *m = rdl_decode_malformed(r->job, &n);
     for (size_t i = 0; i < n; i++) {
         rdl_buf_printf(&have, "%llu @ %llu+%llu: %s [", (unsigned long long)m[i].offset,
-                       (unsigned long long)m[i].record_at,
-                       (unsigned long long)m[i].bytes_total, m[i].reason);
+                       (unsigned long long)m[i].record_at, (unsigned long long)m[i].bytes_total,
+                       m[i].reason);
         rdl_buf_put(&have, m[i].bytes.p, m[i].bytes.n < 40 ? m[i].bytes.n : 40);
         rdl_buf_puts(&have, "]\n");
     }

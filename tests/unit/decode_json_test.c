@@ -13,20 +13,18 @@ static void declared_fields_become_typed_columns(void **state)
     (void)state;
     decode_run r;
     run_open(&r);
-    run_columns(
-        &r, "b BOOLEAN; i INTEGER; l BIGINT; d DOUBLE; m DECIMAL(10,3); t TEXT; dt DATE; "
-            "ts TIMESTAMPTZ; j JSON");
-    expect_rows(
-        &r, "b,i,l,d,m,t,dt,ts,j,_rescued",
-        "{\"b\":true,\"i\":-7,\"l\":9223372036854775807,\"d\":1.5e3,\"m\":-12.345,"
-        "\"t\":\"a longer text than twelve\",\"dt\":\"2025-02-28\","
-        "\"ts\":\"2025-07-18T01:02:03Z\",\"j\":{\"x\":[1, 2]}}\n"
-        "{\"j\":null,\"t\":\"\",\"i\":0}\r\n\n   \n"
-        "{}",
-        "true|-7|9223372036854775807|1500.0|-12.345|a longer text than twelve|2025-02-28|"
-        "2025-07-18 01:02:03+00|{\"x\":[1, 2]}|NULL\n"
-        "NULL|0|NULL|NULL|NULL||NULL|NULL|NULL|NULL\n"
-        "NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL\n");
+    run_columns(&r, "b BOOLEAN; i INTEGER; l BIGINT; d DOUBLE; m DECIMAL(10,3); t TEXT; dt DATE; "
+                    "ts TIMESTAMPTZ; j JSON");
+    expect_rows(&r, "b,i,l,d,m,t,dt,ts,j,_rescued",
+                "{\"b\":true,\"i\":-7,\"l\":9223372036854775807,\"d\":1.5e3,\"m\":-12.345,"
+                "\"t\":\"a longer text than twelve\",\"dt\":\"2025-02-28\","
+                "\"ts\":\"2025-07-18T01:02:03Z\",\"j\":{\"x\":[1, 2]}}\n"
+                "{\"j\":null,\"t\":\"\",\"i\":0}\r\n\n   \n"
+                "{}",
+                "true|-7|9223372036854775807|1500.0|-12.345|a longer text than twelve|2025-02-28|"
+                "2025-07-18 01:02:03+00|{\"x\":[1, 2]}|NULL\n"
+                "NULL|0|NULL|NULL|NULL||NULL|NULL|NULL|NULL\n"
+                "NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL\n");
     expect_malformed(&r, "");
     assert_int_equal(rdl_decode_input_records(r.job, 0), 3);
     run_close(&r);
@@ -40,8 +38,7 @@ static void records_know_their_place(void **state)
     run_open(&r);
     run_columns(&r, "a INTEGER");
     const char *text = "\xef\xbb\xbf\n{\"a\":1}\n\r\n  {\"a\":2}  \nbad\n{\"a\":3}";
-    expect_rows(&r,
-                "a,_source_partition,_source_offset,_source_file,_record_at,_record_bytes",
+    expect_rows(&r, "a,_source_partition,_source_offset,_source_file,_record_at,_record_bytes",
                 text, "1|0|0|mem|4|7\n2|0|1|mem|16|7\n3|0|3|mem|30|7\n");
     expect_malformed(&r, "2 @ 26+3: line 5, byte 1: an object is expected [bad]\n");
     assert_int_equal(rdl_decode_raw(r.job, 0, 16, 7, &raw, &r.err), RDL_OK);
@@ -56,18 +53,17 @@ static void values_of_another_type_are_cast_or_rescued(void **state)
     decode_run r;
     run_open(&r);
     run_columns(&r, "i INTEGER; d DOUBLE; t TEXT; b BOOLEAN; m DECIMAL(5,2); dt DATE");
-    expect_rows(
-        &r, "i,d,t,b,m,dt,_rescued",
-        "{\"i\":\"12\",\"d\":\" 1.25 \",\"t\":124.0,\"b\":\"true\",\"m\":\"1.005\",\"dt\":"
-        "\"2025-01-01T00:00:00Z\"}\n"
-        "{\"i\":3.0,\"d\":7,\"t\":true,\"b\":0,\"m\":2}\n"
-        "{\"i\":1.5,\"d\":\"x\",\"t\":{\"a\": 1},\"b\":2,\"m\":[],\"dt\":\"2025-02-30\"}\n"
-        "{\"i\":\"99999999999\", \"new\" : [1,{\"k\":null}], \"d\":1}\n",
-        "12|1.25|124.0|true|1.01|2025-01-01|NULL\n"
-        "3|7.0|true|false|2.00|NULL|NULL\n"
-        "NULL|NULL|{\"a\": 1}|NULL|NULL|NULL|{\"i\":1.5,\"d\":\"x\",\"b\":2,\"m\":[],"
-        "\"dt\":\"2025-02-30\"}\n"
-        "NULL|1.0|NULL|NULL|NULL|NULL|{\"i\":\"99999999999\",\"new\":[1,{\"k\":null}]}\n");
+    expect_rows(&r, "i,d,t,b,m,dt,_rescued",
+                "{\"i\":\"12\",\"d\":\" 1.25 \",\"t\":124.0,\"b\":\"true\",\"m\":\"1.005\",\"dt\":"
+                "\"2025-01-01T00:00:00Z\"}\n"
+                "{\"i\":3.0,\"d\":7,\"t\":true,\"b\":0,\"m\":2}\n"
+                "{\"i\":1.5,\"d\":\"x\",\"t\":{\"a\": 1},\"b\":2,\"m\":[],\"dt\":\"2025-02-30\"}\n"
+                "{\"i\":\"99999999999\", \"new\" : [1,{\"k\":null}], \"d\":1}\n",
+                "12|1.25|124.0|true|1.01|2025-01-01|NULL\n"
+                "3|7.0|true|false|2.00|NULL|NULL\n"
+                "NULL|NULL|{\"a\": 1}|NULL|NULL|NULL|{\"i\":1.5,\"d\":\"x\",\"b\":2,\"m\":[],"
+                "\"dt\":\"2025-02-30\"}\n"
+                "NULL|1.0|NULL|NULL|NULL|NULL|{\"i\":\"99999999999\",\"new\":[1,{\"k\":null}]}\n");
     rdl_decode_counts n;
     rdl_decode_result(r.job, &n);
     assert_int_equal(n.rows, 4);
@@ -102,8 +98,7 @@ static void malformed_records_name_the_byte(void **state)
         {"{\"t\":\"a\xff\"}", "line 1, byte 8: a byte sequence is not UTF-8"},
         {"{\"z\":\"a\xc0\x80\"}", "line 1, byte 8: a byte sequence is not UTF-8"},
         {"{\"t\":\"a\tb\"}", "line 1, byte 8: a control byte must be escaped inside text"},
-        {"{\"a\":99999999999}",
-         "line 1, byte 6: the number 99999999999 does not fit INTEGER"},
+        {"{\"a\":99999999999}", "line 1, byte 6: the number 99999999999 does not fit INTEGER"},
         {"{\"d\":1e400}", "line 1, byte 6: the number 1e400 does not fit DOUBLE"},
         {"12", "line 1, byte 1: an object is expected"},
     };
@@ -165,21 +160,19 @@ static void lists_maps_and_structs_follow_their_types(void **state)
     (void)state;
     decode_run r;
     run_open(&r);
-    run_columns(
-        &r,
-        "tags TEXT[]; m MAP(TEXT, DOUBLE); s STRUCT(a INTEGER, b TEXT[]); ll BIGINT[][]");
-    expect_rows(
-        &r, "tags,m,s,ll,_rescued",
-        "{\"tags\":[\"env:prod\",\"\\u00e9\"],\"m\":{\"a\":1,\"b\":2.5},"
-        "\"s\":{\"b\":[\"q\"],\"a\":3},\"ll\":[[1],[],[2,3]]}\n"
-        "{\"tags\":[1,true],\"m\":{},\"s\":{\"a\":1,\"c\":9},\"ll\":[null]}\n"
-        "{\"tags\":\"x\",\"m\":{\"a\":1,\"a\":2},\"s\":7,\"ll\":[[\"x\"]]}\n",
-        "[\"env:prod\",\"\xc3\xa9\"]|{\"a\":1.0,\"b\":2.5}|{\"a\":3,\"b\":[\"q\"]}|[[1],[],"
-        "[2,3]]|"
-        "NULL\n"
-        "[\"1\",\"true\"]|{}|{\"a\":1,\"b\":null}|[null]|{\"s\":{\"a\":1,\"c\":9}}\n"
-        "NULL|NULL|NULL|NULL|{\"tags\":\"x\",\"m\":{\"a\":1,\"a\":2},\"s\":7,"
-        "\"ll\":[[\"x\"]]}\n");
+    run_columns(&r,
+                "tags TEXT[]; m MAP(TEXT, DOUBLE); s STRUCT(a INTEGER, b TEXT[]); ll BIGINT[][]");
+    expect_rows(&r, "tags,m,s,ll,_rescued",
+                "{\"tags\":[\"env:prod\",\"\\u00e9\"],\"m\":{\"a\":1,\"b\":2.5},"
+                "\"s\":{\"b\":[\"q\"],\"a\":3},\"ll\":[[1],[],[2,3]]}\n"
+                "{\"tags\":[1,true],\"m\":{},\"s\":{\"a\":1,\"c\":9},\"ll\":[null]}\n"
+                "{\"tags\":\"x\",\"m\":{\"a\":1,\"a\":2},\"s\":7,\"ll\":[[\"x\"]]}\n",
+                "[\"env:prod\",\"\xc3\xa9\"]|{\"a\":1.0,\"b\":2.5}|{\"a\":3,\"b\":[\"q\"]}|[[1],[],"
+                "[2,3]]|"
+                "NULL\n"
+                "[\"1\",\"true\"]|{}|{\"a\":1,\"b\":null}|[null]|{\"s\":{\"a\":1,\"c\":9}}\n"
+                "NULL|NULL|NULL|NULL|{\"tags\":\"x\",\"m\":{\"a\":1,\"a\":2},\"s\":7,"
+                "\"ll\":[[\"x\"]]}\n");
     run_close(&r);
 }
 
@@ -208,12 +201,11 @@ static void an_array_gives_its_elements(void **state)
         r.window = r.piece = window;
         expect_rows(&r, "a,t,_source_offset,_record_bytes", text,
                     "1|x,]|0|19\n2|NULL|1|7\n4|NULL|4|7\n6|NULL|6|7\n");
-        expect_malformed(
-            &r, "2 @ 34+1: element 3, byte 1: an object is expected [5]\n"
-                "3 @ 37+7: element 4, byte 6: ':' is expected after the field name "
-                "[{\"a\" 3}]\n"
-                "5 @ 54+7: element 6, byte 1: ',' or ']' is expected after an element "
-                "[{\"a\":5}]\n");
+        expect_malformed(&r, "2 @ 34+1: element 3, byte 1: an object is expected [5]\n"
+                             "3 @ 37+7: element 4, byte 6: ':' is expected after the field name "
+                             "[{\"a\" 3}]\n"
+                             "5 @ 54+7: element 6, byte 1: ',' or ']' is expected after an element "
+                             "[{\"a\":5}]\n");
     }
     expect_rows(&r, "a", "[]", "");
     expect_malformed(&r, "");
@@ -222,8 +214,7 @@ static void an_array_gives_its_elements(void **state)
     expect_rows(&r, "a", "[{\"a\":1}", "1\n");
     expect_malformed(&r, "1 @ 8+0: element 2, byte 1: the array is not closed by ']' []\n");
     expect_rows(&r, "a", "[{\"a\":1}] {\"a\":2}", "1\n");
-    expect_malformed(&r,
-                     "1 @ 10+7: element 2, byte 1: more follows the array [{\"a\":2}]\n");
+    expect_malformed(&r, "1 @ 10+7: element 2, byte 1: more follows the array [{\"a\":2}]\n");
     run_close(&r);
 }
 
@@ -263,28 +254,24 @@ static void rows_equal_those_of_read_json(void **state)
     static const uint64_t sizes[][2] = {{0, 0}, {4096, 4096}, {300, 64}, {100, 1000}};
     for (size_t k = 0; k < 4; k++) {
         rdl_decode_free(r.job);
-        assert_int_equal(rdl_decode_register(r.duck, "t", &r.spec, &in, 1, &r.job, &r.err),
-                         RDL_OK);
+        assert_int_equal(rdl_decode_register(r.duck, "t", &r.spec, &in, 1, &r.job, &r.err), RDL_OK);
         if (sizes[k][0] != 0)
             rdl_decode_set_sizes(r.job, sizes[k][0], sizes[k][1]);
         assert_int_equal(
-            rdl_exec(r.conn, "CREATE OR REPLACE TABLE o AS SELECT * FROM rdl_scan('t')",
-                     &r.err),
+            rdl_exec(r.conn, "CREATE OR REPLACE TABLE o AS SELECT * FROM rdl_scan('t')", &r.err),
             RDL_OK);
         assert_int_equal(
-            rdl_execf(
-                r.conn, &r.err,
-                "CREATE OR REPLACE TABLE d AS SELECT * FROM read_json('%s', columns={i: "
-                "'BIGINT', t: 'VARCHAR', d: 'DOUBLE'}, format='newline_delimited')",
-                path),
+            rdl_execf(r.conn, &r.err,
+                      "CREATE OR REPLACE TABLE d AS SELECT * FROM read_json('%s', columns={i: "
+                      "'BIGINT', t: 'VARCHAR', d: 'DOUBLE'}, format='newline_delimited')",
+                      path),
             RDL_OK);
-        assert_int_equal(
-            rdl_query_i64(r.conn,
-                          "SELECT count(*) FROM ((SELECT i,t,d FROM o EXCEPT ALL "
-                          "SELECT i,t,d FROM d) UNION ALL (SELECT i,t,d FROM d EXCEPT "
-                          "ALL SELECT i,t,d FROM o))",
-                          &differ, &r.err),
-            RDL_OK);
+        assert_int_equal(rdl_query_i64(r.conn,
+                                       "SELECT count(*) FROM ((SELECT i,t,d FROM o EXCEPT ALL "
+                                       "SELECT i,t,d FROM d) UNION ALL (SELECT i,t,d FROM d EXCEPT "
+                                       "ALL SELECT i,t,d FROM o))",
+                                       &differ, &r.err),
+                         RDL_OK);
         assert_int_equal(differ, 0);
         /* Every record number once, and in the order of places. */
         assert_int_equal(
@@ -319,8 +306,7 @@ static void pieces_and_windows_of_any_size_give_the_same(void **state)
             rdl_buf_puts(&text, "not json at all \"\n");
             break;
         case 2:
-            rdl_buf_printf(&text, "{\"t\":\"%0*d\"}\n", (int)(rdl_rng_next(&seed) % 300),
-                           5);
+            rdl_buf_printf(&text, "{\"t\":\"%0*d\"}\n", (int)(rdl_rng_next(&seed) % 300), 5);
             break;
         default:
             rdl_buf_printf(&text, "{\"i\":%d}\n", i);
@@ -339,8 +325,7 @@ static void pieces_and_windows_of_any_size_give_the_same(void **state)
         rdl_buf_clear(&bad);
         for (size_t i = 0; i < n; i++)
             rdl_buf_printf(&bad, "%llu %llu %llu %s\n", (unsigned long long)m[i].offset,
-                           (unsigned long long)m[i].record_at,
-                           (unsigned long long)m[i].bytes_total,
+                           (unsigned long long)m[i].record_at, (unsigned long long)m[i].bytes_total,
                            m[i].bytes_total > 200 ? "long" : m[i].reason);
         rdl_buf_puts(&r.rows, rdl_buf_str(&bad));
         if (want.n == 0)
@@ -364,16 +349,15 @@ static void a_very_long_record_is_passed_over_in_bounded_memory(void **state)
     char *p = text + snprintf(text, 64, "{\"a\":1}\n{\"a\":\"");
     memset(p, 'x', n);
     memcpy(p + n, "\"}\n{\"a\":2}\n", 12);
-    assert_int_equal(run_text(&r, "a,_source_offset", text, (size_t)(p - text) + n + 11),
-                     RDL_OK);
+    assert_int_equal(run_text(&r, "a,_source_offset", text, (size_t)(p - text) + n + 11), RDL_OK);
     assert_string_equal(rdl_buf_str(&r.rows), "1|0\n2|2\n");
     size_t bad;
     const rdl_malformed *m = rdl_decode_malformed(r.job, &bad);
     assert_int_equal(bad, 1);
     assert_int_equal(m->bytes.n, 65536);
     assert_int_equal(m->bytes_total, n + 8);
-    assert_string_equal(
-        m->reason, "line 2: the record has 41943048 bytes, over the limit of 16777216");
+    assert_string_equal(m->reason,
+                        "line 2: the record has 41943048 bytes, over the limit of 16777216");
     free(text); /* allow: as above */
     run_close(&r);
 }
@@ -381,24 +365,22 @@ static void a_very_long_record_is_passed_over_in_bounded_memory(void **state)
 static void doubles_are_correctly_rounded(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "0.1",
-        "9007199254740993",
-        "1.7976931348623157e308",
-        "5e-324",
-        "2.2250738585072011e-308",
-        "123456789012345678901234567890",
-        "0.3000000000000000444089209850062616169452667236328125",
-        "1e22",
-        "1e23",
-        "8.5e-23",
-        "-0.0",
-        "3.14159265358979323846264338327950288"};
+    static const char *const texts[] = {"0.1",
+                                        "9007199254740993",
+                                        "1.7976931348623157e308",
+                                        "5e-324",
+                                        "2.2250738585072011e-308",
+                                        "123456789012345678901234567890",
+                                        "0.3000000000000000444089209850062616169452667236328125",
+                                        "1e22",
+                                        "1e23",
+                                        "8.5e-23",
+                                        "-0.0",
+                                        "3.14159265358979323846264338327950288"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
         double have = -1, want = strtod(texts[i], NULL);
-        assert_int_equal(rdl_number_double(texts[i], strlen(texts[i]), c, &have),
-                         RDL_PUT_OK);
+        assert_int_equal(rdl_number_double(texts[i], strlen(texts[i]), c, &have), RDL_PUT_OK);
         assert_memory_equal(&have, &want, sizeof have);
         freelocale(c);
     }
@@ -494,19 +476,16 @@ static void many_small_files_share_chunks(void **state)
     run_open(&r);
     run_columns(&r, "a INTEGER");
     for (int i = 0; i < 500; i++) {
-        rdl_str s = i % 3 == 2
-                        ? RDL_STR("")
-                        : RDL_STR("{\"a\":1,\"long\":\"aaaaaaaaaaaaaaaaaaaa\"}\n{\"a\":2}");
-        in[i] = (rdl_decode_input){
-            .bytes = s, .partition = i, .shown = "some longer name.jsonl"};
+        rdl_str s = i % 3 == 2 ? RDL_STR("")
+                               : RDL_STR("{\"a\":1,\"long\":\"aaaaaaaaaaaaaaaaaaaa\"}\n{\"a\":2}");
+        in[i] = (rdl_decode_input){.bytes = s, .partition = i, .shown = "some longer name.jsonl"};
     }
     assert_int_equal(run_inputs(&r, "*", in, 500), RDL_OK);
     assert_int_equal(rdl_query_i64(r.conn, "SELECT 1", &n, &r.err), RDL_OK);
     rdl_decode_counts c;
     rdl_decode_result(r.job, &c);
     assert_int_equal(c.rows, 668);
-    assert_non_null(
-        strstr(rdl_buf_str(&r.rows), "2|NULL|499|1|some longer name.jsonl|38|7\n"));
+    assert_non_null(strstr(rdl_buf_str(&r.rows), "2|NULL|499|1|some longer name.jsonl|38|7\n"));
     run_close(&r);
 }
 
@@ -533,9 +512,11 @@ static void a_scan_is_read_any_number_of_times(void **state)
     assert_int_equal(rdl_decode_register(r.duck, "t", &r.spec, &in, 1, &r.job, &r.err), RDL_OK);
     rdl_decode_set_sizes(r.job, r.window, r.piece);
     assert_false(rdl_decode_is_read(r.job));
-    assert_int_equal(number_of(&r, "SELECT count(*) FROM rdl_scan('t') x JOIN rdl_scan('t') y USING (a)"), 490);
+    assert_int_equal(
+        number_of(&r, "SELECT count(*) FROM rdl_scan('t') x JOIN rdl_scan('t') y USING (a)"), 490);
     assert_true(rdl_decode_is_read(r.job));
-    assert_int_equal(number_of(&r, "SELECT sum(_source_offset)::BIGINT FROM rdl_scan('t')"), 499 * 250 - (49 + 499) * 5);
+    assert_int_equal(number_of(&r, "SELECT sum(_source_offset)::BIGINT FROM rdl_scan('t')"),
+                     499 * 250 - (49 + 499) * 5);
     rdl_decode_counts counts;
     size_t malformed;
     rdl_decode_result(r.job, &counts);
@@ -559,7 +540,8 @@ static void a_reading_that_stops_early_is_no_whole_one(void **state)
         rdl_buf_printf(&text, "{\"a\": %d}\n", i);
     rdl_decode_input in = {.bytes = {text.p, text.n}, .shown = "memory"};
     assert_int_equal(rdl_decode_register(r.duck, "t", &r.spec, &in, 1, &r.job, &r.err), RDL_OK);
-    assert_int_equal(number_of(&r, "SELECT count(*) FROM (SELECT * FROM rdl_scan('t') LIMIT 10)"), 10);
+    assert_int_equal(number_of(&r, "SELECT count(*) FROM (SELECT * FROM rdl_scan('t') LIMIT 10)"),
+                     10);
     assert_false(rdl_decode_is_read(r.job));
     assert_int_equal(number_of(&r, "SELECT count(*) FROM rdl_scan('t')"), 50000);
     assert_false(rdl_decode_is_read(r.job));

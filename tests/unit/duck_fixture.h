@@ -23,12 +23,12 @@ typedef struct fixture {
 
 static rdl_err err;
 
-#define OK(expr)                                                                           \
-    do {                                                                                   \
-        if ((expr) != RDL_OK) {                                                            \
-            print_error("%s\n", err.msg);                                                  \
-            fail();                                                                        \
-        }                                                                                  \
+#define OK(expr)                                                                                   \
+    do {                                                                                           \
+        if ((expr) != RDL_OK) {                                                                    \
+            print_error("%s\n", err.msg);                                                          \
+            fail();                                                                                \
+        }                                                                                          \
     } while (0)
 
 static int setup(void **state)

@@ -36,8 +36,7 @@ static void settings_are_ours_and_locked(void **state)
     assert_string_equal(text(f, "SELECT current_setting('TimeZone')"), "UTC");
     assert_int_equal(number(f, "SELECT current_setting('threads')"), 4);
     assert_string_equal(text(f, "SELECT current_setting('memory_limit')"), "512.0 MiB");
-    assert_string_equal(text(f, "SELECT current_setting('autoload_known_extensions')"),
-                        "false");
+    assert_string_equal(text(f, "SELECT current_setting('autoload_known_extensions')"), "false");
     assert_string_equal(text(f, "SELECT current_setting('enable_progress_bar')"), "false");
     assert_int_not_equal(rdl_exec(f->conn, "SET TimeZone = 'Europe/Madrid'", &e), RDL_OK);
     assert_int_not_equal(rdl_exec(f->conn, "SET memory_limit = '1TB'", &e), RDL_OK);
@@ -79,8 +78,8 @@ static void errors_say_code_place_and_nearest_name(void **state)
          "referenced column \"idd\" not found in FROM clause", "Did you mean \"id\"?"},
         {"SELECT id\nFROM ordes", RDL_EUSAGE, 16, "table with name ordes does not exist",
          "Did you mean \"orders\"?"},
-        {"SELECT 'é', lenth('a')", RDL_EUSAGE, 14,
-         "scalar Function with name lenth does not exist", "Did you mean \"length\"?"},
+        {"SELECT 'é', lenth('a')", RDL_EUSAGE, 14, "scalar Function with name lenth does not exist",
+         "Did you mean \"length\"?"},
         {"SELECT 1 +", RDL_EUSAGE, 11, "syntax error at end of input", ""},
         {"SELEC 1", RDL_EUSAGE, 1, "syntax error at or near \"SELEC\"", ""},
         {"SELECT upper()", RDL_EUSAGE, 8, NULL, "It takes upper(VARCHAR) -> VARCHAR."},
@@ -94,8 +93,7 @@ static void errors_say_code_place_and_nearest_name(void **state)
         {"SELECT 9223372036854775807 + id FROM orders", RDL_EDATA, 0, NULL, ""},
     };
     fixture *f = *state;
-    OK(rdl_exec(f->conn,
-                "CREATE OR REPLACE TABLE orders AS SELECT 1::BIGINT AS id, 2.0 AS amount",
+    OK(rdl_exec(f->conn, "CREATE OR REPLACE TABLE orders AS SELECT 1::BIGINT AS id, 2.0 AS amount",
                 &err));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rdl_err e = {0};
@@ -118,15 +116,13 @@ static void a_query_beyond_memory_is_a_limit(void **state)
     rdl_duck *d = NULL;
     rdl_conn *c = NULL;
     rdl_err e = {0};
-    OK(rdl_duck_open(&(rdl_duck_config){.memory_bytes = 20u << 20, .threads = 1}, &d,
-                     &err));
+    OK(rdl_duck_open(&(rdl_duck_config){.memory_bytes = 20u << 20, .threads = 1}, &d, &err));
     OK(rdl_conn_open(d, &c, &err));
-    assert_int_equal(
-        rdl_exec(c,
-                 "CREATE TABLE big AS SELECT md5(i::VARCHAR) || md5((-i)::VARCHAR) "
-                 "AS s FROM range(5000000) r(i)",
-                 &e),
-        RDL_ELIMIT);
+    assert_int_equal(rdl_exec(c,
+                              "CREATE TABLE big AS SELECT md5(i::VARCHAR) || md5((-i)::VARCHAR) "
+                              "AS s FROM range(5000000) r(i)",
+                              &e),
+                     RDL_ELIMIT);
     rdl_conn_close(c);
     rdl_duck_close(d);
 }
@@ -171,8 +167,7 @@ static void an_interrupted_query_was_asked_to_stop(void **state)
 static void changed_rows_are_counted(void **state)
 {
     fixture *f = *state;
-    OK(rdl_exec(f->conn, "CREATE OR REPLACE TABLE n AS SELECT * FROM range(10) r(i)",
-                &err));
+    OK(rdl_exec(f->conn, "CREATE OR REPLACE TABLE n AS SELECT * FROM range(10) r(i)", &err));
     assert_int_equal(rdl_conn_changed(f->conn), 10);
     OK(rdl_exec(f->conn, "DELETE FROM n WHERE i < 3", &err));
     assert_int_equal(rdl_conn_changed(f->conn), 3);
@@ -258,8 +253,7 @@ static void values_that_do_not_fit_fail_before_the_first_chunk(void **state)
         assert_non_null(strstr(e.msg, "column \"h\""));
     }
     assert_int_equal(
-        number(f, "SELECT count(*) FROM (SELECT i::HUGEINT AS h FROM range(5000) r(i))"),
-        5000);
+        number(f, "SELECT count(*) FROM (SELECT i::HUGEINT AS h FROM range(5000) r(i))"), 5000);
     rdl_result *r = NULL;
     const rdl_chunk *c;
     int64_t sum = 0;
@@ -339,18 +333,16 @@ static void order_by_holds_in_results_and_files(void **state)
                  "(FORMAT PARQUET, ROW_GROUP_SIZE 10000)",
                  path));
     rdl_buf sql = {0};
-    rdl_buf_printf(
-        &sql,
-        "SELECT count(*) FROM (SELECT h < lag(h) OVER (ORDER BY file_row_number) AS "
-        "bad FROM read_parquet('%s', file_row_number = true)) WHERE bad",
-        path);
+    rdl_buf_printf(&sql,
+                   "SELECT count(*) FROM (SELECT h < lag(h) OVER (ORDER BY file_row_number) AS "
+                   "bad FROM read_parquet('%s', file_row_number = true)) WHERE bad",
+                   path);
     assert_int_equal(number(f, rdl_buf_str(&sql)), 0);
     rdl_buf_fini(&sql);
     rdl_result *r = NULL;
     const rdl_chunk *c;
     int64_t last = INT64_MIN;
-    OK(rdl_query(f->conn,
-                 "SELECT (hash(i) >> 1)::BIGINT AS h FROM range(300000) r(i) ORDER BY h",
+    OK(rdl_query(f->conn, "SELECT (hash(i) >> 1)::BIGINT AS h FROM range(300000) r(i) ORDER BY h",
                  &r, &err));
     while (rdl_result_next(r, &c)) {
         for (size_t row = 0; row < c->rows; row++) {
@@ -369,10 +361,9 @@ static void describing_names_the_column_that_cannot_be(void **state)
     fixture *f = *state;
     rdl_schema s;
     rdl_err e = {0};
-    OK(rdl_describe(
-        f->conn, &f->arena,
-        "SELECT 1::HUGEINT AS h, [TIMESTAMP '2024-01-01'] AS t, '{}'::JSON AS j", &s,
-        &err));
+    OK(rdl_describe(f->conn, &f->arena,
+                    "SELECT 1::HUGEINT AS h, [TIMESTAMP '2024-01-01'] AS t, '{}'::JSON AS j", &s,
+                    &err));
     assert_int_equal(s.n, 3);
     assert_int_equal(s.v[0].type->kind, RDL_TYPE_DECIMAL);
     assert_int_equal(s.v[0].type->precision, 38);
@@ -388,8 +379,7 @@ static void describing_names_the_column_that_cannot_be(void **state)
         assert_non_null(strstr(e.msg, "\"odd\""));
         assert_non_null(strstr(e.hint, "CAST"));
     }
-    assert_int_equal(rdl_describe(f->conn, &f->arena, "SELECT nothing", &s, &e),
-                     RDL_EUSAGE);
+    assert_int_equal(rdl_describe(f->conn, &f->arena, "SELECT nothing", &s, &e), RDL_EUSAGE);
     assert_int_equal(e.col, 8);
     assert_int_equal(rdl_describe(f->conn, &f->arena, "CREATE TABLE x (i INT)", &s, &e),
                      RDL_EUSAGE);
@@ -400,8 +390,8 @@ static void trees_go_there_and_back(void **state)
     fixture *f = *state;
     char *json = NULL, *sql = NULL;
     rdl_err e = {0};
-    OK(rdl_sql_to_tree(f->conn, &f->arena,
-                       "SELECT a, 'it''s \\ \"q\"' AS b FROM t WHERE c > 1", &json, &err));
+    OK(rdl_sql_to_tree(f->conn, &f->arena, "SELECT a, 'it''s \\ \"q\"' AS b FROM t WHERE c > 1",
+                       &json, &err));
     assert_non_null(strstr(json, "SELECT_NODE"));
     OK(rdl_tree_to_sql(f->conn, &f->arena, json, &sql, &err));
     assert_string_equal(sql, "SELECT a, 'it''s \\ \"q\"' AS b FROM t WHERE (c > 1)");
@@ -410,16 +400,13 @@ static void trees_go_there_and_back(void **state)
         RDL_EUSAGE);
     assert_int_equal(e.col, 25);
     assert_non_null(strstr(e.msg, "syntax error"));
-    assert_int_equal(rdl_sql_to_tree(f->conn, &f->arena, "DROP TABLE t", &json, &e),
-                     RDL_EUSAGE);
+    assert_int_equal(rdl_sql_to_tree(f->conn, &f->arena, "DROP TABLE t", &json, &e), RDL_EUSAGE);
     assert_int_equal(rdl_tree_to_sql(f->conn, &f->arena, "{}", &sql, &e), RDL_EUSAGE);
 }
 
 /* ---- scans ---- */
 
-enum {
-    SCAN_ROWS = 500000
-};
+enum { SCAN_ROWS = 500000 };
 
 typedef struct number_scan {
     atomic_llong next_row;
@@ -452,8 +439,7 @@ static void fill_row(rdl_chunk *out, const bool *wanted, size_t row, int64_t n)
         RDL_VECTOR_AT(&out->v[0], int64_t, row) = n;
     if (wanted[1]) {
         char name[40];
-        int len = snprintf(name, sizeof name, n % 2 ? "%lld" : "number %lld is even",
-                           (long long)n);
+        int len = snprintf(name, sizeof name, n % 2 ? "%lld" : "number %lld is even", (long long)n);
         if (n % 5 == 0)
             rdl_vector_set_null(&out->v[1], row);
         else
@@ -476,8 +462,7 @@ static void fill_row(rdl_chunk *out, const bool *wanted, size_t row, int64_t n)
     }
 }
 
-static rdl_code
-number_next(void *scan, void *local, const bool *wanted, rdl_chunk *out, rdl_err *e)
+static rdl_code number_next(void *scan, void *local, const bool *wanted, rdl_chunk *out, rdl_err *e)
 {
     number_scan *s = scan;
     if (local != scan || memcmp(wanted, s->expect_wanted, sizeof s->expect_wanted) != 0)
@@ -510,8 +495,7 @@ static void register_numbers(fixture *f, number_scan *s, bool a, bool b, bool c)
     rdl_arena arena; /* gone before the scan is read: the registry keeps its own copy */
     rdl_arena_init(&arena, 0);
     const rdl_type *nested = NULL;
-    OK(rdl_type_parse(&arena, RDL_STR("STRUCT(l BIGINT[], d DECIMAL(10,2))"), &nested,
-                      &err));
+    OK(rdl_type_parse(&arena, RDL_STR("STRUCT(l BIGINT[], d DECIMAL(10,2))"), &nested, &err));
     rdl_column columns[] = {{RDL_STR("n"), rdl_type_of(RDL_TYPE_BIGINT)},
                             {RDL_STR("na me"), rdl_type_of(RDL_TYPE_TEXT)},
                             {RDL_STR("s"), nested}};
@@ -551,8 +535,7 @@ static void a_scan_reads_wanted_columns_alone(void **state)
     assert_int_equal(number(f, "SELECT max(n) FROM rdl_scan('numbers')"), SCAN_ROWS - 1);
     assert_int_equal(atomic_load(&s.surprises), 0);
     rdl_scan_drop(f->duck, "numbers");
-    register_numbers(f, &s, true, false,
-                     false); /* DuckDB reads the first when it needs none */
+    register_numbers(f, &s, true, false, false); /* DuckDB reads the first when it needs none */
     assert_int_equal(number(f, "SELECT count(*) FROM rdl_scan('numbers')"), SCAN_ROWS);
     assert_int_equal(atomic_load(&s.surprises), 0);
     rdl_scan_drop(f->duck, "numbers");
@@ -570,8 +553,8 @@ static void a_failing_scan_gives_its_own_error(void **state)
         s.fail_open = open != 0;
         rdl_code rc = rdl_query(f->conn, "SELECT sum(n) FROM rdl_scan('numbers')", &r, &e);
         assert_int_equal(rc, open ? RDL_ENET : RDL_ECONFLICT);
-        assert_string_equal(e.msg, open ? "could not open the counter"
-                                        : "could not count past 100000");
+        assert_string_equal(e.msg,
+                            open ? "could not open the counter" : "could not count past 100000");
         assert_int_equal(e.flags, open ? RDL_ERR_RETRY : RDL_ERR_REPLAY);
         if (!open) {
             assert_int_equal(e.line, 7);
@@ -579,11 +562,10 @@ static void a_failing_scan_gives_its_own_error(void **state)
         }
         e = (rdl_err){0};
         atomic_store(&s.next_row, 0);
-        rc = rdl_exec(f->conn,
-                      "CREATE OR REPLACE TABLE x AS SELECT n FROM rdl_scan('numbers')", &e);
+        rc =
+            rdl_exec(f->conn, "CREATE OR REPLACE TABLE x AS SELECT n FROM rdl_scan('numbers')", &e);
         assert_int_equal(rc, open ? RDL_ENET : RDL_ECONFLICT);
-        assert_int_equal(rdl_exec(f->conn, "SELEC", &e),
-                         RDL_EUSAGE); /* not the scan's again */
+        assert_int_equal(rdl_exec(f->conn, "SELEC", &e), RDL_EUSAGE); /* not the scan's again */
         assert_int_equal(atomic_load(&s.open_locals), 0);
         rdl_scan_drop(f->duck, "numbers");
     }
@@ -595,19 +577,16 @@ static void a_scan_that_is_not_there_is_named(void **state)
     number_scan s;
     rdl_err e = {0};
     rdl_schema schema;
-    assert_int_equal(rdl_exec(f->conn, "SELECT * FROM rdl_scan('nothing')", &e),
-                     RDL_EUSAGE);
+    assert_int_equal(rdl_exec(f->conn, "SELECT * FROM rdl_scan('nothing')", &e), RDL_EUSAGE);
     assert_non_null(strstr(e.msg, "\"nothing\""));
     register_numbers(f, &s, true, true, true);
-    OK(rdl_describe(f->conn, &f->arena, "SELECT * FROM rdl_scan('numbers')", &schema,
-                    &err));
+    OK(rdl_describe(f->conn, &f->arena, "SELECT * FROM rdl_scan('numbers')", &schema, &err));
     assert_int_equal(schema.n, 3);
     assert_int_equal(schema.v[2].type->field_count, 2);
     rdl_column one = {RDL_STR("n"), rdl_type_of(RDL_TYPE_BIGINT)};
     rdl_scan_ops ops = {.next = number_next};
-    assert_int_equal(
-        rdl_scan_register(f->duck, "numbers", &(rdl_schema){&one, 1}, &ops, NULL, &e),
-        RDL_EBUG);
+    assert_int_equal(rdl_scan_register(f->duck, "numbers", &(rdl_schema){&one, 1}, &ops, NULL, &e),
+                     RDL_EBUG);
     rdl_scan_drop(f->duck, "numbers");
     rdl_scan_drop(f->duck, "numbers"); /* once is enough, twice is harmless */
 }
@@ -695,10 +674,9 @@ static void floating_aggregates_do_not_depend_on_order(void **state)
                 "40)::DOUBLE "
                 "- 20) END AS v FROM range(200000) r(i)",
                 &err));
-    static const char *const all =
-        "rdl_sum(v), rdl_avg(v), rdl_var_pop(v), rdl_var_samp(v), "
-        "rdl_stddev_pop(v), rdl_stddev_samp(v), rdl_sum_state(v), "
-        "rdl_square_state(v)";
+    static const char *const all = "rdl_sum(v), rdl_avg(v), rdl_var_pop(v), rdl_var_samp(v), "
+                                   "rdl_stddev_pop(v), rdl_stddev_samp(v), rdl_sum_state(v), "
+                                   "rdl_square_state(v)";
     char *sql = rdl_arena_printf(
         &f->arena,
         "SELECT count(*) FROM (SELECT g, %s FROM x GROUP BY g) a JOIN (SELECT g, %s FROM "
@@ -707,44 +685,39 @@ static void floating_aggregates_do_not_depend_on_order(void **state)
         all, all);
     assert_int_equal(number(f, sql), 97);
     assert_int_equal(
-        number(
-            f,
-            "SELECT count(*) FROM (SELECT g, rdl_sum(v) s, rdl_avg(v) a, rdl_var_pop(v) p, "
-            "rdl_stddev_samp(v) d, rdl_sum_state(v) ss, rdl_square_state(v) sq, count(v) n "
-            "FROM x GROUP BY g) WHERE s = rdl_sum_value(ss) AND a = rdl_avg_value(ss, n) "
-            "AND "
-            "p = rdl_var_value(ss, sq, n, 'var_pop') AND "
-            "d = rdl_var_value(ss, sq, n, 'stddev_samp')"),
+        number(f, "SELECT count(*) FROM (SELECT g, rdl_sum(v) s, rdl_avg(v) a, rdl_var_pop(v) p, "
+                  "rdl_stddev_samp(v) d, rdl_sum_state(v) ss, rdl_square_state(v) sq, count(v) n "
+                  "FROM x GROUP BY g) WHERE s = rdl_sum_value(ss) AND a = rdl_avg_value(ss, n) "
+                  "AND "
+                  "p = rdl_var_value(ss, sq, n, 'var_pop') AND "
+                  "d = rdl_var_value(ss, sq, n, 'stddev_samp')"),
         97);
-    assert_int_equal(
-        number(f, "SELECT count(*) FROM (SELECT rdl_sum(v) s, fsum(v) k, rdl_avg(v) a, "
-                  "rdl_var_samp(v) x, var_samp(v) y FROM x GROUP BY g) WHERE "
-                  "abs(s - k) <= 1e-9 * abs(k) AND abs(x - y) <= 1e-6 * y"),
-        97);
-    assert_int_equal(
-        number(f, "SELECT count(*) FROM (SELECT rdl_sum(v) OVER w s, i FROM x WINDOW w "
-                  "AS (ORDER BY i ROWS BETWEEN 20 PRECEDING AND CURRENT ROW)) WHERE "
-                  "s IS NOT NULL"),
-        199999);
+    assert_int_equal(number(f,
+                            "SELECT count(*) FROM (SELECT rdl_sum(v) s, fsum(v) k, rdl_avg(v) a, "
+                            "rdl_var_samp(v) x, var_samp(v) y FROM x GROUP BY g) WHERE "
+                            "abs(s - k) <= 1e-9 * abs(k) AND abs(x - y) <= 1e-6 * y"),
+                     97);
+    assert_int_equal(number(f,
+                            "SELECT count(*) FROM (SELECT rdl_sum(v) OVER w s, i FROM x WINDOW w "
+                            "AS (ORDER BY i ROWS BETWEEN 20 PRECEDING AND CURRENT ROW)) WHERE "
+                            "s IS NOT NULL"),
+                     199999);
 }
 
 static void aggregates_of_nothing_are_null(void **state)
 {
     fixture *f = *state;
     assert_string_equal(
-        text(f,
-             "SELECT [rdl_sum(v) IS NULL, rdl_avg(v) IS NULL, rdl_var_pop(v) IS NULL, "
-             "rdl_sum_state(v) IS NULL, rdl_sum_value(rdl_sum_state(v)) IS NULL]::VARCHAR "
-             "FROM (VALUES (NULL::DOUBLE)) t(v)"),
+        text(f, "SELECT [rdl_sum(v) IS NULL, rdl_avg(v) IS NULL, rdl_var_pop(v) IS NULL, "
+                "rdl_sum_state(v) IS NULL, rdl_sum_value(rdl_sum_state(v)) IS NULL]::VARCHAR "
+                "FROM (VALUES (NULL::DOUBLE)) t(v)"),
         "[true, true, true, true, true]");
-    assert_string_equal(
-        text(f, "SELECT [rdl_var_samp(v) IS NULL, rdl_var_pop(v) = 0, "
-                "rdl_stddev_samp(v) IS NULL]::VARCHAR FROM (VALUES (3.5)) t(v)"),
-        "[true, true, true]");
+    assert_string_equal(text(f, "SELECT [rdl_var_samp(v) IS NULL, rdl_var_pop(v) = 0, "
+                                "rdl_stddev_samp(v) IS NULL]::VARCHAR FROM (VALUES (3.5)) t(v)"),
+                        "[true, true, true]");
     rdl_err e = {0};
     rdl_result *r = NULL;
-    assert_int_equal(rdl_query(f->conn, "SELECT rdl_sum_value('abc'::BLOB)", &r, &e),
-                     RDL_EDATA);
+    assert_int_equal(rdl_query(f->conn, "SELECT rdl_sum_value('abc'::BLOB)", &r, &e), RDL_EDATA);
     assert_int_equal(rdl_query(f->conn,
                                "SELECT rdl_var_value(rdl_sum_state(1.0), "
                                "rdl_square_state(1.0), 1, 'median')",
@@ -765,10 +738,11 @@ static void local_days_are_those_of_icu(void **state)
     fixture *f = *state;
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         int64_t all = 0, other = -1;
-        char *sql = rdl_arena_printf(&f->arena,
-                                     "SELECT count(*) FILTER (rdl_local_day(t, zone) IS DISTINCT FROM "
-                                     "CAST(timezone(zone, t) AS DATE)) FROM (%s)",
-                                     samples[i]);
+        char *sql =
+            rdl_arena_printf(&f->arena,
+                             "SELECT count(*) FILTER (rdl_local_day(t, zone) IS DISTINCT FROM "
+                             "CAST(timezone(zone, t) AS DATE)) FROM (%s)",
+                             samples[i]);
         assert_int_equal(rdl_query_i64(f->conn, sql, &other, &err), RDL_OK);
         assert_int_equal(other, 0);
         sql = rdl_arena_printf(&f->arena, "SELECT count(*) FROM (%s)", samples[i]);
@@ -776,14 +750,20 @@ static void local_days_are_those_of_icu(void **state)
         assert_true(all > 20000);
     }
     int64_t nulls = 0;
-    assert_int_equal(rdl_query_i64(f->conn,
-                                   "SELECT count(*) FROM (VALUES (NULL, 'UTC'), (TIMESTAMPTZ '2020-01-01 00:00:00+00', NULL)) "
-                                   "v(t, z) WHERE rdl_local_day(CAST(t AS TIMESTAMPTZ), z) IS NULL",
-                                   &nulls, &err), RDL_OK);
+    assert_int_equal(
+        rdl_query_i64(
+            f->conn,
+            "SELECT count(*) FROM (VALUES (NULL, 'UTC'), (TIMESTAMPTZ '2020-01-01 00:00:00+00', NULL)) "
+            "v(t, z) WHERE rdl_local_day(CAST(t AS TIMESTAMPTZ), z) IS NULL",
+            &nulls, &err),
+        RDL_OK);
     assert_int_equal(nulls, 2);
-    assert_int_not_equal(rdl_query_i64(f->conn, "SELECT count(*) FROM range(3) r(i) WHERE rdl_local_day(TIMESTAMPTZ "
-                                                "'2020-01-01 00:00:00+00' + to_hours(i), 'Mars/Olympus') IS NULL",
-                                       &nulls, &err), RDL_OK);
+    assert_int_not_equal(
+        rdl_query_i64(f->conn,
+                      "SELECT count(*) FROM range(3) r(i) WHERE rdl_local_day(TIMESTAMPTZ "
+                      "'2020-01-01 00:00:00+00' + to_hours(i), 'Mars/Olympus') IS NULL",
+                      &nulls, &err),
+        RDL_OK);
     assert_non_null(strstr(err.msg, "no time zone \"Mars/Olympus\""));
 }
 

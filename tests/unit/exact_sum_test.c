@@ -56,9 +56,7 @@ static void shuffle(uint64_t *seed, double *v, size_t n)
     }
 }
 
-enum {
-    VALUES_MAX = 2000
-};
+enum { VALUES_MAX = 2000 };
 
 static const struct reference {
     uint64_t seed;
@@ -79,9 +77,7 @@ static const struct reference {
     {8, 0, 0, 50, 0x0007991a569c9460, 0x000026e6ed409254, 0, 0},
 };
 
-enum {
-    REFERENCES = sizeof references / sizeof *references
-};
+enum { REFERENCES = sizeof references / sizeof *references };
 
 static void sums_means_and_variances_round_once(void **state)
 {
@@ -200,9 +196,8 @@ static double sum_of(const double *v, size_t n)
     return x;
 }
 
-#define SUM(...)                                                                           \
-    sum_of((const double[]){__VA_ARGS__},                                                  \
-           sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
+#define SUM(...)                                                                                   \
+    sum_of((const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
 
 static void ties_go_to_even_and_any_rest_breaks_them(void **state)
 {
@@ -271,9 +266,8 @@ static void equal_values_have_no_variance(void **state)
 static void carries_pass_whatever_the_number_of_values(void **state)
 {
     (void)state;
-    const double starts[] = {
-        1.7976931348623157e308, -1.7976931348623157e308, 3.7, -3.7, 5e-324,
-        0x1.fffffffffffffp31};
+    const double starts[] = {1.7976931348623157e308, -1.7976931348623157e308, 3.7, -3.7, 5e-324,
+                             0x1.fffffffffffffp31};
     for (size_t v = 0; v < sizeof starts / sizeof *starts; v++) {
         rdl_exact_sum s, copy;
         uint8_t bytes[RDL_EXACT_BYTES_MAX];

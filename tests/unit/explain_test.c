@@ -91,8 +91,7 @@ static void the_graph_shows_each_table_below_what_it_reads(void **state)
     fixture *f = *state;
     rdl_err err = {0};
     rdl_buf b = {0};
-    assert_int_equal(rdl_explain(f->pipeline, RDL_STR(""), RDL_EXPLAIN_TEXT, &b, &err),
-                     RDL_OK);
+    assert_int_equal(rdl_explain(f->pipeline, RDL_STR(""), RDL_EXPLAIN_TEXT, &b, &err), RDL_OK);
     has(&b, "events (source)\n"
             "\xe2\x94\x94\xe2\x94\x80 silver.events (streaming)\n"
             "   \xe2\x94\x9c\xe2\x94\x80 gold.costs (incremental) \xe2\x87\x92 "
@@ -110,32 +109,28 @@ static void a_table_tells_its_mode_and_what_forced_it(void **state)
     fixture *f = *state;
     rdl_err err = {0};
     rdl_buf b = {0};
-    assert_int_equal(
-        rdl_explain(f->pipeline, RDL_STR("gold.medians"), RDL_EXPLAIN_TEXT, &b, &err),
-        RDL_OK);
+    assert_int_equal(rdl_explain(f->pipeline, RDL_STR("gold.medians"), RDL_EXPLAIN_TEXT, &b, &err),
+                     RDL_OK);
     has(&b, "groups: median(\"cost\") is not decomposable; touched groups (org) are "
             "recomputed (");
     has(&b, ":13:8)\n");
     has(&b, "key            org\n");
     has(&b, "-- touched\n");
     rdl_buf_clear(&b);
-    assert_int_equal(
-        rdl_explain(f->pipeline, RDL_STR("GOLD.costs"), RDL_EXPLAIN_TEXT, &b, &err),
-        RDL_OK);
+    assert_int_equal(rdl_explain(f->pipeline, RDL_STR("GOLD.costs"), RDL_EXPLAIN_TEXT, &b, &err),
+                     RDL_OK);
     has(&b, "incremental: every aggregate merges exactly");
     has(&b, "exact sum BLOB, sum BIGINT, greatest TIMESTAMP WITH TIME ZONE; rows cannot be "
             "taken "
             "back\n");
     has(&b, "published      sqlite:serving.db as costs, key ((org))\n");
     rdl_buf_clear(&b);
-    assert_int_equal(
-        rdl_explain(f->pipeline, RDL_STR("gold.plans"), RDL_EXPLAIN_TEXT, &b, &err),
-        RDL_OK);
+    assert_int_equal(rdl_explain(f->pipeline, RDL_STR("gold.plans"), RDL_EXPLAIN_TEXT, &b, &err),
+                     RDL_OK);
     has(&b, "one state entry per group that they touch; all rows when silver.orgs changed\n");
     rdl_buf_clear(&b);
-    assert_int_equal(
-        rdl_explain(f->pipeline, RDL_STR("silver.events"), RDL_EXPLAIN_TEXT, &b, &err),
-        RDL_OK);
+    assert_int_equal(rdl_explain(f->pipeline, RDL_STR("silver.events"), RDL_EXPLAIN_TEXT, &b, &err),
+                     RDL_OK);
     has(&b, "rows           one for one\n"); /* the view's key proves the join */
     has(&b, "deduplicate    id, for ever");
     has(&b, "id_present: quarantine");
@@ -147,8 +142,7 @@ static void json_says_the_same_and_parses(void **state)
     fixture *f = *state;
     rdl_err err = {0};
     rdl_buf b = {0};
-    assert_int_equal(rdl_explain(f->pipeline, RDL_STR(""), RDL_EXPLAIN_JSON, &b, &err),
-                     RDL_OK);
+    assert_int_equal(rdl_explain(f->pipeline, RDL_STR(""), RDL_EXPLAIN_JSON, &b, &err), RDL_OK);
     json_t *root = json_loads(rdl_buf_str(&b), 0, NULL);
     json_t *tables = json_object_get(root, "tables"), *t;
     size_t i, seen = 0;
@@ -174,9 +168,8 @@ static void an_unknown_table_is_told_with_the_nearest_name(void **state)
     fixture *f = *state;
     rdl_err err = {0};
     rdl_buf b = {0};
-    assert_int_equal(
-        rdl_explain(f->pipeline, RDL_STR("gold.cost"), RDL_EXPLAIN_TEXT, &b, &err),
-        RDL_EUSAGE);
+    assert_int_equal(rdl_explain(f->pipeline, RDL_STR("gold.cost"), RDL_EXPLAIN_TEXT, &b, &err),
+                     RDL_EUSAGE);
     assert_non_null(strstr(err.hint, "gold.costs"));
     rdl_buf_fini(&b);
 }

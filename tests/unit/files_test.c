@@ -1,13 +1,13 @@
 /*
  * tests/unit/files_test.c - which ranges of which files come next.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -33,11 +33,8 @@ static void box_open(box *b, const char *url)
     rdl_clock_stepped(&b->clock, INT64_C(4000000000000000));
     char *dir = rdl_fs_temp_dir(&b->arena, "files", &b->err);
     assert_non_null(dir);
-    b->config = (rdl_files_config){.base_dir = dir,
-                                   .url = url,
-                                   .line_format = true,
-                                   .quiet_ms = 1000,
-                                   .clock = &b->clock};
+    b->config = (rdl_files_config){
+        .base_dir = dir, .url = url, .line_format = true, .quiet_ms = 1000, .clock = &b->clock};
     assert_int_equal(rdl_files_new(&b->config, &b->files, &b->err), RDL_OK);
 }
 
@@ -198,8 +195,7 @@ static void what_was_read_must_stay(void **state)
     put(&b, "in/a", "1\n3\n");
     assert_int_equal(next(&b, live), RDL_EDATA);
     assert_int_equal(b.err.area, RDL_AREA_SOURCE);
-    assert_non_null(
-        strstr(b.err.msg, "\"a\": its first 4 bytes are not those that were read"));
+    assert_non_null(strstr(b.err.msg, "\"a\": its first 4 bytes are not those that were read"));
     put(&b, "in/a", "1\n");
     assert_int_equal(next(&b, live), RDL_EDATA);
     assert_non_null(strstr(b.err.msg, "shrank to 2 bytes after 4"));

@@ -67,8 +67,7 @@ static void assert_content(place *p, const char *name, const char *want)
 static void a_failed_durable_write_leaves_the_old_file_and_no_other(void **state)
 {
     place *p = *state;
-    static const rdl_fault points[] = {RDL_FAULT_FS_WRITE, RDL_FAULT_FS_SYNC,
-                                       RDL_FAULT_FS_RENAME};
+    static const rdl_fault points[] = {RDL_FAULT_FS_WRITE, RDL_FAULT_FS_SYNC, RDL_FAULT_FS_RENAME};
     write_file(p, "f", "old");
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
         rdl_err err;
@@ -141,9 +140,7 @@ static void an_append_file_grows_is_cut_and_is_read_at_a_place(void **state)
 
 static void of_many_writers_of_one_name_one_wins(void **state)
 {
-    enum {
-        WRITERS = 8
-    };
+    enum { WRITERS = 8 };
     place *p = *state;
     char *path = at(p, "00000000000000000007.json");
     int start[2], won = 0;

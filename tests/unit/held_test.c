@@ -62,19 +62,21 @@ static void rows_are_numbered_and_rejected_ones_go(void **state)
 {
     fixture *f = *state;
     bool new_shape;
-    rdl_held *h = hold(f, "t", "SELECT range AS a, 'row ' || range AS b, [range] AS c FROM range(5000)",
-                       &new_shape);
-    assert_int_equal(kept_number(f, "SELECT count(*) FROM rdl_held('t') WHERE rowid = a AND c[1] = a"),
-                     5000);
+    rdl_held *h =
+        hold(f, "t", "SELECT range AS a, 'row ' || range AS b, [range] AS c FROM range(5000)",
+             &new_shape);
+    assert_int_equal(
+        kept_number(f, "SELECT count(*) FROM rdl_held('t') WHERE rowid = a AND c[1] = a"), 5000);
     bool *gone = calloc(5000, sizeof *gone);
     for (size_t i = 0; i < 5000; i += 2)
         gone[i] = true;
     OK(rdl_held_filter(h, gone, &err));
     free(gone);
     assert_int_equal(rdl_held_rows(h), 2500);
-    assert_int_equal(kept_number(f, "SELECT count(*) FROM rdl_held('t') WHERE a % 2 = 1 AND b = 'row ' "
-                                    "|| a AND c[1] = a"),
-                     2500);
+    assert_int_equal(
+        kept_number(f, "SELECT count(*) FROM rdl_held('t') WHERE a % 2 = 1 AND b = 'row ' "
+                       "|| a AND c[1] = a"),
+        2500);
 }
 
 static void more_rows_than_asked_for_are_not_held(void **state)
@@ -132,7 +134,8 @@ static void packed_rows_come_back_as_they_were(void **state)
              "SELECT * EXCLUDE (rowid) FROM rdl_held('t'))",
              path);
     assert_int_equal(kept_number(f, sql), 0);
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM rdl_packed('%s', 'all') WHERE s.y[1] = n", path);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM rdl_packed('%s', 'all') WHERE s.y[1] = n",
+             path);
     assert_int_equal(kept_number(f, sql), 4375);
     snprintf(sql, sizeof sql,
              "SELECT count(*) FROM (SELECT t, n FROM rdl_held('t') EXCEPT ALL SELECT * FROM "
@@ -159,7 +162,8 @@ static void columns_that_would_change_their_type_are_not_packed(void **state)
 static void every_flipped_byte_of_a_packed_file_is_damage(void **state)
 {
     fixture *f = *state;
-    static const char select[] = "SELECT range AS a, 'x' || range AS b, [range] AS c FROM range(20)";
+    static const char select[] =
+        "SELECT range AS a, 'x' || range AS b, [range] AS c FROM range(20)";
     bool new_shape;
     rdl_buf file = {0};
     rdl_schema s = schema_of(f, select);
@@ -184,7 +188,8 @@ static void every_flipped_byte_of_a_packed_file_is_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(kept_plans_read_the_rows_that_are_held_now, setup, teardown),
+        cmocka_unit_test_setup_teardown(kept_plans_read_the_rows_that_are_held_now, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(another_shape_forgets_the_plans_over_the_old_one, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(rows_are_numbered_and_rejected_ones_go, setup, teardown),

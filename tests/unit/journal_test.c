@@ -51,8 +51,7 @@ static int teardown(void **state)
 }
 
 /* What a visit saw, as text: "1:seal-1 2:seal-2 ". */
-static rdl_code
-collect(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+static rdl_code collect(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
 {
     (void)err;
     rdl_buf_printf(arg, "%u/%" PRIu64 ":%.*s ", type, sequence, (int)payload.n, payload.p);
@@ -84,8 +83,8 @@ static void write_three(const char *path, uint64_t ends[4])
 }
 
 static const char *const seen[] = {
-    "", "1/1:one ", "1/1:one 2/2: ",
-    "1/1:one 2/2: 1/3:{\"epoch\":3,\"a\":\"a longer record than the others\"} "};
+    "", "1/1:one ",
+    "1/1:one 2/2: ", "1/1:one 2/2: 1/3:{\"epoch\":3,\"a\":\"a longer record than the others\"} "};
 
 static void write_file(const char *path, const char *p, size_t n)
 {
@@ -223,8 +222,7 @@ static void every_flipped_byte_is_damage_or_a_torn_tail(void **state)
             else
                 assert_int_equal(rc, RDL_EDATA);
             if (rc == RDL_EDATA)
-                assert_true(strstr(err.msg, " at byte ") != NULL ||
-                            at == 15); /* the format */
+                assert_true(strstr(err.msg, " at byte ") != NULL || at == 15); /* the format */
         }
     }
     rdl_buf_fini(&whole);
@@ -240,8 +238,7 @@ static void damage_changes_nothing_on_disk(void **state)
     rdl_journal *j = NULL;
     write_three(f->path, ends);
     assert_int_equal(rdl_fs_read(f->path, 0, &whole, &err), RDL_OK);
-    whole.p[ends[0] + 16] =
-        (char)(whole.p[ends[0] + 16] ^ 0x40); /* the first record's length */
+    whole.p[ends[0] + 16] = (char)(whole.p[ends[0] + 16] ^ 0x40); /* the first record's length */
     write_file(f->path, whole.p, whole.n);
     assert_int_equal(rdl_journal_open(f->path, NULL, NULL, NULL, &j, &err), RDL_EDATA);
     assert_int_equal(rdl_fs_read(f->path, 0, &after, &err), RDL_OK);
@@ -308,8 +305,8 @@ static void zeros_behind_the_last_record_are_a_torn_append(void **state)
 static void a_failed_append_stops_the_journal(void **state)
 {
     fixture *f = *state;
-    static const rdl_fault points[] = {RDL_FAULT_FS_WRITE, RDL_FAULT_FS_SYNC,
-                                       RDL_FAULT_SEAL_WRITE, RDL_FAULT_SEAL_BEFORE_SYNC};
+    static const rdl_fault points[] = {RDL_FAULT_FS_WRITE, RDL_FAULT_FS_SYNC, RDL_FAULT_SEAL_WRITE,
+                                       RDL_FAULT_SEAL_BEFORE_SYNC};
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
         rdl_err err = {0};
         rdl_journal *j = NULL;
@@ -366,8 +363,7 @@ static void a_kill_during_an_append_leaves_what_was_acknowledged(void **state)
     }
 }
 
-static rdl_code
-refuse(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+static rdl_code refuse(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
 {
     (void)arg;
     (void)type;
@@ -534,9 +530,9 @@ static void a_kill_anywhere_in_a_rotation_leaves_the_old_or_the_new_journal(void
         unsigned nth;
         bool rotated;
     } kills[] = {
-        {RDL_FAULT_FS_WRITE, 1, false},  {RDL_FAULT_FS_SYNC, 1, false},
-        {RDL_FAULT_FS_RENAME, 1, false}, {RDL_FAULT_JOURNAL_KEPT, 1, false},
-        {RDL_FAULT_FS_WRITE, 2, false},  {RDL_FAULT_FS_RENAME, 2, false},
+        {RDL_FAULT_FS_WRITE, 1, false},        {RDL_FAULT_FS_SYNC, 1, false},
+        {RDL_FAULT_FS_RENAME, 1, false},       {RDL_FAULT_JOURNAL_KEPT, 1, false},
+        {RDL_FAULT_FS_WRITE, 2, false},        {RDL_FAULT_FS_RENAME, 2, false},
         {RDL_FAULT_JOURNAL_REPLACED, 1, true},
     };
     for (size_t i = 0; i < sizeof kills / sizeof kills[0]; i++) {

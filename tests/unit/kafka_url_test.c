@@ -56,8 +56,8 @@ static void brokers_and_topics_are_lists(void **state)
 static void urls_that_name_nothing_are_refused(void **state)
 {
     fixture *f = *state;
-    static const char *const bad[] = {"kafka://",     "kafka:///t",    "kafka://h",
-                                      "kafka://h/",   "kafka://h/a,",  "kafka://h/a b",
+    static const char *const bad[] = {"kafka://",      "kafka:///t",     "kafka://h",
+                                      "kafka://h/",    "kafka://h/a,",   "kafka://h/a b",
                                       "kafka://h/a/b", "kafka://u:p@h/t"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(read(f, bad[i], NULL, NULL), RDL_EUSAGE);
@@ -80,8 +80,12 @@ static void start_is_a_word_a_time_or_offsets(void **state)
     assert_int_equal(f->where.offsets[0].offset, 17);
     assert_int_equal(f->where.offsets[1].partition, 3);
     assert_int_equal(f->where.offsets[1].offset, RD_KAFKA_OFFSET_BEGINNING);
-    static const char *const bad[] = {"yesterday", "{\"t\": 3}", "{\"t\": {\"x\": 3}}",
-                                      "{\"t\": {\"0\": -3}}", "{\"t\": {\"0\": 1.5}}", "[]"};
+    static const char *const bad[] = {"yesterday",
+                                      "{\"t\": 3}",
+                                      "{\"t\": {\"x\": 3}}",
+                                      "{\"t\": {\"0\": -3}}",
+                                      "{\"t\": {\"0\": 1.5}}",
+                                      "[]"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(read(f, url, "start", bad[i]), RDL_EUSAGE);
 }
@@ -130,11 +134,11 @@ static void ranges_go_on_where_the_seal_ended_without_a_broker(void **state)
     fixture *f = *state;
     rdl_source *s = NULL;
     assert_int_equal(open_with(f, "client.id", "x", &s), RDL_OK);
-    const rdl_range sealed = {.kind = RDL_RANGE_KAFKA,
-                              .number = 7,
-                              .name = "t/3",
-                              .u.kafka = {.cluster = "c", .topic = "t", .partition = 3, .begin = 5,
-                                          .end = 9}};
+    const rdl_range sealed = {
+        .kind = RDL_RANGE_KAFKA,
+        .number = 7,
+        .name = "t/3",
+        .u.kafka = {.cluster = "c", .topic = "t", .partition = 3, .begin = 5, .end = 9}};
     s->ops->restore(s, &sealed);
     rdl_kafka *k = (rdl_kafka *)(void *)s;
     assert_int_equal(k->parts.n, 1);

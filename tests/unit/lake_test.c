@@ -34,17 +34,17 @@ typedef struct world {
     rdl_err err;
 } world;
 
-#define OK(expr)                                                                           \
-    do {                                                                                   \
-        if ((expr) != RDL_OK)                                                              \
-            fail_msg("%s: %s (%s)", #expr, w->err.msg, w->err.path);                       \
+#define OK(expr)                                                                                   \
+    do {                                                                                           \
+        if ((expr) != RDL_OK)                                                                      \
+            fail_msg("%s: %s (%s)", #expr, w->err.msg, w->err.path);                               \
     } while (0)
-#define FAILS(code_, expr)                                                                 \
-    do {                                                                                   \
-        memset(&w->err, 0, sizeof w->err);                                                 \
-        const rdl_code got_ = (expr);                                                      \
-        if (got_ != (code_))                                                               \
-            fail_msg("%s: code %d, \"%s\"", #expr, (int)got_, w->err.msg);                 \
+#define FAILS(code_, expr)                                                                         \
+    do {                                                                                           \
+        memset(&w->err, 0, sizeof w->err);                                                         \
+        const rdl_code got_ = (expr);                                                              \
+        if (got_ != (code_))                                                                       \
+            fail_msg("%s: code %d, \"%s\"", #expr, (int)got_, w->err.msg);                         \
     } while (0)
 
 static int set_up(void **state)
@@ -109,8 +109,7 @@ static rdl_lake_commit_info at_epoch(uint64_t epoch)
                                       INT64_C(1700000000000000) + (int64_t)epoch * 1000000};
 }
 
-static rdl_lake_result
-append(world *w, const rdl_lake_table *t, const char *select, uint64_t epoch)
+static rdl_lake_result append(world *w, const rdl_lake_table *t, const char *select, uint64_t epoch)
 {
     rdl_lake_result out;
     const rdl_lake_commit_info info = at_epoch(epoch);
@@ -213,8 +212,7 @@ static void a_table_is_made_without_rows(void **state)
     append(w, &t, NULL, 1);
     assert_string_equal(ask(w, "SELECT count(*) FROM $T"), "0");
     assert_string_equal(
-        ask(w,
-            "SELECT column_type FROM (DESCRIBE SELECT * FROM $T) WHERE column_name = 'j'"),
+        ask(w, "SELECT column_type FROM (DESCRIBE SELECT * FROM $T) WHERE column_name = 'j'"),
         "JSON");
     assert_true(append(w, &t, NULL, 1).already);
     append(w, &t, "SELECT 7 AS i, '{\"a\":1}' AS j", 1);
@@ -224,8 +222,7 @@ static void a_table_is_made_without_rows(void **state)
 static void odd_partition_values_survive(void **state)
 {
     world *w = *state;
-    const rdl_lake_table t =
-        table_of(w, "STRUCT(i INTEGER, p TEXT, \"q r\" BIGINT)", "p,q r");
+    const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT, \"q r\" BIGINT)", "p,q r");
     const char *rows =
         "SELECT * FROM (VALUES (1,'a/b',1),(2,'%',2),(3,'=',3),(4,' "
         "',4),(5,'ü',5),(6,'',6),"
@@ -243,12 +240,11 @@ static void plain_partitions_are_read_with_pruning(void **state)
 {
     world *w = *state;
     const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT, d DATE)", "d,p");
-    append(
-        w, &t,
-        "SELECT * FROM (VALUES (1,'a/b',DATE '2025-01-01'),(2,NULL,DATE "
-        "'2025-01-01'),(3,'ü x',NULL),"
-        "(4,'a+b',NULL),(5,'x%20y:=',NULL),(6,'1e5',NULL),(7,'{\"a\":[1]}',NULL)) v(i,p,d)",
-        1);
+    append(w, &t,
+           "SELECT * FROM (VALUES (1,'a/b',DATE '2025-01-01'),(2,NULL,DATE "
+           "'2025-01-01'),(3,'ü x',NULL),"
+           "(4,'a+b',NULL),(5,'x%20y:=',NULL),(6,'1e5',NULL),(7,'{\"a\":[1]}',NULL)) v(i,p,d)",
+           1);
     rdl_lake_snapshot s = load(w, -1);
     rdl_buf sql = {0};
     OK(rdl_lake_select(&w->arena, w->table, &s, &sql, &w->err));
@@ -259,20 +255,18 @@ static void plain_partitions_are_read_with_pruning(void **state)
                "ORDER BY i) FROM $T"),
         "1a/b2025-01-01;2-2025-01-01;3ü x-;4a+b-;5x%20y:=-;61e5-;7{\"a\":[1]}-");
     assert_string_equal(ask(w, "SELECT i FROM $T WHERE p = 'x%20y:='"), "5");
-    assert_string_equal(
-        ask(w, "SELECT count(*) FROM $T WHERE p IS NULL AND d = DATE '2025-01-01'"), "1");
-    OK(rdl_lake_prune(&w->arena, w->conn, &s, "d = DATE '2025-01-01' AND p IS NULL",
-                      &w->err));
+    assert_string_equal(ask(w, "SELECT count(*) FROM $T WHERE p IS NULL AND d = DATE '2025-01-01'"),
+                        "1");
+    OK(rdl_lake_prune(&w->arena, w->conn, &s, "d = DATE '2025-01-01' AND p IS NULL", &w->err));
     assert_int_equal(s.file_count, 1);
 }
 
 static void a_table_may_lie_in_any_folder(void **state)
 {
     world *w = *state;
-    const char *const names[] = {"a b",   "it's",      "k=v",       "p=1/t", "[x]",
-                                 "what?", "st*r",      "100%",      "x%20y", "ü",
-                                 "a//b",  "trailing/", "./here",    "#hash", "{brace,y}",
-                                 "~home", "a\\b",      "semi;colon"};
+    const char *const names[] = {"a b",    "it's",  "k=v",       "p=1/t", "[x]",  "what?",
+                                 "st*r",   "100%",  "x%20y",     "ü",     "a//b", "trailing/",
+                                 "./here", "#hash", "{brace,y}", "~home", "a\\b", "semi;colon"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         w->table = rdl_arena_printf(&w->arena, "%s/%s", w->dir, names[i]);
         const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT)", "p");
@@ -297,14 +291,14 @@ static void a_table_may_lie_in_any_folder(void **state)
 static void every_type_survives(void **state)
 {
     world *w = *state;
-    const rdl_lake_table t = table_of(
-        w,
-        "STRUCT(b BOOLEAN, i INTEGER, l BIGINT, f DOUBLE, d4 DECIMAL(4,2), d9 "
-        "DECIMAL(9,3), d18 DECIMAL(18,6), "
-        "d38 DECIMAL(38,10), t TEXT, bl BLOB, d DATE, ts TIMESTAMPTZ, j JSON, li "
-        "INTEGER[], lj JSON[], "
-        "m MAP(TEXT, BIGINT), s STRUCT(x INTEGER, \"y z\" JSON), deep STRUCT(a TEXT)[])",
-        NULL);
+    const rdl_lake_table t =
+        table_of(w,
+                 "STRUCT(b BOOLEAN, i INTEGER, l BIGINT, f DOUBLE, d4 DECIMAL(4,2), d9 "
+                 "DECIMAL(9,3), d18 DECIMAL(18,6), "
+                 "d38 DECIMAL(38,10), t TEXT, bl BLOB, d DATE, ts TIMESTAMPTZ, j JSON, li "
+                 "INTEGER[], lj JSON[], "
+                 "m MAP(TEXT, BIGINT), s STRUCT(x INTEGER, \"y z\" JSON), deep STRUCT(a TEXT)[])",
+                 NULL);
     const char *rows = "SELECT true AS b, 1::INTEGER AS i, 9223372036854775807 AS l, "
                        "'nan'::DOUBLE AS f, 12.34::DECIMAL(4,2) AS d4, "
                        "-1.5::DECIMAL(9,3) AS d9, 1e11::DECIMAL(18,6) AS d18, "
@@ -325,8 +319,7 @@ static void every_type_survives(void **state)
         if (!rdl_type_eq(s.schema.v[i].type, t.schema.v[i].type))
             fail_msg("column %.*s", (int)t.schema.v[i].name.n, t.schema.v[i].name.p);
     assert_string_equal(
-        ask(w, "SELECT count(*) FROM (SELECT * FROM want EXCEPT ALL SELECT * FROM $T)"),
-        "0");
+        ask(w, "SELECT count(*) FROM (SELECT * FROM want EXCEPT ALL SELECT * FROM $T)"), "0");
     assert_string_equal(
         ask(w, "SELECT string_agg(column_type, ',') FROM (DESCRIBE SELECT lj, s FROM $T)"),
         "JSON[],STRUCT(x INTEGER, \"y z\" JSON)");
@@ -338,8 +331,7 @@ static void statistics_never_claim_too_much(void **state)
 {
     world *w = *state;
     const rdl_lake_table t = table_of(
-        w, "STRUCT(i INTEGER, f DOUBLE, g DOUBLE, s TEXT, n TEXT, \"q\"\"x\" DECIMAL(9,2))",
-        NULL);
+        w, "STRUCT(i INTEGER, f DOUBLE, g DOUBLE, s TEXT, n TEXT, \"q\"\"x\" DECIMAL(9,2))", NULL);
     append(w, &t,
            "SELECT i, CASE WHEN i = 1 THEN 'nan'::DOUBLE ELSE i END AS f, i / 4 AS g, "
            "repeat('é', 40) || i AS s, NULL AS n, i / 8 AS \"q\"\"x\" FROM range(3) x(i)",
@@ -371,10 +363,9 @@ static void replace_changes_only_the_named_partitions(void **state)
     assert_string_equal(ask(w, "SELECT sum(i) || ' ' || count(*) FROM $T"), "1012 4");
     assert_string_equal(ask_at(w, 1, "SELECT sum(i) || ' ' || count(*) FROM $T"), "136 10");
     const rdl_lake_commit_info next = at_epoch(4);
-    FAILS(RDL_EBUG, rdl_lake_replace(w->conn, &t, "SELECT 1 AS i, 'zz' AS p",
-                                     "SELECT 'a' AS p", NULL, &next, &r, &w->err));
-    OK(rdl_lake_replace(w->conn, &t, "SELECT 1 AS i, 'zz' AS p", NULL, NULL, &next, &r,
-                        &w->err));
+    FAILS(RDL_EBUG, rdl_lake_replace(w->conn, &t, "SELECT 1 AS i, 'zz' AS p", "SELECT 'a' AS p",
+                                     NULL, &next, &r, &w->err));
+    OK(rdl_lake_replace(w->conn, &t, "SELECT 1 AS i, 'zz' AS p", NULL, NULL, &next, &r, &w->err));
     assert_string_equal(ask(w, "SELECT sum(i) || ' ' || count(*) FROM $T"), "1 1");
 }
 
@@ -402,9 +393,8 @@ static void no_rows_are_an_epoch_too(void **state)
                         "TIMESTAMPTZ '2025-01-01 02:00:00+02' AS p",
                         NULL, &info, &r, &w->err));
     assert_string_equal(ask(w, "SELECT i || ' ' || p FROM $T"), "1 2025-01-01 00:00:00+00");
-    const rdl_lake_table flat = {.dir = rdl_path_join(&w->arena, w->dir, "flat"),
-                                 .app_id = ROOT,
-                                 .schema = t.schema};
+    const rdl_lake_table flat = {
+        .dir = rdl_path_join(&w->arena, w->dir, "flat"), .app_id = ROOT, .schema = t.schema};
     OK(rdl_lake_append(w->conn, &flat, none, NULL, &info, &r, &w->err));
     assert_int_equal(r.files_added, 0);
     assert_int_equal(data_files(w), 2); /* the removed one stays for time travel */
@@ -415,11 +405,9 @@ static void new_columns_are_added_and_others_refused(void **state)
     world *w = *state;
     const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT)", "p");
     append(w, &t, "SELECT 1 AS i, 'a' AS p", 1);
-    rdl_lake_table wider =
-        table_of(w, "STRUCT(i INTEGER, p TEXT, n DECIMAL(9,2), j JSON)", "p");
+    rdl_lake_table wider = table_of(w, "STRUCT(i INTEGER, p TEXT, n DECIMAL(9,2), j JSON)", "p");
     append(w, &wider, NULL, 2);
-    assert_string_equal(ask(w, "SELECT count(*) || coalesce(max(n)::TEXT, '-') FROM $T"),
-                        "1-");
+    assert_string_equal(ask(w, "SELECT count(*) || coalesce(max(n)::TEXT, '-') FROM $T"), "1-");
     append(w, &wider, "SELECT 2 AS i, 'a' AS p, 2.5 AS n, '[]' AS j", 2);
     assert_string_equal(
         ask(w, "SELECT string_agg(i || coalesce(n::TEXT, '-'), ' ' ORDER BY i) FROM $T"),
@@ -429,15 +417,13 @@ static void new_columns_are_added_and_others_refused(void **state)
     const rdl_lake_commit_info info = at_epoch(3);
     const rdl_lake_table changed =
         table_of(w, "STRUCT(i BIGINT, p TEXT, n DECIMAL(9,2), j JSON)", "p");
-    FAILS(RDL_ESCHEMA,
-          rdl_lake_append(w->conn, &changed, "SELECT 1", NULL, &info, &r, &w->err));
+    FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &changed, "SELECT 1", NULL, &info, &r, &w->err));
     assert_non_null(strstr(w->err.msg, "\"i\""));
     FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &t, "SELECT 1", NULL, &info, &r, &w->err));
     assert_non_null(strstr(w->err.msg, "\"n\""));
     const rdl_lake_table unkeyed =
         table_of(w, "STRUCT(i INTEGER, p TEXT, n DECIMAL(9,2), j JSON)", NULL);
-    FAILS(RDL_ESCHEMA,
-          rdl_lake_append(w->conn, &unkeyed, "SELECT 1", NULL, &info, &r, &w->err));
+    FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &unkeyed, "SELECT 1", NULL, &info, &r, &w->err));
 }
 
 static void a_version_is_found_by_its_time(void **state)
@@ -451,8 +437,7 @@ static void a_version_is_found_by_its_time(void **state)
     assert_int_equal(v, 2);
     OK(rdl_lake_version_at(w->table, at_epoch(1).timestamp_us, &v, &w->err));
     assert_int_equal(v, 0);
-    FAILS(RDL_EUSAGE,
-          rdl_lake_version_at(w->table, at_epoch(1).timestamp_us - 1, &v, &w->err));
+    FAILS(RDL_EUSAGE, rdl_lake_version_at(w->table, at_epoch(1).timestamp_us - 1, &v, &w->err));
     assert_string_equal(ask_at(w, 1, "SELECT count(*) FROM $T"), "2");
     rdl_lake_snapshot s;
     FAILS(RDL_EUSAGE, rdl_lake_load(&w->arena, w->table, ROOT, 9, &s, &w->err));
@@ -507,8 +492,7 @@ static void a_checkpoint_stands_for_the_cleaned_log(void **state)
     const rdl_lake_table t = table_of(w, "STRUCT(i INTEGER, p TEXT, j JSON)", "p");
     bool made = true;
     for (uint64_t e = 1; e <= 12; e++) {
-        append(w, &t,
-               "SELECT i, [NULL, 'ü/%'][i % 2 + 1] AS p, '[]' AS j FROM range(4) x(i)", e);
+        append(w, &t, "SELECT i, [NULL, 'ü/%'][i % 2 + 1] AS p, '[]' AS j FROM range(4) x(i)", e);
         OK(rdl_lake_checkpoint(w->conn, &t, false, &made, &w->err));
         assert_int_equal(made, e == 10);
     }
@@ -523,8 +507,7 @@ static void a_checkpoint_stands_for_the_cleaned_log(void **state)
         "SELECT count(*) || ' ' || sum(i) || ' ' || count(p) || ' ' || count(j) FROM $T";
     const char *before = ask(w, sum);
     const rdl_lake_snapshot was = load(w, -1);
-    assert_int_equal(load(w, 10).version,
-                     10); /* from Parquet: the newer copy stands alone */
+    assert_int_equal(load(w, 10).version, 10); /* from Parquet: the newer copy stands alone */
     assert_int_equal(load(w, 10).rows, 44);
     clean_log(w, 13);
     for (int round = 0; round < 2; round++) {
@@ -562,15 +545,15 @@ static void vacuum_keeps_what_the_retention_says(void **state)
     char **paths;
     size_t n;
     const int64_t removed_at = at_epoch(2).timestamp_us;
-    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 6 * DAY_US, 7 * DAY_US,
-                       30 * DAY_US, false, &paths, &n, &w->err));
+    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 6 * DAY_US, 7 * DAY_US, 30 * DAY_US, false,
+                       &paths, &n, &w->err));
     assert_int_equal(n, 0);
-    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 8 * DAY_US, 7 * DAY_US,
-                       30 * DAY_US, true, &paths, &n, &w->err));
+    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 8 * DAY_US, 7 * DAY_US, 30 * DAY_US, true,
+                       &paths, &n, &w->err));
     assert_int_equal(n, 1);
     assert_int_equal(data_files(w), 2);
-    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 8 * DAY_US, 7 * DAY_US,
-                       30 * DAY_US, false, &paths, &n, &w->err));
+    OK(rdl_lake_vacuum(&w->arena, w->table, removed_at + 8 * DAY_US, 7 * DAY_US, 30 * DAY_US, false,
+                       &paths, &n, &w->err));
     assert_int_equal(data_files(w), 1);
     assert_string_equal(ask(w, "SELECT sum(i) FROM $T"), "2");
 
@@ -578,8 +561,8 @@ static void vacuum_keeps_what_the_retention_says(void **state)
     OK(rdl_lake_checkpoint(w->conn, &t, true, &made, &w->err));
     append(w, &t, "SELECT 3 AS i", 3);
     const int64_t later = rdl_now_us(&rdl_clock_system) + 31 * DAY_US;
-    OK(rdl_lake_vacuum(&w->arena, w->table, later, 7 * DAY_US, 30 * DAY_US, false, &paths,
-                       &n, &w->err));
+    OK(rdl_lake_vacuum(&w->arena, w->table, later, 7 * DAY_US, 30 * DAY_US, false, &paths, &n,
+                       &w->err));
     assert_int_equal(n, 1);
     assert_string_equal(paths[0], "_delta_log/00000000000000000000.json");
     assert_string_equal(ask(w, "SELECT sum(i) FROM $T"), "5");
@@ -659,36 +642,29 @@ static void refuse(world *w, const char *line, const char *feature)
 static void features_that_we_lack_are_refused_by_name(void **state)
 {
     world *w = *state;
-    refuse(
-        w,
-        "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":["
-        "\"deletionVectors\"],\"writerFeatures\":[\"deletionVectors\"]}}",
-        "deletionVectors");
+    refuse(w,
+           "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":["
+           "\"deletionVectors\"],\"writerFeatures\":[\"deletionVectors\"]}}",
+           "deletionVectors");
     refuse(w,
            "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,"
            "\"readerFeatures\":[\"v2Checkpoint\"]}}",
            "v2Checkpoint");
-    refuse(w, "{\"protocol\":{\"minReaderVersion\":2,\"minWriterVersion\":5}}",
-           "columnMapping");
-    refuse(w, "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":3}}",
-           "checkConstraints");
-    refuse(w, "{\"protocol\":{\"minReaderVersion\":9,\"minWriterVersion\":9}}",
-           "reader version 9");
+    refuse(w, "{\"protocol\":{\"minReaderVersion\":2,\"minWriterVersion\":5}}", "columnMapping");
+    refuse(w, "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":3}}", "checkConstraints");
+    refuse(w, "{\"protocol\":{\"minReaderVersion\":9,\"minWriterVersion\":9}}", "reader version 9");
     refuse(w, "{\"add\":{\"path\":\"s3://b/x\",\"size\":1}}", "absolute paths");
-    refuse(
-        w,
-        "{\"add\":{\"path\":\"x\",\"size\":1,\"deletionVector\":{\"storageType\":\"u\"}}}",
-        "deletionVectors");
+    refuse(w, "{\"add\":{\"path\":\"x\",\"size\":1,\"deletionVector\":{\"storageType\":\"u\"}}}",
+           "deletionVectors");
     refuse(w,
            "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\"},"
            "\"schemaString\":\"{}\",\"configuration\":{\"delta.columnMapping.mode\":"
            "\"name\"}}}",
            "columnMapping");
-    refuse(
-        w,
-        "{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{\\\"type\\\":\\\"struct\\\","
-        "\\\"fields\\\":[{\\\"name\\\":\\\"a\\\",\\\"type\\\":\\\"timestamp_ntz\\\"}]}\"}}",
-        "timestamp_ntz");
+    refuse(w,
+           "{\"metaData\":{\"id\":\"x\",\"schemaString\":\"{\\\"type\\\":\\\"struct\\\","
+           "\\\"fields\\\":[{\\\"name\\\":\\\"a\\\",\\\"type\\\":\\\"timestamp_ntz\\\"}]}\"}}",
+           "timestamp_ntz");
 }
 
 /* Fails the 1st, 2nd, ... of a kind until none is left to fail. */
@@ -701,15 +677,14 @@ static void sweep_fault(world *w, const rdl_lake_table *t, rdl_fault point, uint
         rdl_lake_result r;
         memset(&w->err, 0, sizeof w->err);
         rdl_fault_arm(point, n, ENOSPC);
-        const rdl_code rc =
-            rdl_lake_append(w->conn, t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)",
-                            NULL, &info, &r, &w->err);
+        const rdl_code rc = rdl_lake_append(
+            w->conn, t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", NULL, &info, &r, &w->err);
         const bool fired = rdl_fault_fired();
         rdl_fault_disarm();
         const int64_t now = load(w, -1).version;
         assert_int_equal(data_files(w), before + (now > version ? 3 : 0));
-        OK(rdl_lake_append(w->conn, t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)",
-                           NULL, &info, &r, &w->err));
+        OK(rdl_lake_append(w->conn, t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", NULL,
+                           &info, &r, &w->err));
         assert_int_equal(load(w, -1).version, version + 1);
         assert_int_equal(r.already, now > version);
         if (!fired) {
@@ -752,9 +727,8 @@ static void parts_are_adopted_whole_or_not_at_all(void **state)
     rdl_lake_part_put_where(&t, &parts[1], &where);
     assert_string_equal(rdl_buf_str(&where), "(\"p\" IS NULL)");
     rdl_buf_fini(&where);
-    const rdl_fault points[] = {RDL_FAULT_FS_RENAME,       RDL_FAULT_LAKE_ADOPTED,
-                                RDL_FAULT_FS_SYNC,         RDL_FAULT_LAKE_AFTER_DATA,
-                                RDL_FAULT_LAKE_BEFORE_LINK};
+    const rdl_fault points[] = {RDL_FAULT_FS_RENAME, RDL_FAULT_LAKE_ADOPTED, RDL_FAULT_FS_SYNC,
+                                RDL_FAULT_LAKE_AFTER_DATA, RDL_FAULT_LAKE_BEFORE_LINK};
     rdl_lake_result r;
     for (uint64_t i = 0; i < sizeof points / sizeof *points; i++) {
         const rdl_lake_commit_info info = at_epoch(1);
@@ -826,14 +800,12 @@ static void make_foreign(world *w, const char *fields, const char *configuration
     OK(rdl_fs_remove_tree(w->table, &w->err));
     OK(rdl_fs_mkdirs(log, &w->err));
     rdl_buf_printf(&schema, "{\"type\":\"struct\",\"fields\":[%s]}", fields);
-    rdl_buf_puts(
-        &text,
-        "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}\n"
-        "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\",\"options\":{}},"
-        "\"schemaString\":");
+    rdl_buf_puts(&text,
+                 "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}\n"
+                 "{\"metaData\":{\"id\":\"x\",\"format\":{\"provider\":\"parquet\",\"options\":{}},"
+                 "\"schemaString\":");
     rdl_buf_put_json_text(&text, (rdl_str){schema.p, schema.n});
-    rdl_buf_printf(&text, ",\"partitionColumns\":[],\"configuration\":%s}}\n",
-                   configuration);
+    rdl_buf_printf(&text, ",\"partitionColumns\":[],\"configuration\":%s}}\n", configuration);
     OK(rdl_fs_write_durable(rdl_delta_commit_path(&w->arena, w->table, 0), text.p, text.n,
                             &w->err));
     rdl_buf_fini(&text);
@@ -854,8 +826,7 @@ static void promises_of_other_writers_are_not_broken(void **state)
         "invariants\":\"i > 3\"}}"};
     for (size_t i = 0; i < 3; i++) {
         make_foreign(w, refused[i], "{}");
-        FAILS(RDL_ESCHEMA,
-              rdl_lake_append(w->conn, &t, "SELECT 1 AS i", NULL, &info, &r, &w->err));
+        FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &t, "SELECT 1 AS i", NULL, &info, &r, &w->err));
         assert_int_equal(load(w, -1).version, 0);
     }
     make_foreign(w,
@@ -864,8 +835,8 @@ static void promises_of_other_writers_are_not_broken(void **state)
                  "{\"delta.appendOnly\":\"true\"}");
     append(w, &t, "SELECT 1 AS i", 1);
     info = at_epoch(2);
-    FAILS(RDL_ESCHEMA, rdl_lake_append(w->conn, &wider, "SELECT 1 AS i, 2 AS n", NULL,
-                                       &info, &r, &w->err));
+    FAILS(RDL_ESCHEMA,
+          rdl_lake_append(w->conn, &wider, "SELECT 1 AS i, 2 AS n", NULL, &info, &r, &w->err));
     FAILS(RDL_ESCHEMA,
           rdl_lake_replace(w->conn, &t, "SELECT 1 AS i", NULL, NULL, &info, &r, &w->err));
     assert_non_null(strstr(w->err.msg, "append-only"));
@@ -895,20 +866,19 @@ static int child_main(char **argv)
     rdl_lake_commit_info info = at_epoch((uint64_t)strtoull(argv[5], NULL, 10));
     rdl_code rc = RDL_OK;
     if (strcmp(what, "append") == 0)
-        rc = rdl_lake_append(w->conn, &t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)",
-                             "i", &info, &r, &w->err);
+        rc = rdl_lake_append(w->conn, &t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", "i",
+                             &info, &r, &w->err);
     else if (strcmp(what, "many") == 0)
         for (int i = 0; i < 10 && rc == RDL_OK; i++, info.epoch++)
-            rc = rdl_lake_append(w->conn, &t,
-                                 "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", "i",
+            rc = rdl_lake_append(w->conn, &t, "SELECT i, 'p' || i % 3 AS p FROM range(9) x(i)", "i",
                                  &info, &r, &w->err);
     else if (strcmp(what, "compact") == 0)
         rc = rdl_lake_compact(w->conn, &t, NULL, &info, &r, &w->err);
     else if (strcmp(what, "checkpoint") == 0)
         rc = rdl_lake_checkpoint(w->conn, &t, true, &made, &w->err);
     else
-        rc = rdl_lake_vacuum(&w->arena, w->table, rdl_now_us(&rdl_clock_system) + DAY_US, 0,
-                             0, false, &paths, &n, &w->err);
+        rc = rdl_lake_vacuum(&w->arena, w->table, rdl_now_us(&rdl_clock_system) + DAY_US, 0, 0,
+                             false, &paths, &n, &w->err);
     if (rc != RDL_OK)
         fprintf(stderr, "%s: %s\n", what, w->err.msg);
     rdl_conn_close(w->conn);
@@ -917,8 +887,8 @@ static int child_main(char **argv)
     return rc == RDL_OK ? (r.already ? 1 : 0) : 2;
 }
 
-static pid_t
-start(world *w, const char *what, const char *app, const char *epoch, const char *fault)
+static pid_t start(world *w, const char *what, const char *app, const char *epoch,
+                   const char *fault)
 {
     const pid_t pid = fork();
     if (pid == 0) {
@@ -949,14 +919,12 @@ static void a_crash_leaves_old_or_new_and_nothing_else(void **state)
     world *w = *state;
     const char *count = "SELECT count(*) || ' ' || sum(i) FROM $T";
     size_t removed;
-    assert_int_equal(finish(start(w, "append", ROOT, "1", "lake.before_link:1:kill")),
-                     -SIGKILL);
+    assert_int_equal(finish(start(w, "append", ROOT, "1", "lake.before_link:1:kill")), -SIGKILL);
     assert_int_equal(load(w, -1).version, -1);
     OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
     assert_int_equal(data_files(w), 0);
     assert_int_equal(finish(start(w, "append", ROOT, "1", NULL)), 0);
-    const char *const before_commit[] = {"lake.after_data:1:kill",
-                                         "lake.before_link:1:kill"};
+    const char *const before_commit[] = {"lake.after_data:1:kill", "lake.before_link:1:kill"};
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(finish(start(w, "append", ROOT, "2", before_commit[i])), -SIGKILL);
         assert_string_equal(ask(w, count), "9 36");
@@ -964,8 +932,7 @@ static void a_crash_leaves_old_or_new_and_nothing_else(void **state)
         OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
         assert_int_equal(data_files(w), 3);
     }
-    assert_int_equal(finish(start(w, "append", ROOT, "2", "lake.after_commit:1:kill")),
-                     -SIGKILL);
+    assert_int_equal(finish(start(w, "append", ROOT, "2", "lake.after_commit:1:kill")), -SIGKILL);
     assert_string_equal(ask(w, count), "18 72");
     assert_int_equal(finish(start(w, "append", ROOT, "2", NULL)), 1);
     OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
@@ -977,14 +944,12 @@ static void a_crash_leaves_old_or_new_and_nothing_else(void **state)
                                                : "5",
                                       NULL)),
                          0);
-    assert_int_equal(finish(start(w, "compact", ROOT, "5", "lake.compact_data:1:kill")),
-                     -SIGKILL);
+    assert_int_equal(finish(start(w, "compact", ROOT, "5", "lake.compact_data:1:kill")), -SIGKILL);
     assert_string_equal(ask(w, count), "45 180");
     OK(rdl_lake_sweep(w->table, ROOT, &removed, &w->err));
     assert_int_equal(removed, 3); /* the stage was gone before */
     assert_int_equal(finish(start(w, "compact", ROOT, "5", NULL)), 0);
-    assert_int_equal(finish(start(w, "checkpoint", ROOT, "0", "lake.checkpoint:1:kill")),
-                     -SIGKILL);
+    assert_int_equal(finish(start(w, "checkpoint", ROOT, "0", "lake.checkpoint:1:kill")), -SIGKILL);
     assert_string_equal(ask(w, count), "45 180");
     assert_int_equal(finish(start(w, "checkpoint", ROOT, "0", NULL)), 0);
     assert_int_equal(finish(start(w, "vacuum", ROOT, "0", "lake.vacuum:2:kill")), -SIGKILL);
@@ -998,15 +963,13 @@ static void two_writers_never_own_one_version(void **state)
 {
     world *w = *state;
     assert_int_equal(finish(start(w, "append", ROOT, "1", NULL)), 0);
-    const pid_t a = start(w, "many", ROOT, "2", NULL),
-                b = start(w, "many", OTHER, "2", NULL);
+    const pid_t a = start(w, "many", ROOT, "2", NULL), b = start(w, "many", OTHER, "2", NULL);
     assert_int_equal(finish(a), 0);
     assert_int_equal(finish(b), 0);
     assert_string_equal(ask(w, "SELECT count(*) || ' ' || sum(i) FROM $T"), "189 756");
     assert_int_equal(load(w, -1).version, 20);
     /* The same epoch of the same root twice: one commits. */
-    const pid_t c = start(w, "append", ROOT, "50", NULL),
-                d = start(w, "append", ROOT, "50", NULL);
+    const pid_t c = start(w, "append", ROOT, "50", NULL), d = start(w, "append", ROOT, "50", NULL);
     assert_int_equal(finish(c) + finish(d), 1);
     assert_int_equal(load(w, -1).version, 21);
     assert_int_equal(data_files(w), 66);
@@ -1024,8 +987,7 @@ static void a_replace_whose_files_are_gone_is_a_conflict(void **state)
     const rdl_lake_commit_info mine = at_epoch(2), theirs = at_epoch(9);
     rdl_lake_table other = t;
     other.app_id = OTHER;
-    OK(rdl_lake_append(w->conn, &other, "SELECT 5 AS i, 'b' AS p", NULL, &theirs, &r,
-                       &w->err));
+    OK(rdl_lake_append(w->conn, &other, "SELECT 5 AS i, 'b' AS p", NULL, &theirs, &r, &w->err));
     const rdl_delta_change change = {.table = &t,
                                      .info = &mine,
                                      .txn = true,

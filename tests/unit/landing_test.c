@@ -1,11 +1,11 @@
 /*
  * landing_test.c - what may be taken out of a landing folder, and where it goes.
  */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #include "stream/landing.h"
 
@@ -144,7 +144,8 @@ static void what_was_cleared_is_known_after_a_restart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_moved_file_keeps_its_place_below_the_folder, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_moved_file_keeps_its_place_below_the_folder, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_file_goes_when_the_lake_has_it_and_not_before, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_file_that_grew_since_it_was_read_stays, setup, teardown),

@@ -119,8 +119,7 @@ static void query_is(fixture *f, const char *sql, const char *expected)
     rdl_buf_fini(&out);
 }
 
-#define CLICKS                                                                              \
-    "CREATE SOURCE clicks (ts TIMESTAMP, page TEXT, n BIGINT) FROM 'in/' FORMAT JSON;\n"
+#define CLICKS "CREATE SOURCE clicks (ts TIMESTAMP, page TEXT, n BIGINT) FROM 'in/' FORMAT JSON;\n"
 #define PAGES "CREATE SOURCE pages (page TEXT, title TEXT) FROM 'p.csv' FORMAT CSV SNAPSHOT;\n"
 #define BRONZE "CREATE STREAMING TABLE b.clicks AS SELECT * FROM STREAM clicks;\n"
 
@@ -150,13 +149,15 @@ static void unclosed_quotes_and_comments_are_reported(void **state)
     (void)state;
     fixture f;
     open_fixture(&f);
-    fails(&f, "/* a", "pipeline.sql:1:1: error: a comment is not closed\n"
-                      "  1 | /* a\n"
-                      "    | ^^\n"
-                      "hint: End it with */.\n");
-    fails(&f, ";;'x", "pipeline.sql:1:3: error: a string is not closed\n"
-                      "  1 | ;;'x\n"
-                      "    |   ^\n");
+    fails(&f, "/* a",
+          "pipeline.sql:1:1: error: a comment is not closed\n"
+          "  1 | /* a\n"
+          "    | ^^\n"
+          "hint: End it with */.\n");
+    fails(&f, ";;'x",
+          "pipeline.sql:1:3: error: a string is not closed\n"
+          "  1 | ;;'x\n"
+          "    |   ^\n");
     close_fixture(&f);
 }
 
@@ -201,8 +202,11 @@ static void a_misspelt_option_is_named_with_the_nearest(void **state)
     (void)state;
     fixture f;
     open_fixture(&f);
-    assert_int_equal(load(&f, "CREATE SOURCE s (a TEXT) FROM 'p' FORMAT CSV "
-                              "OPTIONS (delimeter = ';');", NULL), RDL_EUSAGE);
+    assert_int_equal(load(&f,
+                          "CREATE SOURCE s (a TEXT) FROM 'p' FORMAT CSV "
+                          "OPTIONS (delimeter = ';');",
+                          NULL),
+                     RDL_EUSAGE);
     assert_int_equal(f.diags.errors, 1);
     assert_string_equal(f.diags.list.v[0].msg, "unrecognized option \"delimeter\"");
     assert_string_equal(f.diags.list.v[0].hint, "Did you mean \"delimiter\"?");
@@ -229,9 +233,9 @@ static void a_streaming_table_has_constraints_of_all_kinds(void **state)
     const rdl_table *t = table(&f, "b.t");
     assert_int_equal(t->kind, RDL_TABLE_STREAMING);
     assert_int_equal(t->constraint_count, 6);
-    static const rdl_violation actions[] = {RDL_VIOLATION_KEEP, RDL_VIOLATION_DROP_ROW,
+    static const rdl_violation actions[] = {RDL_VIOLATION_KEEP,       RDL_VIOLATION_DROP_ROW,
                                             RDL_VIOLATION_QUARANTINE, RDL_VIOLATION_FAIL,
-                                            RDL_VIOLATION_IMPUTE, RDL_VIOLATION_QUARANTINE};
+                                            RDL_VIOLATION_IMPUTE,     RDL_VIOLATION_QUARANTINE};
     for (size_t i = 0; i < 6; i++)
         assert_int_equal(t->constraints[i].action, actions[i]);
     assert_int_equal(t->constraints[4].impute_count, 2);
@@ -254,15 +258,16 @@ static void a_view_has_a_key_and_a_schedule(void **state)
     (void)state;
     fixture f;
     open_fixture(&f);
-    loads(&f, CLICKS BRONZE
-          "CREATE MATERIALIZED VIEW g.a PRIMARY KEY (page) SCHEDULE CRON '0 3 * * *' AS\n"
-          "  SELECT page, sum(n) AS n FROM STREAM b.clicks GROUP BY ALL;\n"
-          "CREATE MATERIALIZED VIEW IF NOT EXISTS g.b SCHEDULE EVERY INTERVAL 5 MINUTES AS\n"
-          "  SELECT page FROM a;\n"
-          "CREATE MATERIALIZED VIEW g.c TRIGGER ON UPDATE AS SELECT page FROM g.b;\n"
-          "PUBLISH g.a TO 'sqlite:s.db' AS pages_n PRIMARY KEY ((page), n DESC) RENAME (page AS page)\n"
-          "  WITH (consistency = ONE, replication = {'class': 'X', 'dc': 3});\n"
-          "PUBLISH g.a TO 'sqlite:s.db';");
+    loads(
+        &f, CLICKS BRONZE
+        "CREATE MATERIALIZED VIEW g.a PRIMARY KEY (page) SCHEDULE CRON '0 3 * * *' AS\n"
+        "  SELECT page, sum(n) AS n FROM STREAM b.clicks GROUP BY ALL;\n"
+        "CREATE MATERIALIZED VIEW IF NOT EXISTS g.b SCHEDULE EVERY INTERVAL 5 MINUTES AS\n"
+        "  SELECT page FROM a;\n"
+        "CREATE MATERIALIZED VIEW g.c TRIGGER ON UPDATE AS SELECT page FROM g.b;\n"
+        "PUBLISH g.a TO 'sqlite:s.db' AS pages_n PRIMARY KEY ((page), n DESC) RENAME (page AS page)\n"
+        "  WITH (consistency = ONE, replication = {'class': 'X', 'dc': 3});\n"
+        "PUBLISH g.a TO 'sqlite:s.db';");
     assert_int_equal(table(&f, "g.a")->schedule.kind, RDL_SCHEDULE_CRON);
     assert_true(table(&f, "g.b")->schedule.every_us == 300000000);
     assert_int_equal(table(&f, "g.c")->schedule.kind, RDL_SCHEDULE_ON_UPDATE);
@@ -333,18 +338,19 @@ static void types_outside_the_list_are_cast_or_refused(void **state)
     (void)state;
     fixture f;
     open_fixture(&f);
-    loads(&f, CLICKS
-          "CREATE STREAMING TABLE b.a AS SELECT *, ts::TIMESTAMP AS t, n::FLOAT AS fl,\n"
-          "  n::TINYINT AS ti, n::UBIGINT AS ub, [ts::TIMESTAMP] AS l FROM STREAM clicks;\n"
-          "CREATE MATERIALIZED VIEW g.u AS SELECT sum(n) AS n FROM b.a\n"
-          "  UNION ALL SELECT 0::HUGEINT;\n");
+    loads(&f,
+          CLICKS "CREATE STREAMING TABLE b.a AS SELECT *, ts::TIMESTAMP AS t, n::FLOAT AS fl,\n"
+                 "  n::TINYINT AS ti, n::UBIGINT AS ub, [ts::TIMESTAMP] AS l FROM STREAM clicks;\n"
+                 "CREATE MATERIALIZED VIEW g.u AS SELECT sum(n) AS n FROM b.a\n"
+                 "  UNION ALL SELECT 0::HUGEINT;\n");
     assert_string_equal(columns(&f, "b.a"),
                         "ts TIMESTAMP WITH TIME ZONE, page VARCHAR, n BIGINT, "
                         "t TIMESTAMP WITH TIME ZONE, fl DOUBLE, ti INTEGER, ub DECIMAL(38,0), "
                         "l TIMESTAMP WITH TIME ZONE[]");
     assert_string_equal(columns(&f, "g.u"), "n DECIMAL(38,0)");
-    fails(&f, CLICKS BRONZE "CREATE MATERIALIZED VIEW g.i AS SELECT page, INTERVAL 1 DAY AS i "
-                            "FROM b.clicks;",
+    fails(&f,
+          CLICKS BRONZE "CREATE MATERIALIZED VIEW g.i AS SELECT page, INTERVAL 1 DAY AS i "
+                        "FROM b.clicks;",
           "pipeline.sql:3:55: error: column \"i\" has type INTERVAL, which a table cannot hold\n"
           "  3 | CREATE MATERIALIZED VIEW g.i AS SELECT page, INTERVAL 1 DAY AS i FROM "
           "b.clicks;\n"
@@ -372,8 +378,11 @@ static void views_and_functions_are_put_into_the_body(void **state)
     assert_true(rdl_str_starts(t->body, "SELECT x.page, CAST(list_transform("));
     /* The lambda's n is not the table's n. */
     rdl_err err = {0};
-    assert_int_equal(rdl_exec(f.conn, "CREATE TABLE main.clicks AS SELECT NULL::TIMESTAMPTZ AS ts,"
-                                      " '/' AS page, 3::BIGINT AS n", &err), RDL_OK);
+    assert_int_equal(rdl_exec(f.conn,
+                              "CREATE TABLE main.clicks AS SELECT NULL::TIMESTAMPTZ AS ts,"
+                              " '/' AS page, 3::BIGINT AS n",
+                              &err),
+                     RDL_OK);
     query_is(&f, rdl_arena_strndup(&f.arena, t->body.p, t->body.n), "/|[24]\n");
     fails(&f, "CREATE FUNCTION f(x BIGINT) RETURNS BIGINT RETURN x + y;",
           "pipeline.sql:1:55: error: unrecognized argument \"y\"\n"
@@ -390,13 +399,13 @@ static void now_means_the_rows_arrival_in_streams_and_nothing_in_views(void **st
     open_fixture(&f);
     loads(&f, CLICKS "CREATE STREAMING TABLE b.a AS SELECT page, now() AS a, current_date AS b,\n"
                      "  current_timestamp FROM STREAM clicks AS c;");
-    assert_string_equal(columns(&f, "b.a"),
-                        "page VARCHAR, a TIMESTAMP WITH TIME ZONE, b DATE, "
-                        "current_timestamp TIMESTAMP WITH TIME ZONE");
+    assert_string_equal(columns(&f, "b.a"), "page VARCHAR, a TIMESTAMP WITH TIME ZONE, b DATE, "
+                                            "current_timestamp TIMESTAMP WITH TIME ZONE");
     str_is(table(&f, "b.a")->body,
            "SELECT page, c._ingest_ts AS a, CAST(c._ingest_ts AS DATE) AS b, c._ingest_ts AS "
            "current_timestamp FROM main.clicks AS c");
-    fails(&f, CLICKS BRONZE
+    fails(&f,
+          CLICKS BRONZE
           "CREATE MATERIALIZED VIEW g.a AS SELECT page FROM b.clicks WHERE ts > now();\n"
           "CREATE MATERIALIZED VIEW g.b AS SELECT page, random() AS r FROM b.clicks;\n",
           "pipeline.sql:3:70: error: now() would give another answer at each refresh\n"
@@ -415,33 +424,34 @@ static void several_errors_come_at_once_with_places_and_nearest_names(void **sta
     (void)state;
     fixture f;
     open_fixture(&f);
-    fails(&f, CLICKS
-          "CREATE STREAMING TABLE b.a AS\n"
-          "  SELECT ts, pge FROM STREAM clicks;\n"
-          "CREATE STREAMING TABEL b.b AS SELECT 1;\n"
-          "CREATE STREAMING TABLE b.c AS SELECT * FROM STREAM klicks;\n"
-          "CREATE MATERIALIZED VIEW g.a AS SELECT lenght(page) AS l FROM b.d\n"
-          "CREATE STREAMING TABLE b.d PARTITIONED BY (pag) AS SELECT * FROM STREAM clicks;\n",
-          "pipeline.sql:3:14: error: unrecognized column \"pge\" in source \"clicks\"\n"
-          "  3 |   SELECT ts, pge FROM STREAM clicks;\n"
-          "    |              ^^^\n"
-          "hint: Did you mean \"page\"?\n"
-          "pipeline.sql:4:8: error: expected SOURCE, STREAMING TABLE, MATERIALIZED VIEW, VIEW, "
-          "FUNCTION, FLOW, DECISION TABLE, REPORT, MODEL TABLE, MODEL or ALERT, found \"STREAMING\"\n"
-          "  4 | CREATE STREAMING TABEL b.b AS SELECT 1;\n"
-          "    |        ^^^^^^^^^\n"
-          "pipeline.sql:5:52: error: unrecognized table \"klicks\"\n"
-          "  5 | CREATE STREAMING TABLE b.c AS SELECT * FROM STREAM klicks;\n"
-          "    |                                                    ^^^^^^\n"
-          "hint: Did you mean \"clicks\"?\n"
-          "pipeline.sql:7:1: error: a semicolon is missing before this statement\n"
-          "  7 | CREATE STREAMING TABLE b.d PARTITIONED BY (pag) AS SELECT * FROM STREAM clicks;\n"
-          "    | ^^^^^^\n"
-          "hint: End the statement above with one.\n"
-          "pipeline.sql:7:44: error: unrecognized column \"pag\" in \"b.d\"\n"
-          "  7 | CREATE STREAMING TABLE b.d PARTITIONED BY (pag) AS SELECT * FROM STREAM clicks;\n"
-          "    |                                            ^^^\n"
-          "hint: Did you mean \"page\"?\n");
+    fails(
+        &f,
+        CLICKS "CREATE STREAMING TABLE b.a AS\n"
+               "  SELECT ts, pge FROM STREAM clicks;\n"
+               "CREATE STREAMING TABEL b.b AS SELECT 1;\n"
+               "CREATE STREAMING TABLE b.c AS SELECT * FROM STREAM klicks;\n"
+               "CREATE MATERIALIZED VIEW g.a AS SELECT lenght(page) AS l FROM b.d\n"
+               "CREATE STREAMING TABLE b.d PARTITIONED BY (pag) AS SELECT * FROM STREAM clicks;\n",
+        "pipeline.sql:3:14: error: unrecognized column \"pge\" in source \"clicks\"\n"
+        "  3 |   SELECT ts, pge FROM STREAM clicks;\n"
+        "    |              ^^^\n"
+        "hint: Did you mean \"page\"?\n"
+        "pipeline.sql:4:8: error: expected SOURCE, STREAMING TABLE, MATERIALIZED VIEW, VIEW, "
+        "FUNCTION, FLOW, DECISION TABLE, REPORT, MODEL TABLE, MODEL or ALERT, found \"STREAMING\"\n"
+        "  4 | CREATE STREAMING TABEL b.b AS SELECT 1;\n"
+        "    |        ^^^^^^^^^\n"
+        "pipeline.sql:5:52: error: unrecognized table \"klicks\"\n"
+        "  5 | CREATE STREAMING TABLE b.c AS SELECT * FROM STREAM klicks;\n"
+        "    |                                                    ^^^^^^\n"
+        "hint: Did you mean \"clicks\"?\n"
+        "pipeline.sql:7:1: error: a semicolon is missing before this statement\n"
+        "  7 | CREATE STREAMING TABLE b.d PARTITIONED BY (pag) AS SELECT * FROM STREAM clicks;\n"
+        "    | ^^^^^^\n"
+        "hint: End the statement above with one.\n"
+        "pipeline.sql:7:44: error: unrecognized column \"pag\" in \"b.d\"\n"
+        "  7 | CREATE STREAMING TABLE b.d PARTITIONED BY (pag) AS SELECT * FROM STREAM clicks;\n"
+        "    |                                            ^^^\n"
+        "hint: Did you mean \"page\"?\n");
     assert_string_equal(f.err.msg, "could not load pipeline \"nowhere\": 5 errors in its text");
     assert_int_equal(rdl_err_exit_code(&f.err), 2);
     close_fixture(&f);
@@ -452,17 +462,19 @@ static void a_place_inside_a_rewritten_body_is_the_users(void **state)
     (void)state;
     fixture f;
     open_fixture(&f);
-    fails(&f, CLICKS BRONZE
-          "CREATE VIEW v AS SELECT *, n + 1 AS m FROM b.clicks;\n"
-          "CREATE MATERIALIZED VIEW g.a AS\n"
-          "  SELECT page,\n"
-          "         sum(m) FILTER (WHERE tz IS NOT NULL) AS \"größe\"\n"
-          "  FROM v GROUP BY ALL;\n",
+    fails(&f,
+          CLICKS BRONZE "CREATE VIEW v AS SELECT *, n + 1 AS m FROM b.clicks;\n"
+                        "CREATE MATERIALIZED VIEW g.a AS\n"
+                        "  SELECT page,\n"
+                        "         sum(m) FILTER (WHERE tz IS NOT NULL) AS \"größe\"\n"
+                        "  FROM v GROUP BY ALL;\n",
           "pipeline.sql:6:31: error: unrecognized column \"tz\" in table \"b.clicks\"\n"
           "  6 |          sum(m) FILTER (WHERE tz IS NOT NULL) AS \"größe\"\n"
           "    |                               ^^\n"
           "hint: Did you mean \"ts\"?\n");
-    fails(&f, CLICKS "CREATE STREAMING TABLE b.a AS SELECT 'größe' AS g, CASE WHEN 1 FROM STREAM clicks;",
+    fails(&f,
+          CLICKS
+          "CREATE STREAMING TABLE b.a AS SELECT 'größe' AS g, CASE WHEN 1 FROM STREAM clicks;",
           "pipeline.sql:2:64: error: syntax error at or near \"FROM\"\n"
           "  2 | CREATE STREAMING TABLE b.a AS SELECT 'größe' AS g, CASE WHEN 1 FROM STREAM "
           "clicks;\n"
@@ -475,7 +487,8 @@ static void what_may_be_read_how_is_checked(void **state)
     (void)state;
     fixture f;
     open_fixture(&f);
-    fails(&f, CLICKS PAGES BRONZE
+    fails(&f,
+          CLICKS PAGES BRONZE
           "CREATE STREAMING TABLE b.a AS SELECT * FROM clicks;\n"
           "CREATE STREAMING TABLE b.b AS SELECT * FROM STREAM pages;\n"
           "CREATE MATERIALIZED VIEW g.a AS SELECT * FROM STREAM clicks;\n"
@@ -516,12 +529,12 @@ static void cycles_duplicates_and_reserved_names_are_refused(void **state)
     (void)state;
     fixture f;
     open_fixture(&f);
-    fails(&f, CLICKS
-          "CREATE MATERIALIZED VIEW g.a AS SELECT * FROM g.b;\n"
-          "CREATE MATERIALIZED VIEW g.b AS SELECT * FROM g.a;\n"
-          "CREATE SOURCE Clicks (a TEXT) FROM 'x' FORMAT JSON;\n"
-          "CREATE SOURCE s (_epoch INT) FROM 'x' FORMAT JSON;\n"
-          "CREATE MATERIALIZED VIEW alone AS SELECT 1 AS one;\n",
+    fails(&f,
+          CLICKS "CREATE MATERIALIZED VIEW g.a AS SELECT * FROM g.b;\n"
+                 "CREATE MATERIALIZED VIEW g.b AS SELECT * FROM g.a;\n"
+                 "CREATE SOURCE Clicks (a TEXT) FROM 'x' FORMAT JSON;\n"
+                 "CREATE SOURCE s (_epoch INT) FROM 'x' FORMAT JSON;\n"
+                 "CREATE MATERIALIZED VIEW alone AS SELECT 1 AS one;\n",
           "pipeline.sql:3:47: error: \"g.a\" is part of a cycle\n"
           "  3 | CREATE MATERIALIZED VIEW g.b AS SELECT * FROM g.a;\n"
           "    |                                               ^^^\n"
@@ -555,8 +568,11 @@ static void what_this_version_lacks_is_said(void **state)
         assert_non_null(strstr(rdl_buf_str(&f.said), texts[i][1]));
         assert_non_null(strstr(rdl_buf_str(&f.said), "supported in this version"));
     }
-    assert_int_equal(load(&f, CLICKS BRONZE "PUBLISH b.clicks TO 'mongo://h/k' "
-                                            "PRIMARY KEY (page);", NULL), RDL_EUSAGE);
+    assert_int_equal(load(&f,
+                          CLICKS BRONZE "PUBLISH b.clicks TO 'mongo://h/k' "
+                                        "PRIMARY KEY (page);",
+                          NULL),
+                     RDL_EUSAGE);
     assert_non_null(strstr(rdl_buf_str(&f.said), "destinations of the kind \"mongo:\""));
     close_fixture(&f);
 }
@@ -569,7 +585,8 @@ static void columns_of_messages_are_for_topics_and_typed(void **state)
         {"CREATE SOURCE k (a TEXT) FROM 'in/' FORMAT TEXT;", "are for messages"},
         {"CREATE SOURCE k (a TEXT FROM OFFSET) FROM 'kafka://b/t' FORMAT JSON;",
          "a column FROM OFFSET is declared as BIGINT"},
-        {"CREATE SOURCE k (a TEXT FROM HEADERS) FROM 'kafka://b/t' FORMAT JSON;", "MAP(TEXT, TEXT)"},
+        {"CREATE SOURCE k (a TEXT FROM HEADERS) FROM 'kafka://b/t' FORMAT JSON;",
+         "MAP(TEXT, TEXT)"},
         {"CREATE SOURCE k (a TEXT FROM NOTHING) FROM 'kafka://b/t' FORMAT JSON;", "expected KEY"},
         {"CREATE SOURCE k (a TEXT FROM KEY FIELD 'x') FROM 'kafka://b/t' FORMAT JSON;",
          "is no field of its payload"},
@@ -586,15 +603,18 @@ static void columns_of_messages_are_for_topics_and_typed(void **state)
         assert_non_null(strstr(rdl_buf_str(&f.said), texts[i][1]));
     }
     /* So that one text runs on a folder and on a topic. */
-    assert_int_equal(load(&f, "CREATE SOURCE k (a TEXT FROM KEY, b TEXT FROM VALUE) FROM 'in/' FORMAT JSON;",
-                          NULL),
-                     RDL_OK);
     assert_int_equal(
-        load(&f, "CREATE SOURCE k (key TEXT FROM KEY, at TIMESTAMPTZ FROM TIMESTAMP, "
-                 "h MAP(TEXT, TEXT) FROM HEADERS, t TEXT FROM TOPIC, p INT FROM PARTITION, "
-                 "o BIGINT FROM OFFSET, gone BOOLEAN FROM TOMBSTONE, v BLOB) "
-                 "FROM 'kafka://b:9092/t,u' FORMAT RAW ON DATA LOSS CONTINUE "
-                 "OPTIONS (sasl.username = 'u', 'sasl.password' = 'p', start = 'latest');", NULL),
+        load(&f, "CREATE SOURCE k (a TEXT FROM KEY, b TEXT FROM VALUE) FROM 'in/' FORMAT JSON;",
+             NULL),
+        RDL_OK);
+    assert_int_equal(
+        load(&f,
+             "CREATE SOURCE k (key TEXT FROM KEY, at TIMESTAMPTZ FROM TIMESTAMP, "
+             "h MAP(TEXT, TEXT) FROM HEADERS, t TEXT FROM TOPIC, p INT FROM PARTITION, "
+             "o BIGINT FROM OFFSET, gone BOOLEAN FROM TOMBSTONE, v BLOB) "
+             "FROM 'kafka://b:9092/t,u' FORMAT RAW ON DATA LOSS CONTINUE "
+             "OPTIONS (sasl.username = 'u', 'sasl.password' = 'p', start = 'latest');",
+             NULL),
         RDL_OK);
     const rdl_source_def *s = f.p->tables[0]->source;
     assert_true(s->loss_continues);
@@ -615,7 +635,8 @@ static void variables_come_from_the_file_the_environment_and_set(void **state)
     static const char env[] = "# comment\nexport LANG_TEST_A = 'file a'\nLANG_TEST_B=file b\n"
                               "max_rows_per_epoch=7\n";
     assert_int_equal(rdl_fs_write_durable(rdl_path_join(&f.arena, dir, "raudal.env"), env,
-                                          sizeof env - 1, &f.err), RDL_OK);
+                                          sizeof env - 1, &f.err),
+                     RDL_OK);
     static const char text[] =
         "-- ${LANG_TEST_NOBODY} in a comment is left alone\n"
         "CREATE SOURCE a (x TEXT) FROM '${LANG_TEST_A}' FORMAT JSON;\n"
@@ -624,12 +645,14 @@ static void variables_come_from_the_file_the_environment_and_set(void **state)
         "CREATE SOURCE d (x TEXT) FROM '${LANG_TEST_D}' FORMAT JSON;\n"
         "CREATE SOURCE e (x TEXT) FROM '${LANG_TEST_E:-${LANG_TEST_B}/${LANG_TEST_F:-f}/*}' FORMAT "
         "JSON;\n";
-    assert_int_equal(rdl_fs_write_durable(rdl_path_join(&f.arena, dir, "a.sql"), text,
-                                          sizeof text - 1, &f.err), RDL_OK);
+    assert_int_equal(
+        rdl_fs_write_durable(rdl_path_join(&f.arena, dir, "a.sql"), text, sizeof text - 1, &f.err),
+        RDL_OK);
     assert_int_equal(rdl_fs_mkdirs(rdl_path_join(&f.arena, dir, "queries"), &f.err), RDL_OK);
     static const char query[] = "-- What it answers.\n-- How.\nSELECT 1;\n";
     assert_int_equal(rdl_fs_write_durable(rdl_path_join(&f.arena, dir, "queries/q.sql"), query,
-                                          sizeof query - 1, &f.err), RDL_OK);
+                                          sizeof query - 1, &f.err),
+                     RDL_OK);
     setenv("LANG_TEST_B", "env b", 1);
     setenv("LANG_TEST_D", "env d", 1);
     static const char *const set[] = {"LANG_TEST_D=set d"};
@@ -662,8 +685,11 @@ static void a_variable_that_nobody_set_is_an_error_at_its_place(void **state)
     open_fixture(&f);
     static const char *const set[] = {"LANG_TEST_LONG=a much longer text than the name of it"};
     const rdl_load_options options = {.set = set, .set_count = 1};
-    assert_int_equal(load(&f, "CREATE SOURCE a (x TEXT) FROM '${LANG_TEST_LONG}${LANG_TEST_NO}' "
-                              "FORMAT JSN;", &options), RDL_EUSAGE);
+    assert_int_equal(load(&f,
+                          "CREATE SOURCE a (x TEXT) FROM '${LANG_TEST_LONG}${LANG_TEST_NO}' "
+                          "FORMAT JSN;",
+                          &options),
+                     RDL_EUSAGE);
     assert_string_equal(
         rdl_buf_str(&f.said),
         "pipeline.sql:1:49: error: variable \"LANG_TEST_NO\" is not set\n"
@@ -684,8 +710,8 @@ static void the_connection_is_left_as_it_was(void **state)
     fixture f;
     open_fixture(&f);
     rdl_err err = {0};
-    assert_int_equal(rdl_exec(f.conn, "CREATE SCHEMA b; CREATE TABLE b.clicks AS SELECT 42 AS x",
-                              &err), RDL_OK);
+    assert_int_equal(
+        rdl_exec(f.conn, "CREATE SCHEMA b; CREATE TABLE b.clicks AS SELECT 42 AS x", &err), RDL_OK);
     loads(&f, CLICKS BRONZE);
     assert_int_equal(load(&f, CLICKS "CREATE", NULL), RDL_EUSAGE);
     query_is(&f, "SELECT x FROM b.clicks", "42\n");
@@ -712,7 +738,7 @@ static void a_fingerprint_follows_the_meaning_not_the_spelling(void **state)
     close_fixture(&f);
 }
 
-#define CHANGES                                                                             \
+#define CHANGES                                                                                    \
     "CREATE SOURCE cdc (id INT, op TEXT, at_s INT, city TEXT, seen INT) FROM 'c/' FORMAT JSON;\n"
 
 static void put_changes(fixture *f, const char *history)
@@ -726,7 +752,8 @@ static void put_changes(fixture *f, const char *history)
         "(1, 'U', 10, 'Lima', 1), (1, 'U', 30, 'Cusco', 3), (1, 'U', 20, 'Lima', 2), "
         "(2, 'U', 10, 'Quito', 1), (2, 'D', 40, NULL, NULL), (2, 'U', 50, 'Loja', 5), "
         "(3, 'U', 10, 'X', 1), (3, 'U', 10, 'Y', 2), (3, 'D', 60, NULL, NULL)) "
-        "AS v(id, op, at_s, city, seen)", history);
+        "AS v(id, op, at_s, city, seen)",
+        history);
     if (rc != RDL_OK)
         fail_msg("%s", err.msg);
 }
@@ -745,7 +772,8 @@ static void a_flow_of_type_1_keeps_the_last_change_of_each_key(void **state)
     assert_null(c->cdc_snapshot);
     assert_int_equal(t->view_plan->mode, RDL_MAINTAIN_GROUPS);
     assert_int_equal(t->primary_key_count, 1);
-    assert_string_equal(columns(&f, "s.one"), "id INTEGER, at_s INTEGER, city VARCHAR, seen INTEGER");
+    assert_string_equal(columns(&f, "s.one"),
+                        "id INTEGER, at_s INTEGER, city VARCHAR, seen INTEGER");
     rdl_err err = {0};
     assert_int_equal(rdl_exec(f.conn, "CREATE SCHEMA s", &err), RDL_OK);
     put_changes(&f, "one");
@@ -768,13 +796,14 @@ static void a_flow_of_type_2_keeps_every_run_in_event_order(void **state)
     rdl_err err = {0};
     assert_int_equal(rdl_exec(f.conn, "CREATE SCHEMA s", &err), RDL_OK);
     put_changes(&f, "two");
-    query_is(&f, rdl_arena_printf(&f.arena, "FROM (%.*s) ORDER BY id, __start_at", (int)t->body.n,
-                                  t->body.p),
-             "1|Lima|2|10|30\n"  /* untracked columns as the run's last change has them */
+    query_is(&f,
+             rdl_arena_printf(&f.arena, "FROM (%.*s) ORDER BY id, __start_at", (int)t->body.n,
+                              t->body.p),
+             "1|Lima|2|10|30\n" /* untracked columns as the run's last change has them */
              "1|Cusco|3|30|\n"
              "2|Quito|1|10|40\n" /* deleted from 40 to 50 */
              "2|Loja|5|50|\n"
-             "3|Y|2|10|60\n");   /* of equal sequences the later arrival */
+             "3|Y|2|10|60\n"); /* of equal sequences the later arrival */
     close_fixture(&f);
 }
 
@@ -807,19 +836,22 @@ static void windows_of_the_prelude_are_half_open_and_aligned(void **state)
     fixture f;
     open_fixture(&f);
     loads(&f, CLICKS);
-    query_is(&f, "SELECT tumble_start(TIMESTAMPTZ '2025-07-18 01:29:59.999999', INTERVAL 30 MINUTE),"
-                 " tumble_end(TIMESTAMPTZ '2025-07-18 01:30:00', INTERVAL 30 MINUTE)",
+    query_is(&f,
+             "SELECT tumble_start(TIMESTAMPTZ '2025-07-18 01:29:59.999999', INTERVAL 30 MINUTE),"
+             " tumble_end(TIMESTAMPTZ '2025-07-18 01:30:00', INTERVAL 30 MINUTE)",
              "2025-07-18 01:00:00+00|2025-07-18 02:00:00+00\n");
     query_is(&f, "SELECT tumble_start(TIMESTAMPTZ '1969-12-31 23:59:59', INTERVAL 1 HOUR)",
              "1969-12-31 23:00:00+00\n");
-    query_is(&f, "SELECT w.window_start, w.window_end FROM (SELECT unnest(hop_windows("
-                 "TIMESTAMPTZ '2025-07-18 01:30:00', INTERVAL 1 HOUR, INTERVAL 30 MINUTE)) AS w)",
+    query_is(&f,
+             "SELECT w.window_start, w.window_end FROM (SELECT unnest(hop_windows("
+             "TIMESTAMPTZ '2025-07-18 01:30:00', INTERVAL 1 HOUR, INTERVAL 30 MINUTE)) AS w)",
              "2025-07-18 01:00:00+00|2025-07-18 02:00:00+00\n"
              "2025-07-18 01:30:00+00|2025-07-18 02:30:00+00\n");
-    query_is(&f, "SELECT len(hop_windows(TIMESTAMPTZ '2025-07-18 01:04:00', INTERVAL 5 MINUTE, "
-                 "INTERVAL 2 MINUTE)), len(hop_windows(TIMESTAMPTZ '2025-07-18 01:05:00', "
-                 "INTERVAL 5 MINUTE, INTERVAL 2 MINUTE)), hop_windows(CAST(NULL AS TIMESTAMPTZ), "
-                 "INTERVAL 5 MINUTE, INTERVAL 2 MINUTE)",
+    query_is(&f,
+             "SELECT len(hop_windows(TIMESTAMPTZ '2025-07-18 01:04:00', INTERVAL 5 MINUTE, "
+             "INTERVAL 2 MINUTE)), len(hop_windows(TIMESTAMPTZ '2025-07-18 01:05:00', "
+             "INTERVAL 5 MINUTE, INTERVAL 2 MINUTE)), hop_windows(CAST(NULL AS TIMESTAMPTZ), "
+             "INTERVAL 5 MINUTE, INTERVAL 2 MINUTE)",
              "3|2|[]\n");
     close_fixture(&f);
 }
@@ -840,10 +872,11 @@ static void diagnostics_are_bounded_and_print_as_json(void **state)
     assert_int_equal(load(&f, "DROP x", NULL), RDL_EUSAGE);
     rdl_buf json = {0};
     rdl_diags_print_json(&f.diags, &json);
-    assert_string_equal(rdl_buf_str(&json),
-                        "[{\"severity\":\"error\",\"file\":\"pipeline.sql\",\"line\":1,\"column\":1,"
-                        "\"message\":\"expected CREATE, PUBLISH, SEED or GRANT, found \\\"DROP\\\"\","
-                        "\"hint\":null}]");
+    assert_string_equal(
+        rdl_buf_str(&json),
+        "[{\"severity\":\"error\",\"file\":\"pipeline.sql\",\"line\":1,\"column\":1,"
+        "\"message\":\"expected CREATE, PUBLISH, SEED or GRANT, found \\\"DROP\\\"\","
+        "\"hint\":null}]");
     rdl_buf_fini(&json);
     close_fixture(&f);
 }
@@ -868,15 +901,17 @@ static void a_long_line_is_cut_around_the_place(void **state)
 }
 
 /* What `ours` says of a function is what the library's own list says, by `theirs`. */
-static void lists_agree(const char *theirs, const char *where, bool (*ours)(const char *name), size_t least)
+static void lists_agree(const char *theirs, const char *where, bool (*ours)(const char *name),
+                        size_t least)
 {
     fixture f;
     open_fixture(&f);
     rdl_result *r = NULL;
     const rdl_chunk *c;
     size_t functions = 0;
-    const char *sql = rdl_arena_printf(&f.arena, "SELECT function_name, %s FROM duckdb_functions() WHERE %s GROUP BY 1",
-                                       theirs, where);
+    const char *sql = rdl_arena_printf(
+        &f.arena, "SELECT function_name, %s FROM duckdb_functions() WHERE %s GROUP BY 1", theirs,
+        where);
     assert_int_equal(rdl_query(f.conn, sql, &r, &f.err), RDL_OK);
     while (rdl_result_next(r, &c)) {
         for (size_t i = 0; i < c->rows; i++) {
@@ -904,10 +939,11 @@ static void the_list_of_aggregates_is_the_librarys(void **state)
 {
     (void)state;
     /* The library counts its window functions among them. */
-    lists_agree("bool_or(function_type = 'aggregate') AND function_name NOT IN ('cume_dist', 'dense_rank', "
-                "'fill', 'first_value', 'lag', 'last_value', 'lead', 'nth_value', 'ntile', 'percent_rank', "
-                "'rank', 'rank_dense', 'row_number')",
-                "function_type IN ('scalar', 'aggregate')", rdl_plan_is_aggregate, 500);
+    lists_agree(
+        "bool_or(function_type = 'aggregate') AND function_name NOT IN ('cume_dist', 'dense_rank', "
+        "'fill', 'first_value', 'lag', 'last_value', 'lead', 'nth_value', 'ntile', 'percent_rank', "
+        "'rank', 'rank_dense', 'row_number')",
+        "function_type IN ('scalar', 'aggregate')", rdl_plan_is_aggregate, 500);
 }
 
 static void our_aggregates_are_refused_in_windows(void **state)
@@ -915,7 +951,8 @@ static void our_aggregates_are_refused_in_windows(void **state)
     (void)state;
     fixture f;
     open_fixture(&f);
-    fails(&f, CLICKS BRONZE
+    fails(&f,
+          CLICKS BRONZE
           "CREATE MATERIALIZED VIEW g.a AS SELECT page, RDL_sum(n) OVER (PARTITION BY page) AS s "
           "FROM b.clicks;\n",
           "pipeline.sql:3:46: error: rdl_sum() cannot stand in a window\n"

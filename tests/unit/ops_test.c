@@ -20,11 +20,9 @@ static void runs_are_listed_the_newest_first_and_a_lost_one_is_marked(void **sta
     rdl_arena a;
     rdl_err err;
     rdl_catalog *c;
-    rdl_catalog_run *runs, end = {.ended_us = 7000000,
-                                  .epochs = 2,
-                                  .last_epoch = 9,
-                                  .rows_read = 100,
-                                  .outcome = "done"};
+    rdl_catalog_run *runs,
+        end = {
+            .ended_us = 7000000, .epochs = 2, .last_epoch = 9, .rows_read = 100, .outcome = "done"};
     size_t n;
     (void)state;
     rdl_arena_init(&a, 0);
@@ -59,11 +57,10 @@ static bool line_is_there(const rdl_buf *b, const char *line)
 
 static void metrics_have_help_and_type_and_the_fates_add_up(void **state)
 {
-    rdl_engine_status s = {
-        .epoch = 12,
-        .files_behind = 2,
-        .last_seal_us = 1000000,
-        .total = {.read = 10, .written = 7, .duplicate = 2, .quarantined = 1}};
+    rdl_engine_status s = {.epoch = 12,
+                           .files_behind = 2,
+                           .last_seal_us = 1000000,
+                           .total = {.read = 10, .written = 7, .duplicate = 2, .quarantined = 1}};
     rdl_buf b = {0};
     (void)state;
     rdl_log(RDL_LOG_ERROR, "epoch", "went_wrong", "why=test");
@@ -74,15 +71,14 @@ static void metrics_have_help_and_type_and_the_fates_add_up(void **state)
     assert_true(line_is_there(&b, "raudal_rows_in_total 10"));
     assert_true(line_is_there(&b, "raudal_rows_total{fate=\"written\"} 7"));
     assert_true(line_is_there(&b, "raudal_rows_total{fate=\"quarantined\"} 1"));
-    assert_true(line_is_there(
-        &b, "raudal_problems_total{module=\"epoch\",event=\"went_wrong\"} 1"));
+    assert_true(
+        line_is_there(&b, "raudal_problems_total{module=\"epoch\",event=\"went_wrong\"} 1"));
     rdl_buf_fini(&b);
 }
 
 static void an_address_that_cannot_be_is_refused(void **state)
 {
-    static const char *const bad[] = {"", "x", "127.0.0.1", "127.0.0.1:99999",
-                                      "host name:1"};
+    static const char *const bad[] = {"", "x", "127.0.0.1", "127.0.0.1:99999", "host name:1"};
     rdl_metrics *m;
     rdl_err err;
     (void)state;
@@ -114,13 +110,12 @@ static void parameters_come_with_their_description(void **state)
     size_t n;
     (void)state;
     rdl_arena_init(&a, 0);
-    rdl_statement_parameters(
-        &a,
-        RDL_STR("-- What it is.\n--   $org  who pays\n"
-                "--   $n    how many (default 5)\n"
-                "SELECT '$no', \"$nor\", x::TEXT FROM t\n"
-                "WHERE org = $org AND day > :day AND n < $n AND org <> $org"),
-        &p, &n);
+    rdl_statement_parameters(&a,
+                             RDL_STR("-- What it is.\n--   $org  who pays\n"
+                                     "--   $n    how many (default 5)\n"
+                                     "SELECT '$no', \"$nor\", x::TEXT FROM t\n"
+                                     "WHERE org = $org AND day > :day AND n < $n AND org <> $org"),
+                             &p, &n);
     assert_int_equal(n, 3);
     assert_string_equal(p[0].name, "org");
     assert_string_equal(p[0].description, "who pays");

@@ -77,8 +77,8 @@ static void close_fixture(fixture *f)
 static bool load_is_work(fixture *f)
 {
     rdl_diags_init(&f->diags, &f->arena);
-    rdl_code rc = rdl_pipeline_load(&f->arena, f->conn, f->dir, &f->options, &f->diags, &f->p,
-                                    &f->err);
+    rdl_code rc =
+        rdl_pipeline_load(&f->arena, f->conn, f->dir, &f->options, &f->diags, &f->p, &f->err);
     if (rc != RDL_OK) {
         rdl_buf said = {0};
         rdl_diags_print(&f->diags, false, &said);
@@ -138,7 +138,8 @@ static void another_text_or_another_setting_is_another_plan(void **state)
     f.set[0] = "LOW=7";
     f.options.set_count = 1;
     assert_true(load_is_work(&f));
-    assert_non_null(strstr(rdl_pipeline_find(f.p, RDL_STR("b.clicks"))->constraints[0].expr.p, "7"));
+    assert_non_null(
+        strstr(rdl_pipeline_find(f.p, RDL_STR("b.clicks"))->constraints[0].expr.p, "7"));
     keep(&f);
     assert_false(load_is_work(&f));
     char *other = rdl_arena_printf(&f.arena, "%s-- one comment more\n", text);
@@ -196,9 +197,7 @@ static void a_file_with_a_wrong_or_missing_byte_is_as_no_file(void **state)
 static void wrong_bytes_under_a_right_hash_do_no_harm(void **state)
 {
     (void)state;
-    enum {
-        PAYLOAD = 11 + 32
-    };
+    enum { PAYLOAD = 11 + 32 };
     fixture f;
     rdl_buf good = {0};
     open_fixture(&f);

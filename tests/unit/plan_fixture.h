@@ -31,13 +31,13 @@ typedef struct fixture {
 
 static rdl_err fx_err;
 
-#define OK(expr)                                                                           \
-    do {                                                                                   \
-        memset(&fx_err, 0, sizeof fx_err);                                                 \
-        if ((expr) != RDL_OK) {                                                            \
-            print_error("%s: %s (%s)\n", #expr, fx_err.msg, fx_err.hint);                  \
-            fail();                                                                        \
-        }                                                                                  \
+#define OK(expr)                                                                                   \
+    do {                                                                                           \
+        memset(&fx_err, 0, sizeof fx_err);                                                         \
+        if ((expr) != RDL_OK) {                                                                    \
+            print_error("%s: %s (%s)\n", #expr, fx_err.msg, fx_err.hint);                          \
+            fail();                                                                                \
+        }                                                                                          \
     } while (0)
 
 static void fx_exec(fixture *f, const char *sql)
@@ -89,9 +89,8 @@ static rdl_table *fx_new_table(fixture *f, rdl_table_kind kind, const char *full
     const char *dot = strchr(full, '.');
     t->kind = kind;
     t->full = rdl_str_of(rdl_arena_strdup(&f->arena, full));
-    t->schema = dot != NULL
-                    ? rdl_str_of(rdl_arena_strndup(&f->arena, full, (size_t)(dot - full)))
-                    : RDL_STR("main");
+    t->schema = dot != NULL ? rdl_str_of(rdl_arena_strndup(&f->arena, full, (size_t)(dot - full)))
+                            : RDL_STR("main");
     t->name = rdl_str_of(dot != NULL ? rdl_arena_strdup(&f->arena, dot + 1) : t->full.p);
     t->index = f->n;
     f->tables[f->n++] = t;
@@ -99,8 +98,7 @@ static rdl_table *fx_new_table(fixture *f, rdl_table_kind kind, const char *full
 }
 
 /* An input: scratch table under its own name; e."all:", e."new:", e."old:" empty. */
-static rdl_table *
-fx_input(fixture *f, rdl_table_kind kind, const char *full, const char *columns)
+static rdl_table *fx_input(fixture *f, rdl_table_kind kind, const char *full, const char *columns)
 {
     rdl_table *t = fx_new_table(f, kind, full);
     rdl_arena *a = &f->arena;
@@ -117,24 +115,18 @@ fx_input(fixture *f, rdl_table_kind kind, const char *full, const char *columns)
     OK(rdl_describe(f->conn, a, rdl_arena_printf(a, "SELECT * FROM %s", name), &t->columns,
                     &fx_err));
     if (kind == RDL_TABLE_SOURCE)
-        fx_exec(f, rdl_arena_printf(a, "CREATE OR REPLACE TABLE %s (%s%s)", name, columns,
-                                    more));
-    fx_exec(f,
-            rdl_arena_printf(a, "CREATE TABLE e.\"all:%s\" (%s%s)", full, columns, more));
-    fx_exec(f, rdl_arena_printf(a, "CREATE TABLE e.\"new:%s\" (%s%s%s)", full, columns,
-                                more, events ? ", _event_ts TIMESTAMPTZ" : ""));
+        fx_exec(f, rdl_arena_printf(a, "CREATE OR REPLACE TABLE %s (%s%s)", name, columns, more));
+    fx_exec(f, rdl_arena_printf(a, "CREATE TABLE e.\"all:%s\" (%s%s)", full, columns, more));
+    fx_exec(f, rdl_arena_printf(a, "CREATE TABLE e.\"new:%s\" (%s%s%s)", full, columns, more,
+                                events ? ", _event_ts TIMESTAMPTZ" : ""));
     if (!events)
         fx_exec(f, rdl_arena_printf(a, "CREATE TABLE e.\"old:%s\" (%s)", full, columns));
     return t;
 }
 
 /* A table with a body; inputs are full names, "+name" is written STREAM. */
-static rdl_table *fx_table(fixture *f,
-                           rdl_table_kind kind,
-                           const char *full,
-                           const char *body,
-                           const char *const *inputs,
-                           size_t n)
+static rdl_table *fx_table(fixture *f, rdl_table_kind kind, const char *full, const char *body,
+                           const char *const *inputs, size_t n)
 {
     rdl_table *t = fx_new_table(f, kind, full);
     rdl_text_file *file = RDL_NEW(&f->arena, rdl_text_file);
@@ -168,11 +160,10 @@ static void fx_plan(fixture *f, rdl_table *t)
 static void fx_same(fixture *f, const char *what, const char *a, const char *b)
 {
     int64_t n = fx_count(
-        f, rdl_arena_printf(
-               &f->arena,
-               "SELECT count(*) FROM ((SELECT * FROM (%s) EXCEPT ALL SELECT * FROM "
-               "(%s)) UNION ALL (SELECT * FROM (%s) EXCEPT ALL SELECT * FROM (%s)))",
-               a, b, b, a));
+        f, rdl_arena_printf(&f->arena,
+                            "SELECT count(*) FROM ((SELECT * FROM (%s) EXCEPT ALL SELECT * FROM "
+                            "(%s)) UNION ALL (SELECT * FROM (%s) EXCEPT ALL SELECT * FROM (%s)))",
+                            a, b, b, a));
     if (n != 0) {
         print_error("%s: %lld rows differ\n--- %s\n--- %s\n", what, (long long)n, a, b);
         fail();
@@ -218,8 +209,8 @@ static void keyed_free(keyed *k)
     }
 }
 
-static void
-keyed_slot(const rdl_slot *s, group *g, size_t i, const rdl_vector *v, size_t row, int sign)
+static void keyed_slot(const rdl_slot *s, group *g, size_t i, const rdl_vector *v, size_t row,
+                       int sign)
 {
     if (!rdl_vector_valid(v, row))
         return;
@@ -244,8 +235,7 @@ keyed_slot(const rdl_slot *s, group *g, size_t i, const rdl_vector *v, size_t ro
         rdl_buf now = {0};
         assert_int_equal(sign, 1);
         rdl_codec_put(v, row, &now);
-        int order =
-            rdl_str_cmp((rdl_str){now.p, now.n}, (rdl_str){g->slot[i].p, g->slot[i].n});
+        int order = rdl_str_cmp((rdl_str){now.p, now.n}, (rdl_str){g->slot[i].p, g->slot[i].n});
         if (!g->set[i] || (s->kind == RDL_SLOT_MIN ? order < 0 : order > 0)) {
             rdl_buf_fini(&g->slot[i]);
             g->slot[i] = now;
@@ -280,8 +270,7 @@ static void keyed_merge(fixture *f, keyed *k, const char *partial, int sign)
             rdl_buf_fini(&key);
             g->n += sign * RDL_VECTOR_AT(&c->v[k->plan->key_count], int64_t, row);
             for (size_t i = 0; i < k->plan->slot_count; i++)
-                keyed_slot(&k->plan->slots[i], g, i, &c->v[k->plan->key_count + 1 + i], row,
-                           sign);
+                keyed_slot(&k->plan->slots[i], g, i, &c->v[k->plan->key_count + 1 + i], row, sign);
         }
     rdl_result_free(r);
 }
@@ -306,8 +295,8 @@ static void keyed_publish(fixture *f, keyed *k, const rdl_table *t)
     fx_exec(f, rdl_buf_str(&sql));
     rdl_buf_fini(&sql);
     rdl_appender *ap = NULL;
-    OK(rdl_appender_open(f->conn, "e", rdl_arena_printf(&f->arena, "states:%s", t->full.p),
-                         &ap, &fx_err));
+    OK(rdl_appender_open(f->conn, "e", rdl_arena_printf(&f->arena, "states:%s", t->full.p), &ap,
+                         &fx_err));
     for (group *g = k->first; g != NULL; g = g->next) {
         if (g->n == 0 && p->key_count > 0)
             continue;
@@ -324,8 +313,7 @@ static void keyed_publish(fixture *f, keyed *k, const rdl_table *t)
             else if (p->slots[i].kind == RDL_SLOT_ADD_EXACT)
                 rdl_vector_set_str(v, row, g->slot[i].p, g->slot[i].n);
             else if (p->slots[i].kind != RDL_SLOT_ADD_INT)
-                OK(rdl_codec_get((rdl_str){g->slot[i].p, g->slot[i].n}, &at, v, row,
-                                 &fx_err));
+                OK(rdl_codec_get((rdl_str){g->slot[i].p, g->slot[i].n}, &at, v, row, &fx_err));
             else if (p->slots[i].type->kind == RDL_TYPE_DECIMAL)
                 rdl_vector_set_decimal(v, row, g->sum[i]);
             else

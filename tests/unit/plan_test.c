@@ -4,24 +4,24 @@
  */
 #include "plan_fixture.h"
 
-#define USAGE_COLUMNS                                                                      \
-    "org TEXT, day DATE, ts TIMESTAMPTZ, service TEXT, cost DOUBLE, qty BIGINT, "          \
+#define USAGE_COLUMNS                                                                              \
+    "org TEXT, day DATE, ts TIMESTAMPTZ, service TEXT, cost DOUBLE, qty BIGINT, "                  \
     "price DECIMAL(18,3), ok BOOLEAN, \"order\" INTEGER, tags TEXT[]"
 
 /* Random values with NULLs, ties, and doubles whose sum depends on their order. */
-#define RANDOM_USAGE                                                                       \
-    "CASE WHEN h % 7 = 0 THEN NULL ELSE 'o' || (h % 5) END AS org, "                       \
-    "DATE '2025-01-01' + CAST(h % 4 AS INTEGER) AS day, "                                  \
-    "TIMESTAMPTZ '2025-01-01 00:00:00+00' + to_minutes(CAST(h % 300 AS BIGINT)) AS ts, "   \
-    "CASE WHEN h % 11 = 0 THEN NULL ELSE 's' || (h // 7 % 3) END AS service, "             \
-    "CASE WHEN h % 5 = 1 THEN NULL WHEN h % 13 = 0 THEN 1e17 WHEN h % 13 = 1 THEN -1e17 "  \
-    "WHEN h % 17 = 2 THEN -0.0 ELSE (h % 1000) / 7.0 END AS cost, "                        \
-    "CASE WHEN h % 6 = 1 THEN NULL ELSE CAST(h % 9 AS BIGINT) - 4 END AS qty, "            \
-    "CASE WHEN h % 9 = 2 THEN NULL ELSE CAST((h % 5000) / 1000.0 AS DECIMAL(18,3)) END "   \
-    "AS price, "                                                                           \
-    "CASE WHEN h % 8 = 3 THEN NULL ELSE h % 3 > 0 END AS ok, "                             \
-    "CAST(h % 6 AS INTEGER) AS \"order\", "                                                \
-    "CASE WHEN h % 5 = 0 THEN NULL ELSE list_transform(range(CAST(h % 3 AS BIGINT)), "     \
+#define RANDOM_USAGE                                                                               \
+    "CASE WHEN h % 7 = 0 THEN NULL ELSE 'o' || (h % 5) END AS org, "                               \
+    "DATE '2025-01-01' + CAST(h % 4 AS INTEGER) AS day, "                                          \
+    "TIMESTAMPTZ '2025-01-01 00:00:00+00' + to_minutes(CAST(h % 300 AS BIGINT)) AS ts, "           \
+    "CASE WHEN h % 11 = 0 THEN NULL ELSE 's' || (h // 7 % 3) END AS service, "                     \
+    "CASE WHEN h % 5 = 1 THEN NULL WHEN h % 13 = 0 THEN 1e17 WHEN h % 13 = 1 THEN -1e17 "          \
+    "WHEN h % 17 = 2 THEN -0.0 ELSE (h % 1000) / 7.0 END AS cost, "                                \
+    "CASE WHEN h % 6 = 1 THEN NULL ELSE CAST(h % 9 AS BIGINT) - 4 END AS qty, "                    \
+    "CASE WHEN h % 9 = 2 THEN NULL ELSE CAST((h % 5000) / 1000.0 AS DECIMAL(18,3)) END "           \
+    "AS price, "                                                                                   \
+    "CASE WHEN h % 8 = 3 THEN NULL ELSE h % 3 > 0 END AS ok, "                                     \
+    "CAST(h % 6 AS INTEGER) AS \"order\", "                                                        \
+    "CASE WHEN h % 5 = 0 THEN NULL ELSE list_transform(range(CAST(h % 3 AS BIGINT)), "             \
     "x -> 't' || (x % 2)) END AS tags"
 
 static const char *random_rows(fixture *f, int epoch, int rows)
@@ -35,14 +35,13 @@ static const char *random_rows(fixture *f, int epoch, int rows)
 
 static void feed_stream(fixture *f, int epoch, int rows)
 {
-    fx_exec(f, rdl_arena_printf(
-                   &f->arena,
-                   "DELETE FROM e.\"new:silver.usage\"; "
-                   "INSERT INTO e.\"new:silver.usage\" SELECT * EXCLUDE (i), %d, "
-                   "CAST(i %% 2 AS INTEGER), i // 2, 0, ts FROM (%s); "
-                   "INSERT INTO e.\"all:silver.usage\" SELECT * EXCLUDE (_event_ts) "
-                   "FROM e.\"new:silver.usage\"",
-                   epoch, random_rows(f, epoch, rows)));
+    fx_exec(f, rdl_arena_printf(&f->arena,
+                                "DELETE FROM e.\"new:silver.usage\"; "
+                                "INSERT INTO e.\"new:silver.usage\" SELECT * EXCLUDE (i), %d, "
+                                "CAST(i %% 2 AS INTEGER), i // 2, 0, ts FROM (%s); "
+                                "INSERT INTO e.\"all:silver.usage\" SELECT * EXCLUDE (_event_ts) "
+                                "FROM e.\"new:silver.usage\"",
+                                epoch, random_rows(f, epoch, rows)));
 }
 
 static rdl_table *usage_stream(fixture *f)
@@ -162,8 +161,8 @@ static void incremental_views_equal_their_batch_text(void **state)
     usage_stream(f);
     size_t n = sizeof incremental_bodies / sizeof *incremental_bodies;
     for (size_t i = 0; i < n; i++) {
-        rdl_table *t = stream_view(f, rdl_arena_printf(&f->arena, "gold.v%zu", i),
-                                   incremental_bodies[i]);
+        rdl_table *t =
+            stream_view(f, rdl_arena_printf(&f->arena, "gold.v%zu", i), incremental_bodies[i]);
         check_mode(t, RDL_MAINTAIN_INCREMENTAL);
         fx_exec(f, "DELETE FROM e.\"all:silver.usage\"");
         play_incremental(f, t);
@@ -180,7 +179,8 @@ static void a_written_list_is_a_query_for_each_element(void **state)
         {"[{'kind': 'o', 'id': org}, {'kind': 's', 'id': service}]", "m.kind, m.id", true, false},
         {"[{'kind': 'o', 'id': org}, {'kind': 'o', 'id': service}]", "m.kind, m.id", true, true},
         {"[{'kind': 'o', 'id': org}, {'kind': 's', 'id': service}]", "m.id", true, true},
-        {"[{'kind': 'o', 'id': org}, {'kind': 's', 'id': service}]", "upper(m.kind) AS kind", true, true},
+        {"[{'kind': 'o', 'id': org}, {'kind': 's', 'id': service}]", "upper(m.kind) AS kind", true,
+         true},
         {"[1, 2]", "m", true, false},
         {"[1, 1]", "m", true, true},
         {"[org, service]", "m", true, true},
@@ -193,10 +193,11 @@ static void a_written_list_is_a_query_for_each_element(void **state)
     size_t n = sizeof cases / sizeof *cases;
     for (size_t k = 0; k < 2 * n; k++) { /* with a name for the subquery, and without */
         size_t i = k / 2;
-        const char *body = rdl_arena_printf(&f->arena,
-                                            "SELECT %s, sum(qty) AS q FROM (SELECT qty, unnest(%s) "
-                                            "AS m FROM silver.usage)%s GROUP BY ALL",
-                                            cases[i].keys, cases[i].list, k % 2 == 0 ? " AS x" : "");
+        const char *body =
+            rdl_arena_printf(&f->arena,
+                             "SELECT %s, sum(qty) AS q FROM (SELECT qty, unnest(%s) "
+                             "AS m FROM silver.usage)%s GROUP BY ALL",
+                             cases[i].keys, cases[i].list, k % 2 == 0 ? " AS x" : "");
         rdl_table *t = stream_view(f, rdl_arena_printf(&f->arena, "gold.w%zu", k), body);
         const rdl_view_plan *p = t->view_plan;
         check_mode(t, RDL_MAINTAIN_INCREMENTAL);
@@ -217,32 +218,29 @@ static void apply_groups(fixture *f, const rdl_table *t)
 {
     const rdl_view_plan *p = t->view_plan;
     rdl_arena *a = &f->arena;
-    fx_exec(f, rdl_arena_printf(a, "CREATE OR REPLACE TABLE e.\"touched:%s\" AS %s",
-                                t->full.p, p->touched_sql.p));
+    fx_exec(f, rdl_arena_printf(a, "CREATE OR REPLACE TABLE e.\"touched:%s\" AS %s", t->full.p,
+                                p->touched_sql.p));
     rdl_buf match = {0};
     for (size_t i = 0; i < p->key_count; i++) {
         rdl_buf_printf(&match, "%s v.", i > 0 ? " AND" : "");
         rdl_buf_put_sql_ident(&match, t->columns.v[p->key_columns[i]].name);
         rdl_buf_printf(&match, " IS NOT DISTINCT FROM k.k%zu", i);
     }
-    fx_exec(
-        f,
-        rdl_arena_printf(
-            a,
-            "CREATE OR REPLACE TABLE kept AS SELECT v.* FROM e.\"all:%s\" AS v ANTI JOIN "
-            "e.\"touched:%s\" AS k ON %s UNION ALL %s",
-            t->full.p, t->full.p, rdl_buf_str(&match), p->groups_sql.p));
-    fx_exec(f, rdl_arena_printf(a, "CREATE OR REPLACE TABLE e.\"all:%s\" AS FROM kept",
-                                t->full.p));
+    fx_exec(f, rdl_arena_printf(
+                   a,
+                   "CREATE OR REPLACE TABLE kept AS SELECT v.* FROM e.\"all:%s\" AS v ANTI JOIN "
+                   "e.\"touched:%s\" AS k ON %s UNION ALL %s",
+                   t->full.p, t->full.p, rdl_buf_str(&match), p->groups_sql.p));
+    fx_exec(f, rdl_arena_printf(a, "CREATE OR REPLACE TABLE e.\"all:%s\" AS FROM kept", t->full.p));
     rdl_buf_fini(&match);
 }
 
 static void play_groups(fixture *f, rdl_table *t)
 {
     static const int rows[] = {0, 40, 1, 200, 0, 7};
-    fx_exec(f, rdl_arena_printf(&f->arena,
-                                "CREATE OR REPLACE TABLE e.\"all:%s\" AS FROM (%s) LIMIT 0",
-                                t->full.p, t->view_plan->batch_sql.p));
+    fx_exec(f,
+            rdl_arena_printf(&f->arena, "CREATE OR REPLACE TABLE e.\"all:%s\" AS FROM (%s) LIMIT 0",
+                             t->full.p, t->view_plan->batch_sql.p));
     for (size_t e = 0; e < sizeof rows / sizeof *rows; e++) {
         feed_stream(f, (int)e + 1, rows[e]);
         apply_groups(f, t);
@@ -286,8 +284,7 @@ static void grouped_views_equal_their_batch_text(void **state)
     fixture *f = *state;
     usage_stream(f);
     for (size_t i = 0; i < sizeof group_bodies / sizeof *group_bodies; i++) {
-        rdl_table *t =
-            stream_view(f, rdl_arena_printf(&f->arena, "gold.g%zu", i), group_bodies[i]);
+        rdl_table *t = stream_view(f, rdl_arena_printf(&f->arena, "gold.g%zu", i), group_bodies[i]);
         check_mode(t, RDL_MAINTAIN_GROUPS);
         fx_exec(f, "DELETE FROM e.\"all:silver.usage\"");
         play_groups(f, t);
@@ -330,13 +327,11 @@ static void dimensions_join_before_rows_are_grouped(void **state)
     fixture *f = *state;
     usage_stream(f);
     fx_input(f, RDL_TABLE_VIEW, "gold.orgs", "org TEXT, plan TEXT");
-    fx_exec(
-        f, "INSERT INTO e.\"all:gold.orgs\" VALUES ('o1', 'p'), ('o1', 'q'), ('o2', NULL), "
-           "(NULL, 'z')");
+    fx_exec(f, "INSERT INTO e.\"all:gold.orgs\" VALUES ('o1', 'p'), ('o1', 'q'), ('o2', NULL), "
+               "(NULL, 'z')");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        rdl_table *t =
-            fx_table(f, RDL_TABLE_VIEW, rdl_arena_printf(&f->arena, "gold.d%zu", i),
-                     cases[i].body, inputs, 2);
+        rdl_table *t = fx_table(f, RDL_TABLE_VIEW, rdl_arena_printf(&f->arena, "gold.d%zu", i),
+                                cases[i].body, inputs, 2);
         fx_plan(f, t);
         check_mode(t, cases[i].mode);
         fx_exec(f, "DELETE FROM e.\"all:silver.usage\"");
@@ -355,20 +350,19 @@ static void dimensions_join_before_rows_are_grouped(void **state)
 static void feed_changes(fixture *f, const char *full, int epoch, int rows)
 {
     rdl_arena *a = &f->arena;
+    fx_exec(f,
+            rdl_arena_printf(a,
+                             "DELETE FROM e.\"new:%s\"; DELETE FROM e.\"old:%s\"; "
+                             "INSERT INTO e.\"new:%s\" SELECT * EXCLUDE (i) FROM (%s); "
+                             "INSERT INTO e.\"old:%s\" SELECT * FROM e.\"all:%s\" WHERE "
+                             "hash(rdl_key(ts, org, cost, qty)) %% 3 = %d",
+                             full, full, full, random_rows(f, epoch, rows), full, full, epoch % 3));
     fx_exec(f, rdl_arena_printf(a,
-                                "DELETE FROM e.\"new:%s\"; DELETE FROM e.\"old:%s\"; "
-                                "INSERT INTO e.\"new:%s\" SELECT * EXCLUDE (i) FROM (%s); "
-                                "INSERT INTO e.\"old:%s\" SELECT * FROM e.\"all:%s\" WHERE "
-                                "hash(rdl_key(ts, org, cost, qty)) %% 3 = %d",
-                                full, full, full, random_rows(f, epoch, rows), full, full,
-                                epoch % 3));
-    fx_exec(f, rdl_arena_printf(
-                   a,
-                   "CREATE OR REPLACE TABLE kept AS (SELECT * FROM e.\"all:%s\" "
-                   "EXCEPT ALL SELECT * FROM e.\"old:%s\") UNION ALL SELECT * FROM "
-                   "e.\"new:%s\"; DELETE FROM e.\"all:%s\"; INSERT INTO "
-                   "e.\"all:%s\" FROM kept",
-                   full, full, full, full, full));
+                                "CREATE OR REPLACE TABLE kept AS (SELECT * FROM e.\"all:%s\" "
+                                "EXCEPT ALL SELECT * FROM e.\"old:%s\") UNION ALL SELECT * FROM "
+                                "e.\"new:%s\"; DELETE FROM e.\"all:%s\"; INSERT INTO "
+                                "e.\"all:%s\" FROM kept",
+                                full, full, full, full, full));
 }
 
 static rdl_table *change_view(fixture *f, const char *name, const char *body)
@@ -405,10 +399,9 @@ static void extremes_over_rows_that_go_are_recomputed_by_group(void **state)
 {
     fixture *f = *state;
     fx_input(f, RDL_TABLE_VIEW, "gold.usage", USAGE_COLUMNS);
-    rdl_table *t =
-        change_view(f, "gold.top",
-                    "SELECT org, max(cost) AS c, first(service) AS s, arg_max(qty, ts) "
-                    "AS q FROM gold.usage GROUP BY org");
+    rdl_table *t = change_view(f, "gold.top",
+                               "SELECT org, max(cost) AS c, first(service) AS s, arg_max(qty, ts) "
+                               "AS q FROM gold.usage GROUP BY org");
     check_mode(t, RDL_MAINTAIN_GROUPS);
     fx_exec(f, rdl_arena_printf(&f->arena, "CREATE TABLE e.\"all:gold.top\" AS FROM (%s)",
                                 t->view_plan->batch_sql.p));
@@ -425,14 +418,12 @@ static void appended_views_map_old_rows_and_new_rows(void **state)
     static const char *const inputs[] = {"gold.usage", "gold.orgs"};
     fx_input(f, RDL_TABLE_VIEW, "gold.usage", USAGE_COLUMNS);
     fx_input(f, RDL_TABLE_VIEW, "gold.orgs", "org TEXT, plan TEXT");
-    fx_exec(f,
-            "INSERT INTO e.\"all:gold.orgs\" VALUES ('o1', 'p'), ('o1', 'q'), ('o2', 'p')");
-    rdl_table *t =
-        fx_table(f, RDL_TABLE_VIEW, "gold.rows",
-                 "SELECT u.*, o.plan, cost * 2 AS twice, t.x FROM gold.usage AS u LEFT "
-                 "JOIN gold.orgs AS o "
-                 "ON o.org = u.org, unnest(u.tags) AS t(x) WHERE qty IS NOT NULL",
-                 inputs, 2);
+    fx_exec(f, "INSERT INTO e.\"all:gold.orgs\" VALUES ('o1', 'p'), ('o1', 'q'), ('o2', 'p')");
+    rdl_table *t = fx_table(f, RDL_TABLE_VIEW, "gold.rows",
+                            "SELECT u.*, o.plan, cost * 2 AS twice, t.x FROM gold.usage AS u LEFT "
+                            "JOIN gold.orgs AS o "
+                            "ON o.org = u.org, unnest(u.tags) AS t(x) WHERE qty IS NOT NULL",
+                            inputs, 2);
     fx_plan(f, t);
     check_mode(t, RDL_MAINTAIN_APPEND);
     assert_int_equal(t->view_plan->needs_all_count, 1);
@@ -440,11 +431,10 @@ static void appended_views_map_old_rows_and_new_rows(void **state)
                                 t->view_plan->batch_sql.p));
     for (int e = 1; e < 6; e++) {
         feed_changes(f, "gold.usage", e, e * 17 % 50);
-        fx_exec(f,
-                rdl_arena_printf(&f->arena,
-                                 "CREATE OR REPLACE TABLE e.\"all:gold.rows\" AS (FROM "
-                                 "e.\"all:gold.rows\" EXCEPT ALL (%s)) UNION ALL (%s)",
-                                 t->view_plan->row_old_sql.p, t->view_plan->row_new_sql.p));
+        fx_exec(f, rdl_arena_printf(&f->arena,
+                                    "CREATE OR REPLACE TABLE e.\"all:gold.rows\" AS (FROM "
+                                    "e.\"all:gold.rows\" EXCEPT ALL (%s)) UNION ALL (%s)",
+                                    t->view_plan->row_old_sql.p, t->view_plan->row_new_sql.p));
         fx_same(f, "rows", "FROM e.\"all:gold.rows\"", t->view_plan->batch_sql.p);
     }
 }
@@ -474,13 +464,10 @@ static void batch_texts_answer_the_body(void **state)
     fixture *f = *state;
     usage_stream(f);
     feed_stream(f, 1, 400);
-    fx_exec(
-        f,
-        "INSERT INTO silver.usage SELECT COLUMNS(c -> c NOT LIKE '\\_%' ESCAPE '\\') FROM "
-        "e.\"all:silver.usage\"");
+    fx_exec(f, "INSERT INTO silver.usage SELECT COLUMNS(c -> c NOT LIKE '\\_%' ESCAPE '\\') FROM "
+               "e.\"all:silver.usage\"");
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-        rdl_table *t =
-            stream_view(f, rdl_arena_printf(&f->arena, "gold.b%zu", i), bodies[i]);
+        rdl_table *t = stream_view(f, rdl_arena_printf(&f->arena, "gold.b%zu", i), bodies[i]);
         fx_same(f, "batch", t->view_plan->batch_sql.p, bodies[i]);
         if (i >= 6 || i == 2 || i == 3 || i == 5)
             check_mode(t, RDL_MAINTAIN_FULL);
@@ -497,17 +484,14 @@ static void constraints_impute_in_order_then_judge(void **state)
     static const char *const inputs[] = {"+silver.usage"};
     fixture *f = *state;
     usage_stream(f);
-    rdl_table *t =
-        fx_table(f, RDL_TABLE_VIEW, "gold.checked",
-                 "SELECT org, sum(qty) AS q, count(*) AS n FROM silver.usage GROUP BY org",
-                 inputs, 1);
+    rdl_table *t = fx_table(
+        f, RDL_TABLE_VIEW, "gold.checked",
+        "SELECT org, sum(qty) AS q, count(*) AS n FROM silver.usage GROUP BY org", inputs, 1);
     rdl_impute first = {.column = 1, .expr = RDL_STR("-1")};
     rdl_impute second[] = {{.column = 1, .expr = RDL_STR("q - 1")},
                            {.column = 2, .expr = RDL_STR("q")}};
     rdl_constraint c[] = {
-        {.name = RDL_STR("big"),
-         .action = RDL_VIOLATION_QUARANTINE,
-         .expr = RDL_STR("n < 30")},
+        {.name = RDL_STR("big"), .action = RDL_VIOLATION_QUARANTINE, .expr = RDL_STR("n < 30")},
         {.name = RDL_STR("q"),
          .action = RDL_VIOLATION_IMPUTE,
          .expr = RDL_STR("q IS NOT NULL"),
@@ -526,11 +510,9 @@ static void constraints_impute_in_order_then_judge(void **state)
     t->constraints = c;
     t->constraint_count = 4;
     fx_plan(f, t);
-    fx_exec(
-        f,
-        "CREATE TABLE e.\"unchecked:gold.checked\" (org TEXT, q DECIMAL(38,0), n BIGINT); "
-        "INSERT INTO e.\"unchecked:gold.checked\" VALUES ('a', 5, 3), ('b', NULL, 4), "
-        "('c', -7, 99), (NULL, 1, NULL)");
+    fx_exec(f, "CREATE TABLE e.\"unchecked:gold.checked\" (org TEXT, q DECIMAL(38,0), n BIGINT); "
+               "INSERT INTO e.\"unchecked:gold.checked\" VALUES ('a', 5, 3), ('b', NULL, 4), "
+               "('c', -7, 99), (NULL, 1, NULL)");
     fx_same(f, "checked", t->view_plan->checked_sql.p,
             "SELECT * FROM (VALUES ('a', CAST(5 AS DECIMAL(38,0)), CAST(3 AS BIGINT), "
             "FALSE, FALSE, "
@@ -547,8 +529,8 @@ static void constraints_impute_in_order_then_judge(void **state)
 /* -- streaming tables
  * ------------------------------------------------------------------------------- */
 
-static rdl_table *stream_table(
-    fixture *f, const char *name, const char *body, const char *const *inputs, size_t n)
+static rdl_table *stream_table(fixture *f, const char *name, const char *body,
+                               const char *const *inputs, size_t n)
 {
     rdl_table *t = fx_table(f, RDL_TABLE_STREAMING, name, body, inputs, n);
     t->allow_fanout = true; /* copies are numbered */
@@ -559,24 +541,19 @@ static rdl_table *stream_table(
 static void check_identity(fixture *f, const rdl_table *t)
 {
     const char *sql = t->stream_plan->body_sql.p;
-    assert_int_equal(
-        fx_count(f, rdl_arena_printf(&f->arena,
-                                     "SELECT count(*) - count(DISTINCT (_epoch, "
-                                     "_source_partition, _source_offset, _ordinal)) "
-                                     "FROM (%s)",
-                                     sql)),
-        0);
-    fx_exec(f,
-            rdl_arena_printf(&f->arena, "CREATE OR REPLACE TABLE once AS FROM (%s)", sql));
-    fx_exec(
-        f,
-        "CREATE OR REPLACE TABLE kept AS FROM e.\"new:silver.usage\" ORDER BY hash(ts); "
-        "DELETE FROM e.\"new:silver.usage\"; INSERT INTO e.\"new:silver.usage\" FROM kept");
+    assert_int_equal(fx_count(f, rdl_arena_printf(&f->arena,
+                                                  "SELECT count(*) - count(DISTINCT (_epoch, "
+                                                  "_source_partition, _source_offset, _ordinal)) "
+                                                  "FROM (%s)",
+                                                  sql)),
+                     0);
+    fx_exec(f, rdl_arena_printf(&f->arena, "CREATE OR REPLACE TABLE once AS FROM (%s)", sql));
+    fx_exec(f, "CREATE OR REPLACE TABLE kept AS FROM e.\"new:silver.usage\" ORDER BY hash(ts); "
+               "DELETE FROM e.\"new:silver.usage\"; INSERT INTO e.\"new:silver.usage\" FROM kept");
     fx_same(f, "identity", "FROM once", sql);
-    assert_int_equal(
-        fx_count(f, "SELECT count(*) FROM once ANTI JOIN e.\"new:silver.usage\" AS u "
-                    "USING (_epoch, _source_partition, _source_offset, _event_ts)"),
-        0);
+    assert_int_equal(fx_count(f, "SELECT count(*) FROM once ANTI JOIN e.\"new:silver.usage\" AS u "
+                                 "USING (_epoch, _source_partition, _source_offset, _event_ts)"),
+                     0);
 }
 
 static void streaming_tables_keep_identity_through_joins_and_lists(void **state)
@@ -626,8 +603,8 @@ static void streaming_tables_keep_identity_through_joins_and_lists(void **state)
                "NULL); INSERT INTO e.\"all:gold.plans\" VALUES ('s1', 1.5), ('s2', 2)");
     feed_stream(f, 1, 200);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        rdl_table *t = stream_table(f, rdl_arena_printf(&f->arena, "silver.t%zu", i),
-                                    cases[i].body, inputs, 3);
+        rdl_table *t = stream_table(f, rdl_arena_printf(&f->arena, "silver.t%zu", i), cases[i].body,
+                                    inputs, 3);
         assert_int_equal(f->diags.errors, 0);
         check_identity(f, t);
         assert_int_equal(t->stream_plan->may_fan_out, cases[i].fans);
@@ -643,15 +620,17 @@ static void copies_are_not_numbered_where_they_are_an_error(void **state)
     fixture *f = *state;
     usage_stream(f);
     feed_stream(f, 1, 60);
-    rdl_table *t = fx_table(f, RDL_TABLE_STREAMING, "silver.tags",
-                            "SELECT org, t.x FROM silver.usage AS u, unnest(u.tags) AS t(x)", inputs, 1);
+    rdl_table *t =
+        fx_table(f, RDL_TABLE_STREAMING, "silver.tags",
+                 "SELECT org, t.x FROM silver.usage AS u, unnest(u.tags) AS t(x)", inputs, 1);
     fx_plan(f, t);
     assert_true(t->stream_plan->may_fan_out && t->stream_plan->once);
     assert_null(strstr(t->stream_plan->body_sql.p, "row_number"));
-    assert_true(fx_count(f, rdl_arena_printf(&f->arena,
-                                             "SELECT count(*) - count(DISTINCT (_epoch, _source_partition, "
-                                             "_source_offset, _ordinal)) FROM (%s)",
-                                             t->stream_plan->body_sql.p)) > 0);
+    assert_true(
+        fx_count(f, rdl_arena_printf(&f->arena,
+                                     "SELECT count(*) - count(DISTINCT (_epoch, _source_partition, "
+                                     "_source_offset, _ordinal)) FROM (%s)",
+                                     t->stream_plan->body_sql.p)) > 0);
     t->allow_fanout = true;
     fx_plan(f, t);
     assert_false(t->stream_plan->once);
@@ -666,12 +645,11 @@ static void system_columns_of_a_source_are_seen_when_named(void **state)
     fx_exec(f, "INSERT INTO e.\"new:events\" VALUES ('a', now(), 1, 'f1', 0, 7, 0, now(), "
                "3, NULL, "
                "now()), (NULL, NULL, 2, 'f2', 0, 8, 0, now(), 3, '{}', NULL)");
-    rdl_table *t =
-        stream_table(f, "bronze.events",
-                     "SELECT events.id AS id, CAST(events.\"timestamp\" AS DATE) AS d, "
-                     "main.events._source_file AS source_file, _ingest_ts AS ingest_ts, "
-                     "x.* FROM main.events, LATERAL (SELECT v + 1 AS w) AS x",
-                     inputs, 1);
+    rdl_table *t = stream_table(f, "bronze.events",
+                                "SELECT events.id AS id, CAST(events.\"timestamp\" AS DATE) AS d, "
+                                "main.events._source_file AS source_file, _ingest_ts AS ingest_ts, "
+                                "x.* FROM main.events, LATERAL (SELECT v + 1 AS w) AS x",
+                                inputs, 1);
     rdl_constraint c[] = {
         {.name = RDL_STR("id"),
          .action = RDL_VIOLATION_QUARANTINE,
@@ -683,9 +661,9 @@ static void system_columns_of_a_source_are_seen_when_named(void **state)
     fx_plan(f, t);
     assert_int_equal(f->diags.errors, 0);
     fx_same(f, "judged",
-            rdl_arena_printf(
-                &f->arena, "SELECT id, source_file, w, _source_offset, _c0, _c1 FROM (%s)",
-                t->stream_plan->body_sql.p),
+            rdl_arena_printf(&f->arena,
+                             "SELECT id, source_file, w, _source_offset, _c0, _c1 FROM (%s)",
+                             t->stream_plan->body_sql.p),
             "SELECT * FROM (VALUES ('a', 'f1', CAST(2 AS BIGINT), CAST(7 AS BIGINT), "
             "FALSE, FALSE), "
             "(NULL, 'f2', 3, 8, TRUE, TRUE)) AS v");
@@ -710,9 +688,8 @@ static void declared_hops_are_told_from_other_copies(void **state)
     };
     fixture *f = *state;
     usage_stream(f);
-    fx_exec(
-        f, "CREATE MACRO hop_windows(ts, n) AS list_transform(range(n), i -> {'hop_start': "
-           "time_bucket(INTERVAL 30 MINUTES, ts) - to_minutes(30 * i)})");
+    fx_exec(f, "CREATE MACRO hop_windows(ts, n) AS list_transform(range(n), i -> {'hop_start': "
+               "time_bucket(INTERVAL 30 MINUTES, ts) - to_minutes(30 * i)})");
     feed_stream(f, 1, 60);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rdl_table *t = stream_table(f, "silver.hops", cases[i].body, inputs, 1);
@@ -732,15 +709,11 @@ static void bodies_that_fold_rows_are_refused_with_a_place(void **state)
         {"SELECT DISTINCT org FROM silver.usage", "DISTINCT", "DISTINCT"},
         {"SELECT org FROM silver.usage ORDER BY org", "ORDER BY", "ORDER BY"},
         {"SELECT org FROM silver.usage LIMIT 3", "LIMIT", "LIMIT"},
-        {"SELECT org, count(*) AS n FROM silver.usage GROUP BY org", "GROUP BY",
-         "GROUP BY"},
+        {"SELECT org, count(*) AS n FROM silver.usage GROUP BY org", "GROUP BY", "GROUP BY"},
         {"SELECT sum(qty) AS n FROM silver.usage", "sum", "sum"},
-        {"SELECT org, lag(qty) OVER (ORDER BY ts) AS n FROM silver.usage", "OVER",
-         "window"},
-        {"SELECT org FROM silver.usage UNION SELECT service FROM silver.usage", "UNION",
-         "UNION"},
-        {"SELECT u.org FROM silver.usage AS u JOIN silver.other AS o USING (org)", "JOIN",
-         "AS OF"},
+        {"SELECT org, lag(qty) OVER (ORDER BY ts) AS n FROM silver.usage", "OVER", "window"},
+        {"SELECT org FROM silver.usage UNION SELECT service FROM silver.usage", "UNION", "UNION"},
+        {"SELECT u.org FROM silver.usage AS u JOIN silver.other AS o USING (org)", "JOIN", "AS OF"},
         {"SELECT u.org FROM silver.usage AS u FULL JOIN (VALUES ('x')) AS o(org) USING "
          "(org)",
          "JOIN", "join"},
@@ -755,8 +728,7 @@ static void bodies_that_fold_rows_are_refused_with_a_place(void **state)
         assert_int_equal(f->diags.errors, i + 1);
         const rdl_diag *d = &f->diags.list.v[i];
         if (strstr(d->msg, cases[i].said) == NULL ||
-            strncmp(d->pos.file->text.p + d->pos.at, cases[i].word,
-                    strlen(cases[i].word)) != 0) {
+            strncmp(d->pos.file->text.p + d->pos.at, cases[i].word, strlen(cases[i].word)) != 0) {
             print_error("%s\n%s\n", cases[i].body, d->msg);
             fail();
         }
@@ -784,12 +756,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(batch_texts_answer_the_body, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(constraints_impute_in_order_then_judge, fx_setup,
                                         fx_teardown),
-        cmocka_unit_test_setup_teardown(
-            streaming_tables_keep_identity_through_joins_and_lists, fx_setup, fx_teardown),
-        cmocka_unit_test_setup_teardown(bodies_that_fold_rows_are_refused_with_a_place,
+        cmocka_unit_test_setup_teardown(streaming_tables_keep_identity_through_joins_and_lists,
                                         fx_setup, fx_teardown),
-        cmocka_unit_test_setup_teardown(system_columns_of_a_source_are_seen_when_named,
-                                        fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(bodies_that_fold_rows_are_refused_with_a_place, fx_setup,
+                                        fx_teardown),
+        cmocka_unit_test_setup_teardown(system_columns_of_a_source_are_seen_when_named, fx_setup,
+                                        fx_teardown),
         cmocka_unit_test_setup_teardown(copies_are_not_numbered_where_they_are_an_error, fx_setup,
                                         fx_teardown),
         cmocka_unit_test_setup_teardown(declared_hops_are_told_from_other_copies, fx_setup,

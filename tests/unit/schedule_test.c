@@ -1,11 +1,11 @@
 /*
  * schedule_test.c - cron lines, and when scheduled views are evaluated, on a stepped clock.
  */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #include "duck/zone.h"
 #include "stream/schedule.h"
@@ -236,7 +236,8 @@ static void a_daily_line_runs_once_on_every_day(void **state)
         char why[200];
         int64_t t = at("2016-01-01 12:00:00");
         assert_true(rdl_cron_parse(RDL_STR("15 2 * * *"), &c, why, sizeof why));
-        assert_int_equal(rdl_zone_read(z->conn, &z->arena, rdl_str_of(names[i]), &zone, &err), RDL_OK);
+        assert_int_equal(rdl_zone_read(z->conn, &z->arena, rdl_str_of(names[i]), &zone, &err),
+                         RDL_OK);
         assert_true(zone.n > 5);
         for (int day = 0; day < 20 * 365; day++) {
             int64_t next = rdl_cron_next_in(&c, &zone, t);
@@ -273,18 +274,19 @@ static const char pipeline[] =
     "CREATE MATERIALIZED VIEW g.chained PRIMARY KEY (n) SCHEDULE CRON '0 * * * *' AS\n"
     "  SELECT count(*) AS n FROM g.reader;\n";
 
-static const char calm_pipeline[] =
-    "CREATE SOURCE s (k TEXT, v BIGINT) FROM 'in/' FORMAT JSON;\n"
-    "CREATE STREAMING TABLE b.rows AS SELECT k, v FROM STREAM s;\n"
-    "CREATE MATERIALIZED VIEW g.calm PRIMARY KEY (k)\n"
-    "  TRIGGER ON UPDATE AT MOST EVERY INTERVAL 1 MINUTE AS\n"
-    "  SELECT k, count(*) AS n FROM STREAM b.rows GROUP BY ALL;\n";
+static const char calm_pipeline[] = "CREATE SOURCE s (k TEXT, v BIGINT) FROM 'in/' FORMAT JSON;\n"
+                                    "CREATE STREAMING TABLE b.rows AS SELECT k, v FROM STREAM s;\n"
+                                    "CREATE MATERIALIZED VIEW g.calm PRIMARY KEY (k)\n"
+                                    "  TRIGGER ON UPDATE AT MOST EVERY INTERVAL 1 MINUTE AS\n"
+                                    "  SELECT k, count(*) AS n FROM STREAM b.rows GROUP BY ALL;\n";
 
 static void open_text(fixture *f, const char *text)
 {
-    const rdl_engine_config config = {
-        .dir = f->dir, .text = text, .clock = &f->clock, .threads = 1,
-        .memory_bytes = UINT64_C(256) << 20};
+    const rdl_engine_config config = {.dir = f->dir,
+                                      .text = text,
+                                      .clock = &f->clock,
+                                      .threads = 1,
+                                      .memory_bytes = UINT64_C(256) << 20};
     rdl_code rc = rdl_engine_open(&config, &f->diags, &f->e, &f->err);
     if (rc != RDL_OK) {
         rdl_buf b = {0};
@@ -324,8 +326,8 @@ static int teardown(void **state)
 static void feed(fixture *f, const char *rows)
 {
     rdl_err err = {0};
-    const char *path = rdl_path_join(&f->arena, f->dir,
-                                     rdl_arena_printf(&f->arena, "in/%03d.json", f->files++));
+    const char *path =
+        rdl_path_join(&f->arena, f->dir, rdl_arena_printf(&f->arena, "in/%03d.json", f->files++));
     rdl_file *to;
     assert_int_equal(rdl_file_create(path, &to, &err), RDL_OK);
     assert_int_equal(rdl_file_write(to, rows, strlen(rows), &err), RDL_OK);
@@ -480,8 +482,8 @@ static void updates_are_taken_at_most_as_often_as_said(void **state)
 static void a_job_is_made_up_for_once_and_survives_a_restart(void **state)
 {
     fixture *f = *state;
-    const rdl_schedule s = {.kind = RDL_SCHEDULE_CRON, .cron = RDL_STR("0 3 * * *"),
-                            .zone = RDL_STR("America/Bogota")};
+    const rdl_schedule s = {
+        .kind = RDL_SCHEDULE_CRON, .cron = RDL_STR("0 3 * * *"), .zone = RDL_STR("America/Bogota")};
     rdl_job *j;
     int64_t for_us;
     assert_int_equal(rdl_job_open(f->e, RDL_STR("report x"), &s, &j, &f->err), RDL_OK);
@@ -553,8 +555,8 @@ static int64_t total_of(fixture *f, const char *key)
     int64_t v = -1;
     rdl_table *t = rdl_pipeline_find(f->e->pipeline, RDL_STR("g.held"));
     assert_int_equal(rdl_cache_load(f->e, t, &f->err), RDL_OK);
-    char *sql = rdl_arena_printf(&f->arena, "SELECT v::BIGINT FROM c.\"g.held\" WHERE day = DATE '%s'",
-                                 key);
+    char *sql = rdl_arena_printf(&f->arena,
+                                 "SELECT v::BIGINT FROM c.\"g.held\" WHERE day = DATE '%s'", key);
     assert_int_equal(rdl_query_i64(f->e->conn, sql, &v, &f->err), RDL_OK);
     return v;
 }
@@ -581,7 +583,8 @@ static void a_range_is_refreshed_and_the_rest_stays_behind(void **state)
     const rdl_table *held = rdl_pipeline_find(f->e->pipeline, RDL_STR("g.held"));
     uint64_t evaluated = history(f, "g.held")->last_evaluated;
     assert_int_equal(rdl_engine_refresh_range(f->e, held, "2026-11-20", "2026-11-21", &column,
-                                              &changed, &f->err), RDL_OK);
+                                              &changed, &f->err),
+                     RDL_OK);
     assert_string_equal(column, "day");
     assert_int_equal(changed, 4); /* a pair here, a pair downstream */
     assert_int_equal(total_of(f, "2026-11-20"), 6);
@@ -591,8 +594,9 @@ static void a_range_is_refreshed_and_the_rest_stays_behind(void **state)
     turn(f);
     assert_int_equal(total_of(f, "2026-11-20"), 6);
     assert_int_equal(total_of(f, "2026-11-21"), 6);
-    assert_int_equal(rdl_engine_refresh_range(f->e, held, "yesterday's", NULL, &column, &changed,
-                                              &f->err), RDL_EUSAGE);
+    assert_int_equal(
+        rdl_engine_refresh_range(f->e, held, "yesterday's", NULL, &column, &changed, &f->err),
+        RDL_EUSAGE);
 }
 
 static void an_impossible_schedule_is_an_error_of_the_text(void **state)
@@ -604,12 +608,14 @@ static void an_impossible_schedule_is_an_error_of_the_text(void **state)
         .dir = f->dir,
         .root = rdl_path_join(&f->arena, f->dir, "other"),
         .clock = &f->clock,
-        .text = "CREATE SOURCE s (k TEXT) FROM 'in/' FORMAT JSON;\n"
-                "CREATE STREAMING TABLE b.rows AS SELECT k FROM STREAM s;\n"
-                "CREATE MATERIALIZED VIEW g.v SCHEDULE CRON '0 3 31 2 *' AS SELECT k FROM b.rows;\n"};
+        .text =
+            "CREATE SOURCE s (k TEXT) FROM 'in/' FORMAT JSON;\n"
+            "CREATE STREAMING TABLE b.rows AS SELECT k FROM STREAM s;\n"
+            "CREATE MATERIALIZED VIEW g.v SCHEDULE CRON '0 3 31 2 *' AS SELECT k FROM b.rows;\n"};
     assert_int_equal(rdl_engine_open(&config, &f->diags, &e, &f->err), RDL_EUSAGE);
     rdl_diags_print(&f->diags, false, &text);
-    assert_non_null(strstr(rdl_buf_str(&text), ":3:44: error: the schedule '0 3 31 2 *' of \"g.v\""));
+    assert_non_null(
+        strstr(rdl_buf_str(&text), ":3:44: error: the schedule '0 3 31 2 *' of \"g.v\""));
     rdl_buf_fini(&text);
 }
 
@@ -635,19 +641,20 @@ int main(void)
                                         zones_teardown),
         cmocka_unit_test_setup_teardown(
             a_scheduled_view_is_evaluated_at_once_and_then_when_it_is_due, setup, teardown),
-        cmocka_unit_test_setup_teardown(
-            what_reads_a_scheduled_view_sees_its_changes_when_they_come, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_due_run_that_finds_nothing_new_waits_for_the_next,
+        cmocka_unit_test_setup_teardown(what_reads_a_scheduled_view_sees_its_changes_when_they_come,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_due_run_that_finds_nothing_new_waits_for_the_next, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(runs_missed_while_it_was_down_are_made_up_for_once, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_run_with_once_evaluates_whatever_changed, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(updates_are_taken_at_most_as_often_as_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(updates_are_taken_at_most_as_often_as_said, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_job_is_made_up_for_once_and_survives_a_restart, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(a_clock_that_was_ahead_holds_up_nothing_when_it_is_put_right,
-                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_clock_that_was_ahead_holds_up_nothing_when_it_is_put_right, setup, teardown),
         cmocka_unit_test_setup_teardown(a_range_is_refreshed_and_the_rest_stays_behind, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_impossible_schedule_is_an_error_of_the_text, setup,

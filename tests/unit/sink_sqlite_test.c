@@ -22,8 +22,7 @@ static int make_folder(void **state)
 {
     static sink_under_test under = {.ops = &rdl_sink_sqlite, .reset = reset};
     const char *tmp = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/raudal-sink-%d", tmp != NULL ? tmp : "/tmp",
-             (int)getpid());
+    snprintf(folder, sizeof folder, "%s/raudal-sink-%d", tmp != NULL ? tmp : "/tmp", (int)getpid());
     snprintf(file, sizeof file, "%s/serving.db", folder);
     under.root_dir = folder;
     *state = &under;
@@ -64,8 +63,8 @@ static const char *raw_row(const char *sql)
     if (sqlite3_step(st) == SQLITE_ROW)
         for (int i = 0; i < sqlite3_column_count(st); i++) {
             const char *v = (const char *)sqlite3_column_text(st, i);
-            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s",
-                     i != 0 ? "|" : "", v != NULL ? v : "NULL");
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i != 0 ? "|" : "",
+                     v != NULL ? v : "NULL");
         }
     sqlite3_finalize(st);
     sqlite3_close(db);
@@ -148,8 +147,7 @@ static void a_locked_database_is_an_error_that_may_pass(void **state)
     (void)progress(s, &t);
     sqlite3 *db = raw();
     assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(write_all(u, s, &t, (change){-1, 1, true, NULL, "1|ann|30"}, &err),
-                     RDL_EIO);
+    assert_int_equal(write_all(u, s, &t, (change){-1, 1, true, NULL, "1|ann|30"}, &err), RDL_EIO);
     assert_true((err.flags & RDL_ERR_RETRY) != 0);
     assert_non_null(strstr(err.msg, "locked"));
     assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
@@ -189,11 +187,10 @@ static void a_table_has_the_key_the_order_and_the_types_of_the_pipeline(void **s
     rdl_sink_table wide = table_of(&u->arena, "wide", "id INTEGER, doc JSON", 1);
     (void)progress(s, &t);
     (void)progress(s, &wide);
-    assert_string_equal(
-        raw_row("SELECT sql FROM sqlite_master WHERE name = 'cost'"),
-        "CREATE TABLE \"cost\" (\"org\" TEXT NOT NULL, \"day\" TEXT NOT NULL, "
-        "\"n\" DECIMAL(15,2), \"big\" TEXT, \"at\" TEXT, \"ok\" INTEGER, "
-        "PRIMARY KEY (\"org\", \"day\" DESC)) WITHOUT ROWID");
+    assert_string_equal(raw_row("SELECT sql FROM sqlite_master WHERE name = 'cost'"),
+                        "CREATE TABLE \"cost\" (\"org\" TEXT NOT NULL, \"day\" TEXT NOT NULL, "
+                        "\"n\" DECIMAL(15,2), \"big\" TEXT, \"at\" TEXT, \"ok\" INTEGER, "
+                        "PRIMARY KEY (\"org\", \"day\" DESC)) WITHOUT ROWID");
     assert_string_equal(raw_row("SELECT sql FROM sqlite_master WHERE name = 'wide'"),
                         "CREATE TABLE \"wide\" (\"id\" INTEGER NOT NULL, \"doc\" TEXT, "
                         "PRIMARY KEY (\"id\"))");
@@ -203,11 +200,10 @@ static void a_table_has_the_key_the_order_and_the_types_of_the_pipeline(void **s
                           "2025-01-01 10:00:00.25+00|true\n"
                           "a|2025-01-02|0.10|0.10|2025-01-01 10:00:00+00|false"},
                  &err));
-    assert_string_equal(
-        raw_row("SELECT sum(n), typeof(n), typeof(big), max(at), min(at), ok, "
-                "date(at), strftime('%s', at) FROM cost"),
-        "1234567890123.55|real|text|2025-01-01 10:00:00.25+00:00|"
-        "2025-01-01 10:00:00+00:00|0|2025-01-01|1735725600");
+    assert_string_equal(raw_row("SELECT sum(n), typeof(n), typeof(big), max(at), min(at), ok, "
+                                "date(at), strftime('%s', at) FROM cost"),
+                        "1234567890123.55|real|text|2025-01-01 10:00:00.25+00:00|"
+                        "2025-01-01 10:00:00+00:00|0|2025-01-01|1735725600");
     assert_string_equal(
         ask(u, s, "SELECT n, big, n * 2 FROM cost ORDER BY day DESC", 0, NULL, NULL),
         "n|big|n * 2\n0.10#|0.10|0.2#\n1234567890123.45#|12345678901234.56|"
@@ -221,9 +217,8 @@ static void rows_that_no_pipeline_wrote_are_not_touched(void **state)
     rdl_err err;
     int64_t epoch;
     rdl_sink_table t = table_of(&u->arena, "people", PEOPLE, 1);
-    raw_exec(
-        "CREATE TABLE people (id INT NOT NULL PRIMARY KEY, age INTEGER, name VARCHAR(20));"
-        "INSERT INTO people VALUES (7, 70, 'mine'); CREATE VIEW seen AS SELECT 1 AS id");
+    raw_exec("CREATE TABLE people (id INT NOT NULL PRIMARY KEY, age INTEGER, name VARCHAR(20));"
+             "INSERT INTO people VALUES (7, 70, 'mine'); CREATE VIEW seen AS SELECT 1 AS id");
     rdl_sink *s = open_as(u, ROOT_A, false, false);
     assert_int_equal(s->ops->prepare(s, &t, &epoch, &err), RDL_ECONFLICT);
     assert_non_null(strstr(err.msg, "no pipeline wrote"));

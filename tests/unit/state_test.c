@@ -62,8 +62,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
 /* Keys of many lengths, some of 16 bytes, many with long common beginnings. */
 static rdl_str key_of(unsigned n, char buf[120])
 {
-    static const char *const heads[] = {"", "org-",
-                                        "a-rather-long-common-beginning-of-keys-", "k"};
+    static const char *const heads[] = {"", "org-", "a-rather-long-common-beginning-of-keys-", "k"};
     int len = snprintf(buf, 120, "%s%u", heads[n % 4], n);
     if (n % 5 == 0)
         len = snprintf(buf, 120, "%016u", n * 7919);
@@ -87,18 +86,18 @@ static char *delta_path(const world *w, uint64_t epoch, char buf[400])
     return buf;
 }
 
-#define OK(call)                                                                           \
-    do {                                                                                   \
-        rdl_err ok_err = {0};                                                              \
-        rdl_err *err = &ok_err;                                                            \
-        if ((call) != RDL_OK)                                                              \
-            fail_msg("%s:%d: %s", __func__, __LINE__, err->msg);                           \
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        rdl_err ok_err = {0};                                                                      \
+        rdl_err *err = &ok_err;                                                                    \
+        if ((call) != RDL_OK)                                                                      \
+            fail_msg("%s:%d: %s", __func__, __LINE__, err->msg);                                   \
     } while (0)
 
 /* ----------------------------------------------------------- the world */
 
-static rdl_code
-on_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload, rdl_err *err)
+static rdl_code on_record(void *arg, uint32_t type, uint64_t sequence, rdl_str payload,
+                          rdl_err *err)
 {
     world *w = arg;
     (void)sequence;
@@ -127,11 +126,9 @@ static rdl_code world_open(world *w, rdl_err *err)
     char journal[400];
     snprintf(journal, sizeof journal, "%s/journal", w->dir);
     RDL_TRY(rdl_journal_open(journal, NULL, on_record, w, &w->journal, err));
-    RDL_TRY(rdl_state_open(&config, (rdl_str){w->checkpoint.p, w->checkpoint.n}, &w->state,
-                           err));
+    RDL_TRY(rdl_state_open(&config, (rdl_str){w->checkpoint.p, w->checkpoint.n}, &w->state, err));
     for (size_t i = 0; i < w->sealed_count; i++)
-        RDL_TRY(rdl_state_replay(w->state, w->sealed[i], delta_path(w, w->sealed[i], path),
-                                 err));
+        RDL_TRY(rdl_state_replay(w->state, w->sealed[i], delta_path(w, w->sealed[i], path), err));
     return RDL_OK;
 }
 
@@ -162,8 +159,8 @@ static rdl_code checkpoint(world *w, bool force, rdl_err *err)
     uint64_t covered = 0;
     rdl_code rc = rdl_state_checkpoint(w->state, force, &wanted, &payload, &covered, err);
     if (rc == RDL_OK && wanted)
-        rc = rdl_journal_append(w->journal, RDL_RECORD_CHECKPOINT,
-                                (rdl_str){payload.p, payload.n}, err);
+        rc = rdl_journal_append(w->journal, RDL_RECORD_CHECKPOINT, (rdl_str){payload.p, payload.n},
+                                err);
     if (rc == RDL_OK && wanted)
         rc = rdl_state_checkpointed(w->state, err);
     rdl_buf_fini(&payload);
@@ -193,8 +190,7 @@ static rdl_code apply_epoch(world *w, model *m, rdl_state *s, uint64_t epoch, rd
         } else if (what < 700) {
             m->version[space][k] = version;
             if (s != NULL)
-                RDL_TRY(
-                    rdl_state_put(s, spaces[space], key, value_of(w, version, value), err));
+                RDL_TRY(rdl_state_put(s, spaces[space], key, value_of(w, version, value), err));
         } else if (s != NULL) {
             bool found = false;
             rdl_str got = {0};
@@ -280,8 +276,7 @@ static rdl_code compare(world *w, const model *m, bool *same, rdl_err *err)
             bool found = false;
             rdl_str value = {0};
             want += m->version[space][k] != 0;
-            RDL_TRY(
-                rdl_state_get(w->state, spaces[space], key_of(k, kb), &found, &value, err));
+            RDL_TRY(rdl_state_get(w->state, spaces[space], key_of(k, kb), &found, &value, err));
             *same &= found == (m->version[space][k] != 0);
         }
         *same &= !c.wrong && c.seen == want;
@@ -401,8 +396,8 @@ static void a_cleared_space_is_empty_and_its_bytes_go(void **state)
         for (unsigned k = 0; k < 500; k++) {
             char kb[32];
             int n = snprintf(kb, sizeof kb, "%u-%u", (unsigned)e, k);
-            OK(rdl_state_put(w->state, 5, (rdl_str){kb, (size_t)n},
-                             (rdl_str){value, sizeof value}, err));
+            OK(rdl_state_put(w->state, 5, (rdl_str){kb, (size_t)n}, (rdl_str){value, sizeof value},
+                             err));
         }
         OK(seal(w, e, err));
         OK(checkpoint(w, false, err));
@@ -469,8 +464,7 @@ static void a_key_or_value_beyond_its_bound_is_refused(void **state)
     rdl_str got = {0};
     OK(world_open(w, err));
     OK(rdl_state_begin(w->state, 1, err));
-    rdl_code rc =
-        rdl_state_put(w->state, 1, (rdl_str){big, (1 << 20) + 1}, RDL_STR(""), &failure);
+    rdl_code rc = rdl_state_put(w->state, 1, (rdl_str){big, (1 << 20) + 1}, RDL_STR(""), &failure);
     assert_int_equal(rc, RDL_ELIMIT);
     assert_int_equal(failure.area, RDL_AREA_STORE);
     OK(rdl_state_put(w->state, 1, (rdl_str){big, 1 << 20}, (rdl_str){big, 1 << 20}, err));
@@ -515,8 +509,7 @@ static void a_claim_within_an_interval_forgets_older_ones(void **state)
     OK(world_open(w, err));
     for (uint64_t e = 1; e <= 5; e++) {
         OK(rdl_state_begin(w->state, e, err));
-        OK(rdl_state_claim(w->state, 9, &keys[e - 1], &when[e - 1], 100, 1, &claimed[e - 1],
-                           err));
+        OK(rdl_state_claim(w->state, 9, &keys[e - 1], &when[e - 1], 100, 1, &claimed[e - 1], err));
         OK(seal(w, e, err));
         OK(checkpoint(w, e % 2 == 0, err));
     }
@@ -531,11 +524,7 @@ static void a_claim_within_an_interval_forgets_older_ones(void **state)
 static void random_claims_agree_with_the_model(void **state)
 {
     world *w = *state;
-    enum {
-        CLAIMS = 3000,
-        N = 700,
-        ROUNDS = 40
-    };
+    enum { CLAIMS = 3000, N = 700, ROUNDS = 40 };
     static bool held[CLAIMS];
     uint64_t x = 99;
     memset(held, 0, sizeof held);
@@ -597,14 +586,10 @@ static void a_kill_at_any_fault_point_loses_nothing_sealed(void **state)
         rdl_fault point;
         int action;
     } kills[] = {
-        {RDL_FAULT_RUN_BEFORE_RENAME, RDL_FAULT_KILL},
-        {RDL_FAULT_RUN_WRITTEN, RDL_FAULT_KILL},
-        {RDL_FAULT_CHECKPOINT_DONE, RDL_FAULT_KILL},
-        {RDL_FAULT_DELTA_PRUNED, RDL_FAULT_KILL},
-        {RDL_FAULT_SEAL_WRITE, RDL_FAULT_TORN},
-        {RDL_FAULT_SEAL_BEFORE_SYNC, RDL_FAULT_KILL},
-        {RDL_FAULT_FS_WRITE, RDL_FAULT_TORN},
-        {RDL_FAULT_FS_SYNC, RDL_FAULT_KILL},
+        {RDL_FAULT_RUN_BEFORE_RENAME, RDL_FAULT_KILL}, {RDL_FAULT_RUN_WRITTEN, RDL_FAULT_KILL},
+        {RDL_FAULT_CHECKPOINT_DONE, RDL_FAULT_KILL},   {RDL_FAULT_DELTA_PRUNED, RDL_FAULT_KILL},
+        {RDL_FAULT_SEAL_WRITE, RDL_FAULT_TORN},        {RDL_FAULT_SEAL_BEFORE_SYNC, RDL_FAULT_KILL},
+        {RDL_FAULT_FS_WRITE, RDL_FAULT_TORN},          {RDL_FAULT_FS_SYNC, RDL_FAULT_KILL},
         {RDL_FAULT_FS_RENAME, RDL_FAULT_KILL},
     };
     w->ops = 250;
@@ -631,9 +616,7 @@ static void a_kill_at_any_fault_point_loses_nothing_sealed(void **state)
 /* One pass with a fault armed: whatever fails, reopening and going on ends at the model. */
 static bool pass_with_fault(world *w, rdl_fault point, unsigned nth)
 {
-    enum {
-        LAST = 10
-    };
+    enum { LAST = 10 };
     rdl_err failure = {0};
     char path[340];
     model m;
@@ -776,9 +759,7 @@ static void filters_beyond_the_budget_are_refused(void **state)
 {
     world *w = *state;
     rdl_err failure = {0};
-    enum {
-        N = 20000
-    };
+    enum { N = 20000 };
     rdl_hash128 *keys = malloc(N * sizeof *keys); /* allow: large buffer */
     bool *claimed = malloc(N);                    /* allow: large buffer */
     uint64_t at = 0;

@@ -24,27 +24,30 @@ static void visit(rdl_history *h, uint32_t type, const char *payload)
 static void live(rdl_history *h, rdl_arena *a, unsigned from, unsigned to)
 {
     for (unsigned i = from; i <= to; i++) {
-        visit(h, RDL_RECORD_SEAL,
-              rdl_arena_printf(
-                  a,
-                  "{\"epoch\":%u,\"ts_us\":%u000000,\"delta\":true,\"partitions\":[%s],"
-                  "\"ranges\":[{\"source\":\"s\",\"path\":\"/in/grows\",\"shown\":\"grows\","
-                  "\"partition\":0,\"begin\":%u,\"end\":%u,\"first_record\":%u,\"records\":1,"
-                  "\"prefix_bytes\":%u,\"mtime_us\":5,\"hash\":\"%032x\"},"
-                  "{\"source\":\"k\",\"cluster\":\"c\",\"topic\":\"t\",\"topic_partition\":3,"
-                  "\"partition\":1,\"begin\":%u,\"end\":%u,\"records\":7,\"absent\":1}],"
-                  "\"snapshots\":[{\"source\":\"dim\",\"hash\":\"%032x\",\"rows\":%u,"
-                  "\"file\":\"000000000000000000000000000000fe\"}],"
-                  "\"tables\":[{\"table\":\"b.t\",\"fingerprint\":\"%032x\",\"new\":8,\"old\":0,"
-                  "\"quarantined\":%u,\"content\":\"f/1:%u\",\"rejected\":\"q/1:7\",\"fresh\":3,\"apart\":5,\"parts\":[[[\"k\",\"TEXT\",\"x\"],[\"n\",\"BIGINT\",null]]],\"evaluated\":true,\"took_us\":77,"
-                  "\"ledger\":{\"read\":9,\"written\":8,\"quarantined\":%u}}],"
-                  "\"watermarks\":[{\"table\":\"b.t\",\"partition\":\"s\",\"max_us\":-%u}],"
-                  "\"jobs\":[{\"name\":\"view g.v\",\"for_us\":%u,\"ran_us\":%u,\"cut\":%u,"
-                  "\"detail\":\"d\"}]}",
-                  i, i, i == 1 ? "{\"number\":0,\"source\":\"s\",\"name\":\"grows\"},"
-                                 "{\"number\":1,\"source\":\"k\",\"name\":\"t/3\"}" : "",
-                  i * 10, i * 10 + 10, i, i * 10 + 10, i, i * 8, i * 8 + 8, i, i * 2, 7u, i % 2,
-                  i * 1000, i % 2, 100 - i % 100, i, i + 1, i));
+        visit(
+            h, RDL_RECORD_SEAL,
+            rdl_arena_printf(
+                a,
+                "{\"epoch\":%u,\"ts_us\":%u000000,\"delta\":true,\"partitions\":[%s],"
+                "\"ranges\":[{\"source\":\"s\",\"path\":\"/in/grows\",\"shown\":\"grows\","
+                "\"partition\":0,\"begin\":%u,\"end\":%u,\"first_record\":%u,\"records\":1,"
+                "\"prefix_bytes\":%u,\"mtime_us\":5,\"hash\":\"%032x\"},"
+                "{\"source\":\"k\",\"cluster\":\"c\",\"topic\":\"t\",\"topic_partition\":3,"
+                "\"partition\":1,\"begin\":%u,\"end\":%u,\"records\":7,\"absent\":1}],"
+                "\"snapshots\":[{\"source\":\"dim\",\"hash\":\"%032x\",\"rows\":%u,"
+                "\"file\":\"000000000000000000000000000000fe\"}],"
+                "\"tables\":[{\"table\":\"b.t\",\"fingerprint\":\"%032x\",\"new\":8,\"old\":0,"
+                "\"quarantined\":%u,\"content\":\"f/1:%u\",\"rejected\":\"q/1:7\",\"fresh\":3,\"apart\":5,\"parts\":[[[\"k\",\"TEXT\",\"x\"],[\"n\",\"BIGINT\",null]]],\"evaluated\":true,\"took_us\":77,"
+                "\"ledger\":{\"read\":9,\"written\":8,\"quarantined\":%u}}],"
+                "\"watermarks\":[{\"table\":\"b.t\",\"partition\":\"s\",\"max_us\":-%u}],"
+                "\"jobs\":[{\"name\":\"view g.v\",\"for_us\":%u,\"ran_us\":%u,\"cut\":%u,"
+                "\"detail\":\"d\"}]}",
+                i, i,
+                i == 1 ? "{\"number\":0,\"source\":\"s\",\"name\":\"grows\"},"
+                         "{\"number\":1,\"source\":\"k\",\"name\":\"t/3\"}"
+                       : "",
+                i * 10, i * 10 + 10, i, i * 10 + 10, i, i * 8, i * 8 + 8, i, i * 2, 7u, i % 2,
+                i * 1000, i % 2, 100 - i % 100, i, i + 1, i));
         if (i % 3 == 0)
             visit(h, RDL_RECORD_PRUNE, rdl_arena_printf(a, "{\"epoch\":%u}", i - 2));
     }

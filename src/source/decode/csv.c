@@ -48,8 +48,7 @@ static const char *closing_quote(const rdl_worker *w, const char *p, bool *escap
 }
 
 /* The field at p; *next is its delimiter, line end or the window's end. */
-static rdl_put
-quoted_field(rdl_worker *w, const char *p, rdl_csv_field *f, const char **next)
+static rdl_put quoted_field(rdl_worker *w, const char *p, rdl_csv_field *f, const char **next)
 {
     *f = (rdl_csv_field){.p = p + 1, .quoted = true};
     const char *q = closing_quote(w, p + 1, &f->escaped);
@@ -62,8 +61,7 @@ quoted_field(rdl_worker *w, const char *p, rdl_csv_field *f, const char **next)
     return RDL_PUT_OK;
 }
 
-static rdl_put
-plain_field(rdl_worker *w, const char *p, rdl_csv_field *f, const char **next)
+static rdl_put plain_field(rdl_worker *w, const char *p, rdl_csv_field *f, const char **next)
 {
     const rdl_decode_spec *spec = &w->job->spec;
     bool high = false;
@@ -164,11 +162,10 @@ static rdl_code missing_column(rdl_worker *w, rdl_str name, rdl_err *err)
         rdl_buf_put(&have, w->csv_names.v[i].p, w->csv_names.v[i].n);
     }
     rdl_err_set(err, RDL_ESCHEMA, 0,
-                "could not read file \"%s\": its header has no column \"%.*s\"",
-                w->in->in.shown, (int)name.n, name.p);
-    rdl_err_hint(
-        err, "The header has: %.400s.  Name the column as the file does, or with FIELD.",
-        rdl_buf_str(&have));
+                "could not read file \"%s\": its header has no column \"%.*s\"", w->in->in.shown,
+                (int)name.n, name.p);
+    rdl_err_hint(err, "The header has: %.400s.  Name the column as the file does, or with FIELD.",
+                 rdl_buf_str(&have));
     rdl_buf_fini(&have);
     return rdl_err_area(RDL_ESCHEMA, err, RDL_AREA_SOURCE);
 }
@@ -227,10 +224,9 @@ static bool keep_names(rdl_worker *w)
 
 static rdl_code bad_header(const rdl_worker *w, rdl_err *err)
 {
-    rdl_err_set(err, RDL_EDATA, 0, "could not read the header of file \"%s\": %s",
-                w->in->in.shown, w->why);
-    rdl_err_hint(err,
-                 "The first line must hold the columns' names, quoted as RFC 4180 says.");
+    rdl_err_set(err, RDL_EDATA, 0, "could not read the header of file \"%s\": %s", w->in->in.shown,
+                w->why);
+    rdl_err_hint(err, "The first line must hold the columns' names, quoted as RFC 4180 says.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
@@ -250,8 +246,8 @@ static rdl_put split_front(rdl_worker *w, const char *buf, size_t n, bool all)
     bool eof = w->eof;
     w->stop = buf + n;
     w->eof = all;
-    rdl_put did = split_record(
-        w, n >= 3 && memcmp(buf, "\xef\xbb\xbf", 3) == 0 ? buf + 3 : buf, &next);
+    rdl_put did =
+        split_record(w, n >= 3 && memcmp(buf, "\xef\xbb\xbf", 3) == 0 ? buf + 3 : buf, &next);
     if (did == RDL_PUT_OK && !keep_names(w))
         did = RDL_PUT_BAD;
     w->stop = stop;
@@ -350,8 +346,8 @@ static rdl_put put_record(rdl_worker *w, const char *p, size_t bytes)
         return bad(w, p, w->why_text);
     }
     if (w->csv.n != w->csv_names.n) {
-        snprintf(w->why_text, sizeof w->why_text,
-                 "%zu fields are expected, and there are %zu", w->csv_names.n, w->csv.n);
+        snprintf(w->why_text, sizeof w->why_text, "%zu fields are expected, and there are %zu",
+                 w->csv_names.n, w->csv.n);
         return bad(w, p, w->why_text);
     }
     size_t sound = rdl_utf8_valid(p, bytes);

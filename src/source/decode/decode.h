@@ -87,7 +87,7 @@ typedef struct rdl_decode_spec {
     bool header;                   /* CSV; default true; without it fields are by position */
     rdl_str null_text;             /* CSV; unquoted text that means null, beside the empty field */
     rdl_str date_format, timestamp_format; /* strptime; empty: ISO */
-    uint64_t record_bytes_max;     /* default 16 MiB */
+    uint64_t record_bytes_max;             /* default 16 MiB */
 } rdl_decode_spec;
 
 /* A message.  Key, payload and headers lie in its block's bytes in this order. */
@@ -103,35 +103,33 @@ typedef struct rdl_record {
 /* Each payload ends in a NUL, and RDL_RECORDS_PAD bytes may be read behind the last. */
 typedef struct rdl_records {
     const char *bytes;
-    const rdl_record *v;   /* ascending offsets */
+    const rdl_record *v; /* ascending offsets */
     const char *topic;
-    int32_t partition;     /* the broker's number */
+    int32_t partition; /* the broker's number */
 } rdl_records;
-enum {
-    RDL_RECORDS_PAD = 64
-};
+enum { RDL_RECORDS_PAD = 64 };
 
 /* A range of one file.  Line formats may start and end inside the file, at record starts. */
 typedef struct rdl_decode_input {
-    const char *path;      /* opened when its turn comes; or: */
-    rdl_str bytes;         /* memory, if path is NULL; display is then `shown` */
-    const char *shown;     /* _source_file */
+    const char *path;  /* opened when its turn comes; or: */
+    rdl_str bytes;     /* memory, if path is NULL; display is then `shown` */
+    const char *shown; /* _source_file */
     rdl_compression compression;
-    int32_t partition;     /* _source_partition */
-    uint64_t begin, end;   /* bytes of the unpacked content; half open; end 0: to the end */
-    uint64_t first_record; /* number of the record at begin */
+    int32_t partition;          /* _source_partition */
+    uint64_t begin, end;        /* bytes of the unpacked content; half open; end 0: to the end */
+    uint64_t first_record;      /* number of the record at begin */
     const rdl_records *records; /* messages instead of bytes; borrowed until rdl_decode_free */
-    size_t first, count;   /* of them */
+    size_t first, count;        /* of them */
 } rdl_decode_input;
 
 typedef struct rdl_malformed {
     int32_t partition;
-    uint64_t offset;          /* record number */
-    uint64_t record_at;       /* byte position */
+    uint64_t offset;    /* record number */
+    uint64_t record_at; /* byte position */
     const char *shown;
-    rdl_str bytes;            /* at most 64 KiB of them */
+    rdl_str bytes; /* at most 64 KiB of them */
     uint64_t bytes_total;
-    char reason[160];         /* "line 14, byte 63: expected ':' after the field name" */
+    char reason[160]; /* "line 14, byte 63: expected ':' after the field name" */
 } rdl_malformed;
 
 typedef struct rdl_decode_counts {

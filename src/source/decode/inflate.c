@@ -11,9 +11,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum {
-    PACKED_BYTES = 128 * 1024
-};
+enum { PACKED_BYTES = 128 * 1024 };
 
 struct rdl_inflate {
     rdl_compression kind;
@@ -38,12 +36,8 @@ rdl_compression rdl_inflate_detect(const char *p, size_t n)
     return RDL_COMPRESSION_NONE;
 }
 
-rdl_code rdl_inflate_new(rdl_compression c,
-                         rdl_file *borrowed,
-                         rdl_str memory,
-                         const char *shown,
-                         rdl_inflate **out,
-                         rdl_err *err)
+rdl_code rdl_inflate_new(rdl_compression c, rdl_file *borrowed, rdl_str memory, const char *shown,
+                         rdl_inflate **out, rdl_err *err)
 {
     rdl_inflate *s = calloc(1, sizeof *s); /* allow: one per open stream */
     if (s == NULL)
@@ -74,12 +68,10 @@ void rdl_inflate_free(rdl_inflate *s)
 
 static rdl_code broken(rdl_inflate *s, const char *why, rdl_err *err)
 {
-    rdl_err_set(err, RDL_EDATA, 0,
-                "could not unpack file \"%s\": %s, near packed byte %llu", s->shown, why,
-                (unsigned long long)(s->at - s->have + s->pos));
-    rdl_err_hint(err,
-                 "Copy the file again; publish compressed files under another name and "
-                 "rename them when they are complete.");
+    rdl_err_set(err, RDL_EDATA, 0, "could not unpack file \"%s\": %s, near packed byte %llu",
+                s->shown, why, (unsigned long long)(s->at - s->have + s->pos));
+    rdl_err_hint(err, "Copy the file again; publish compressed files under another name and "
+                      "rename them when they are complete.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
 
@@ -88,9 +80,9 @@ static rdl_code refill(rdl_inflate *s, rdl_err *err)
     s->pos = 0;
     s->have = 0;
     if (s->file != NULL) {
-        RDL_TRY(rdl_err_area(
-            rdl_file_pread(s->file, s->packed, sizeof s->packed, s->at, &s->have, err), err,
-            RDL_AREA_SOURCE));
+        RDL_TRY(
+            rdl_err_area(rdl_file_pread(s->file, s->packed, sizeof s->packed, s->at, &s->have, err),
+                         err, RDL_AREA_SOURCE));
     } else {
         size_t left = s->memory.n - (size_t)s->at;
         s->have = left < sizeof s->packed ? left : sizeof s->packed;

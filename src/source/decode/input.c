@@ -51,16 +51,16 @@ static rdl_code starts_as_array(rdl_decode *j, rdl_dinput *in, bool *out, rdl_er
     for (uint64_t at = 0;; at += n) {
         if (s != NULL || in->compression != RDL_COMPRESSION_NONE) {
             if (s == NULL)
-                RDL_TRY(rdl_inflate_new(in->compression, in->file, in->in.bytes,
-                                        in->in.shown, &s, err));
+                RDL_TRY(rdl_inflate_new(in->compression, in->file, in->in.bytes, in->in.shown, &s,
+                                        err));
             rdl_code rc = rdl_inflate_read(s, head, sizeof head, &n, err);
             if (rc != RDL_OK) {
                 rdl_inflate_free(s);
                 return rc;
             }
         } else if (in->file != NULL) {
-            RDL_TRY(rdl_err_area(rdl_file_pread(in->file, head, sizeof head, at, &n, err),
-                                 err, RDL_AREA_SOURCE));
+            RDL_TRY(rdl_err_area(rdl_file_pread(in->file, head, sizeof head, at, &n, err), err,
+                                 RDL_AREA_SOURCE));
         } else {
             size_t left = in->in.bytes.n > at ? in->in.bytes.n - (size_t)at : 0;
             n = left < sizeof head ? left : sizeof head;
@@ -68,8 +68,7 @@ static rdl_code starts_as_array(rdl_decode *j, rdl_dinput *in, bool *out, rdl_er
                 memcpy(head, in->in.bytes.p + at, n);
         }
         size_t i = at == 0 && n >= 3 && memcmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-        while (i < n &&
-               (head[i] == ' ' || head[i] == '\t' || head[i] == '\r' || head[i] == '\n'))
+        while (i < n && (head[i] == ' ' || head[i] == '\t' || head[i] == '\r' || head[i] == '\n'))
             i++;
         *out = i < n && head[i] == '[';
         if (i < n || n == 0)
@@ -84,8 +83,7 @@ static rdl_code truncated(const rdl_dinput *in, rdl_err *err)
 {
     rdl_err_set(err, RDL_EDATA, RDL_ERR_REPLAY,
                 "could not read file \"%s\": it has %llu bytes, and %llu were planned",
-                in->in.shown, (unsigned long long)in->packed,
-                (unsigned long long)in->in.end);
+                in->in.shown, (unsigned long long)in->packed, (unsigned long long)in->in.end);
     rdl_err_hint(err, "Restore the file; a source's files may grow but never shrink.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
@@ -127,10 +125,9 @@ static rdl_code make_split(rdl_decode *j, rdl_dinput *in, rdl_err *err)
     in->split = s;
     s->piece_bytes = j->piece_bytes;
     s->pieces = (size_t)((in->end - in->in.begin + s->piece_bytes - 1) / s->piece_bytes);
-    s->records = calloc(s->pieces + 1, sizeof *s->records); /* allow: lives with the job */
-    s->lines = calloc(s->pieces + 1, sizeof *s->lines);     /* allow: lives with the job */
-    s->published =
-        calloc(s->pieces + 1, sizeof *s->published); /* allow: lives with the job */
+    s->records = calloc(s->pieces + 1, sizeof *s->records);     /* allow: lives with the job */
+    s->lines = calloc(s->pieces + 1, sizeof *s->lines);         /* allow: lives with the job */
+    s->published = calloc(s->pieces + 1, sizeof *s->published); /* allow: lives with the job */
     if (s->records == NULL || s->lines == NULL || s->published == NULL)
         return rdl_err_nomem(err);
     s->records[0] = in->in.first_record;

@@ -75,10 +75,9 @@ typedef struct rdl_inflate rdl_inflate;
 typedef struct rdl_split {
     uint64_t piece_bytes;
     size_t pieces, taken, read;
-    size_t known; /* pieces 0..known know what comes before them */
-    uint64_t *records,
-        *lines;      /* by piece: before it if <= known, else in the one before it */
-    bool *published; /* by piece: its own are counted */
+    size_t known;              /* pieces 0..known know what comes before them */
+    uint64_t *records, *lines; /* by piece: before it if <= known, else in the one before it */
+    bool *published;           /* by piece: its own are counted */
 } rdl_split;
 
 typedef struct rdl_dinput {
@@ -103,9 +102,9 @@ struct rdl_decode {
     rdl_schema schema;
     rdl_field *fields;
     size_t field_count;
-    size_t value_count; /* fields of the payload */
+    size_t value_count;           /* fields of the payload */
     bool of_messages, tombstones; /* inputs are messages; a missing payload makes a row */
-    uint32_t *slots; /* field index + 1 by hash of the key; 0 is free */
+    uint32_t *slots;              /* field index + 1 by hash of the key; 0 is free */
     uint32_t slot_mask;
     bool nested; /* some column is a list, map or struct */
     locale_t c_locale;
@@ -159,8 +158,7 @@ typedef struct rdl_worker {
     size_t row, run_from; /* rows run_from..row come from `in` and are not stamped yet */
     rdl_node *nodes;      /* by declared column */
     uint64_t *marks;      /* used of every list node at the start of the record */
-    rdl_vector *rescued, *partition, *offset, *file, *record_at,
-        *record_bytes;  /* or NULL */
+    rdl_vector *rescued, *partition, *offset, *file, *record_at, *record_bytes; /* or NULL */
     rdl_chunk *scratch; /* takes columns that the query does not read */
     rdl_arena heap;     /* unescaped text, until the next chunk */
     char *heap_block, *heap_at, *heap_end;
@@ -211,23 +209,16 @@ typedef struct rdl_worker {
 } rdl_worker;
 
 /* job.c */
-RDL_MUST rdl_code rdl_decode_new(const rdl_decode_spec *spec,
-                                 const rdl_decode_input *inputs,
-                                 size_t input_count,
-                                 rdl_decode **out,
-                                 rdl_err *err);
+RDL_MUST rdl_code rdl_decode_new(const rdl_decode_spec *spec, const rdl_decode_input *inputs,
+                                 size_t input_count, rdl_decode **out, rdl_err *err);
 /* Bytes per window and per piece, for tests; before the first row. */
 void rdl_decode_set_sizes(rdl_decode *j, uint64_t window_bytes, uint64_t piece_bytes);
 RDL_MUST rdl_code rdl_worker_open(void *scan, void **out_local, rdl_err *err);
-RDL_MUST rdl_code
-rdl_worker_next(void *scan, void *local, const bool *wanted, rdl_chunk *out, rdl_err *err);
+RDL_MUST rdl_code rdl_worker_next(void *scan, void *local, const bool *wanted, rdl_chunk *out,
+                                  rdl_err *err);
 void rdl_worker_close(void *local);
 /* One malformed record: its first `kept` bytes of `total`. */
-void rdl_worker_malformed(rdl_worker *w,
-                          uint64_t at,
-                          const char *p,
-                          size_t kept,
-                          uint64_t total,
+void rdl_worker_malformed(rdl_worker *w, uint64_t at, const char *p, size_t kept, uint64_t total,
                           const char *reason);
 
 /* raw.c */
@@ -241,18 +232,14 @@ typedef enum rdl_fill {
 } rdl_fill;
 RDL_MUST rdl_code rdl_window_next(rdl_worker *w, rdl_fill *out, rdl_err *err);
 void rdl_window_finish(rdl_worker *w); /* the stream or piece is parsed */
-void rdl_window_chunk(rdl_worker *w); /* a new chunk begins: the old one's bytes are free */
+void rdl_window_chunk(rdl_worker *w);  /* a new chunk begins: the old one's bytes are free */
 /* Read up to n bytes of the unpacked content at w->read_at; *out_n 0 at the end. */
-RDL_MUST rdl_code
-rdl_window_read(rdl_worker *w, char *to, size_t n, size_t *out_n, rdl_err *err);
+RDL_MUST rdl_code rdl_window_read(rdl_worker *w, char *to, size_t n, size_t *out_n, rdl_err *err);
 /* input.c: the next stream or piece for w; *out false when there is none. */
 RDL_MUST rdl_code rdl_input_take(rdl_worker *w, bool *out, rdl_err *err);
 void rdl_input_close(rdl_dinput *in);
 /* A piece's lines and records are counted: gives what comes before it in the file. */
-RDL_MUST rdl_code rdl_split_publish(rdl_worker *w,
-                                    uint64_t lines,
-                                    uint64_t records,
-                                    rdl_err *err);
+RDL_MUST rdl_code rdl_split_publish(rdl_worker *w, uint64_t lines, uint64_t records, rdl_err *err);
 void rdl_split_read(rdl_worker *w); /* the piece's bytes are in the buffer */
 void rdl_job_fail(rdl_decode *j);   /* nobody waits any more */
 
@@ -265,9 +252,7 @@ const char *rdl_json_space(const rdl_worker *w, const char *p);
 const char *rdl_json_unescape(rdl_worker *w, const char *p, rdl_str *out);
 /* The object at p into the chunk's row; gives the byte after it. */
 const char *rdl_json_object(rdl_worker *w, const char *p);
-void rdl_worker_rescue_key(rdl_worker *w,
-                           const char *key,
-                           size_t n); /* raw key with quotes */
+void rdl_worker_rescue_key(rdl_worker *w, const char *key, size_t n); /* raw key with quotes */
 void rdl_fields_index(rdl_decode *j);
 
 /* records.c: as many records as the chunk takes. */
@@ -298,8 +283,8 @@ bool rdl_node_grow(rdl_node *node, uint64_t need);
 /* number.c */
 rdl_put rdl_number_integer(const char *p, size_t n, int64_t min, int64_t max, int64_t *out);
 rdl_put rdl_number_double(const char *p, size_t n, locale_t c_locale, double *out);
-rdl_put rdl_number_decimal(
-    const char *p, size_t n, unsigned precision, unsigned scale, rdl_i128 *out);
+rdl_put rdl_number_decimal(const char *p, size_t n, unsigned precision, unsigned scale,
+                           rdl_i128 *out);
 
 /* timefmt.c: strptime's %Y %m %d %H %M %S %f %y %b %B %a %A %j %p %I %z %F %T %D %s %% */
 bool rdl_time_scan(rdl_str format, rdl_str text, int64_t *out_us);
@@ -308,15 +293,10 @@ bool rdl_time_scan(rdl_str format, rdl_str text, int64_t *out_us);
 size_t rdl_utf8_valid(const char *p, size_t n);
 
 /* inflate.c: gzip members and zstd frames, one after the other. */
-RDL_MUST rdl_code rdl_inflate_new(rdl_compression c,
-                                  rdl_file *borrowed,
-                                  rdl_str memory,
-                                  const char *shown,
-                                  rdl_inflate **out,
-                                  rdl_err *err);
+RDL_MUST rdl_code rdl_inflate_new(rdl_compression c, rdl_file *borrowed, rdl_str memory,
+                                  const char *shown, rdl_inflate **out, rdl_err *err);
 /* Up to n unpacked bytes; *out_n 0 at the end. */
-RDL_MUST rdl_code
-rdl_inflate_read(rdl_inflate *s, char *to, size_t n, size_t *out_n, rdl_err *err);
+RDL_MUST rdl_code rdl_inflate_read(rdl_inflate *s, char *to, size_t n, size_t *out_n, rdl_err *err);
 void rdl_inflate_free(rdl_inflate *s);
 rdl_compression rdl_inflate_detect(const char *p, size_t n);
 

@@ -17,9 +17,7 @@ void rdl_decode_spec_init(rdl_decode_spec *spec)
                               .record_bytes_max = RDL_DECODE_RECORD_MAX};
 }
 
-enum {
-    SYSTEM_COLUMNS = 6
-};
+enum { SYSTEM_COLUMNS = 6 };
 
 void rdl_decode_schema(rdl_arena *a, const rdl_decode_spec *spec, rdl_schema *out)
 {
@@ -46,13 +44,11 @@ static rdl_str copy_str(rdl_arena *a, rdl_str s)
 }
 
 /* The caller's types may live shorter than the job: they are made ours by their text. */
-static rdl_code
-copy_type(rdl_decode *j, const rdl_type *from, const rdl_type **out, rdl_err *err)
+static rdl_code copy_type(rdl_decode *j, const rdl_type *from, const rdl_type **out, rdl_err *err)
 {
     rdl_buf text = {0};
     rdl_type_print(from, &text);
-    rdl_code rc =
-        rdl_type_parse(&j->arena, (rdl_str){rdl_buf_str(&text), text.n}, out, err);
+    rdl_code rc = rdl_type_parse(&j->arena, (rdl_str){rdl_buf_str(&text), text.n}, out, err);
     rdl_buf_fini(&text);
     return rc;
 }
@@ -75,8 +71,7 @@ static rdl_code copy_fields(rdl_decode *j, const rdl_decode_spec *spec, rdl_err 
         j->nested |= !rdl_type_is_scalar(c->type);
         bool plain = name.n + 2 <= sizeof f->key && c->from == RDL_FROM_FIELD;
         for (size_t k = 0; k < name.n; k++)
-            plain &=
-                name.p[k] != '"' && name.p[k] != '\\' && (unsigned char)name.p[k] >= 0x20;
+            plain &= name.p[k] != '"' && name.p[k] != '\\' && (unsigned char)name.p[k] >= 0x20;
         if (!plain)
             continue;
         f->key_bytes = (uint32_t)name.n + 2;
@@ -95,8 +90,7 @@ static rdl_code copy_fields(rdl_decode *j, const rdl_decode_spec *spec, rdl_err 
     return RDL_OK;
 }
 
-static rdl_code
-copy_inputs(rdl_decode *j, const rdl_decode_input *inputs, size_t n, rdl_err *err)
+static rdl_code copy_inputs(rdl_decode *j, const rdl_decode_input *inputs, size_t n, rdl_err *err)
 {
     j->inputs = calloc(n + 1, sizeof *j->inputs); /* allow: lives with the job */
     if (j->inputs == NULL)
@@ -122,11 +116,8 @@ void rdl_decode_set_sizes(rdl_decode *j, uint64_t window_bytes, uint64_t piece_b
     j->piece_bytes = piece_bytes;
 }
 
-rdl_code rdl_decode_new(const rdl_decode_spec *spec,
-                        const rdl_decode_input *inputs,
-                        size_t input_count,
-                        rdl_decode **out,
-                        rdl_err *err)
+rdl_code rdl_decode_new(const rdl_decode_spec *spec, const rdl_decode_input *inputs,
+                        size_t input_count, rdl_decode **out, rdl_err *err)
 {
     rdl_decode *j = calloc(1, sizeof *j); /* allow: the job's own lifetime */
     if (j == NULL)
@@ -194,19 +185,13 @@ static uint64_t rows_estimate(const rdl_decode *j)
     for (size_t i = 0; i < j->input_count; i++) {
         const rdl_decode_input *in = &j->inputs[i].in;
         messages += in->count;
-        bytes += in->path == NULL      ? in->bytes.n
-                 : in->end > in->begin ? in->end - in->begin
-                                       : 0;
+        bytes += in->path == NULL ? in->bytes.n : in->end > in->begin ? in->end - in->begin : 0;
     }
     return messages + bytes / 200;
 }
 
-rdl_code rdl_decode_register(rdl_duck *d,
-                             const char *name,
-                             const rdl_decode_spec *spec,
-                             const rdl_decode_input *inputs,
-                             size_t input_count,
-                             rdl_decode **out,
+rdl_code rdl_decode_register(rdl_duck *d, const char *name, const rdl_decode_spec *spec,
+                             const rdl_decode_input *inputs, size_t input_count, rdl_decode **out,
                              rdl_err *err)
 {
     rdl_decode *j;

@@ -48,8 +48,7 @@ static inline void put_string(rdl_vector *v, size_t row, const char *p, size_t n
 /* ---- numbers ---- */
 
 /* A sound number that its column cannot hold. */
-static const char *
-overflow(rdl_worker *w, const rdl_node *node, const char *p, const char *end)
+static const char *overflow(rdl_worker *w, const rdl_node *node, const char *p, const char *end)
 {
     rdl_buf type = {0};
     rdl_type_print(node->type, &type);
@@ -80,8 +79,8 @@ static const char *slow_number(rdl_worker *w, rdl_node *node, size_t row, const 
  * number of digits after it.  NULL when the number is longer, has an exponent, or is not
  * one.
  */
-static inline const char *
-quick_number(const char *p, bool *negative, uint64_t *mantissa, unsigned *fraction)
+static inline const char *quick_number(const char *p, bool *negative, uint64_t *mantissa,
+                                       unsigned *fraction)
 {
     *negative = *p == '-';
     p += *negative;
@@ -112,8 +111,7 @@ quick_number(const char *p, bool *negative, uint64_t *mantissa, unsigned *fracti
     return p;
 }
 
-static inline const char *
-put_integer(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+static inline const char *put_integer(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
     bool negative;
     uint64_t m;
@@ -132,12 +130,10 @@ put_integer(rdl_worker *w, rdl_node *node, size_t row, const char *p)
     return end;
 }
 
-static inline const char *
-put_double(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+static inline const char *put_double(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
-    static const double power[19] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
-                                     1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
-                                     1e14, 1e15, 1e16, 1e17, 1e18};
+    static const double power[19] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+                                     1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
     bool negative;
     uint64_t m;
     unsigned fraction;
@@ -245,8 +241,7 @@ static const char *put_boolean(rdl_worker *w, rdl_node *node, size_t row, const 
     return rdl_json_nocast(w);
 }
 
-static inline const char *
-put_value(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+static inline const char *put_value(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
     if (*p == 'n') {
         p = rdl_json_word(w, p, "null", 4);
@@ -339,8 +334,8 @@ static int32_t find_field(const rdl_decode *j, rdl_str name)
 }
 
 /* The value at p into column c; what does not cast is rescued under its raw key. */
-static inline const char *
-put_column(rdl_worker *w, size_t c, const char *p, const char *key, size_t key_n)
+static inline const char *put_column(rdl_worker *w, size_t c, const char *p, const char *key,
+                                     size_t key_n)
 {
     rdl_node *node = &w->nodes[c];
     unsigned depth = w->depth;
@@ -362,8 +357,7 @@ put_column(rdl_worker *w, size_t c, const char *p, const char *key, size_t key_n
     return end;
 }
 
-static const char *
-put_same(rdl_worker *w, size_t c, const char *p, const char *key, size_t key_n)
+static const char *put_same(rdl_worker *w, size_t c, const char *p, const char *key, size_t key_n)
 {
     const char *end = NULL;
     for (int32_t i = (int32_t)c; i >= 0; i = w->job->fields[i].same) {
@@ -392,8 +386,7 @@ static const char *other_key(rdl_worker *w, const char *p, int32_t *column)
     return end;
 }
 
-static const char *
-put_undeclared(rdl_worker *w, const char *key, size_t key_n, const char *p)
+static const char *put_undeclared(rdl_worker *w, const char *key, size_t key_n, const char *p)
 {
     const char *end = rdl_json_skip(w, p);
     if (end != NULL) {
@@ -425,8 +418,7 @@ const char *rdl_json_object(rdl_worker *w, const char *p)
         const char *key = p;
         int32_t c = (int32_t)w->after[before];
         const rdl_field *f = &fields[c];
-        if (__builtin_expect(f->key_bytes != 0 && rdl_scan_key(p, f->key, f->key_bytes),
-                             1)) {
+        if (__builtin_expect(f->key_bytes != 0 && rdl_scan_key(p, f->key, f->key_bytes), 1)) {
             p += f->key_bytes;
         } else {
             p = other_key(w, p, &c);

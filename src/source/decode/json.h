@@ -64,8 +64,8 @@ static inline const char *rdl_json_next(rdl_worker *w, const char *p, char close
 {
     p = rdl_json_blank(w, p);
     if (*p != ',' && *p != close)
-        return rdl_json_bad(w, p, close == '}' ? "',' or '}' is expected"
-                                               : "',' or ']' is expected");
+        return rdl_json_bad(w, p,
+                            close == '}' ? "',' or '}' is expected" : "',' or ']' is expected");
     *more = *p == ',';
     return *more ? rdl_json_blank(w, p + 1) : p;
 }

@@ -107,8 +107,7 @@ static rdl_node *struct_field(rdl_node *node, rdl_str name)
     return NULL;
 }
 
-static const char *
-put_struct_field(rdl_worker *w, rdl_node *node, size_t row, const char *p)
+static const char *put_struct_field(rdl_worker *w, rdl_node *node, size_t row, const char *p)
 {
     rdl_str name;
     p = rdl_json_name(w, p, &name);

@@ -84,8 +84,7 @@ static const char *escape(rdl_worker *w, const char *p, char **to)
     uint32_t code = (uint32_t)c;
     const char *after = p + 6;
     if (code >= 0xd800 && code < 0xe000) {
-        int low =
-            code < 0xdc00 && after[0] == '\\' && after[1] == 'u' ? hex4(after + 2) : -1;
+        int low = code < 0xdc00 && after[0] == '\\' && after[1] == 'u' ? hex4(after + 2) : -1;
         if (low < 0xdc00 || low > 0xdfff)
             return rdl_json_bad(w, p, "half of a surrogate pair stands alone");
         code = 0x10000 + ((code - 0xd800) << 10) + ((uint32_t)low - 0xdc00);
@@ -144,7 +143,7 @@ const char *rdl_json_skip_number(rdl_worker *w, const char *p)
     p += *p == '-';
     if (!rdl_json_digit(*p))
         return rdl_json_bad(w, from,
-                   *from == '-' ? "a digit must follow '-'" : "a value is expected");
+                            *from == '-' ? "a digit must follow '-'" : "a value is expected");
     if (*p == '0' && rdl_json_digit(p[1]))
         return rdl_json_bad(w, p, "a number must not start with 0");
     while (rdl_json_digit(*p))

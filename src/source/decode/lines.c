@@ -32,8 +32,7 @@ static uint64_t blank_at(const char *line, const char *end)
  */
 static uint64_t count_inner(const char **p, const char *end, uint64_t *blank)
 {
-    const __m128i lf = _mm_set1_epi8('\n'), low = _mm_set1_epi8(' '),
-                  zero = _mm_setzero_si128();
+    const __m128i lf = _mm_set1_epi8('\n'), low = _mm_set1_epi8(' '), zero = _mm_setzero_si128();
     const char *at = *p;
     uint64_t lines = 0;
     while (end - at > 16) {
@@ -42,8 +41,8 @@ static uint64_t count_inner(const char **p, const char *end, uint64_t *blank)
             __m128i before = _mm_loadu_si128((const __m128i *)(const void *)at);
             __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(at + 1));
             __m128i white = _mm_cmpeq_epi8(_mm_min_epu8(v, low), v);
-            unsigned look = (unsigned)_mm_movemask_epi8(
-                _mm_and_si128(_mm_cmpeq_epi8(before, lf), white));
+            unsigned look =
+                (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(before, lf), white));
             found = _mm_sub_epi8(found, _mm_cmpeq_epi8(v, lf));
             for (; look != 0; look &= look - 1)
                 *blank += blank_at(at + 1 + __builtin_ctz(look), end);
@@ -59,8 +58,8 @@ static uint64_t count_inner(const char **p, const char *end, uint64_t *blank)
 
 #if defined(__x86_64__) && defined(__SSE2__)
 /* The same thirty-two bytes at a time, one load each, where the processor can. */
-__attribute__((target("avx2,popcnt"))) static uint64_t
-count_wide(const char **p, const char *end, uint64_t *blank)
+__attribute__((target("avx2,popcnt"))) static uint64_t count_wide(const char **p, const char *end,
+                                                                  uint64_t *blank)
 {
     const __m256i lf = _mm256_set1_epi8('\n'), low = _mm256_set1_epi8(' ');
     const char *at = *p + 1;
@@ -82,10 +81,7 @@ count_wide(const char **p, const char *end, uint64_t *blank)
 }
 #endif
 
-void rdl_count_lines(const char *p,
-                     const char *end,
-                     uint64_t *out_lines,
-                     uint64_t *out_records)
+void rdl_count_lines(const char *p, const char *end, uint64_t *out_lines, uint64_t *out_records)
 {
     uint64_t lines = 0, blank = 0;
     const char *from = p;

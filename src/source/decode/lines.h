@@ -10,9 +10,6 @@
 
 /* Lines of [p, end), which starts at a line's start; records are those that are not blank.
  */
-void rdl_count_lines(const char *p,
-                     const char *end,
-                     uint64_t *out_lines,
-                     uint64_t *out_records);
+void rdl_count_lines(const char *p, const char *end, uint64_t *out_lines, uint64_t *out_records);
 
 #endif

@@ -69,8 +69,9 @@ static rdl_put put_payload(rdl_worker *w, const rdl_record *r, const char *p)
 {
     size_t n = (size_t)r->bytes;
     if (n > w->job->spec.record_bytes_max) {
-        snprintf(w->why_text, sizeof w->why_text, "the message has %zu bytes, over the limit of %llu",
-                 n, (unsigned long long)w->job->spec.record_bytes_max);
+        snprintf(w->why_text, sizeof w->why_text,
+                 "the message has %zu bytes, over the limit of %llu", n,
+                 (unsigned long long)w->job->spec.record_bytes_max);
         return bad(w, p, w->why_text);
     }
     switch (w->job->spec.format) {

@@ -116,8 +116,8 @@ static rdl_i128 power_of_ten(unsigned n)
     return v;
 }
 
-rdl_put rdl_number_decimal(
-    const char *p, size_t n, unsigned precision, unsigned scale, rdl_i128 *out)
+rdl_put rdl_number_decimal(const char *p, size_t n, unsigned precision, unsigned scale,
+                           rdl_i128 *out)
 {
     parts q;
     rdl_i128 v;
@@ -144,8 +144,7 @@ static bool special_double(const char *p, size_t n, double *out)
     rdl_str s = {p, n};
     if (rdl_str_eq_nocase(s, RDL_STR("nan")))
         *out = (double)NAN;
-    else if (rdl_str_eq_nocase(s, RDL_STR("inf")) ||
-             rdl_str_eq_nocase(s, RDL_STR("infinity")))
+    else if (rdl_str_eq_nocase(s, RDL_STR("inf")) || rdl_str_eq_nocase(s, RDL_STR("infinity")))
         *out = sign * (double)INFINITY;
     else
         return false;

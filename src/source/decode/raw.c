@@ -32,10 +32,9 @@ static size_t input_of(const rdl_decode *j, int32_t partition, uint64_t at)
 
 static rdl_code cut(const rdl_dinput *in, uint64_t at, rdl_err *err)
 {
-    rdl_err_set(
-        err, RDL_EDATA, 0,
-        "could not read a record of file \"%s\" again: the file ends before byte %llu",
-        in->in.shown, (unsigned long long)at);
+    rdl_err_set(err, RDL_EDATA, 0,
+                "could not read a record of file \"%s\" again: the file ends before byte %llu",
+                in->in.shown, (unsigned long long)at);
     rdl_err_hint(err, "Do not change a source's files while they are read.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
@@ -45,10 +44,10 @@ static rdl_code open_packed(rdl_decode *j, size_t i, rdl_err *err)
     const rdl_dinput *in = &j->inputs[i];
     rdl_raw_close(j);
     if (in->in.path != NULL)
-        RDL_TRY(rdl_err_area(rdl_file_open_read(in->in.path, &j->raw_file, err), err,
-                             RDL_AREA_SOURCE));
-    rdl_code rc = rdl_inflate_new(in->compression, j->raw_file, in->in.bytes, in->in.shown,
-                                  &j->raw, err);
+        RDL_TRY(
+            rdl_err_area(rdl_file_open_read(in->in.path, &j->raw_file, err), err, RDL_AREA_SOURCE));
+    rdl_code rc =
+        rdl_inflate_new(in->compression, j->raw_file, in->in.bytes, in->in.shown, &j->raw, err);
     if (rc != RDL_OK) {
         rdl_file_close(j->raw_file);
         j->raw_file = NULL;
@@ -58,8 +57,8 @@ static rdl_code open_packed(rdl_decode *j, size_t i, rdl_err *err)
     return rc;
 }
 
-static rdl_code
-raw_packed(rdl_decode *j, size_t i, uint64_t at, uint64_t bytes, rdl_buf *out, rdl_err *err)
+static rdl_code raw_packed(rdl_decode *j, size_t i, uint64_t at, uint64_t bytes, rdl_buf *out,
+                           rdl_err *err)
 {
     char skip[16384];
     if (j->raw == NULL || j->raw_input != i || j->raw_at > at)
@@ -78,8 +77,8 @@ raw_packed(rdl_decode *j, size_t i, uint64_t at, uint64_t bytes, rdl_buf *out, r
     return RDL_OK;
 }
 
-static rdl_code
-raw_plain(const rdl_dinput *in, uint64_t at, uint64_t bytes, rdl_buf *out, rdl_err *err)
+static rdl_code raw_plain(const rdl_dinput *in, uint64_t at, uint64_t bytes, rdl_buf *out,
+                          rdl_err *err)
 {
     if (in->in.path == NULL) {
         if (at + bytes > in->in.bytes.n)
@@ -89,8 +88,7 @@ raw_plain(const rdl_dinput *in, uint64_t at, uint64_t bytes, rdl_buf *out, rdl_e
     }
     rdl_file *file;
     size_t got = 0;
-    RDL_TRY(
-        rdl_err_area(rdl_file_open_read(in->in.path, &file, err), err, RDL_AREA_SOURCE));
+    RDL_TRY(rdl_err_area(rdl_file_open_read(in->in.path, &file, err), err, RDL_AREA_SOURCE));
     rdl_buf_reserve(out, (size_t)bytes);
     rdl_code rc = rdl_file_pread(file, out->p + out->n, (size_t)bytes, at, &got, err);
     rdl_file_close(file);
@@ -126,12 +124,8 @@ static bool raw_message(const rdl_decode *j, int32_t partition, int64_t offset, 
     return false;
 }
 
-rdl_code rdl_decode_raw(rdl_decode *j,
-                        int32_t partition,
-                        uint64_t record_at,
-                        uint64_t record_bytes,
-                        rdl_buf *out,
-                        rdl_err *err)
+rdl_code rdl_decode_raw(rdl_decode *j, int32_t partition, uint64_t record_at, uint64_t record_bytes,
+                        rdl_buf *out, rdl_err *err)
 {
     if (j->of_messages && raw_message(j, partition, (int64_t)record_at, out))
         return RDL_OK;

@@ -36,8 +36,7 @@ void rdl_worker_accept(rdl_worker *w, const char *p, size_t bytes)
     if (w->offset != NULL)
         RDL_VECTOR_AT(w->offset, int64_t, row) = (int64_t)w->record;
     if (w->record_at != NULL)
-        RDL_VECTOR_AT(w->record_at, int64_t, row) =
-            (int64_t)(w->base_at + (uint64_t)(p - w->base));
+        RDL_VECTOR_AT(w->record_at, int64_t, row) = (int64_t)(w->base_at + (uint64_t)(p - w->base));
     if (w->record_bytes != NULL)
         RDL_VECTOR_AT(w->record_bytes, int32_t, row) = (int32_t)bytes;
     if (w->rescue.n > 0) {
@@ -81,8 +80,7 @@ void rdl_worker_refuse(rdl_worker *w, const char *p, size_t bytes, const char *u
     snprintf(reason, sizeof reason, "%.40sbyte %lld: %.90s", counted ? place : "",
              (long long)byte + 1, w->why);
     rdl_worker_malformed(w, w->base_at + (uint64_t)(p - w->base), p,
-                         bytes < RDL_DECODE_KEPT_MAX ? bytes : RDL_DECODE_KEPT_MAX, bytes,
-                         reason);
+                         bytes < RDL_DECODE_KEPT_MAX ? bytes : RDL_DECODE_KEPT_MAX, bytes, reason);
     w->record++;
 }
 
@@ -90,9 +88,8 @@ static bool too_large(rdl_worker *w, const char *p, size_t bytes)
 {
     if (bytes <= w->job->spec.record_bytes_max)
         return false;
-    snprintf(w->why_text, sizeof w->why_text,
-             "the record has %zu bytes, over the limit of %llu", bytes,
-             (unsigned long long)w->job->spec.record_bytes_max);
+    snprintf(w->why_text, sizeof w->why_text, "the record has %zu bytes, over the limit of %llu",
+             bytes, (unsigned long long)w->job->spec.record_bytes_max);
     w->why = w->why_text;
     w->why_at = p;
     return true;
@@ -174,8 +171,7 @@ static const char *separator(const char *p, const char *stop)
 
 static size_t without_space(const char *p, const char *end)
 {
-    while (end > p &&
-           (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r' || end[-1] == '\t'))
+    while (end > p && (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r' || end[-1] == '\t'))
         end--;
     return (size_t)(end - p);
 }

@@ -53,18 +53,15 @@ static inline const char *rdl_scan_string(const char *p, bool *high)
 }
 
 /* The first delimiter, quote, CR, LF or NUL from p on. */
-static inline const char *
-rdl_scan_csv(const char *p, char delimiter, char quote, bool *high)
+static inline const char *rdl_scan_csv(const char *p, char delimiter, char quote, bool *high)
 {
 #if defined(__SSE2__)
     const __m128i d = _mm_set1_epi8(delimiter), q = _mm_set1_epi8(quote);
-    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n'),
-                  z = _mm_setzero_si128();
+    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n'), z = _mm_setzero_si128();
     for (;; p += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
         __m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, d), _mm_cmpeq_epi8(v, q));
-        stop =
-            _mm_or_si128(stop, _mm_or_si128(_mm_cmpeq_epi8(v, cr), _mm_cmpeq_epi8(v, lf)));
+        stop = _mm_or_si128(stop, _mm_or_si128(_mm_cmpeq_epi8(v, cr), _mm_cmpeq_epi8(v, lf)));
         stop = _mm_or_si128(stop, _mm_cmpeq_epi8(v, z));
         unsigned at = (unsigned)_mm_movemask_epi8(stop);
         unsigned top = (unsigned)_mm_movemask_epi8(v);
@@ -93,9 +90,8 @@ static inline bool rdl_scan_key(const char *p, const char *key, uint32_t n)
                                _mm_loadu_si128((const __m128i *)(const void *)key));
     uint32_t same = (uint32_t)_mm_movemask_epi8(a);
     if (n > 16) {
-        __m128i b =
-            _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16)),
-                           _mm_loadu_si128((const __m128i *)(const void *)(key + 16)));
+        __m128i b = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16)),
+                                   _mm_loadu_si128((const __m128i *)(const void *)(key + 16)));
         same |= (uint32_t)_mm_movemask_epi8(b) << 16;
     }
     uint32_t want = n == 32 ? UINT32_MAX : (UINT32_C(1) << n) - 1;

@@ -77,8 +77,7 @@ static bool zone(scan *s)
         return false;
     if (s->p < s->end && *s->p == ':')
         s->p++;
-    if (s->p < s->end && (unsigned char)(*s->p - '0') < 10 &&
-        !digits(s, 2, 0, 59, &minutes))
+    if (s->p < s->end && (unsigned char)(*s->p - '0') < 10 && !digits(s, 2, 0, 59, &minutes))
         return false;
     s->offset_s = (minus ? -1 : 1) * (hours * 3600 + minutes * 60);
     return true;
@@ -157,14 +156,14 @@ static bool directive(scan *s, char d)
     case 's':
         return epoch(s);
     case 'F':
-        return directive(s, 'Y') && literal(s, '-') && directive(s, 'm') &&
-               literal(s, '-') && directive(s, 'd');
+        return directive(s, 'Y') && literal(s, '-') && directive(s, 'm') && literal(s, '-') &&
+               directive(s, 'd');
     case 'D':
-        return directive(s, 'm') && literal(s, '/') && directive(s, 'd') &&
-               literal(s, '/') && directive(s, 'y');
+        return directive(s, 'm') && literal(s, '/') && directive(s, 'd') && literal(s, '/') &&
+               directive(s, 'y');
     case 'T':
-        return directive(s, 'H') && literal(s, ':') && directive(s, 'M') &&
-               literal(s, ':') && directive(s, 'S');
+        return directive(s, 'H') && literal(s, ':') && directive(s, 'M') && literal(s, ':') &&
+               directive(s, 'S');
     case '%':
         return literal(s, '%');
     default:

@@ -95,16 +95,14 @@ static bool two(const char *p, unsigned *out)
 /* YYYY-MM-DDTHH:MM:SSZ, by far the most common; anything else takes the general way. */
 static bool quick_timestamp(rdl_str s, int64_t *out)
 {
-    static const uint8_t month_days[13] = {0,  31, 28, 31, 30, 31, 30,
-                                           31, 31, 30, 31, 30, 31};
+    static const uint8_t month_days[13] = {0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     unsigned century, year, month, day, hour, minute, second;
     const char *p = s.p;
-    if (s.n != 20 || p[4] != '-' || p[7] != '-' || (p[10] != 'T' && p[10] != ' ') ||
-        p[13] != ':' || p[16] != ':' || p[19] != 'Z')
+    if (s.n != 20 || p[4] != '-' || p[7] != '-' || (p[10] != 'T' && p[10] != ' ') || p[13] != ':' ||
+        p[16] != ':' || p[19] != 'Z')
         return false;
-    bool digits = two(p, &century) & two(p + 2, &year) & two(p + 5, &month) &
-                  two(p + 8, &day) & two(p + 11, &hour) & two(p + 14, &minute) &
-                  two(p + 17, &second);
+    bool digits = two(p, &century) & two(p + 2, &year) & two(p + 5, &month) & two(p + 8, &day) &
+                  two(p + 11, &hour) & two(p + 14, &minute) & two(p + 17, &second);
     if (!digits || month - 1 > 11 || day < 1 || day > month_days[month] || hour > 23 ||
         minute > 59 || second > 59)
         return false; /* the 29th of February also goes there */
@@ -231,8 +229,7 @@ rdl_put rdl_put_text(rdl_worker *w, rdl_node *node, size_t row, rdl_str text)
         RDL_VECTOR_AT(v, int64_t, row) = i64;
         return did;
     case RDL_TYPE_DOUBLE:
-        return rdl_number_double(s.p, s.n, w->job->c_locale,
-                                 &RDL_VECTOR_AT(v, double, row));
+        return rdl_number_double(s.p, s.n, w->job->c_locale, &RDL_VECTOR_AT(v, double, row));
     case RDL_TYPE_DECIMAL:
         did = rdl_number_decimal(s.p, s.n, type->precision, type->scale, &wide);
         if (did == RDL_PUT_OK)

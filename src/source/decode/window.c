@@ -11,25 +11,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    SLACK = 4096
-};
+enum { SLACK = 4096 };
 
 void rdl_window_chunk(rdl_worker *w)
 {
     for (size_t i = 0; i < w->retired_count; i++)
         free(w->retired[i]); /* allow: the worker's own buffer */
     w->retired_count = 0;
-    w->tail =
-        w->in != NULL && !w->first ? (size_t)(w->base + w->n - w->buf) + RDL_DECODE_PAD : 0;
+    w->tail = w->in != NULL && !w->first ? (size_t)(w->base + w->n - w->buf) + RDL_DECODE_PAD : 0;
 }
 
 void rdl_window_finish(rdl_worker *w)
 {
     if (!w->piece && w->in != NULL) {
         bool messages = w->in->in.records != NULL;
-        atomic_store(&w->in->records,
-                     messages ? w->message : w->record - w->in->in.first_record);
+        atomic_store(&w->in->records, messages ? w->message : w->record - w->in->in.first_record);
         rdl_input_close(w->in);
     }
     rdl_inflate_free(w->inflate);
@@ -45,8 +41,7 @@ static rdl_code room(rdl_worker *w, size_t n, rdl_err *err)
     if (need <= w->cap)
         return RDL_OK;
     if (w->retired_count == sizeof w->retired / sizeof *w->retired)
-        return rdl_err_set(err, RDL_EBUG, 0,
-                           "could not grow a window: too many are in use");
+        return rdl_err_set(err, RDL_EBUG, 0, "could not grow a window: too many are in use");
     need = n + RDL_DECODE_PAD + 1;
     size_t cap = w->cap == 0 ? 2 * w->job->window_bytes + 4 * SLACK : w->cap;
     while (cap < need)
@@ -67,8 +62,7 @@ static rdl_code short_file(const rdl_worker *w, rdl_err *err)
 {
     rdl_err_set(err, RDL_EDATA, RDL_ERR_REPLAY,
                 "could not read file \"%s\": it ends at byte %llu, and %llu were planned",
-                w->in->in.shown, (unsigned long long)w->read_at,
-                (unsigned long long)w->in->end);
+                w->in->in.shown, (unsigned long long)w->read_at, (unsigned long long)w->in->end);
     rdl_err_hint(err, "Restore the file; a source's files may grow but never shrink.");
     return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
 }
@@ -87,9 +81,8 @@ rdl_code rdl_window_read(rdl_worker *w, char *to, size_t n, size_t *out_n, rdl_e
         if (left > in->end - w->read_at)
             left = (size_t)(in->end - w->read_at);
         if (in->file != NULL) {
-            RDL_TRY(rdl_err_area(
-                rdl_file_pread(in->file, to + *out_n, left, w->read_at, &got, err), err,
-                RDL_AREA_SOURCE));
+            RDL_TRY(rdl_err_area(rdl_file_pread(in->file, to + *out_n, left, w->read_at, &got, err),
+                                 err, RDL_AREA_SOURCE));
             if (got == 0)
                 return short_file(w, err);
         } else {
@@ -122,8 +115,7 @@ static rdl_code append(rdl_worker *w, size_t n, rdl_err *err)
 static rdl_code pass_over(rdl_worker *w, bool all, const char *unit, rdl_err *err)
 {
     uint64_t total = w->n, at = w->base_at;
-    size_t kept = w->n < RDL_DECODE_KEPT_MAX ? w->n : RDL_DECODE_KEPT_MAX, got = 1,
-           rest = 0;
+    size_t kept = w->n < RDL_DECODE_KEPT_MAX ? w->n : RDL_DECODE_KEPT_MAX, got = 1, rest = 0;
     size_t step = w->job->window_bytes;
     char reason[160], *nl = NULL;
     w->n = kept;
@@ -136,9 +128,8 @@ static rdl_code pass_over(rdl_worker *w, bool all, const char *unit, rdl_err *er
         total += used;
         rest = nl != NULL ? got - used - 1 : 0;
     }
-    snprintf(reason, sizeof reason,
-             "%s %llu: the record has %llu bytes, over the limit of %llu", unit,
-             (unsigned long long)w->line + 1, (unsigned long long)total,
+    snprintf(reason, sizeof reason, "%s %llu: the record has %llu bytes, over the limit of %llu",
+             unit, (unsigned long long)w->line + 1, (unsigned long long)total,
              (unsigned long long)w->job->spec.record_bytes_max);
     rdl_worker_malformed(w, at, w->base, kept, total, reason);
     if (rest > 0)
@@ -190,8 +181,8 @@ static rdl_code start_stream(rdl_worker *w, rdl_err *err)
 {
     rdl_dinput *in = w->in;
     if (in->compression != RDL_COMPRESSION_NONE)
-        RDL_TRY(rdl_inflate_new(in->compression, in->file, in->in.bytes, in->in.shown,
-                                &w->inflate, err));
+        RDL_TRY(rdl_inflate_new(in->compression, in->file, in->in.bytes, in->in.shown, &w->inflate,
+                                err));
     w->base = w->buf != NULL ? w->buf + w->tail : NULL;
     w->n = 0;
     w->base_at = w->read_at = in->in.begin;
@@ -227,12 +218,10 @@ static rdl_code too_long(rdl_worker *w, rdl_err *err)
     /* CSV: quotes that never close; the record is given up to the end of its first line. */
     char reason[160];
     size_t bytes = (size_t)(nl - w->base);
-    snprintf(
-        reason, sizeof reason, "line %llu: a quoted field is not closed within %llu bytes",
-        (unsigned long long)w->line + 1, (unsigned long long)w->job->spec.record_bytes_max);
+    snprintf(reason, sizeof reason, "line %llu: a quoted field is not closed within %llu bytes",
+             (unsigned long long)w->line + 1, (unsigned long long)w->job->spec.record_bytes_max);
     rdl_worker_malformed(w, w->base_at, w->base,
-                         bytes < RDL_DECODE_KEPT_MAX ? bytes : RDL_DECODE_KEPT_MAX, bytes,
-                         reason);
+                         bytes < RDL_DECODE_KEPT_MAX ? bytes : RDL_DECODE_KEPT_MAX, bytes, reason);
     w->base_at += bytes + 1;
     w->n -= bytes + 1;
     memmove(w->base, nl + 1, w->n);
@@ -276,8 +265,8 @@ static rdl_code fill_stream(rdl_worker *w, rdl_err *err)
 
 /* Where the piece's first line starts and its last one ends, in the window; false: no line.
  */
-static rdl_code
-bound_piece(rdl_worker *w, uint64_t begin, uint64_t end, bool *out_long, rdl_err *err)
+static rdl_code bound_piece(rdl_worker *w, uint64_t begin, uint64_t end, bool *out_long,
+                            rdl_err *err)
 {
     rdl_dinput *in = w->in;
     char *first = w->base;
@@ -320,8 +309,7 @@ bound_piece(rdl_worker *w, uint64_t begin, uint64_t end, bool *out_long, rdl_err
 }
 
 /* The piece's last record is over the limit: it lies from w->stop on. */
-static rdl_code
-pass_long_line(rdl_worker *w, uint64_t lines, uint64_t records, rdl_err *err)
+static rdl_code pass_long_line(rdl_worker *w, uint64_t lines, uint64_t records, rdl_err *err)
 {
     rdl_worker side = {.job = w->job,
                        .in = w->in,

@@ -77,11 +77,7 @@ void rdl_worker_close(void *local)
     free(w); /* allow: one per thread */
 }
 
-void rdl_worker_malformed(rdl_worker *w,
-                          uint64_t at,
-                          const char *p,
-                          size_t kept,
-                          uint64_t total,
+void rdl_worker_malformed(rdl_worker *w, uint64_t at, const char *p, size_t kept, uint64_t total,
                           const char *reason)
 {
     rdl_decode *j = w->job;
@@ -123,8 +119,7 @@ static rdl_code bind(rdl_worker *w, const bool *wanted, rdl_chunk *out, rdl_err 
     if (!all)
         rdl_chunk_reset(w->scratch);
     for (size_t i = 0; i < n; i++)
-        bind_node(&w->nodes[i],
-                  wanted == NULL || wanted[i] ? &out->v[i] : &w->scratch->v[i]);
+        bind_node(&w->nodes[i], wanted == NULL || wanted[i] ? &out->v[i] : &w->scratch->v[i]);
     for (size_t i = 0; i < sizeof system / sizeof *system; i++)
         *system[i] = wanted == NULL || wanted[n + i] ? &out->v[n + i] : NULL;
     w->out = out;
@@ -204,8 +199,7 @@ static rdl_code fill(rdl_worker *w, rdl_err *err)
     return RDL_OK;
 }
 
-rdl_code
-rdl_worker_next(void *scan, void *local, const bool *wanted, rdl_chunk *out, rdl_err *err)
+rdl_code rdl_worker_next(void *scan, void *local, const bool *wanted, rdl_chunk *out, rdl_err *err)
 {
     rdl_decode *j = scan;
     rdl_worker *w = local;
