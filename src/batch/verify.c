@@ -389,12 +389,15 @@ static rdl_code run_check(rdl_verifying *c, const rdl_table *t, size_t publicati
     rdl_code rc;
     if (c->options->only != NULL && !rdl_name_matches(c->options->only, t->full.p))
         return RDL_OK;
+    bool last = c->options->reopen == NULL;
     for (unsigned tries = 0;; tries++) {
         bool moved = false;
         own = (rdl_err){0};
         rc = check_once(c, t->full, publication, &item, &moved, &own);
-        if ((rc == RDL_OK && !moved) || tries == AGAIN_MAX || !rdl_verify_is_live(c))
+        if ((rc == RDL_OK && !moved) || tries == AGAIN_MAX || last)
             break;
+        /* A run that has ended meanwhile may have gone on until then. */
+        last = !rdl_verify_is_live(c);
         RDL_TRY(look_again(c, tries, err));
     }
     if (rc != RDL_OK) {

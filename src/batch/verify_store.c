@@ -110,22 +110,31 @@ static rdl_code expect_served(rdl_verifying *c, rdl_sink *s, const rdl_sink_tabl
 typedef struct serving {
     rdl_sink *sink;
     rdl_sink_table table;
-    int64_t epoch; /* that prepare told; the store's snapshot is of it, where it has snapshots */
+    int64_t epoch;   /* that prepare told; the store's snapshot is of it, where it has snapshots */
+    bool unfinished; /* rows of a later epoch were among those of this one */
 } serving;
+
+/* A store without transactions is being written to, or was when its writer died. */
+static bool half_written(const serving *s)
+{
+    return s->sink->ops->unfinished != NULL && s->sink->ops->unfinished(s->sink, &s->table);
+}
 
 static rdl_code open_store(rdl_verifying *c, const rdl_publication *p, serving *s, rdl_err *err)
 {
     rdl_sink_table_of(c->a, p, &s->table);
     RDL_TRY(rdl_sink_open_to_read(c->a, p->url, rdl_reader_root(c->r), rdl_reader_root_uuid(c->r),
                                   &s->sink, err));
-    return s->sink->ops->prepare(s->sink, &s->table, &s->epoch, err);
+    RDL_TRY(s->sink->ops->prepare(s->sink, &s->table, &s->epoch, err));
+    s->unfinished = half_written(s);
+    return RDL_OK;
 }
 
 /* Beside a run a store goes on after the cut was taken.  What it shows was sealed before, so that a
- * cut taken now knows it. */
+ * cut taken now knows it, also when the run has ended since. */
 static rdl_code catch_up(rdl_verifying *c, const serving *s, rdl_err *err)
 {
-    if (s->epoch <= (int64_t)c->cut.epoch || !rdl_verify_is_live(c))
+    if (s->epoch <= (int64_t)c->cut.epoch || c->options->reopen == NULL)
         return RDL_OK;
     return rdl_verify_later_cut(c, err);
 }
@@ -144,6 +153,7 @@ static rdl_code fetch_served(rdl_verifying *c, serving *s, const rdl_publication
     rc = rc == RDL_OK ? closed : rc;
     if (rc == RDL_OK)
         rc = s->sink->ops->prepare(s->sink, &s->table, &after, err);
+    s->unfinished = s->unfinished || (rc == RDL_OK && half_written(s));
     *out_still = after == s->epoch;
     return rc == RDL_OK ? expect_served(c, s->sink, &s->table, p, err) : rc;
 }
@@ -163,8 +173,9 @@ static rdl_code cut_as_served(rdl_verifying *c, const rdl_table *t, uint64_t epo
     rdl_code rc = rdl_cut_lake(out, t, &lake, err);
     if (rc != RDL_OK)
         return (err->flags & RDL_ERR_RETRY) != 0 ? RDL_OK : rc;
-    int64_t pruned = (int64_t)rdl_history_table(c->cut.history, t->full)->pruned_changed;
-    *out_known = lake->txn_version >= pruned;
+    /* Segments of (lake, epoch] are needed; gone are some up to this one. */
+    uint64_t pruned = rdl_history_table(c->cut.history, t->full)->pruned_changed;
+    *out_known = lake->txn_version >= (int64_t)(pruned < epoch ? pruned : epoch);
     return RDL_OK;
 }
 
@@ -203,11 +214,18 @@ static rdl_code compare_served(rdl_verifying *c, serving *s, const rdl_publicati
     /* An epoch that nobody sealed: a later cut may know it; else the store is not this root's. */
     bool ahead = s->epoch > (int64_t)c->cut.epoch;
     item->differences += ahead && item->differences == 0;
-    *out_moved = item->differences > 0 && (!still || (!then && !shows_cut(c, t, s->epoch)));
+    *out_moved = item->differences > 0 &&
+                 (!still || s->unfinished || (!then && !shows_cut(c, t, s->epoch)));
+    if (then)
+        item->against = rdl_arena_printf(
+            c->a, "lake at epoch %" PRId64 ", which the store shows", s->epoch);
     if (*out_moved)
         snprintf(item->problem, sizeof item->problem,
                  "the store shows epoch %" PRId64 "%s, the lake was read at %" PRIu64, s->epoch,
-                 still ? "" : " and went on while it was read", c->cut.epoch);
+                 !still          ? " and went on while it was read"
+                 : s->unfinished ? " and rows of a later one, which is not finished"
+                                 : "",
+                 c->cut.epoch);
     return RDL_OK;
 }
 

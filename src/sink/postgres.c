@@ -303,6 +303,10 @@ static rdl_code prepare_read_only(rdl_postgres *s, const rdl_sink_table *t, int6
     found f;
     rdl_pg_table *at;
     *out_epoch = -1;
+    /* One snapshot until the next call: the progress and the rows that are scanned belong together. */
+    if (PQtransactionStatus(s->pg->conn) != PQTRANS_IDLE)
+        RDL_TRY(rdl_pg_run(s->pg, "ROLLBACK", "end reading", err));
+    RDL_TRY(rdl_pg_run(s->pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "begin to read", err));
     RDL_TRY(rdl_pg_table_find(s, t, &at, err));
     RDL_TRY(look(s, at, false, &f, err));
     if (!at->exists)

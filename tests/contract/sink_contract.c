@@ -834,6 +834,35 @@ static void a_reader_creates_nothing_and_sees_the_last_commit(void **state)
     u->ops->close(w);
 }
 
+/*
+ * Where a store has snapshots, prepare took one.  Where it has none, a reader can ask whether rows of a
+ * batch that is not finished are among those it sees.
+ */
+static void a_reader_scans_the_epoch_that_it_was_told_or_knows_better(void **state)
+{
+    sink_under_test *u = *state;
+    rdl_err err;
+    bool snapshots = u->ops->unfinished == NULL;
+    rdl_sink_table t = table_of(&u->arena, "people", PEOPLE, 1);
+    rdl_sink *w = open_as(u, ROOT_A, false, false), *r = open_as(u, ROOT_A, false, true);
+    (void)progress(w, &t);
+    OK(write_all(u, w, &t, (change){-1, 1, true, NULL, "1|ann|30"}, &err));
+    assert_int_equal(progress(r, &t), 1);
+    assert_true(snapshots || !u->ops->unfinished(r, &t));
+    change c = {1, 2, false, NULL, "2|bob|40"};
+    OK(write_open(u, w, &t, &c, &err));
+    assert_int_equal(progress(r, &t), 1);
+    assert_true(snapshots || u->ops->unfinished(r, &t));
+    OK(u->ops->commit(w, &err));
+    if (snapshots)
+        EXPECT(r, &t, "1|ann|30");
+    assert_int_equal(progress(r, &t), 2);
+    assert_true(snapshots || !u->ops->unfinished(r, &t));
+    EXPECT(r, &t, "1|ann|30\n2|bob|40");
+    u->ops->close(r);
+    u->ops->close(w);
+}
+
 static rdl_code put_columns(void *arg, size_t n, const char *const *names, rdl_err *err)
 {
     (void)err;
@@ -954,4 +983,5 @@ static void a_query_cannot_write(void **state)
         SINK_TEST(after_a_lost_answer_the_progress_tells_that_the_rows_are_there),         \
         SINK_TEST(a_process_that_dies_leaves_the_old_rows_or_the_new_ones),                \
         SINK_TEST(a_reader_creates_nothing_and_sees_the_last_commit),                      \
+        SINK_TEST(a_reader_scans_the_epoch_that_it_was_told_or_knows_better),              \
         SINK_TEST(a_query_takes_its_parameters_by_name), SINK_TEST(a_query_cannot_write)
