@@ -9,7 +9,8 @@
  *                  are sealed and not everywhere (back-pressure)
  *
  * A destination that fails is closed and tried again after 100 ms, 200 ms, .. 30 s; the others go
- * on.  What no retry mends (somebody else moved the table, a lake table is damaged) ends the run.
+ * on.  A publication that does not fit its table is left out and looked at again likewise (A5).
+ * What no retry mends (somebody else moved the table, a lake table is damaged) ends the run.
  *
  * INVARIANTS
  *   P1  The apply thread reads its own copy of the history, its own connection, files of sealed
@@ -18,7 +19,8 @@
  *   P2  A segment that the copy names and that a destination still needs is on disk: the epoch
  *       thread removes epochs up to `settled` alone, which this thread worked out from what the
  *       destinations hold, and what they hold only grows.
- *   P3  After finish without an error, every store and the lake show the last sealed epoch.
+ *   P3  After finish without an error, the lake and every publication that fits its store show the
+ *       last sealed epoch.
  *
  * Thread: start, hand, progress, wait and finish are the epoch thread's.
  */
@@ -85,8 +87,8 @@ static handed *handed_new(const rdl_history *history)
 /* Would the same call, later, fail in the same way? */
 static bool is_final(rdl_code rc, bool lake)
 {
-    return rc == RDL_ECONFLICT || rc == RDL_ESCHEMA || rc == RDL_EBUG ||
-           (lake && rc == RDL_EDATA);
+    return rc == RDL_ECONFLICT || rc == RDL_EBUG ||
+           (lake && (rc == RDL_EDATA || rc == RDL_ESCHEMA));
 }
 
 static void failed(rdl_applier *a, rdl_store *s, bool last, rdl_code rc, const rdl_err *err)
@@ -116,8 +118,11 @@ static void succeeded(rdl_applier *a, rdl_store *s)
         rdl_log(RDL_LOG_INFO, s == &a->lake ? "lake" : "sink", "apply_recovered",
                 "failures=%" PRIu64, s->failures);
     a->settled_old |= s->failures > 0 || s == &a->lake;
+    const char *misfit = rdl_store_misfit(a->e, s);
     rdl_mutex_lock(&a->lock);
-    s->failing = false;
+    s->failing = misfit != NULL;
+    if (misfit != NULL)
+        snprintf(s->why, sizeof s->why, "%.290s", misfit);
     rdl_mutex_unlock(&a->lock);
     s->failures = 0;
     s->applied = a->now->history.epoch;
@@ -125,7 +130,9 @@ static void succeeded(rdl_applier *a, rdl_store *s)
 
 static bool store_due(const rdl_applier *a, const rdl_store *s, int64_t now_us)
 {
-    return s->applied < a->now->history.epoch && now_us >= s->retry_us;
+    if (s->applied < a->now->history.epoch)
+        return now_us >= s->retry_us;
+    return rdl_monotonic_us() >= rdl_store_look_us(a->e, s);
 }
 
 /* When the lake is due: at the interval, or when it lags; never before its retry. */
@@ -196,8 +203,9 @@ static int64_t wait_ms(const rdl_applier *a)
     int64_t now = rdl_monotonic_us(), at = lake_due_us(a);
     for (size_t i = 0; i < a->e->store_count; i++) {
         const rdl_store *s = &a->e->stores[i];
-        if (s->applied < a->now->history.epoch && s->retry_us < at)
-            at = s->retry_us;
+        int64_t due = s->applied < a->now->history.epoch ? s->retry_us
+                                                         : rdl_store_look_us(a->e, s);
+        at = due < at ? due : at;
     }
     if (at == INT64_MAX || at - now > (int64_t)IDLE_MS * 1000)
         return IDLE_MS;

@@ -9,6 +9,8 @@
  *       PRUNE record comes first, so that nobody looks for what is being removed.
  *   A4  A destination ahead of the journal, or behind the oldest segment kept, is never guessed at:
  *       the first is refused, the second is filled whole.
+ *   A5  A publication that its store's table does not fit stops no other: it is left out, holds no
+ *       segment (its progress is asked again and decides), and is looked at again after a pause.
  */
 #include <inttypes.h>
 
@@ -18,7 +20,11 @@
 #include "stream/damage.h"
 #include "stream/internal.h"
 
-enum { ASIDE_BYTES = 1 << 30 }; /* of the budget: lake and stores at the same time */
+enum {
+    ASIDE_BYTES = 1 << 30, /* of the budget: lake and stores at the same time */
+    REFUSED_MIN_US = 100 * 1000,
+    REFUSED_MAX_US = 30 * 1000 * 1000,
+};
 
 rdl_code rdl_apply_not_ahead(const rdl_apply *p, const rdl_table *t, int64_t shown, const char *what,
                              rdl_err *err)
@@ -35,6 +41,74 @@ rdl_code rdl_apply_not_ahead(const rdl_apply *p, const rdl_table *t, int64_t sho
 
 /* ---- stores ---- */
 
+/* It waits until somebody changed the table there, or the text. */
+static void refuse(rdl_destination *d, const rdl_err *err)
+{
+    int64_t pause = REFUSED_MIN_US;
+    for (uint64_t i = 0; i < d->refusals && pause < REFUSED_MAX_US; i++)
+        pause *= 2;
+    if (d->refusals++ == 0)
+        rdl_log_err(RDL_LOG_WARN, "sink", "publication_left_out", err);
+    d->left_out = true;
+    d->look_us = rdl_monotonic_us() + (pause < REFUSED_MAX_US ? pause : REFUSED_MAX_US);
+    d->refusal = *err;
+    d->epoch = -1;
+}
+
+/* Where the table stands, as the store says; *err is of the destination. */
+static rdl_code prepare(const rdl_apply *p, rdl_destination *d, rdl_err *err)
+{
+    rdl_store *s = d->store;
+    rdl_code rc = s->ops->prepare(s->sink, &d->table, &d->epoch, err);
+    if (rc == RDL_OK)
+        rc = rdl_apply_not_ahead(p, d->publication->table, d->epoch, "the store", err);
+    if (rc != RDL_OK)
+        rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",
+                   d->publication->table->full.p);
+    if (rc == RDL_ESCHEMA) {
+        refuse(d, err);
+        *err = (rdl_err){0};
+        return RDL_OK;
+    }
+    d->left_out = false;
+    return rc;
+}
+
+int64_t rdl_store_look_us(const rdl_engine *e, const rdl_store *s)
+{
+    int64_t at = INT64_MAX;
+    for (size_t i = 0; i < e->destination_count; i++) {
+        const rdl_destination *d = &e->destinations[i];
+        if (d->store == s && d->left_out && d->look_us < at)
+            at = d->look_us;
+    }
+    return at;
+}
+
+/* A publication of the store, or of any (NULL), that is left out; NULL: none. */
+static const rdl_destination *left_out(const rdl_engine *e, const rdl_store *s)
+{
+    for (size_t i = 0; i < e->destination_count; i++)
+        if (e->destinations[i].left_out && (s == NULL || e->destinations[i].store == s))
+            return &e->destinations[i];
+    return NULL;
+}
+
+rdl_code rdl_apply_left_out(const rdl_engine *e, rdl_err *err)
+{
+    const rdl_destination *d = left_out(e, NULL);
+    if (d == NULL)
+        return RDL_OK;
+    *err = d->refusal;
+    return err->code;
+}
+
+const char *rdl_store_misfit(const rdl_engine *e, const rdl_store *s)
+{
+    const rdl_destination *d = left_out(e, s);
+    return d != NULL ? d->refusal.msg : NULL;
+}
+
 /* The connection, and where each table published there stands: what the store itself says. */
 rdl_code rdl_store_open(const rdl_apply *p, rdl_store *s, rdl_err *err)
 {
@@ -47,14 +121,8 @@ rdl_code rdl_store_open(const rdl_apply *p, rdl_store *s, rdl_err *err)
     };
     rdl_code rc = s->ops->open(&config, &s->sink, err);
     for (size_t i = 0; i < e->destination_count && rc == RDL_OK; i++) {
-        rdl_destination *d = &e->destinations[i];
-        if (d->store != s)
-            continue;
-        rc = s->ops->prepare(s->sink, &d->table, &d->epoch, err);
-        if (rc == RDL_OK)
-            rc = rdl_apply_not_ahead(p, d->publication->table, d->epoch, "the store", err);
-        if (rc != RDL_OK)
-            rdl_err_in(rc, err, "publication of %s", d->publication->table->full.p);
+        if (e->destinations[i].store == s)
+            rc = prepare(p, &e->destinations[i], err);
     }
     s->taken |= rc == RDL_OK;
     if (rc != RDL_OK)
@@ -227,19 +295,35 @@ static rdl_code apply_destination(const rdl_apply *p, rdl_destination *d, rdl_er
     return rc;
 }
 
+static rdl_code try_destination(const rdl_apply *p, rdl_destination *d, rdl_err *err)
+{
+    if (d->left_out && rdl_monotonic_us() >= d->look_us)
+        RDL_TRY(prepare(p, d, err));
+    if (d->left_out)
+        return RDL_OK;
+    rdl_code rc = apply_destination(p, d, err);
+    if (rc == RDL_EDATA || rc == RDL_EIO)
+        rc = rdl_engine_name_damage(p, err);
+    if (rc != RDL_OK)
+        rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",
+                   d->publication->table->full.p);
+    if (rc == RDL_ESCHEMA) {
+        refuse(d, err);
+        *err = (rdl_err){0};
+        return RDL_OK;
+    }
+    if (rc == RDL_OK && d->refusals > 0)
+        rdl_log(RDL_LOG_INFO, "sink", "publication_fits", "table=%s", d->publication->table->full.p);
+    d->refusals = rc == RDL_OK ? 0 : d->refusals;
+    return rc;
+}
+
 rdl_code rdl_apply_to_store(const rdl_apply *p, rdl_store *s, rdl_err *err)
 {
     rdl_code rc = s->sink == NULL ? rdl_store_open(p, s, err) : RDL_OK;
     for (size_t i = 0; i < p->e->destination_count && rc == RDL_OK; i++) {
-        rdl_destination *d = &p->e->destinations[i];
-        if (d->store != s)
-            continue;
-        rc = apply_destination(p, d, err);
-        if (rc == RDL_EDATA || rc == RDL_EIO)
-            rc = rdl_engine_name_damage(p, err);
-        if (rc != RDL_OK)
-            rdl_err_in(rdl_err_area(rc, err, RDL_AREA_SINK), err, "publication of %s",
-                       d->publication->table->full.p);
+        if (p->e->destinations[i].store == s)
+            rc = try_destination(p, &p->e->destinations[i], err);
     }
     if (rc != RDL_OK)
         rdl_store_close(s);
@@ -255,7 +339,10 @@ static rdl_code apply_stores(rdl_engine *e, rdl_conn *conn, rdl_err *err)
     for (size_t i = 0; i < e->store_count; i++) {
         rdl_err own = {0};
         rdl_code rc = rdl_apply_to_store(&p, &e->stores[i], &own);
-        e->stores[i].failing = rc != RDL_OK;
+        const char *misfit = rdl_store_misfit(e, &e->stores[i]);
+        e->stores[i].failing = rc != RDL_OK || misfit != NULL;
+        if (misfit != NULL)
+            snprintf(e->stores[i].why, sizeof e->stores[i].why, "%.290s", misfit);
         if (rc == RDL_OK)
             continue;
         snprintf(e->stores[i].why, sizeof e->stores[i].why, "%.290s", own.msg);
@@ -281,7 +368,7 @@ rdl_code rdl_apply_sinks(rdl_engine *e, rdl_err *err)
     rdl_engine_progress_at(e, NULL, "stores");
     rdl_code rc = apply_stores(e, e->conn, err);
     tell_of_stores(e);
-    return rc;
+    return rc == RDL_OK ? rdl_apply_left_out(e, err) : rc;
 }
 
 /* ---- both ---- */
@@ -348,6 +435,12 @@ rdl_code rdl_apply_whole(rdl_engine *e, rdl_destination *d, rdl_err *err)
     const rdl_apply p = {e, e->conn, &e->history};
     if (d->store->sink == NULL)
         RDL_TRY(rdl_store_open(&p, d->store, err));
+    else if (d->left_out)
+        RDL_TRY(prepare(&p, d, err));
+    if (d->left_out) {
+        *err = d->refusal;
+        return err->code;
+    }
     return apply_whole(&p, d, err);
 }
 

@@ -120,6 +120,10 @@ typedef struct rdl_destination {
     rdl_sink_table table;
     int64_t epoch;          /* shown by the store; -1: fill whole */
     bool filled;            /* whole, by this opening, before any run began */
+    bool left_out;          /* its table there does not fit what is published */
+    uint64_t refusals;      /* in a row */
+    int64_t look_us;        /* monotonic: not looked at again before */
+    rdl_err refusal;        /* the last */
 } rdl_destination;
 
 /* Of one column, half open; SQL texts of its type.  NULL: no bound. */
@@ -387,6 +391,12 @@ RDL_MUST rdl_code rdl_apply_to_lake(const rdl_apply *p, rdl_err *err);
 /* Opens the store if it is closed; a failure leaves it closed. */
 RDL_MUST rdl_code rdl_apply_to_store(const rdl_apply *p, rdl_store *s, rdl_err *err);
 RDL_MUST rdl_code rdl_store_open(const rdl_apply *p, rdl_store *s, rdl_err *err);
+/* When a publication that was left out is looked at again; INT64_MAX: there is none. */
+int64_t rdl_store_look_us(const rdl_engine *e, const rdl_store *s);
+/* Why a publication of the store is left out; NULL: none is. */
+const char *rdl_store_misfit(const rdl_engine *e, const rdl_store *s);
+/* The failure of a publication that is left out, of whatever store; RDL_OK when none is. */
+RDL_MUST rdl_code rdl_apply_left_out(const rdl_engine *e, rdl_err *err);
 void rdl_store_close(rdl_store *s);
 /* The newest epoch that no destination still needs. */
 RDL_MUST rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err);

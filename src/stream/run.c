@@ -345,6 +345,8 @@ static rdl_code finish(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     RDL_TRY(rdl_parking_end(e, err));
     if (rc != RDL_OK)
         *err = stores;
+    else
+        rc = rdl_apply_left_out(e, err);
     return rc != RDL_OK ? rc : rdl_models_failed(e, err);
 }
 

@@ -360,6 +360,62 @@ static void a_run_with_once_fails_when_a_store_cannot_be_written(void **state)
     assert_int_equal(ask(f, "sums.db", sum_of_a), 10);
 }
 
+static void set_store(fixture *f, const char *store, const char *sql)
+{
+    sqlite3 *db = NULL;
+    const char *path = below(f, rdl_arena_printf(&f->arena, ".raudal/%s", store));
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_timeout(db, 10000), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void a_publication_that_does_not_fit_stops_no_other(void **state)
+{
+    fixture *f = *state;
+    open_with(f, NULL, 0);
+    feed(f, "a", 10);
+    assert_int_equal(rdl_engine_run_once(f->e, &f->report, &f->run_err), RDL_OK);
+    rdl_engine_close(f->e);
+    set_store(f, "sums.db", "ALTER TABLE sums RENAME COLUMN total TO was");
+    open_with(f, NULL, 0);
+    feed(f, "a", 10);
+    assert_int_equal(rdl_engine_run_once(f->e, &f->report, &f->run_err), RDL_ESCHEMA);
+    assert_int_equal(f->run_err.area, RDL_AREA_SINK);
+    assert_non_null(strstr(f->run_err.msg, "column \"total\" is missing"));
+    assert_non_null(strstr(f->run_err.path, "publication of g.sums"));
+    assert_int_equal(ask(f, "counts.db", count_of_all), 20);
+    assert_int_equal(ask(f, "sums.db", "SELECT was FROM sums"), 10);
+    set_store(f, "sums.db", "ALTER TABLE sums RENAME COLUMN was TO total");
+    rdl_engine_close(f->e);
+    open_with(f, NULL, 0);
+    assert_int_equal(rdl_engine_run_once(f->e, &f->report, &f->run_err), RDL_OK);
+    assert_int_equal(ask(f, "sums.db", sum_of_a), 20);
+}
+
+static void a_publication_that_does_not_fit_is_filled_once_it_does_while_the_run_goes_on(void **state)
+{
+    fixture *f = *state;
+    static const char *const set[] = {"trigger_interval=5 ms", "lake_interval=10 ms",
+                                      "max_pending_epochs=2"};
+    open_with(f, set, 3);
+    feed(f, "a", 10);
+    assert_int_equal(rdl_engine_run_once(f->e, &f->report, &f->run_err), RDL_OK);
+    rdl_engine_close(f->e);
+    set_store(f, "sums.db", "ALTER TABLE sums RENAME COLUMN total TO was");
+    open_with(f, set, 3);
+    start(f);
+    for (int i = 2; i <= 8; i++) { /* more epochs than may wait for a store that is down */
+        feed(f, "a", 10);
+        wait_for(f, "counts.db", count_of_all, 10 * i);
+    }
+    assert_int_equal(ask(f, "sums.db", "SELECT was FROM sums"), 10);
+    set_store(f, "sums.db", "DROP TABLE sums");
+    wait_for(f, "sums.db", sum_of_a, 80);
+    stop(f);
+    assert_int_equal(f->rc, RDL_OK);
+}
+
 static void an_answer_that_is_lost_counts_nothing_twice(void **state)
 {
     fixture *f = *state;
@@ -473,6 +529,8 @@ int main(void)
         CASE(epochs_wait_for_a_store_that_lags_by_max_pending_epochs),
         CASE(a_stop_while_a_store_is_away_fails_and_the_next_start_applies_it),
         CASE(a_run_with_once_fails_when_a_store_cannot_be_written),
+        CASE(a_publication_that_does_not_fit_stops_no_other),
+        CASE(a_publication_that_does_not_fit_is_filled_once_it_does_while_the_run_goes_on),
         CASE(an_answer_that_is_lost_counts_nothing_twice),
         CASE(a_lake_that_cannot_be_written_is_tried_again),
         CASE(a_limit_of_one_row_still_makes_progress),
