@@ -46,6 +46,7 @@
     X(LAKE_CHECKPOINT, "lake.checkpoint")                                                  \
     X(LAKE_COMPACT_DATA, "lake.compact_data")                                              \
     X(LAKE_VACUUM, "lake.vacuum")                                                          \
+    X(LAKE_DROPPED, "lake.dropped")                                                        \
     X(SINK_BEFORE_ROWS, "sink.before_rows")                                                \
     X(SINK_BEFORE_COMMIT, "sink.before_commit")                                            \
     X(SINK_AFTER_COMMIT, "sink.after_commit")                                              \

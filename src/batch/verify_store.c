@@ -174,8 +174,9 @@ static rdl_code cut_as_served(rdl_verifying *c, const rdl_table *t, uint64_t epo
     if (rc != RDL_OK)
         return (err->flags & RDL_ERR_RETRY) != 0 ? RDL_OK : rc;
     /* Segments of (lake, epoch] are needed; gone are some up to this one. */
-    uint64_t pruned = rdl_history_table(c->cut.history, t->full)->pruned_changed;
-    *out_known = lake->txn_version >= (int64_t)(pruned < epoch ? pruned : epoch);
+    const rdl_table_history *h = rdl_history_table(c->cut.history, t->full);
+    uint64_t pruned = h->pruned_changed < epoch ? h->pruned_changed : epoch;
+    *out_known = lake->txn_version >= (int64_t)pruned && epoch >= h->dropped_before;
     return RDL_OK;
 }
 

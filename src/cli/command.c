@@ -234,7 +234,8 @@ const rdl_command rdl_commands[] = {
      .synopsis = "[DIR]",
      .line = "List the Delta tables of the lake with their size",
      .about = "Every table is a Delta table below ROOT/lake: any reader of Delta or "
-              "Parquet can read the path that is shown.",
+              "Parquet can read the path that is shown.  A table that left the text stays "
+              "until `raudal lake drop` removes it.",
      .examples = "raudal lake tables shop",
      .options = ROOTED | FORMATS,
      .has_dir = true,
@@ -282,6 +283,20 @@ const rdl_command rdl_commands[] = {
      .has_dir = true,
      .run = rdl_cmd_lake_vacuum,
      .on_engine = rdl_errand_lake_vacuum},
+    {.name = "lake drop",
+     .synopsis = "DIR TABLE ...",
+     .line = "Remove tables that left the text, with all their rows",
+     .about = "Their folders in the lake and their quarantine are removed, and what the root "
+              "remembers of them.  A table of the same name begins anew.  What was published of "
+              "them stays in its store.  `raudal lake tables` lists the tables that left.",
+     .examples = "raudal lake drop shop bronze.old_sales --dry-run\n"
+                 "raudal lake drop shop bronze.old_sales",
+     .options = ENGINE | BIT(DRY_RUN),
+     .args_min = 1,
+     .args_max = ANY,
+     .has_dir = true,
+     .run = rdl_cmd_errand,
+     .on_engine = rdl_errand_lake_drop},
     {.name = "quarantine list",
      .synopsis = "[DIR]",
      .line = "Count what was rejected, by table and reason",

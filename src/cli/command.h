@@ -135,5 +135,6 @@ RDL_CLI_ERRAND(publish);
 RDL_CLI_ERRAND(replay);
 RDL_CLI_ERRAND(lake_compact);
 RDL_CLI_ERRAND(lake_vacuum);
+RDL_CLI_ERRAND(lake_drop);
 
 #endif

@@ -14,6 +14,8 @@
 #include "base/fs.h"
 #include "cli/errand.h"
 #include "cli/output.h"
+#include "stream/engine.h"
+#include "stream/history.h"
 #include "stream/journal.h"
 #include "stream/root.h"
 
@@ -69,13 +71,13 @@ find(lake *l, const char *name, rdl_table **out, char **out_dir, rdl_err *err)
 
 /* ---- tables ---- */
 
-static rdl_code add_table(lake *l, rdl_output *o, const rdl_table *t, rdl_err *err)
+static rdl_code add_table(lake *l, rdl_output *o, const rdl_table *t, bool in_text, rdl_err *err)
 {
     rdl_lake_snapshot s;
     rdl_row row;
     char *dir = rdl_root_lake_table(&l->cli->arena, &l->root, t);
     RDL_TRY(rdl_lake_load(&l->cli->arena, dir, "", -1, &s, err));
-    if (s.version < 0)
+    if (s.version < 0 && in_text)
         return RDL_OK;
     rdl_row_begin(&row, &l->cli->arena);
     rdl_row_str(&row, t->full);
@@ -84,23 +86,54 @@ static rdl_code add_table(lake *l, rdl_output *o, const rdl_table *t, rdl_err *e
     rdl_row_u64(&row, s.file_count);
     rdl_row_u64(&row, s.bytes);
     rdl_row_time(&row, s.timestamp_us);
+    rdl_row_text(&row, in_text ? "yes" : "no");
     rdl_row_text(&row, dir);
     rdl_output_row(o, row.cells);
     return RDL_OK;
 }
 
+static rdl_code visit_record(void *history, uint32_t type, uint64_t sequence, rdl_str payload,
+                             rdl_err *err)
+{
+    (void)sequence;
+    return rdl_history_visit(history, NULL, type, payload, err);
+}
+
+/* Those that have data in the root and are no longer in the text. */
+static rdl_code add_left(lake *l, rdl_output *o, rdl_err *err)
+{
+    rdl_arena *a = &l->cli->arena;
+    rdl_root_identity identity;
+    rdl_history history;
+    const rdl_table_history **left;
+    size_t n;
+    rdl_code rc = RDL_OK;
+    rdl_history_init(&history, a);
+    RDL_TRY(rdl_journal_read(rdl_path_join(a, l->root.state, "journal"), &identity, visit_record,
+                             &history, err));
+    rdl_history_left(&history, l->loaded.pipeline, a, &left, &n);
+    for (size_t i = 0; i < n && rc == RDL_OK; i++) {
+        rdl_table t;
+        rdl_root_table_named(a, &l->root, left[i]->table, &t);
+        rc = add_table(l, o, &t, false, err);
+    }
+    return rc;
+}
+
 rdl_code rdl_cmd_lake_tables(rdl_cli *cli, rdl_err *err)
 {
     static const char *const names[] = {"table", "version", "rows",  "files",
-                                        "bytes", "changed", "folder"};
+                                        "bytes", "changed", "in text", "folder"};
     lake l;
     RDL_TRY(open_lake(&l, cli, err));
     const rdl_pipeline *p = l.loaded.pipeline;
-    rdl_output *o = rdl_output_new(l.format, names, 7);
+    rdl_output *o = rdl_output_new(l.format, names, 8);
     rdl_code rc = RDL_OK;
     for (size_t i = 0; i < p->table_count && rc == RDL_OK; i++)
         if (in_lake(p->tables[i]))
-            rc = add_table(&l, o, p->tables[i], err);
+            rc = add_table(&l, o, p->tables[i], true, err);
+    if (rc == RDL_OK)
+        rc = rdl_err_area(add_left(&l, o, err), err, RDL_AREA_STORE);
     if (rc == RDL_OK)
         rc = rdl_output_finish(o, err);
     else
@@ -368,4 +401,22 @@ rdl_code rdl_cmd_lake_compact(rdl_cli *cli, rdl_err *err)
 rdl_code rdl_errand_lake_compact(rdl_cli *cli, rdl_engine *e, rdl_buf *out, rdl_err *err)
 {
     return on_engine(cli, e, compact_table, out, err);
+}
+
+/* ---- drop ---- */
+
+rdl_code rdl_errand_lake_drop(rdl_cli *cli, rdl_engine *e, rdl_buf *out, rdl_err *err)
+{
+    bool dry = rdl_cli_has(cli, RDL_CLI_DRY_RUN);
+    for (size_t i = 0; i < cli->arg_count; i++) {
+        rdl_dropped d;
+        rdl_code rc = rdl_engine_drop(e, cli->args[i], dry, &cli->arena, &d, err);
+        RDL_TRY(rdl_err_area(rc, err, rc == RDL_EUSAGE ? RDL_AREA_TEXT : RDL_AREA_STORE));
+        rdl_buf_printf(out, "%s: %s\n", cli->args[i], dry ? "would be dropped" : "dropped");
+        const char *const folders[] = {d.lake, d.quarantine};
+        for (size_t k = 0; k < 2; k++)
+            if (folders[k] != NULL)
+                rdl_buf_printf(out, "  %s\n", folders[k]);
+    }
+    return RDL_OK;
 }

@@ -152,6 +152,9 @@ static rdl_code print_balances(picture *p, rdl_err *err)
         rdl_put_balance(&b, &t->ledger);
         rdl_buf_putc(&b, '\n');
     }
+    for (size_t i = 0; i < p->status.left_count; i++)
+        rdl_buf_printf(&b, " %s left the text: `raudal lake drop` removes its rows\n",
+                       p->status.left[i]);
     rdl_code rc = rdl_cli_print(&b, err);
     rdl_buf_fini(&b);
     return rc;
@@ -340,6 +343,15 @@ static void put_table(rdl_buf *b, const rdl_table_status *t)
     rdl_buf_putc(b, '}');
 }
 
+static void put_left(rdl_buf *b, const rdl_root_status *s)
+{
+    rdl_buf_puts(b, "],\n \"left_the_text\": [");
+    for (size_t i = 0; i < s->left_count; i++) {
+        rdl_buf_puts(b, i != 0 ? ", " : "");
+        rdl_buf_put_json_text(b, rdl_str_of(s->left[i]));
+    }
+}
+
 static void put_stores(rdl_buf *b, const rdl_root_status *s)
 {
     rdl_buf_puts(b, "],\n \"publications\": [");
@@ -442,6 +454,7 @@ static rdl_code print_json(picture *p, rdl_err *err)
         put_table(&b, &s->tables[i]);
         first = false;
     }
+    put_left(&b, s);
     put_stores(&b, s);
     put_schedules(&b, p);
     put_alerts(&b, p);

@@ -349,9 +349,12 @@ same_column(const rdl_column *was, const rdl_column *now, const char *table, rdl
         err, RDL_ESCHEMA, 0,
         "could not change column \"%.*s\" of table \"%s\": it is %s and would be %s",
         (int)was->name.n, was->name.p, table, rdl_buf_str(&a), rdl_buf_str(&b));
+    rdl_err_hint(err, "Select CAST(%.*s AS %s), give the other type a new name, or read all again into a "
+                      "fresh root: raudal backfill DIR --root NEW_ROOT.",
+                 (int)(was->name.n < 40 ? was->name.n : 40), was->name.p, rdl_buf_str(&a));
     rdl_buf_fini(&a);
     rdl_buf_fini(&b);
-    return rdl_err_hint(err, "Give the column a new name, or read everything again into a fresh root with raudal backfill.");
+    return RDL_ESCHEMA;
 }
 
 /* Is this what we would have written?  Without strict, metadata that we do not use may

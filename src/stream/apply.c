@@ -271,7 +271,8 @@ static rdl_code apply_destination(const rdl_apply *p, rdl_destination *d, rdl_er
     const rdl_table_history *h = rdl_history_table(p->history, t->full);
     if (!h->exists || rdl_apply_is_stale(t, h))
         return RDL_OK;
-    if (d->epoch < 0 || (uint64_t)d->epoch < h->pruned_changed) {
+    if (d->epoch < 0 || (uint64_t)d->epoch < h->pruned_changed ||
+        (uint64_t)d->epoch < h->dropped_before) {
         RDL_TRY(apply_whole(p, d, err));
         d->filled = !p->e->ran;
         return RDL_OK;

@@ -400,6 +400,7 @@ rdl_code rdl_engine_open(const rdl_engine_config *config, rdl_diags *diags, rdl_
     RDL_TRY_OUT(read_settings(e, err));
     RDL_TRY_OUT(open_root(e, err));
     keep_plan(e);
+    RDL_TRY_OUT(rdl_drop_finish(e, err));
     RDL_TRY_OUT(open_state(e, e->memory_bytes / 4, err));
     RDL_TRY_OUT(rdl_feeds_open(e, err));
     RDL_TRY_OUT(prepare_tables(e, err));

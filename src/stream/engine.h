@@ -142,6 +142,15 @@ RDL_MUST rdl_code rdl_engine_refresh_range(rdl_engine *e, const rdl_table *t, co
  */
 RDL_MUST rdl_code rdl_engine_replay(rdl_engine *e, const rdl_table *table, const char *where,
                                     rdl_ledger *out, rdl_err *err);
+/*
+ * A table that left the text: its folders of the lake are removed and its past is forgotten (drop.c).
+ * What was published of it stays in its store.  Texts in a.
+ */
+typedef struct rdl_dropped {
+    char *lake, *quarantine; /* folders; NULL: there was none */
+} rdl_dropped;
+RDL_MUST rdl_code rdl_engine_drop(rdl_engine *e, const char *table, bool dry_run, rdl_arena *a,
+                                  rdl_dropped *out, rdl_err *err);
 /* Fill stores whole from the lake (publications of these tables; all when n is 0). */
 RDL_MUST rdl_code rdl_engine_republish(rdl_engine *e, const rdl_table *const *tables, size_t n,
                                        rdl_err *err);

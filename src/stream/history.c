@@ -3,6 +3,11 @@
  */
 #include "stream/history.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "lang/catalog.h"
+
 void rdl_history_init(rdl_history *h, rdl_arena *a)
 {
     *h = (rdl_history){.arena = a};
@@ -91,6 +96,37 @@ static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_s
             .reset = s->reset,
             .packed = s->packed,
             .marked = s->marked};
+}
+
+void rdl_history_drop(rdl_history *h, rdl_str table)
+{
+    rdl_table_history *t = rdl_history_table(h, table);
+    *t = (rdl_table_history){.table = t->table, .dropped_before = h->epoch + 1};
+    for (size_t i = 0; i < h->watermarks.n; i++) {
+        rdl_watermark *w = h->watermarks.entries[i].value;
+        if (rdl_str_eq(w->table, table))
+            w->max_us = INT64_MIN;
+    }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const rdl_table_history *const *x = a, *const *y = b;
+    return strcmp((*x)->table.p, (*y)->table.p);
+}
+
+void rdl_history_left(const rdl_history *h, const rdl_pipeline *p, rdl_arena *a,
+                      const rdl_table_history ***out, size_t *out_n)
+{
+    *out = RDL_NEWN(a, const rdl_table_history *, h->tables.n + 1);
+    *out_n = 0;
+    for (size_t i = 0; i < h->tables.n; i++) {
+        const rdl_table_history *t = h->tables.entries[i].value;
+        bool schema = memchr(t->table.p, '.', t->table.n) != NULL; /* sources have none */
+        if (t->exists && schema && rdl_pipeline_find(p, t->table) == NULL)
+            (*out)[(*out_n)++] = t;
+    }
+    qsort(*out, *out_n, sizeof **out, by_name);
 }
 
 void rdl_history_add_watermark(rdl_history *h, const rdl_sealed_watermark *s)

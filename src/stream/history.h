@@ -37,6 +37,7 @@ typedef struct rdl_table_history {
     uint64_t last_quarantined;
     uint64_t pruned_changed;   /* newest epoch with new or old rows whose segment is gone */
     uint64_t pruned_quarantined; /* the same, of rejected rows */
+    uint64_t dropped_before;   /* all that was under this name before this epoch is gone; 0: never */
     uint64_t rows_total, quarantined_total; /* streaming: written so far */
     uint64_t replayed_total;   /* part of quarantined_total: rows that say so of an earlier one */
     rdl_ledger ledger;
@@ -89,6 +90,10 @@ void rdl_history_prune(rdl_history *h, uint64_t epoch);     /* a PRUNE record */
  * thread: later changes of `from` are not seen.  Names are shared; from's arena must live on.
  */
 void rdl_history_copy_tables(const rdl_history *from, rdl_arena *a, rdl_history *out);
+void rdl_history_drop(rdl_history *h, rdl_str table); /* a DROP record: exists is false again */
+/* Tables that have data here and are not in the pipeline, by name. */
+void rdl_history_left(const rdl_history *h, const struct rdl_pipeline *p, rdl_arena *a,
+                      const rdl_table_history ***out, size_t *out_n);
 /* What became of a file that was read. */
 void rdl_history_clear(rdl_history *h, rdl_str source, const char *path, rdl_clearing how);
 void rdl_history_add_job(rdl_history *h, const rdl_sealed_job *job);

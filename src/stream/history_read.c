@@ -50,6 +50,17 @@ static rdl_code add_clearing(rdl_history *h, rdl_str payload, rdl_err *err)
     return RDL_OK;
 }
 
+static rdl_code add_drop(rdl_history *h, rdl_str payload, rdl_err *err)
+{
+    json_t *o = NULL;
+    RDL_TRY(rdl_json_record(payload, "drop", &o, err));
+    const char *table = json_string_value(json_object_get(o, "table"));
+    if (table != NULL)
+        rdl_history_drop(h, rdl_str_of(table));
+    json_decref(o);
+    return RDL_OK;
+}
+
 rdl_code rdl_history_visit(rdl_history *h, rdl_buf *checkpoint, uint32_t type, rdl_str payload,
                            rdl_err *err)
 {
@@ -62,6 +73,8 @@ rdl_code rdl_history_visit(rdl_history *h, rdl_buf *checkpoint, uint32_t type, r
         return add_job(h, payload, err);
     case RDL_RECORD_CLEAR:
         return add_clearing(h, payload, err);
+    case RDL_RECORD_DROP:
+        return add_drop(h, payload, err);
     case RDL_RECORD_PRUNE:
         rdl_history_prune(h, rdl_seal_parse_prune(payload));
         return RDL_OK;

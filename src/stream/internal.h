@@ -400,6 +400,8 @@ RDL_MUST rdl_code rdl_apply_left_out(const rdl_engine *e, rdl_err *err);
 void rdl_store_close(rdl_store *s);
 /* The newest epoch that no destination still needs. */
 RDL_MUST rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err);
+/* drop.c: what a crash left of tables that were dropped. */
+RDL_MUST rdl_code rdl_drop_finish(rdl_engine *e, rdl_err *err);
 /* prune.c: removes what lies before it, as far as state and readers allow. */
 RDL_MUST rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err);
 RDL_MUST rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err);

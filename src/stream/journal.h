@@ -43,6 +43,7 @@ typedef enum rdl_record_type {
     RDL_RECORD_CLEAR = 5,      /* files of a landing folder are taken away: JSON (landing.c) */
     RDL_RECORD_JOB = 4,        /* a scheduled job ran: JSON (stream/seal.h) */
     RDL_RECORD_SUMMARY = 6,    /* what all records before say: JSON (stream/summary.h) */
+    RDL_RECORD_DROP = 7,       /* a table that left the text is forgotten: JSON (drop.c) */
 } rdl_record_type;
 
 typedef struct rdl_root_identity {

@@ -408,6 +408,15 @@ static void writer_status(rdl_reader *r, rdl_root_status *out)
     rdl_buf_fini(&text);
 }
 
+static void left_status(rdl_reader *r, rdl_arena *a, rdl_root_status *out)
+{
+    const rdl_table_history **left;
+    rdl_history_left(&r->history, r->pipeline, a, &left, &out->left_count);
+    out->left = RDL_NEWN(a, const char *, out->left_count + 1);
+    for (size_t i = 0; i < out->left_count; i++)
+        out->left[i] = rdl_arena_strndup(a, left[i]->table.p, left[i]->table.n);
+}
+
 rdl_code rdl_reader_status_of(rdl_reader *r, rdl_arena *a, unsigned parts, rdl_root_status *out,
                               rdl_err *err)
 {
@@ -417,6 +426,7 @@ rdl_code rdl_reader_status_of(rdl_reader *r, rdl_arena *a, unsigned parts, rdl_r
         out->tables = RDL_NEWN(a, rdl_table_status, out->table_count + 1);
         for (size_t i = 0; i < out->table_count; i++)
             RDL_TRY(table_status(r, r->pipeline->tables[i], &out->tables[i], err));
+        left_status(r, a, out);
     }
     if ((parts & RDL_STATUS_STORES) != 0) {
         out->publication_count = r->pipeline->publication_count;

@@ -79,6 +79,8 @@ typedef struct rdl_root_status {
     char writer[200];          /* who holds the lock */
     rdl_table_status *tables;
     size_t table_count;
+    const char **left;         /* tables with data in the root that are no longer in the text */
+    size_t left_count;
     rdl_publication_status *publications;
     size_t publication_count;
     rdl_schedule_status *schedules;

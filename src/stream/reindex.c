@@ -73,10 +73,27 @@ static rdl_code make(rdl_engine *e, rdl_work *w, const key_index *x, rdl_err *er
     return rdl_err_in(rc, err, "deduplication index of %s", x->table->full.p);
 }
 
+/* A table of this name was dropped: what it claimed is not this one's. */
+static rdl_code forget_claims(rdl_engine *e, const rdl_table *t, rdl_err *err)
+{
+    if (t->dedup_count > 0)
+        RDL_TRY(rdl_state_clear(e->state, e->tables[t->index].space, err));
+    for (size_t j = 0; j < t->constraint_count; j++) {
+        const rdl_constraint *k = &t->constraints[j];
+        if (k->unique_count > 0)
+            RDL_TRY(rdl_state_clear(
+                e->state,
+                rdl_state_space(rdl_key_identity("unique", t, k->unique, k->unique_count)), err));
+    }
+    return RDL_OK;
+}
+
 rdl_code rdl_reindex(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
 {
     const rdl_table_history *h = rdl_history_table(&e->history, t->full);
     const key_index dedup = {t, t->dedup, t->dedup_count, e->tables[t->index].space};
+    if (!h->exists && h->dropped_before > 0)
+        RDL_TRY(forget_claims(e, t, err));
     if (t->dedup_count == 0 || h->rows_total == 0 ||
         rdl_hash128_eq(h->keys, rdl_key_identity("dedup", t, t->dedup, t->dedup_count)))
         return RDL_OK;

@@ -123,6 +123,23 @@ char *rdl_root_quarantine(rdl_arena *a, const rdl_root *r, const rdl_table *t)
     return rdl_arena_printf(a, "%s/quarantine/%s", r->lake, file_name(a, rdl_str_of(name)));
 }
 
+void rdl_root_table_named(rdl_arena *a, const rdl_root *r, rdl_str full, rdl_table *out)
+{
+    bool found = false;
+    *out = (rdl_table){.kind = RDL_TABLE_STREAMING, .full = full, .name = full};
+    for (size_t i = 0; i < full.n && !found; i++) {
+        if (full.p[i] != '.')
+            continue;
+        bool first = out->schema.n == 0;
+        rdl_table here = *out;
+        here.schema = (rdl_str){full.p, i};
+        here.name = (rdl_str){full.p + i + 1, full.n - i - 1};
+        found = rdl_fs_exists(rdl_root_lake_table(a, r, &here));
+        if (found || first)
+            *out = here;
+    }
+}
+
 void rdl_quarantine_schema(rdl_arena *a, rdl_schema *out)
 {
     const rdl_type *text = rdl_type_of(RDL_TYPE_TEXT), *big = rdl_type_of(RDL_TYPE_BIGINT);

@@ -57,6 +57,9 @@ char *rdl_root_model(rdl_arena *a, const rdl_root *r, rdl_str name);   /* a run'
 char *rdl_root_artifact(rdl_arena *a, const rdl_root *r, rdl_str model, rdl_str artifact);
 char *rdl_root_lake_table(rdl_arena *a, const rdl_root *r, const rdl_table *t);
 char *rdl_root_quarantine(rdl_arena *a, const rdl_root *r, const rdl_table *t);
+/* A table that is in no pipeline, as these two functions want it: of the dots in its name, the one
+ * whose folder is there parts schema and name. */
+void rdl_root_table_named(rdl_arena *a, const rdl_root *r, rdl_str full, rdl_table *out);
 /* "bronze_usage_events": the quarantine table's name; "source_x" for snapshot sources. */
 char *rdl_root_quarantine_name(rdl_arena *a, const rdl_table *t);
 void rdl_quarantine_schema(rdl_arena *a, rdl_schema *out);

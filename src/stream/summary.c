@@ -55,6 +55,12 @@ static json_t *table_json(const rdl_table_history *t)
 {
     json_t *o = json_object();
     json_object_set_new(o, "table", rdl_json_text(t->table));
+    if (t->dropped_before > 0)
+        rdl_json_put_int(o, "dropped_before", t->dropped_before);
+    if (!t->exists) {
+        json_object_set_new(o, "gone", json_true());
+        return o;
+    }
     json_object_set_new(o, "fingerprint", rdl_json_hex(t->fingerprint));
     json_object_set_new(o, "keys", rdl_json_hex(t->keys));
     json_object_set_new(o, "content", content_json(&t->content));
@@ -62,8 +68,6 @@ static json_t *table_json(const rdl_table_history *t)
     rdl_json_put_int(o, "last_changed", t->last_changed);
     rdl_json_put_int(o, "last_evaluated", t->last_evaluated);
     rdl_json_put_int(o, "last_evaluated_us", (uint64_t)t->last_evaluated_us);
-    rdl_json_put_int(o, "last_changed_us", (uint64_t)t->last_changed_us);
-    rdl_json_put_int(o, "took_us", (uint64_t)t->took_us);
     rdl_json_put_int(o, "last_changed_us", (uint64_t)t->last_changed_us);
     rdl_json_put_int(o, "took_us", (uint64_t)t->took_us);
     rdl_json_put_int(o, "last_quarantined", t->last_quarantined);
@@ -84,7 +88,7 @@ static void put_tables(const rdl_history *h, json_t *o)
     json_t *list = rdl_json_array_in(o, "tables");
     for (size_t i = 0; i < h->tables.n; i++) {
         const rdl_table_history *t = h->tables.entries[i].value;
-        if (t->exists)
+        if (t->exists || t->dropped_before > 0)
             json_array_append_new(list, table_json(t));
     }
 }
@@ -94,6 +98,8 @@ static void put_watermarks(const rdl_history *h, json_t *o)
     json_t *list = rdl_json_array_in(o, "watermarks");
     for (size_t i = 0; i < h->watermarks.n; i++) {
         const rdl_watermark *w = h->watermarks.entries[i].value;
+        if (w->max_us == INT64_MIN) /* of a table that was dropped */
+            continue;
         json_t *e = json_object();
         json_object_set_new(e, "table", rdl_json_text(w->table));
         json_object_set_new(e, "partition", rdl_json_text(w->partition));
@@ -186,7 +192,10 @@ static void read_table(rdl_history *h, rdl_arena *a, const json_t *o)
     size_t i;
     const char *name = json_string_value(json_object_get(o, "table"));
     rdl_table_history *t = rdl_history_table(h, rdl_str_of(name != NULL ? name : ""));
-    t->exists = true;
+    t->dropped_before = rdl_json_get_int(o, "dropped_before");
+    t->exists = !json_is_true(json_object_get(o, "gone"));
+    if (!t->exists)
+        return;
     t->fingerprint = rdl_json_get_hex(o, "fingerprint");
     t->keys = rdl_json_get_hex(o, "keys");
     read_content(h->arena, json_object_get(o, "content"), &t->content);
@@ -198,8 +207,6 @@ static void read_table(rdl_history *h, rdl_arena *a, const json_t *o)
     t->last_changed = rdl_json_get_int(o, "last_changed");
     t->last_evaluated = rdl_json_get_int(o, "last_evaluated");
     t->last_evaluated_us = (int64_t)rdl_json_get_int(o, "last_evaluated_us");
-    t->last_changed_us = (int64_t)rdl_json_get_int(o, "last_changed_us");
-    t->took_us = (int64_t)rdl_json_get_int(o, "took_us");
     t->last_changed_us = (int64_t)rdl_json_get_int(o, "last_changed_us");
     t->took_us = (int64_t)rdl_json_get_int(o, "took_us");
     t->last_quarantined = rdl_json_get_int(o, "last_quarantined");

@@ -40,8 +40,8 @@ kill_cases() { # of one point
     journal.*) stages=first ;;
     lake.compact_data) stages=compact ;;
     lake.vacuum) stages=vacuum ;;
-    # The pipeline has none of these: tests/services, tests/cli/report_kill_test.sh, tests/slt/models, tests/slt/landing.
-    kafka.* | cassandra.* | report.* | model.* | landing.* | alert.*) return ;;
+    # The pipeline has none of these: tests/services, tests/cli/report_kill_test.sh, tests/slt/models, tests/slt/landing, tests/cli/drop_test.sh.
+    kafka.* | cassandra.* | report.* | model.* | landing.* | alert.* | lake.dropped) return ;;
     snapshot.landed | epoch.after_seal | lake.after_data | sink.before_commit) stages="first second" ;;
     esac
     [ -z "$full" ] || [ "$stages" != second ] || stages="first second"
