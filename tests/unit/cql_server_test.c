@@ -47,7 +47,7 @@ typedef struct server {
     atomic_uint connections, queries, prepares, executes;
     int held;        /* stream whose answer is held back, or -1 */
     bool unprepared; /* the next EXECUTE is refused */
-    bool once;       /* "... once" has happened */
+    atomic_bool once; /* "... once" has happened */
 } server;
 
 static server srv;
