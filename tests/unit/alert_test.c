@@ -1,11 +1,12 @@
 /*
  * alert_test.c - when each kind of alert becomes active and when it is over, on a stepped clock.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "base/clock.h"
 #include "ops/alert.h"

@@ -1,11 +1,12 @@
 /*
  * landing_test.c - what may be taken out of a landing folder, and where it goes.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "stream/landing.h"
 

@@ -1,11 +1,12 @@
 /*
  * schedule_test.c - cron lines, and when scheduled views are evaluated, on a stepped clock.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "duck/zone.h"
 #include "stream/schedule.h"
