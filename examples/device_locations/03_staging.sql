@@ -22,6 +22,7 @@ AS SELECT lower(nullif(trim(device_id), ''))   AS device_id,
 
 -- One row for a device at an instant: the last delivery wins.  A delivery touches the keys that it names, in the days that
 -- it may; nothing else is rewritten.
+-- owner: mobility@example.org
 CREATE MATERIALIZED VIEW staging.positions
 PRIMARY KEY (device_type, device_id, seen_at)
 PARTITIONED BY (data_date, device_type)

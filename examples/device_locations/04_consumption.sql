@@ -1,4 +1,5 @@
 -- How many devices were seen in a month, each once.
+-- owner: mobility@example.org
 CREATE MATERIALIZED VIEW consumption.devices_by_month
 PRIMARY KEY (month, device_type)
 PARTITIONED BY (month)
@@ -11,6 +12,7 @@ AS SELECT strftime(data_date, '%Y%m') AS month,  -- yyyyMM
    GROUP BY ALL;
 
 -- The same by day: what the model learns from.
+-- owner: mobility@example.org
 CREATE MATERIALIZED VIEW consumption.devices_by_day
 PRIMARY KEY (day, device_type)
 AS SELECT data_date AS day, device_type, count(DISTINCT device_id) AS devices, count(*) AS positions

@@ -5,6 +5,7 @@ CREATE MODEL weekday_factors
   USING '${TRAIN:-python3 model/train.py}' TIMEOUT INTERVAL 5 MINUTES VERSION '1';
 
 -- How many devices to expect on the day after the last.
+-- owner: forecasts@example.org
 CREATE MODEL TABLE consumption.next_day (
   day         DATE   COMMENT 'the day that is forecast',
   device_type TEXT,

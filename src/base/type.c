@@ -408,7 +408,9 @@ static bool is_plain_name(rdl_str s)
     return true;
 }
 
-static void print_struct(const rdl_type *t, rdl_buf *out)
+static void print_type(const rdl_type *t, bool ours, rdl_buf *out);
+
+static void print_struct(const rdl_type *t, bool ours, rdl_buf *out)
 {
     rdl_buf_puts(out, "STRUCT(");
     for (size_t i = 0; i < t->field_count; i++) {
@@ -420,18 +422,19 @@ static void print_struct(const rdl_type *t, rdl_buf *out)
         else
             rdl_buf_put_sql_ident(out, name);
         rdl_buf_putc(out, ' ');
-        rdl_type_print(t->field_types[i], out);
+        print_type(t->field_types[i], ours, out);
     }
     rdl_buf_putc(out, ')');
 }
 
-void rdl_type_print(const rdl_type *t, rdl_buf *out)
+static void print_type(const rdl_type *t, bool ours, rdl_buf *out)
 {
-    static const char *const spelling[] = {
+    const char *const spelling[] = {
         [RDL_TYPE_BOOLEAN] = "BOOLEAN", [RDL_TYPE_INTEGER] = "INTEGER",
         [RDL_TYPE_BIGINT] = "BIGINT",   [RDL_TYPE_DOUBLE] = "DOUBLE",
-        [RDL_TYPE_TEXT] = "VARCHAR",    [RDL_TYPE_BLOB] = "BLOB",
-        [RDL_TYPE_DATE] = "DATE",       [RDL_TYPE_TIMESTAMPTZ] = "TIMESTAMP WITH TIME ZONE",
+        [RDL_TYPE_TEXT] = ours ? "TEXT" : "VARCHAR", [RDL_TYPE_BLOB] = "BLOB",
+        [RDL_TYPE_DATE] = "DATE",
+        [RDL_TYPE_TIMESTAMPTZ] = ours ? "TIMESTAMPTZ" : "TIMESTAMP WITH TIME ZONE",
         [RDL_TYPE_JSON] = "JSON",
     };
     switch (t->kind) {
@@ -439,22 +442,32 @@ void rdl_type_print(const rdl_type *t, rdl_buf *out)
         rdl_buf_printf(out, "DECIMAL(%u,%u)", t->precision, t->scale);
         break;
     case RDL_TYPE_LIST:
-        rdl_type_print(t->child, out);
+        print_type(t->child, ours, out);
         rdl_buf_puts(out, "[]");
         break;
     case RDL_TYPE_MAP:
         rdl_buf_puts(out, "MAP(");
-        rdl_type_print(t->child, out);
+        print_type(t->child, ours, out);
         rdl_buf_puts(out, ", ");
-        rdl_type_print(t->value, out);
+        print_type(t->value, ours, out);
         rdl_buf_putc(out, ')');
         break;
     case RDL_TYPE_STRUCT:
-        print_struct(t, out);
+        print_struct(t, ours, out);
         break;
     default:
         rdl_buf_puts(out, spelling[t->kind]);
     }
+}
+
+void rdl_type_print(const rdl_type *t, rdl_buf *out)
+{
+    print_type(t, false, out);
+}
+
+void rdl_type_show(const rdl_type *t, rdl_buf *out)
+{
+    print_type(t, true, out);
 }
 
 /* Comparing. */

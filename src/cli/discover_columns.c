@@ -161,7 +161,7 @@ static void choose_type(study *s, guess *c, const char *theirs)
     if (c->type == NULL && strncmp(theirs, "TIMESTAMP", 9) == 0) {
         c->type = rdl_arena_strdup(s->a, "TIMESTAMPTZ");
     } else if (c->type == NULL && rdl_type_parse(s->a, rdl_str_of(theirs), &parsed, &ignored) == RDL_OK) {
-        rdl_type_print(parsed, &print);
+        rdl_type_show(parsed, &print);
         c->type = rdl_arena_strdup(s->a, rdl_buf_str(&print));
     } else if (c->type == NULL) {
         c->type = rdl_arena_strdup(s->a, "JSON");

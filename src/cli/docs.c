@@ -130,7 +130,7 @@ static void markdown_columns(writer *w, const rdl_table *t)
     rdl_buf_puts(&w->b, "\n| column | type | role | meaning |\n| --- | --- | --- | --- |\n");
     for (size_t i = 0; i < t->columns.n; i++) {
         rdl_buf type = {0}, role = {0};
-        rdl_type_print(t->columns.v[i].type, &type);
+        rdl_type_show(t->columns.v[i].type, &type);
         put_role(&role, t, i);
         rdl_buf_printf(&w->b, "| %.*s | %s | %s | ", (int)t->columns.v[i].name.n,
                        t->columns.v[i].name.p, rdl_buf_str(&type), rdl_buf_str(&role));
@@ -195,7 +195,7 @@ static void json_columns(writer *w, const rdl_table *t)
     rdl_buf_puts(&w->b, ", \"columns\": [");
     for (size_t i = 0; i < t->columns.n; i++) {
         rdl_buf type = {0};
-        rdl_type_print(t->columns.v[i].type, &type);
+        rdl_type_show(t->columns.v[i].type, &type);
         rdl_buf_puts(&w->b, i != 0 ? ",\n    {\"name\": " : "\n    {\"name\": ");
         rdl_buf_put_json_text(&w->b, t->columns.v[i].name);
         rdl_buf_puts(&w->b, ", \"type\": ");

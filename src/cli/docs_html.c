@@ -11,6 +11,7 @@
 #include "base/url.h"
 #include "cli/docs_root.h"
 #include "lang/explain.h"
+#include "stream/schedule.h"
 
 enum {
     BOX_HEIGHT = 26,
@@ -323,7 +324,7 @@ static void put_size(page *x, const rdl_docs_table *d)
     put_count(x->b, s->rows);
     rdl_buf_puts(x->b, " rows");
     if (s->files > 0) {
-        rdl_buf_printf(x->b, ", %" PRIu64 " files, ", s->files);
+        rdl_buf_printf(x->b, ", %" PRIu64 " file%s, ", s->files, s->files == 1 ? "" : "s");
         rdl_put_bytes(x->b, s->bytes);
     }
     if (s->quarantined > 0)
@@ -335,6 +336,29 @@ static void put_size(page *x, const rdl_docs_table *d)
         put_text(x->b, rdl_str_of(d->first));
         rdl_buf_puts(x->b, " to ");
         put_text(x->b, rdl_str_of(d->last));
+        rdl_buf_puts(x->b, "</dd>\n");
+    }
+}
+
+/* How and when it is kept up to date, and what its readers were promised. */
+static void put_timely(page *x, const rdl_table *t)
+{
+    const rdl_schedule *s = t->model != NULL ? &t->model->schedule : &t->schedule;
+    rdl_buf when = {0};
+    if (t->model != NULL || (t->kind == RDL_TABLE_VIEW && t->view_plan != NULL)) {
+        fact_begin(x, "kept up to date");
+        put_text(x->b, t->model != NULL ? RDL_STR("by its program")
+                                        : rdl_str_of(rdl_maintenance_name(t->view_plan->mode)));
+        rdl_schedule_print(s, &when);
+        if (when.n > 0)
+            rdl_buf_puts(x->b, ", ");
+        put_text(x->b, (rdl_str){rdl_buf_str(&when), when.n});
+        rdl_buf_puts(x->b, "</dd>\n");
+        rdl_buf_fini(&when);
+    }
+    if (s->promise_us > 0) {
+        fact_begin(x, "promised within");
+        rdl_interval_print(s->promise_us, x->b);
         rdl_buf_puts(x->b, "</dd>\n");
     }
 }
@@ -354,16 +378,7 @@ static void put_facts(page *x, const rdl_table *t)
         rdl_buf_puts(x->b, "</dd>\n");
     }
     put_reads(x, t);
-    if (t->kind == RDL_TABLE_VIEW && t->view_plan != NULL) {
-        fact_begin(x, "kept up to date");
-        put_text(x->b, rdl_str_of(rdl_maintenance_name(t->view_plan->mode)));
-        rdl_buf_puts(x->b, "</dd>\n");
-    }
-    if (t->schedule.promise_us > 0) {
-        fact_begin(x, "promised within");
-        rdl_interval_print(t->schedule.promise_us, x->b);
-        rdl_buf_puts(x->b, "</dd>\n");
-    }
+    put_timely(x, t);
     put_published(x, t);
     put_granted(x, t);
     if (x->root->there && t->kind >= RDL_TABLE_STREAMING)
@@ -388,7 +403,7 @@ static void put_columns(page *x, const rdl_table *t)
     for (size_t i = 0; i < t->columns.n; i++) {
         rdl_buf type = {0};
         const char *comma = "";
-        rdl_type_print(t->columns.v[i].type, &type);
+        rdl_type_show(t->columns.v[i].type, &type);
         rdl_buf_puts(x->b, "<tr><td><code>");
         put_text(x->b, t->columns.v[i].name);
         rdl_buf_printf(x->b, "</code></td><td class=\"soft\">%s</td><td class=\"soft\">",

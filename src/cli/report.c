@@ -22,7 +22,7 @@ static void put_parameters(rdl_buf *b, const rdl_report *r)
         const rdl_parameter_def *p = &r->parameters[i];
         rdl_buf_printf(b, "%s%s%.*s=", i > 0 ? " " : "", p->fallback.p != NULL ? "[" : "",
                        (int)p->name.n, p->name.p);
-        rdl_type_print(p->type, b);
+        rdl_type_show(p->type, b);
         rdl_buf_puts(b, p->fallback.p != NULL ? "]" : "");
     }
 }

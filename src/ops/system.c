@@ -130,7 +130,7 @@ static rdl_code fill_columns(filling *f, rdl_err *err)
         for (size_t c = 0; c < t->columns.n && !t->internal; c++) {
             rdl_buf type = {0};
             bool said = t->column_comments != NULL && t->column_comments[c].n > 0;
-            rdl_type_print(t->columns.v[c].type, &type);
+            rdl_type_show(t->columns.v[c].type, &type);
             rdl_sheet_str(&f->sheet, t->full);
             rdl_sheet_u64(&f->sheet, c + 1);
             rdl_sheet_str(&f->sheet, t->columns.v[c].name);
