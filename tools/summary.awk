@@ -13,7 +13,9 @@ function flush() {
         passed += p; failed += f; skipped += s
     }
 }
-NR == FNR { if ($0 ~ /\*\*\*Skipped/) { sub(/^.*Test +#[0-9]+: /, ""); whole[$1] }; next }
+NR == FNR && /\*\*\*Skipped/ { sub(/^.*Test +#[0-9]+: /, ""); whole[$1] }
+NR == FNR && /\*\*\*Not Run/ { failed++ } # no such program: the log has nothing of it
+NR == FNR { next }
 /^[0-9]+\/[0-9]+ Testing: / { flush(); test = $3; status = "failed"; why = ""; p = f = s = 0 }
 /^skipped: / { why = $0; print "skipped: " test ": " substr($0, 10); if (!(test in whole)) s++ }
 /^\[  PASSED  \] [0-9]+ test/ { p += $4 }
