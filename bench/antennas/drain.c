@@ -5,8 +5,8 @@
  *   drain BROKERS TOPIC [--decode]
  *
  * The bound of any engine that reads this topic on this machine: prints messages and seconds.
- * Payloads are copied into blocks of BLOCK_BYTES, as the engine does; a full block is decoded by two
- * threads into values per column.
+ * Payloads are copied into blocks of BLOCK_BYTES, as the engine does; a full block is decoded by
+ * two threads into values per column.
  */
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>

@@ -1,6 +1,6 @@
 /*
- * bench/decode/limit.c - how fast this machine reads the antenna records when a program knows nothing
- * else: plain C for this one schema, in this order, without checks of what it passes over.
+ * bench/decode/limit.c - how fast this machine reads the antenna records when a program knows
+ * nothing else: plain C for this one schema, in this order, without checks of what it passes over.
  *
  *   limit FILE ROUNDS
  *

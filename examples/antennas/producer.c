@@ -11,14 +11,14 @@
  *   DIR/truth/truth.csv             what the sums of each minute must be; truth.json: counts
  *
  * With --to kafka://…, users.csv and truth/ go to the folder that --truth names, if any; a topic
- * that is missing is created with --partitions.  With --probe MS a message of one byte is sent to each
- * partition in turn so often, its app "probe-<partition>", and the truth's probes.csv says when
- * the broker appended it: partition, number in that partition from 1, milliseconds since 1970.
+ * that is missing is created with --partitions.  With --probe MS a message of one byte is sent to
+ * each partition in turn so often, its app "probe-<partition>", and the truth's probes.csv says
+ * when the broker appended it: partition, number in that partition from 1, milliseconds since 1970.
  *
  * INVARIANTS
  *
- *   P1  Message n is a function of (seed and shape, n): files and topics of the same options hold the
- *       same messages.  (Not with --live or --probe: there the clock speaks.)
+ *   P1  Message n is a function of (seed and shape, n): files and topics of the same options hold
+ *       the same messages.  (Not with --live or --probe: there the clock speaks.)
  *   P2  The truth counts what the broker acknowledged: if one message is given up, exit status 1.
  *   P3  The producer is idempotent: a broker that restarts gets nothing twice.
  *

@@ -6,22 +6,24 @@
  * FILES
  *
  *   DIR/<arrival date>/part-0000.csv.gz     the positions of the day before
- *   DIR/<arrival date>/correction-N.csv.gz  positions of N days before, other coordinates, the same keys
+ *   DIR/<arrival date>/correction-N.csv.gz  positions of N days before, other
+ *                                          coordinates, the same keys
  *   DIR/<arrival date>/again.csv.gz         yesterday's first file once more, byte by byte
  *   DIR.truth.json                          what a correct pipeline must count
  *
- * CSV with the header device_id,id_type,latitude,longitude,utc,horizontal_precision,country; gzip of
- * stored blocks, since what is tested is reading.
+ * CSV with the header device_id,id_type,latitude,longitude,utc,horizontal_precision,country; gzip
+ * of stored blocks, since what is tested is reading.
  *
  * SHAPE.  A position has a key (device, second) of its own; a repeated row, a correction and a
- * re-delivered file repeat keys.  The delivery of day MISSING_DAY does not come: its positions come with the next.
- * Ids are written in mixed case, one time in ten in milliseconds, and three rows in a hundred are wrong in
- * one way each.
+ * re-delivered file repeat keys.  The delivery of day MISSING_DAY does not come: its positions come
+ * with the next.  Ids are written in mixed case, one time in ten in milliseconds, and three rows in
+ * a hundred are wrong in one way each.
  *
  * INVARIANTS
  *
  *   G1  The same options give the same bytes.
- *   G2  Every line is counted under exactly one of the truth's fates; they add up to the lines written.
+ *   G2  Every line is counted under exactly one of the truth's fates; they add up to the lines
+ *       written.
  *
  * Checked by tests/check_counts.sh.
  */

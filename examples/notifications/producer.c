@@ -2,8 +2,8 @@
  * examples/notifications/producer.c - messages that were sent for customers, into files or Kafka.
  *
  *   producer --to DIR | kafka://BROKERS/TOPIC [--count N] [--customers N] [--day YYYY-MM-DD]
- *            [--days N] [--minutes N] [--repeat SHARE] [--late SHARE] [--broken SHARE] [--files N] [--skew N]
- *            [--seed N] [--start N] [--partitions N]
+ *            [--days N] [--minutes N] [--repeat SHARE] [--late SHARE] [--broken SHARE] [--files N]
+ *            [--skew N] [--seed N] [--start N] [--partitions N]
  *
  * Messages are spread over the days, or over the first --minutes of the day.
  *
@@ -13,9 +13,10 @@
  *   DIR/fates.csv                 fate,lines: read, written, duplicate, and the rejected by their reason
  *
  * Customer k of n gets messages in proportion to 1 / (k + 1)^(skew / 2): the first have most.  A
- * repeated message has the bytes of an earlier one; a late one carries a time up to two days before; a
- * broken one is half a line, no UTF-8, or lacks customer, id, channel or a time that can be read, in
- * turn.  Texts have accents, quotes, emoji.  The same arguments give the same bytes; --start numbers messages on, for a second delivery.
+ * repeated message has the bytes of an earlier one; a late one carries a time up to two days
+ * before; a broken one is half a line, no UTF-8, or lacks customer, id, channel or a time that can
+ * be read, in turn.  Texts have accents, quotes, emoji.  The same arguments give the same bytes;
+ * --start numbers messages on, for a second delivery.
  */
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>

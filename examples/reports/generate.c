@@ -10,8 +10,9 @@
  *
  * A flow has 3 to 12 questions of its own names; a session answers most of them, some twice, some
  * with an empty text first (which is no answer); one in a hundred sessions spans the hour.
- * About one account in three lacks a month.  --broken (2): so many messages of each kind that is refused,
- * messages sent twice, and invoices that cannot be counted.  The same arguments give the same bytes.
+ * About one account in three lacks a month.  --broken (2): so many messages of each kind that is
+ * refused, messages sent twice, and invoices that cannot be counted.  The same arguments give the
+ * same bytes.
  */
 #include <inttypes.h>
 #include <stdbool.h>

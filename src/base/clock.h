@@ -48,7 +48,8 @@ bool rdl_timestamp_parse(const char *p, size_t n, int64_t *out_us);
 void rdl_date_print(int32_t days, rdl_buf *out);    /* 2025-07-18 */
 void rdl_timestamp_print(int64_t us, rdl_buf *out); /* 2025-07-18 01:02:03[.456]+00, as DuckDB */
 void rdl_timestamp_print_iso(int64_t us, rdl_buf *out); /* 2025-07-18T01:02:03.456789Z, 6 digits */
-/* "30 seconds", "10 MINUTES", "1 hour 30 min", "PT5S", "250 ms", "7 days"; fixed units up to weeks. */
+/* "30 seconds", "10 MINUTES", "1 hour 30 min", "PT5S", "250 ms", "7 days"; fixed units up to
+ * weeks. */
 bool rdl_interval_parse(rdl_str s, int64_t *out_us);
 void rdl_interval_print(int64_t us, rdl_buf *out); /* "1h 30m", "250 ms"; for people */
 

@@ -271,8 +271,8 @@ static int64_t offset_us(const rdl_zone *z, size_t i)
 }
 
 /*
- * The first fitting instant after a time within one stretch of equal distance from UTC; INT64_MAX when
- * there is none before `end_us`.
+ * The first fitting instant after a time within one stretch of equal distance from UTC; INT64_MAX
+ * when there is none before `end_us`.
  */
 static int64_t next_within(const rdl_cron *c, const rdl_zone *z, size_t i, int64_t after_us,
                            int64_t end_us)

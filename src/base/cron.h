@@ -9,10 +9,10 @@
  * either one counts, as in every cron.  @hourly, @daily, @weekly, @monthly and @yearly stand for
  * whole lines.  A line that begins with TZ= is refused: the zone is said apart.
  *
- * WHEN THE CLOCKS CHANGE.  A line whose hours are all (*) follows elapsed time: it fits every minute
- * that shows on the clock, twice in an hour that is repeated, never in one that is left out.  A line
- * that names hours runs once for each time that it names: at the first of two equal clock times,
- * and, when that time is left out, at the instant at which the clocks are put forward.
+ * WHEN THE CLOCKS CHANGE.  A line whose hours are all (*) follows elapsed time: it fits every
+ * minute that shows on the clock, twice in an hour that is repeated, never in one that is left out.
+ * A line that names hours runs once for each time that it names: at the first of two equal clock
+ * times, and, when that time is left out, at the instant at which the clocks are put forward.
  *
  * Thread: any.
  */

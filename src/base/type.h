@@ -68,7 +68,8 @@ const rdl_type *rdl_type_map(rdl_arena *a, const rdl_type *key, const rdl_type *
  * RDL_ESCHEMA when it is none of these, with the accepted ones in the hint.
  */
 RDL_MUST rdl_code rdl_type_parse(rdl_arena *a, rdl_str text, const rdl_type **out, rdl_err *err);
-/* DuckDB's spelling, which rdl_type_parse reads back: "DECIMAL(18,6)", "TIMESTAMP WITH TIME ZONE". */
+/* DuckDB's spelling, which rdl_type_parse reads back: "DECIMAL(18,6)", "TIMESTAMP WITH TIME
+ * ZONE". */
 void rdl_type_print(const rdl_type *t, rdl_buf *out);
 /* For people, as a pipeline's text has it: TEXT, TIMESTAMPTZ. */
 void rdl_type_show(const rdl_type *t, rdl_buf *out);

@@ -11,14 +11,15 @@
  * be there yet has no hash), and after them.
  *
  * INVARIANTS
- *   Q1  A file has the bytes of one run: it is written under the name .<file>.raudal.tmp, synced, and
- *       renamed; folders are synced after.  A crash leaves old or new.
- *   Q2  Every file (and every temporary) that a run may leave is named by a durable manifest before it
- *       is written, so that a later run removes what is not wanted any more.
+ *   Q1  A file has the bytes of one run: it is written under the name .<file>.raudal.tmp, synced,
+ *       and renamed; folders are synced after.  A crash leaves old or new.
+ *   Q2  Every file (and every temporary) that a run may leave is named by a durable manifest before
+ *       it is written, so that a later run removes what is not wanted any more.
  *   Q3  A file is passed over only when the manifest says that it was made by the same text from
  *       rows of the same digest, and it is there with that size.
- *   Q4  No two groups share a file, on a file system that ignores case or forms of letters either: what lies
- *       under a name is known by device and inode.  Such groups fail the run before one of them is lost.
+ *   Q4  No two groups share a file, on a file system that ignores case or forms of letters either:
+ *       what lies under a name is known by device and inode.  Such groups fail the run before one
+ *       of them is lost.
  *
  * tests/cli/report_kill_test.sh kills at report.planned, report.written, report.renamed,
  * report.removed.

@@ -2,9 +2,9 @@
  * batch/report_rows.c - the rows of a report: what they are computed from, and in which order they
  * are given.
  *
- * report_rows holds the body's rows as they come.  report_groups has one row for each combination of
- * FOR EACH columns (one in all without FOR EACH), numbered in their order, with the number of rows
- * and an order-free digest.  Rows are then read in the report's total order, which begins with
+ * report_rows holds the body's rows as they come.  report_groups has one row for each combination
+ * of FOR EACH columns (one in all without FOR EACH), numbered in their order, with the number of
+ * rows and an order-free digest.  Rows are then read in the report's total order, which begins with
  * the FOR EACH columns, so that one group is at work at a time.
  *
  * Which columns a group has is found before: for a pivot the values of ON with a value, by what ON
@@ -412,7 +412,8 @@ static void select_columns(walk *w, int64_t group)
     w->list_at += listed;
 }
 
-/* Values of ON differ from each other: without a name of ours among them, only the first columns are in question. */
+/* Values of ON differ from each other: without a name of ours among them, only the first columns
+ * are in question. */
 static bool has_name(const walk *w, rdl_str name)
 {
     size_t n = w->renamed ? w->n : w->x->report->visible;

@@ -1,8 +1,9 @@
 /*
  * batch/verify.h - does the speed layer hold what the batch layer answers?
  *
- * At a sealed cut (beside a run a later one, where the first is gone when it is read): every view against its batch definition, every streaming table against its
- * ledger (row count, identities unique) and every publication against the table it serves.
+ * At a sealed cut (beside a run a later one, where the first is gone when it is read): every view
+ * against its batch definition, every streaming table against its ledger (row count, identities
+ * unique) and every publication against the table it serves.
  *
  * Thread: the reader's.
  */

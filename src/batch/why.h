@@ -9,8 +9,8 @@
  *                or, when an upstream table has a row that matches, what became of it here: the
  *                body is run again over that row alone
  *   downstream   of each row found, in every table that reads it: written, rejected, filtered,
- *                duplicate; and the row of each view that it counts in (the view's own plan is run over
- *                the row alone, which gives its key)
+ *                duplicate; and the row of each view that it counts in (the view's own plan is run
+ *                over the row alone, which gives its key)
  *
  * Rows that a WHERE, a join or DROP left out are kept nowhere: they are found again by the same
  * way, as long as some table upstream holds them.

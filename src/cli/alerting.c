@@ -6,8 +6,8 @@
  *   neither                10 seconds after either at the latest, and every minute
  *   --once, at its end     all of them, whatever became of the run
  *
- * Notices that failed are tried again every second that one is due.  Nothing is looked at while no run
- * goes on: `raudal alerts DIR --check` does that, from a timer (deploy/systemd).
+ * Notices that failed are tried again every second that one is due.  Nothing is looked at while no
+ * run goes on: `raudal alerts DIR --check` does that, from a timer (deploy/systemd).
  */
 #include "cli/alerting.h"
 
@@ -62,7 +62,8 @@ static rdl_code look_with(void *arg, rdl_reader *r, rdl_err *err)
     return rc;
 }
 
-/* A reader keeps segments: where the pipeline is there without it, it is let go of before a server is waited for. */
+/* A reader keeps segments: where the pipeline is there without it, it is let go of before a server
+ * is waited for. */
 static rdl_code look(looking *l, rdl_err *err)
 {
     rdl_catalog *c = NULL;

@@ -1,8 +1,10 @@
 /*
- * cli/discover.c - `raudal discover PATH`: which files belong together, and a CREATE SOURCE for each kind.
+ * cli/discover.c - `raudal discover PATH`: which files belong together, and a CREATE SOURCE for
+ * each kind.
  *
- * A source is the files of one format in one folder (folders such as day=2025-08-01 count as the folder that
- * they lie in).  CSV files whose headers have little in common are several sources.  What was inferred is no promise: what is doubtful stands beside it as a comment.
+ * A source is the files of one format in one folder (folders such as day=2025-08-01 count as the
+ * folder that they lie in).  CSV files whose headers have little in common are several sources.
+ * What was inferred is no promise: what is doubtful stands beside it as a comment.
  */
 #include "cli/discover.h"
 
@@ -29,8 +31,8 @@ static const struct {
     {".csv", RDL_FORMAT_CSV},   {".tsv", RDL_FORMAT_CSV},    {".parquet", RDL_FORMAT_PARQUET},
 };
 
-/* Where ".csv" begins, or ".csv.gz", ".csv.zst"; NULL: none of ours.  *out_n is the length without what
- * says that it is compressed, for both kinds may lie side by side. */
+/* Where ".csv" begins, or ".csv.gz", ".csv.zst"; NULL: none of ours.  *out_n is the length without
+ * what says that it is compressed, for both kinds may lie side by side. */
 static const char *suffix_of(const char *name, rdl_format *out, size_t *out_n)
 {
     static const char *const packed[] = {"", ".gz", ".zst"};
@@ -58,7 +60,8 @@ static const char *folder_of(rdl_arena *a, const char *path)
     return dir;
 }
 
-/* The names of a CSV file's first line; none when it does not look like a header (or is compressed). */
+/* The names of a CSV file's first line; none when it does not look like a header (or is
+ * compressed). */
 static void read_header(rdl_arena *a, const char *path, rdl_found_header *out)
 {
     char head[4096];
@@ -206,8 +209,8 @@ size_t rdl_found_prefix(const rdl_found_group *g)
     return n;
 }
 
-/* A single file's own name, what the names of files in a mixed folder begin with, else the folder's;
- * made unique. */
+/* A single file's own name, what the names of files in a mixed folder begin with, else the
+ * folder's; made unique. */
 static void name_groups(finding *f)
 {
     for (size_t i = 0; i < f->groups.n; i++) {

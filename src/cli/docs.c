@@ -1,7 +1,7 @@
 /*
- * cli/docs.c - `raudal docs`: the data dictionary, from the SQL and its comments; Markdown and JSON (the
- * page is docs_html.c's).  Markdown is of the text alone, so that it can be kept beside it; HTML and JSON tell
- * of the root as well, where there is one.
+ * cli/docs.c - `raudal docs`: the data dictionary, from the SQL and its comments; Markdown and JSON
+ * (the page is docs_html.c's).  Markdown is of the text alone, so that it can be kept beside it;
+ * HTML and JSON tell of the root as well, where there is one.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,10 @@
 /*
- * cli/docs_html.c - the data dictionary as one HTML page: how tables hang together, then each of them.
+ * cli/docs_html.c - the data dictionary as one HTML page: how tables hang together, then each of
+ * them.
  *
- * Nothing outside of the page is needed; the one script filters the list.  The graph is drawn in columns: a
- * table stands one to the right of the rightmost one that it reads.  A column is as wide as its longest name.
+ * Nothing outside of the page is needed; the one script filters the list.  The graph is drawn in
+ * columns: a table stands one to the right of the rightmost one that it reads.  A column is as wide
+ * as its longest name.
  */
 #include <inttypes.h>
 #include <stdio.h>

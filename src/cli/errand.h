@@ -1,6 +1,6 @@
 /*
- * cli/errand.h - commands that change a root: refresh, publish, quarantine replay, lake compact, lake
- * vacuum.
+ * cli/errand.h - commands that change a root: refresh, publish, quarantine replay, lake compact,
+ * lake vacuum.
  *
  * One process writes to a root.  While none does, such a command opens an engine of its own; while
  * a continuous run holds the root, the command's words are sent to it, it runs them between two
@@ -29,7 +29,8 @@ typedef struct rdl_errand_step {
     const rdl_str *tables;
     size_t n;
 } rdl_errand_step;
-/* Other commands, in turn, with cli's folder, root and settings; those that run here share an engine. */
+/* Other commands, in turn, with cli's folder, root and settings; those that run here share an
+ * engine. */
 RDL_MUST rdl_code rdl_errand_over(rdl_cli *cli, const rdl_errand_step *list, size_t n,
                                   rdl_err *err);
 /* A command's run of the past, for the list of runs; the list is for people, so nothing fails. */

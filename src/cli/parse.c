@@ -142,7 +142,8 @@ static bool is_environment_name(const char *s)
     return n > 0;
 }
 
-/* The line root=.. of the environment's file; NULL: it has none, or cannot be read (loading says so). */
+/* The line root=.. of the environment's file; NULL: it has none, or cannot be read (loading says
+ * so). */
 static const char *root_line(rdl_cli *cli, const char *env)
 {
     const char *name = rdl_arena_printf(&cli->arena, "raudal.%s.env", env);
@@ -164,7 +165,8 @@ static const char *root_line(rdl_cli *cli, const char *env)
     return out != NULL ? rdl_path_join(&cli->arena, cli->dir, out) : NULL;
 }
 
-/* --env, else RAUDAL_ENV, for commands that have the option; a root of its own unless one is given. */
+/* --env, else RAUDAL_ENV, for commands that have the option; a root of its own unless one is
+ * given. */
 static rdl_code choose_environment(rdl_cli *cli, rdl_err *err)
 {
     const char *env = cli->values[RDL_CLI_ENV];

@@ -145,8 +145,8 @@ static rdl_code work(running *r, bool once, const char *kind, rdl_err *err)
     return rc != RDL_OK ? rc : printed;
 }
 
-/* A root or store that refuses the run before it begins is a failed run too; a root that another run
- * holds is none of ours, and text that is wrong was never run. */
+/* A root or store that refuses the run before it begins is a failed run too; a root that another
+ * run holds is none of ours, and text that is wrong was never run. */
 static void record_refusal(rdl_cli *cli, const char *kind, int64_t started_us, const rdl_err *why)
 {
     rdl_err err = {0};

@@ -24,8 +24,8 @@
  *
  * PROMISES
  *
- *   Q1  done is called exactly once for each sent request, never before send returns, and at the latest
- *       when its time limit is over.
+ *   Q1  done is called exactly once for each sent request, never before send returns, and at the
+ *       latest when its time limit is over.
  *   Q2  At most in_flight_max requests are unanswered; begin waits for room.
  *   Q3  A request is sent a second time only if it is idempotent, or is known not to have been
  *       executed (its node never got it whole, or answered UNPREPARED, OVERLOADED or
@@ -338,8 +338,8 @@ const rdl_cql_column *rdl_cql_statement_column_at(const rdl_cql_statement *st, u
  * value that does not fit its type is remembered and reported by send (or rdl_cql_row_end),
  * with its column; what is put after it is ignored.
  *
- * list, set, tuple, UDT, vector: begin, the elements, end.  map: key and value in turn.  Fields that a
- * tuple or UDT lacks at its end are null.  Values are encoded where they will be sent from.
+ * list, set, tuple, UDT, vector: begin, the elements, end.  map: key and value in turn.  Fields
+ * that a tuple or UDT lacks at its end are null.  Values are encoded where they will be sent from.
  */
 enum { RDL_CQL_DEPTH_MAX = 16 };
 typedef struct rdl_cql_writer {

@@ -55,7 +55,8 @@ RDL_MUST rdl_code rdl_queryf(rdl_conn *c, rdl_result **out, rdl_err *err, const 
     RDL_PRINTF(4, 5);
 /*
  * The same, computed while it is read, so that a result may be larger than memory.  Until it is
- * freed the connection runs nothing else.  A failure on the way ends the chunks: ask rdl_result_end.
+ * freed the connection runs nothing else.  A failure on the way ends the chunks: ask
+ * rdl_result_end.
  */
 RDL_MUST rdl_code rdl_query_stream(rdl_conn *c, const char *sql, rdl_result **out, rdl_err *err);
 RDL_MUST rdl_code rdl_result_end(const rdl_result *r, rdl_err *err);
@@ -80,8 +81,8 @@ RDL_MUST rdl_code rdl_describe_same(rdl_conn *c, rdl_arena *a, const char *sql, 
 
 /*
  * Our rows into DuckDB: a scan is registered under a name and read as
- * rdl_scan('name'); several threads call next at once, each with its own local.  A scan ends for a thread when
- * next leaves out->rows 0.  Order is not promised.
+ * rdl_scan('name'); several threads call next at once, each with its own local.  A scan ends for a
+ * thread when next leaves out->rows 0.  Order is not promised.
  */
 typedef struct rdl_scan_ops {
     /* A query may read a scan more than once, at the same time too: each reading is a pass, and is

@@ -15,7 +15,7 @@
  *   The aggregate and the state route give the same bits: they share one function.
  * Scalars for keys:
  *   rdl_key(any...) -> BLOB                  the row codec's order-preserving bytes (base/codec)
- *   rdl_local_day(TIMESTAMPTZ, TEXT) -> DATE  by that zone's clock; right from 2016 to 2068 (local_day.c)
+ *   rdl_local_day(TIMESTAMPTZ, TEXT) -> DATE  by that zone's clock (local_day.c)
  * Infinities and NaN follow IEEE: inf + -inf is NaN; NaN wins; these are counted in the state.
  *
  * Thread: DuckDB calls the functions on its own threads; their state is per call and group.

@@ -83,7 +83,8 @@ duckdb_state rdl_duck_run(duckdb_connection c, const char *sql, duckdb_result *o
 /* The same; the result is computed while its chunks are fetched. */
 duckdb_state rdl_duck_stream(duckdb_connection c, const char *sql, duckdb_result *out);
 
-/* A table function that takes texts and reads only the columns that are wanted (table_function.c). */
+/* A table function that takes texts and reads only the columns that are wanted
+ * (table_function.c). */
 typedef struct rdl_table_function {
     const char *name;
     unsigned parameters; /* all VARCHAR */

@@ -1,10 +1,11 @@
 /*
- * duck/local_day.c - rdl_local_day(ts, zone): the calendar day that an instant has by a zone's clock.
+ * duck/local_day.c - rdl_local_day(ts, zone): the calendar day that an instant has by a zone's
+ * clock.
  *
  * ICU makes a new calendar whenever a row's zone is another than the row's before, which costs two
- * microseconds; a stream of messages of customers in several zones pays that for each.  Here a zone's
- * changes are read once, by ICU, and kept with the database.  They are known for the years of zone.h:
- * local_date of the prelude asks ICU itself for any other time.
+ * microseconds; a stream of messages of customers in several zones pays that for each.  Here a
+ * zone's changes are read once, by ICU, and kept with the database.  They are known for the years
+ * of zone.h: local_date of the prelude asks ICU itself for any other time.
  *
  * Thread: any; a zone that is known does not change and stays until the database is closed.
  */

@@ -75,7 +75,8 @@ static void put_freshness(rdl_buf *sql, const rdl_ast_alert *a, const watched *w
     rdl_buf_printf(sql, " AND coalesce(age_seconds, 1e300) > %.6f", (double)a->length_us / 1e6);
 }
 
-/* Whole periods before now against those before them; periods without rows count since the first. */
+/* Whole periods before now against those before them; periods without rows count since the
+ * first. */
 static void put_volume_by_time(rdl_buf *sql, const rdl_ast_alert *a, const watched *w)
 {
     const char *unit = a->period == RDL_PER_DAY ? "day" : "hour";

@@ -1,6 +1,6 @@
 /*
- * lang/bind_body.c - a body's tree: functions put in, what depends on chance refused.  Its tables are
- * bind_from.c's, the clock bind_clock.c's.
+ * lang/bind_body.c - a body's tree: functions put in, what depends on chance refused.  Its tables
+ * are bind_from.c's, the clock bind_clock.c's.
  *
  * Inlining is done in the tree and not by DuckDB macros, so that the planner sees all of it (an
  * aggregate in a function, a table in a view) and a fingerprint covers it.  A function's

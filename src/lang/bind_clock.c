@@ -1,7 +1,7 @@
 /*
- * lang/bind_clock.c - now() and its kin.  Of a streaming table: the time at which the driving source's
- * row came in.  Of a decision: the time at which it is made; of an alert: at which it is asked.  A view
- * has none: it would give another answer at each refresh.
+ * lang/bind_clock.c - now() and its kin.  Of a streaming table: the time at which the driving
+ * source's row came in.  Of a decision: the time at which it is made; of an alert: at which it is
+ * asked.  A view has none: it would give another answer at each refresh.
  */
 #include "lang/bind.h"
 

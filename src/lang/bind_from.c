@@ -1,6 +1,6 @@
 /*
- * lang/bind_from.c - a FROM clause: its tables found, plain views put in, what may not be read that way
- * refused.
+ * lang/bind_from.c - a FROM clause: its tables found, plain views put in, what may not be read that
+ * way refused.
  */
 #include "lang/bind.h"
 

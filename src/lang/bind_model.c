@@ -2,8 +2,9 @@
  * lang/bind_model.c - model tables and training steps.
  *
  * A model table is a materialized view whose rows a program gives (rdl_table.model): it is stored,
- * read and published like any view, and nothing but its runs (stream/model.c) changes it.  Behind the
- * declared columns stand model_version and model_parameters: which program, with what, made a row.
+ * read and published like any view, and nothing but its runs (stream/model.c) changes it.  Behind
+ * the declared columns stand model_version and model_parameters: which program, with what, made a
+ * row.
  */
 #include "lang/bind.h"
 

@@ -1,6 +1,6 @@
 /*
- * lang/parse_body.c - the SELECT of a statement: where it ends, and which of its tables are streams.
- * What it says is DuckDB's parser's (bind_body.c).
+ * lang/parse_body.c - the SELECT of a statement: where it ends, and which of its tables are
+ * streams.  What it says is DuckDB's parser's (bind_body.c).
  */
 #include "lang/parse.h"
 

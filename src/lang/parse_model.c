@@ -1,6 +1,6 @@
 /*
- * lang/parse_model.c - CREATE MODEL TABLE and CREATE MODEL: a program of the user's, what it reads and
- * what it gives.
+ * lang/parse_model.c - CREATE MODEL TABLE and CREATE MODEL: a program of the user's, what it reads
+ * and what it gives.
  *
  *   CREATE MODEL TABLE s.n (col type, ..) [PRIMARY KEY (..)] [PARTITIONED BY (..)] [SCHEDULE ..]
  *   AS TRANSFORM (SELECT ..) USING 'command' [PARAMETERS (k = v, ..)] [TIMEOUT INTERVAL ..]

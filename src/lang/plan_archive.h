@@ -1,12 +1,13 @@
 /*
  * lang/plan_archive.h - values of a pipeline to bytes and back, for plan_cache.c.
  *
- * One function serves both ways, so that they cannot drift apart: it writes *v, or reads into it.  Numbers
- * are 8 bytes, little-endian; a text is its length + 1 and its bytes (0: no text); a table is its index; a
- * place is its file's index + 1, offset and length; a type is its kind (0: none) and what the kind needs.
+ * One function serves both ways, so that they cannot drift apart: it writes *v, or reads into it.
+ * Numbers are 8 bytes, little-endian; a text is its length + 1 and its bytes (0: no text); a table
+ * is its index; a place is its file's index + 1, offset and length; a type is its kind (0: none)
+ * and what the kind needs.
  *
- * What is read is in the pipeline's arena.  Bytes that mean nothing set `bad` and leave a value that can
- * be walked over.
+ * What is read is in the pipeline's arena.  Bytes that mean nothing set `bad` and leave a value
+ * that can be walked over.
  *
  * Thread: one at a time.
  */

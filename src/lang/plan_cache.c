@@ -1,8 +1,8 @@
 /*
  * lang/plan_cache.c - a pipeline to bytes and back (see plan_cache.h for the file).
  *
- * One walk over the fields serves both ways (plan_archive.h); the sizes of the structs are asserted, so
- * that a new field is not forgotten here.
+ * One walk over the fields serves both ways (plan_archive.h); the sizes of the structs are
+ * asserted, so that a new field is not forgotten here.
  */
 #include "lang/plan_cache.h"
 

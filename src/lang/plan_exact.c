@@ -1,6 +1,7 @@
 /*
  * lang/plan_exact.c - batch texts whose answers depend on no order: aggregates that add doubles or
- * choose among ties become ours (plan_recipe.h), what is left folds its values in an order of their own.
+ * choose among ties become ours (plan_recipe.h), what is left folds its values in an order of their
+ * own.
  */
 #include "lang/plan_recipe.h"
 

@@ -52,7 +52,8 @@ RDL_MUST rdl_code rdl_recipes_ask_types(rdl_planner *pl, json_t *select, rdl_rec
                                         rdl_err *err);
 /* Slots, final and batch of a call whose types are known; the identity columns break ties. */
 void rdl_recipe_cook(rdl_planner *pl, rdl_recipe *r, const char *const *identity, size_t n);
-/* A parsed slot or batch text with the call's arguments in their places, its FILTER and DISTINCT passed on. */
+/* A parsed slot or batch text with the call's arguments in their places, its FILTER and DISTINCT
+ * passed on. */
 json_t *rdl_recipe_dress(rdl_planner *pl, json_t *expr, const rdl_recipe *r);
 
 bool rdl_plan_one_of(const char *name,

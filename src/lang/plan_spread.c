@@ -138,8 +138,9 @@ static bool tells_apart(const spread *s, const char *field)
 }
 
 /*
- * Is this m, or m.field (then *field)?  It means the column if the subquery is not called so.  A field
- * is an operator over the column (plan_fields.c), or its name's last part where the subquery has none.
+ * Is this m, or m.field (then *field)?  It means the column if the subquery is not called so.  A
+ * field is an operator over the column (plan_fields.c), or its name's last part where the subquery
+ * has none.
  */
 static bool names_item(const spread *s, const json_t *node, const char **field)
 {

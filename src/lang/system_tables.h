@@ -1,9 +1,9 @@
 /*
  * lang/system_tables.h - the tables raudal.*: what the platform says of itself, as SQL.
  *
- * `raudal sql` and the conditions of alerts read them beside the pipeline's own tables.  Their columns
- * stand here once: the binder checks alerts against them, ops/system.c fills them, and the reference
- * (`raudal help tables`) prints them.
+ * `raudal sql` and the conditions of alerts read them beside the pipeline's own tables.  Their
+ * columns stand here once: the binder checks alerts against them, ops/system.c fills them, and the
+ * reference (`raudal help tables`) prints them.
  *
  * Thread: any; the lists are constant.
  */

@@ -9,8 +9,9 @@
  *   rows no more                                       quiet: that is told too
  *   it cannot be asked                                 failing: told once; nothing is quiet by mistake
  *
- * TELLING  What is to be told stands in catalog.db (ops/catalog_alert.h) before anybody is told, so that a
- * crash loses nothing; a notice that fails is tried again after 1 s, 2 s, .. 10 minutes, for a day.
+ * TELLING  What is to be told stands in catalog.db (ops/catalog_alert.h) before anybody is told, so
+ * that a crash loses nothing; a notice that fails is tried again after 1 s, 2 s, .. 10 minutes, for
+ * a day.
  *
  * Thread: one at a time a catalog; several processes may look at one root.
  */

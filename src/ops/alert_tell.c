@@ -195,7 +195,8 @@ static bool is_stopped(const rdl_notify_config *config)
     return config->stop != NULL && atomic_load(config->stop) != 0;
 }
 
-/* A target that failed in this round: what else waits for it is put off, so that it holds up nobody. */
+/* A target that failed in this round: what else waits for it is put off, so that it holds up
+ * nobody. */
 static bool has_failed(const rdl_str *failed, size_t n, const char *shown)
 {
     for (size_t i = 0; i < n; i++)

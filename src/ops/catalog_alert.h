@@ -9,13 +9,14 @@
  *          └──▶ failing ◀──┘               (its condition cannot be evaluated)
  *
  * INVARIANTS
- *   N1  A step is made by whoever still finds the state that it read: of two processes that look at the
- *       same time one makes it, and its notices are written once.
- *   N2  A notice is delivered at least once: it is marked after the other side took it, so that a kill in
- *       between delivers it again, under the same identity (Message-ID, Idempotency-Key).
- *   N3  Who delivers a notice claims it for CLAIM seconds: nobody else sends it meanwhile, and one who
- *       died does not hold it for ever.
- *   N4  No address is written here but a shown one, without secrets: a notice names its target's number.
+ *   N1  A step is made by whoever still finds the state that it read: of two processes that look at
+ *       the same time one makes it, and its notices are written once.
+ *   N2  A notice is delivered at least once: it is marked after the other side took it, so that a
+ *       kill in between delivers it again, under the same identity (Message-ID, Idempotency-Key).
+ *   N3  Who delivers a notice claims it for CLAIM seconds: nobody else sends it meanwhile, and one
+ *       who died does not hold it for ever.
+ *   N4  No address is written here but a shown one, without secrets: a notice names its target's
+ *       number.
  *
  * Thread: one at a time a catalog.
  */

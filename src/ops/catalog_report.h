@@ -1,7 +1,8 @@
 /*
  * ops/catalog_report.h - in catalog.db: each time that a report wrote files.
  *
- *   reports(id, report, started, ended, epoch, rows, bytes, files, written, removed, outcome, message)
+ *   reports(id, report, started, ended, epoch, rows, bytes, files, written, removed, outcome,
+ *   message)
  *
  * Thread: any; each call has a connection of its own.
  */

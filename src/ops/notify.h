@@ -2,16 +2,16 @@
  * ops/notify.h - one message to one place: a mail, a web hook, a program.
  *
  *   mailto:a@x,b@y        a mail through the server of the setting smtp_url (smtp://localhost), as
- *                         smtp_user with smtp_password, from smtp_from; smtps:// or STARTTLS when the server
- *                         offers it
+ *                         smtp_user with smtp_password, from smtp_from; smtps:// or STARTTLS when
+ *                         the server offers it
  *   http://  https://     POST of the JSON; any 2xx is taken; redirects are not followed.  The header
  *                         Idempotency-Key holds the message's identity
  *   anything else         a command for sh, in the pipeline's folder, with the JSON as standard input and
- *                         RAUDAL_ALERT, RAUDAL_EVENT, RAUDAL_SEVERITY, RAUDAL_SUBJECT, RAUDAL_NOTICE in its
- *                         environment; exit status 0 is taken
+ *                         RAUDAL_ALERT, RAUDAL_EVENT, RAUDAL_SEVERITY, RAUDAL_SUBJECT,
+ *                         RAUDAL_NOTICE in its environment; exit status 0 is taken
  *
- * A server that does not answer is given up after 20 seconds (5 for the connection), a command after 60; a
- * stop ends either within a second or so (RDL_ESTOP).
+ * A server that does not answer is given up after 20 seconds (5 for the connection), a command
+ * after 60; a stop ends either within a second or so (RDL_ESTOP).
  *
  * No failure repeats a password or what a web hook's address holds behind its host.
  *

@@ -1,10 +1,10 @@
 /*
  * ops/notify_mail.c - a mail by SMTP.
  *
- * FORMAT  RFC 5322 with CR LF: headers, an empty line, UTF-8 text as quoted-printable (RFC 2045), so that
- * no line is longer than servers bear and no byte is above 127.  A subject with other characters than
- * ASCII is an encoded word (RFC 2047).  The Message-ID is the notice's identity: a mail that was sent twice
- * says so.  libcurl doubles dots at line starts and ends the message.
+ * FORMAT  RFC 5322 with CR LF: headers, an empty line, UTF-8 text as quoted-printable (RFC 2045),
+ * so that no line is longer than servers bear and no byte is above 127.  A subject with other
+ * characters than ASCII is an encoded word (RFC 2047).  The Message-ID is the notice's identity: a
+ * mail that was sent twice says so.  libcurl doubles dots at line starts and ends the message.
  */
 #include "ops/notify_internal.h"
 

@@ -34,7 +34,8 @@ bool rdl_pg_is_url(rdl_str url);
 RDL_MUST rdl_code rdl_pg_open(const rdl_pg_config *config, rdl_pg **out, rdl_err *err);
 void rdl_pg_close(rdl_pg *pg); /* NULL is fine */
 
-/* could not <what> in PostgreSQL <where>: <reason>; code, flags and hint by SQLSTATE.  r is freed. */
+/* could not <what> in PostgreSQL <where>: <reason>; code, flags and hint by SQLSTATE.  r is
+ * freed. */
 rdl_code rdl_pg_fail(rdl_pg *pg, PGresult *r, rdl_err *err, const char *fmt, ...) RDL_PRINTF(4, 5);
 /* One or more statements whose rows are nobody's. */
 RDL_MUST rdl_code rdl_pg_run(rdl_pg *pg, const char *sql, const char *what, rdl_err *err);

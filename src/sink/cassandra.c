@@ -12,8 +12,8 @@
  *
  * A process that dies in between leaves a claim that is not finished.  The next one claims
  * (from, to'], to' >= to, and writes the newest state of every key that those epochs touched, so
- * what the lost attempt wrote is written again, written over or removed (sink_unfinished: also a key
- * that came and went within those epochs): nothing of it stays that does not belong there.  A
+ * what the lost attempt wrote is written again, written over or removed (sink_unfinished: also a
+ * key that came and went within those epochs): nothing of it stays that does not belong there.  A
  * zombie, whose claim was overtaken, writes no row once it could know (O1), and who took its
  * tables removes old rows only after that (O4).  What nothing can take back is a row that a node
  * still holds for a replica, under a key that a republication has found absent; verify finds it.

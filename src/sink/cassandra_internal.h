@@ -120,8 +120,8 @@ static inline rdl_cassandra *rdl_cassandra_of(rdl_sink *s)
 rdl_code rdl_cassandra_fail(const rdl_cassandra *s, rdl_code rc, rdl_err *err, const char *fmt, ...)
     RDL_PRINTF(4, 5);
 
-/* cassandra.c: what may be asked again, and is, until the store was away for `patience`.  False: err
- * is another failure, or it was; else a pause that grows is over. */
+/* cassandra.c: what may be asked again, and is, until the store was away for `patience`.  False:
+ * err is another failure, or it was; else a pause that grows is over. */
 typedef struct rdl_cassandra_wait {
     int64_t since_us; /* monotonic; 0: not waiting yet */
     unsigned turns;
@@ -136,8 +136,9 @@ RDL_MUST rdl_code rdl_cassandra_has_rows(rdl_cassandra *s, const rdl_cassandra_t
                                          rdl_err *err);
 /* As prepare left it, or NULL. */
 rdl_cassandra_table *rdl_cassandra_table_named(const rdl_cassandra *s, const char *name);
-/* Of the open begin's table: RDL_ERR_RETRY when it is another one now, or gone; RDL_ESCHEMA when it no
- * longer fits.  table NULL: in the middle of a batch, where the server itself refuses such rows. */
+/* Of the open begin's table: RDL_ERR_RETRY when it is another one now, or gone; RDL_ESCHEMA when it
+ * no longer fits.  table NULL: in the middle of a batch, where the server itself refuses such
+ * rows. */
 RDL_MUST rdl_code rdl_cassandra_look_again(rdl_cassandra *s, const rdl_sink_table *table,
                                            rdl_err *err);
 /* cassandra_url.c: fills config, keyspace, where, patience_us. */

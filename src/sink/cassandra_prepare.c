@@ -1,9 +1,9 @@
 /*
- * sink/cassandra_prepare.c - a published table before its rows: is it there, does it fit, whose is it, how
- * far; and whether all of that still holds when a batch begins and ends.
+ * sink/cassandra_prepare.c - a published table before its rows: is it there, does it fit, whose is
+ * it, how far; and whether all of that still holds when a batch begins and ends.
  *
- * Progress speaks of one making of a table, by Cassandra's own id of it.  A table that is missing, or
- * was dropped and made again, has none: it is owned anew at epoch -1 and filled whole.
+ * Progress speaks of one making of a table, by Cassandra's own id of it.  A table that is missing,
+ * or was dropped and made again, has none: it is owned anew at epoch -1 and filled whole.
  */
 #include "sink/cassandra_internal.h"
 
@@ -230,9 +230,9 @@ static rdl_code bind_again(rdl_cassandra *s, const rdl_sink_table *table, rdl_er
 }
 
 /*
- * When the schema changed since the table was read: one that was dropped and made again is empty, and
- * one that was altered may no longer fit (table NULL: in the middle of a batch, where the server
- * itself refuses rows that do not).
+ * When the schema changed since the table was read: one that was dropped and made again is empty,
+ * and one that was altered may no longer fit (table NULL: in the middle of a batch, where the
+ * server itself refuses rows that do not).
  */
 rdl_code rdl_cassandra_look_again(rdl_cassandra *s, const rdl_sink_table *table, rdl_err *err)
 {

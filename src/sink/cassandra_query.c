@@ -3,8 +3,8 @@
  *
  * One SELECT, prepared on a session of its own that uses the store's keyspace.  A parameter is
  * written :name, or $name, which may be any word ($from); its text becomes a value of the type
- * that the server says it has: 'a,b,c' the list that IN takes, a bare number of a duration days.  Results are printed as SQLite's are: times as
- * 2025-08-15 10:00:00+00:00, collections as JSON.
+ * that the server says it has: 'a,b,c' the list that IN takes, a bare number of a duration days.
+ * Results are printed as SQLite's are: times as 2025-08-15 10:00:00+00:00, collections as JSON.
  */
 #include "sink/cassandra_internal.h"
 

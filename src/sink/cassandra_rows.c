@@ -1,5 +1,6 @@
 /*
- * sink/cassandra_rows.c - a row of a chunk as its statement takes it; what cannot be one is refused by name.
+ * sink/cassandra_rows.c - a row of a chunk as its statement takes it; what cannot be one is refused
+ * by name.
  *
  * A key must stay one key there: a null, an empty partition, and values that the store would take
  * for another row's (microseconds, capital letters of a uuid) are refused before anything is sent.

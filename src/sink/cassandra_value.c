@@ -43,7 +43,8 @@ static rdl_code write_decimal(rdl_cql_writer *w, const rdl_cassandra_conv *c, co
     return RDL_OK;
 }
 
-/* To us 0 and -0 are one key, and so are all that are no number; a server tells them apart by bits. */
+/* To us 0 and -0 are one key, and so are all that are no number; a server tells them apart by
+ * bits. */
 static double spelled(const rdl_cassandra_conv *c, double x)
 {
     if (!c->key || (x != 0 && !isnan(x)))

@@ -27,8 +27,8 @@
  *       would double them: each attempt of such a table has a later time of its own.
  *   W7  A null is left unset only in a row whose key the store has not: of a key that an
  *       unfinished attempt may have written, nulls are written.
- *   W8  Of a seed's rows each has a later time than the one before: a key that it names twice ends as
- *       the last says.  (In a batch of changes a key comes once.)
+ *   W8  Of a seed's rows each has a later time than the one before: a key that it names twice ends
+ *       as the last says.  (In a batch of changes a key comes once.)
  */
 #include "sink/cassandra_internal.h"
 

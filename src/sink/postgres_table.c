@@ -6,8 +6,9 @@
  * anyway.  Columns are matched likewise.
  *
  * FITS  Every column of ours is there with a type that takes all its values and reads them back
- * (postgres_value.c).  A further column must fill itself (DEFAULT, identity, generated).  The key is
- * any unique index over exactly our key columns: valid, not partial, not deferrable, in any order.
+ * (postgres_value.c).  A further column must fill itself (DEFAULT, identity, generated).  The key
+ * is any unique index over exactly our key columns: valid, not partial, not deferrable, in any
+ * order.
  */
 #include <stdio.h>
 #include <stdlib.h>

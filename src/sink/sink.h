@@ -6,8 +6,8 @@
  *     open -> prepare each table
  *          -> (begin -> remove* -> insert* -> upsert* -> commit | abort)* -> close
  *
- * One begin..commit carries the net changes of one table over the epochs (from, to] together with the
- * new progress: both become visible together, or nothing does.  Progress is (root UUID, table,
+ * One begin..commit carries the net changes of one table over the epochs (from, to] together with
+ * the new progress: both become visible together, or nothing does.  Progress is (root UUID, table,
  * epoch), moved by compare-and-set from the epoch that begin was told; RDL_ECONFLICT when
  * somebody else moved it.  Nothing here recomputes: rows come from sealed segments.
  *
@@ -28,8 +28,8 @@
 
 typedef struct rdl_sink rdl_sink;
 
-/* PUBLISH ... WITH (name = 'value'), checked by lang/publish_options.h; those of other stores may be
- * among them and are passed over. */
+/* PUBLISH ... WITH (name = 'value'), checked by lang/publish_options.h; those of other stores may
+ * be among them and are passed over. */
 typedef struct rdl_sink_option {
     rdl_str name, value;
 } rdl_sink_option;
@@ -139,7 +139,8 @@ bool rdl_sink_is_key(const rdl_sink_table *t, size_t column); /* part of it */
 void rdl_sink_misfit(rdl_buf *wrong, const char *fmt, ...) RDL_PRINTF(2, 3);
 /* By the URL's scheme; RDL_EUSAGE names the schemes there are. */
 RDL_MUST rdl_code rdl_sink_find(rdl_str url, const rdl_sink_ops **out, rdl_err *err);
-/* Find and open, read-only; the caller closes it by its ops.  root_uuid "": whoever's the store is. */
+/* Find and open, read-only; the caller closes it by its ops.  root_uuid "": whoever's the store
+ * is. */
 RDL_MUST rdl_code rdl_sink_open_to_read(rdl_arena *a, rdl_str url, const char *root_dir,
                                         const char *root_uuid, rdl_sink **out, rdl_err *err);
 

@@ -373,7 +373,8 @@ static rdl_code prepare_read_only(rdl_sqlite *s, const rdl_sink_table *t, int64_
     *out_epoch = -1;
     if (s->db == NULL)
         return RDL_OK;
-    /* One snapshot until the next call: the progress and the rows that are scanned belong together. */
+    /* One snapshot until the next call: the progress and the rows that are scanned belong
+     * together. */
     if (!sqlite3_get_autocommit(s->db))
         RDL_TRY(exec(s, "COMMIT", "end reading", err));
     RDL_TRY(exec(s, "BEGIN", "begin to read", err));

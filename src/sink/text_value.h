@@ -27,8 +27,8 @@ void rdl_text_slot_finish(rdl_vector *v, const rdl_text_slot *s);
 /* Room for n more elements in the children of a LIST or MAP. */
 bool rdl_text_slot_reserve(rdl_vector *v, rdl_text_slot *s, size_t n);
 /*
- * For a store's scan: give the rows of the chunk away, if there are any, and begin the next.  slots:
- * one for each column.
+ * For a store's scan: give the rows of the chunk away, if there are any, and begin the next.
+ * slots: one for each column.
  */
 RDL_MUST rdl_code rdl_text_slots_flush(rdl_chunk *chunk, rdl_text_slot *slots,
                                        rdl_code (*visit)(void *arg, const rdl_chunk *rows,

@@ -11,8 +11,9 @@
  * records as ranges; the decoder parses them where they lie; restore after the seal frees them.
  *
  * INVARIANTS
- *   Q1  All records of a partition from `sealed` to `position` lie in its blocks, in order; an offset
- *       between that is in no block is absent from the topic (a marker, aborted, compacted, lost).
+ *   Q1  All records of a partition from `sealed` to `position` lie in its blocks, in order; an
+ *       offset between that is in no block is absent from the topic (a marker, aborted, compacted,
+ *       lost).
  *   Q2  Only the reader thread appends, and only to an open block; a closed block never changes.
  *   Q3  Blocks are freed by restore alone (and by close): what was given can be given again.
  *   Q4  Not more than fetch_bytes of messages wait; then the reader stops taking, and librdkafka,

@@ -4,10 +4,10 @@
  * CONNECTING  topics are asked for until a broker answers (with backoff), then every partition's
  *             start is found and checked, then all are assigned at once: `running`.
  * RUNNING     one message is waited for, then all that are there are taken, up to a batch; they are
- *             copied under the lock, and the epoch thread is woken when it has nothing yet, and once
- *             more when an epoch's worth is there.
- *             Every discover_interval the topics are asked for again: partitions and topics that are
- *             new are read from their first message.
+ *             copied under the lock, and the epoch thread is woken when it has nothing yet, and
+ *             once more when an epoch's worth is there.
+ *             Every discover_interval the topics are asked for again: partitions and topics that
+ *             are new are read from their first message.
  */
 #include <inttypes.h>
 #include <stdio.h>

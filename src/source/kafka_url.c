@@ -1,8 +1,9 @@
 /*
  * source/kafka_url.c - kafka://host:port[,host:port]/topic[,topic] or /^pattern, and its options.
  *
- * start is earliest, latest, a time, or offsets as Spark writes them: {"topic": {"0": 17, "1": -2}},
- * where -2 is the earliest and -1 the latest.  A partition that is not named starts at its earliest.
+ * start is earliest, latest, a time, or offsets as Spark writes them: {"topic": {"0": 17, "1":
+ * -2}}, where -2 is the earliest and -1 the latest.  A partition that is not named starts at its
+ * earliest.
  */
 #include <jansson.h>
 

@@ -21,8 +21,8 @@ typedef struct rdl_landing {
     const char *folder; /* absolute; NULL: delete */
 } rdl_landing;
 
-/* The option's value; empty: files stay.  RDL_EUSAGE when it is none, or when the folder lies where the
- * source would read it again. */
+/* The option's value; empty: files stay.  RDL_EUSAGE when it is none, or when the folder lies where
+ * the source would read it again. */
 RDL_MUST rdl_code rdl_landing_read(rdl_arena *a, rdl_str option, const char *base_dir,
                                    const char *url, rdl_landing *out, rdl_err *err);
 /* Is the file there, and all of it what was read up to this range's end? */

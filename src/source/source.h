@@ -8,15 +8,17 @@
  *     open -> ( version -> version_inputs )* -> close                       (SNAPSHOT)
  *
  * PROMISES
- *   N1  Ranges of one partition that `next` gives follow each other without gap or overlap, from the
- *       end of the last one restored.  What is between is either a record or counted as absent.
+ *   N1  Ranges of one partition that `next` gives follow each other without gap or overlap, from
+ *       the end of the last one restored.  What is between is either a record or counted as absent.
  *   N2  A given range reads the same however often `inputs` is asked, until settle or rewind.
  *   N3  After rewind, next gives again what was given and not restored, perhaps cut otherwise.
  *   N4  Where a range begins is told by restore alone (from the journal at start, then from each
  *       seal); a source keeps no progress of its own that counts.
- *   N5  Records of a partition come in order, each with a number (_source_offset) that is its own for
- *       ever; a partition's number (_source_partition) is registered once in a seal, by its name.
- *   N6  Nothing waits longer than the engine lets it: a call that must wait returns when *stop is set.
+ *   N5  Records of a partition come in order, each with a number (_source_offset) that is its own
+ *       for ever; a partition's number (_source_partition) is registered once in a seal, by its
+ *       name.
+ *   N6  Nothing waits longer than the engine lets it: a call that must wait returns when *stop is
+ *       set.
  *   N7  No secret of an option reaches a message, a log line, a range or a name.
  *
  * Thread: the epoch thread.  A source may have threads of its own behind these calls.
@@ -144,7 +146,8 @@ struct rdl_source_ops {
     bool (*ready)(rdl_source *s, const rdl_source_limits *limits);
 
     /* ---- SNAPSHOT; NULL when the kind has none ---- */
-    /* The current version, landed nowhere yet: the engine compares the hash with the last sealed. */
+    /* The current version, landed nowhere yet: the engine compares the hash with the last
+     * sealed. */
     rdl_code (*version)(rdl_source *s, rdl_arena *a, rdl_version *out, rdl_err *err);
     /* Its content for a decode job, one or more inputs per part (range: index of the part); what is
      * held for it goes with settle or the next version. */

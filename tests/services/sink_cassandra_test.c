@@ -1,10 +1,10 @@
 /*
- * services/sink_cassandra_test.c - the Cassandra sink keeps the contract, on a real node; and what is
- * Cassandra's alone.  $RAUDAL_CASSANDRA names the node; a keyspace of its own is made there.
+ * services/sink_cassandra_test.c - the Cassandra sink keeps the contract, on a real node; and what
+ * is Cassandra's alone.  $RAUDAL_CASSANDRA names the node; a keyspace of its own is made there.
  *
- * NOT KEPT, since a batch is no transaction there (sink/cassandra.c): rows of a batch that fails may be
- * seen, until the next batch writes them again, over or away.  Nor are nulls in collections, a
- * key twice in a batch, or any name for a table: those are refused, or cannot come.
+ * NOT KEPT, since a batch is no transaction there (sink/cassandra.c): rows of a batch that fails
+ * may be seen, until the next batch writes them again, over or away.  Nor are nulls in collections,
+ * a key twice in a batch, or any name for a table: those are refused, or cannot come.
  */
 #pragma GCC diagnostic ignored "-Wunused-function" /* the cases that are not kept */
 #include "../contract/sink_contract.c"

@@ -1,6 +1,7 @@
 /*
- * services/sink_postgres_test.c - the PostgreSQL sink keeps the contract, on a real server; and what
- * is PostgreSQL's alone.  $RAUDAL_POSTGRES names the server; a database of its own is made there.
+ * services/sink_postgres_test.c - the PostgreSQL sink keeps the contract, on a real server; and
+ * what is PostgreSQL's alone.  $RAUDAL_POSTGRES names the server; a database of its own is made
+ * there.
  */
 #include "../contract/sink_contract.c"
 

@@ -500,7 +500,8 @@ static void any_damage_to_a_summary_is_damage_and_never_a_torn_tail(void **state
     rdl_buf_fini(&text);
 }
 
-/* The journal says one thing or the same in fewer words, and no record is there twice or missing. */
+/* The journal says one thing or the same in fewer words, and no record is there twice or
+ * missing. */
 static void check_after_kill(fixture *f, const char *path, bool rotated)
 {
     rdl_err err = {0};

@@ -613,7 +613,8 @@ static void streaming_tables_keep_identity_through_joins_and_lists(void **state)
     }
 }
 
-/* Numbering sorts every row by all that it holds: not for an error, which two equal identities show. */
+/* Numbering sorts every row by all that it holds: not for an error, which two equal identities
+ * show. */
 static void copies_are_not_numbered_where_they_are_an_error(void **state)
 {
     static const char *const inputs[] = {"+silver.usage"};

@@ -200,7 +200,8 @@ static void a_zone_without_changes_is_a_distance(void **state)
     next_in(*state, "america/bogota", "0 0 1 * *", "2026-11-21 00:00:00", "2026-12-01 05:00:00");
 }
 
-/* Berlin: 2026-03-29 02:00 does not exist (01:00 UTC), 2026-10-25 02:00 comes twice (00:00, 01:00). */
+/* Berlin: 2026-03-29 02:00 does not exist (01:00 UTC), 2026-10-25 02:00 comes twice (00:00,
+ * 01:00). */
 static void a_time_that_is_left_out_runs_when_the_clocks_are_put_forward(void **state)
 {
     next_in(*state, "Europe/Berlin", "30 2 * * *", "2026-03-28 01:30:00", "2026-03-29 01:00:00");
@@ -562,7 +563,8 @@ static int64_t total_of(fixture *f, const char *key)
     return v;
 }
 
-/* A held view is behind on two days; one of them is computed by hand, the schedule does the other. */
+/* A held view is behind on two days; one of them is computed by hand, the schedule does the
+ * other. */
 static void a_range_is_refreshed_and_the_rest_stays_behind(void **state)
 {
     fixture *f = *state;

@@ -1,5 +1,6 @@
 /*
- * tests/unit/summary_test.c - a summary says what the seals said, in a size that epochs do not add to.
+ * tests/unit/summary_test.c - a summary says what the seals said, in a size that epochs do not add
+ * to.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -16,17 +16,17 @@
  *   _record_at BIGINT, _record_bytes INTEGER   where the record's bytes lie in the (unpacked) file
  *
  * A malformed record (not JSON, wrong number of CSV fields, invalid UTF-8, number overflow in the
- * text itself, nesting over 64, record over record_bytes_max) gives no row: it goes to `malformed` with its
- * bytes (cut at 64 KiB), its place and the reason, and decoding goes on at the next record (in a JSON
- * array: at the next element where it can be found, else the rest is one malformed record).
- * A value of another JSON type is cast if it casts (number to text keeping its spelling, numeric
- * text to number, "true"/"false" to boolean, date and time text); if not, the field is null and the value
- * lies in _rescued.  A JSON null or missing field is null.  CSV: an unquoted empty field is
- * null, a quoted one is ''; extra header columns go to _rescued; a missing declared column is an error
- * of the file (RDL_ESCHEMA naming both).
+ * text itself, nesting over 64, record over record_bytes_max) gives no row: it goes to `malformed`
+ * with its bytes (cut at 64 KiB), its place and the reason, and decoding goes on at the next record
+ * (in a JSON array: at the next element where it can be found, else the rest is one malformed
+ * record).  A value of another JSON type is cast if it casts (number to text keeping its spelling,
+ * numeric text to number, "true"/"false" to boolean, date and time text); if not, the field is null
+ * and the value lies in _rescued.  A JSON null or missing field is null.  CSV: an unquoted empty
+ * field is null, a quoted one is ''; extra header columns go to _rescued; a missing declared column
+ * is an error of the file (RDL_ESCHEMA naming both).
  *
- * Where the rules above leave a choice: a record of JSON lines is one line, whatever is on it; a field
- * given twice makes it malformed (as for read_json); a sound JSON number too large for its
+ * Where the rules above leave a choice: a record of JSON lines is one line, whatever is on it; a
+ * field given twice makes it malformed (as for read_json); a sound JSON number too large for its
  * column is malformed, while text (and any CSV field) that does not fit is rescued; an object
  * or list in a TEXT column is its JSON text; 0 and 1 are booleans; decimals are rounded half away
  * from zero to their scale; 1.5 is no INTEGER; a list, map or struct with an element that does
@@ -34,10 +34,11 @@
  * and also rescued whole.  A CSV record whose quotes are out of order is malformed up to the end
  * of its first line.  Compressed inputs are always read whole (begin and end do not count).
  *
- * MESSAGES.  An input may be a list of records that were cut already (a topic's): one payload is one
- * record, _source_offset its offset, _record_at too.  A JSON payload is one object, a CSV payload one
- * line without a header, a TEXT payload goes whole into the only column.  A record without a payload
- * (a tombstone) is a row of nulls when some column is FROM KEY or FROM TOMBSTONE, else malformed.
+ * MESSAGES.  An input may be a list of records that were cut already (a topic's): one payload is
+ * one record, _source_offset its offset, _record_at too.  A JSON payload is one object, a CSV
+ * payload one line without a header, a TEXT payload goes whole into the only column.  A record
+ * without a payload (a tombstone) is a row of nulls when some column is FROM KEY or FROM TOMBSTONE,
+ * else malformed.
  *
  * Thread: a job is run by DuckDB's threads; the rest is the caller's thread.
  */

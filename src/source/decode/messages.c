@@ -1,9 +1,9 @@
 /*
  * source/decode/messages.c - records that came one by one: a topic's messages.
  *
- * They are parsed where they lie in their block, which lives until the epoch is sealed; each payload
- * ends in a NUL, which no token accepts (D2), so that scanning needs no bounds here either.  What
- * is wrong with one message makes that one malformed.
+ * They are parsed where they lie in their block, which lives until the epoch is sealed; each
+ * payload ends in a NUL, which no token accepts (D2), so that scanning needs no bounds here either.
+ * What is wrong with one message makes that one malformed.
  */
 #include "source/decode/internal.h"
 

@@ -11,7 +11,8 @@
 
 #include <stdio.h>
 
-/* Columns of a file's record that are no fields: its bytes; a file has no keys, headers or times. */
+/* Columns of a file's record that are no fields: its bytes; a file has no keys, headers or
+ * times. */
 static void put_around_record(rdl_worker *w, const char *p, size_t bytes)
 {
     for (size_t c = 0; c < w->job->field_count; c++) {
