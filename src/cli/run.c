@@ -163,6 +163,14 @@ static void record_refusal(rdl_cli *cli, const char *kind, int64_t started_us, c
     rdl_catalog_close(c);
 }
 
+static bool names_training(const rdl_pipeline *p, const char *only)
+{
+    for (size_t i = 0; i < p->model_count; i++)
+        if (p->models[i]->table == NULL && rdl_name_matches(only, p->models[i]->name.p))
+            return true;
+    return false;
+}
+
 static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err *err)
 {
     running r = {.cli = cli};
@@ -185,7 +193,9 @@ static rdl_code open_and_work(rdl_cli *cli, bool once, const char *kind, rdl_err
     rdl_code rc = rdl_cli_open_engine(cli, &config, &r.engine, err);
     if (rc != RDL_OK)
         record_refusal(cli, kind, started_us, err);
-    if (rc == RDL_OK && config.only != NULL) /* refuses a pattern that nothing matches */
+    /* A pattern that nothing matches is refused. */
+    if (rc == RDL_OK && config.only != NULL &&
+        !names_training(rdl_engine_pipeline(r.engine), config.only))
         rc = rdl_cli_tables(cli, rdl_engine_pipeline(r.engine), 0, &tables, &n, err);
     if (rc == RDL_OK)
         rc = work(&r, once, kind, err);

@@ -117,10 +117,10 @@ static void keep_model(rdl_binder *b, rdl_model *m)
 void rdl_bind_training(rdl_binder *b, const rdl_stmt *stmt)
 {
     const rdl_ast_model *ast = &stmt->u.model;
-    rdl_str name = stmt->name.name;
-    if (stmt->name.schema.n > 0)
-        name = rdl_str_of(rdl_arena_printf(b->arena, "%.*s.%.*s", (int)stmt->name.schema.n,
-                                           stmt->name.schema.p, (int)name.n, name.p));
+    const rdl_str own = stmt->name.name, schema = stmt->name.schema;
+    const rdl_str name = rdl_str_of(
+        rdl_arena_printf(b->arena, "%.*s%s%.*s", (int)schema.n, schema.n > 0 ? schema.p : "",
+                         schema.n > 0 ? "." : "", (int)own.n, own.p));
     rdl_symbol owner = {.kind = RDL_SYMBOL_MODEL, .stmt = stmt, .full = name, .name = name};
     if (find_training(b, &stmt->name) != NULL) {
         rdl_bind_error(b, stmt->name.pos, NULL, "model \"%.*s\" is there already", (int)name.n,

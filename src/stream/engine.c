@@ -165,7 +165,15 @@ static rdl_code check_only(rdl_engine *e, rdl_err *err)
     return RDL_OK;
 }
 
-/* --from: what does not depend on it is left out. */
+static const rdl_model *training_of(const rdl_pipeline *p, const char *name)
+{
+    for (size_t i = 0; i < p->model_count; i++)
+        if (p->models[i]->table == NULL && rdl_str_eq_nocase(p->models[i]->name, rdl_str_of(name)))
+            return p->models[i];
+    return NULL;
+}
+
+/* --from, a table or a training step: what does not depend on it is left out. */
 static rdl_code select_from(rdl_engine *e, rdl_err *err)
 {
     const rdl_pipeline *p = e->pipeline;
@@ -173,7 +181,8 @@ static rdl_code select_from(rdl_engine *e, rdl_err *err)
     if (e->config.from == NULL)
         return RDL_OK;
     const rdl_table *from = rdl_pipeline_find(p, rdl_str_of(e->config.from));
-    if (from == NULL || from->source != NULL) {
+    const rdl_model *training = training_of(p, e->config.from);
+    if (training == NULL && (from == NULL || from->source != NULL)) {
         const char **names = RDL_NEWN(&e->arena, const char *, p->table_count + 1);
         for (size_t i = 0; i < p->table_count; i++)
             names[i] = p->tables[i]->full.p;
@@ -181,9 +190,10 @@ static rdl_code select_from(rdl_engine *e, rdl_err *err)
         rdl_err_set(err, RDL_EUSAGE, 0, "there is no table \"%s\" to run from", e->config.from);
         return nearest != NULL ? rdl_err_hint(err, "Did you mean %s?", nearest) : RDL_EUSAGE;
     }
-    for (size_t i = from->index; i < p->table_count; i++) {
+    for (size_t i = 0; i < p->table_count; i++) {
         const rdl_table *t = p->tables[i];
-        reached[i] = t == from || (t->cdc_snapshot != NULL && reached[t->cdc_snapshot->index]);
+        reached[i] = training != NULL ? t->model != NULL && t->model->artifact == training : t == from;
+        reached[i] |= (t->cdc_snapshot != NULL && reached[t->cdc_snapshot->index]);
         for (size_t j = 0; j < t->input_count; j++)
             reached[i] |= reached[t->inputs[j].table->index];
     }

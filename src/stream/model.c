@@ -67,8 +67,16 @@ static rdl_str newest_artifact(rdl_engine *e, const rdl_model *m)
 
 static bool is_selected(rdl_engine *e, const rdl_model *m)
 {
-    return m->table != NULL ? e->tables[m->table->index].selected
-                            : e->config.only == NULL || rdl_name_matches(e->config.only, m->name.p);
+    bool reads = false;
+    if (m->table != NULL)
+        return e->tables[m->table->index].selected;
+    if (e->config.only != NULL && !rdl_name_matches(e->config.only, m->name.p))
+        return false;
+    if (e->config.from == NULL || rdl_str_eq_nocase(m->name, rdl_str_of(e->config.from)))
+        return true;
+    for (size_t i = 0; i < m->input_count; i++)
+        reads |= m->inputs[i].table->source == NULL && e->tables[m->inputs[i].table->index].selected;
+    return reads;
 }
 
 /* Something it reads changed since its last run, or it is another program now. */

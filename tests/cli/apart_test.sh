@@ -82,6 +82,31 @@ code 0 "$RAUDAL" verify "$p"
 "$RAUDAL" status "$p" >"$room/out"
 grep -q ' 1h ' "$room/out" || fail "status does not show what was promised"
 
+# Training steps have names like tables.
+t=$room/t
+mkdir -p "$t/in"
+cat >"$t/t.sql" <<'SQL'
+CREATE SOURCE s (k TEXT, n BIGINT) FROM 'in/' FORMAT JSON;
+CREATE STREAMING TABLE b.t AS SELECT k, n FROM STREAM s;
+CREATE MATERIALIZED VIEW g.beside AS SELECT count(*) AS n FROM STREAM b.t;
+CREATE MODEL level AS TRAIN (SELECT sum(n) AS n FROM b.t) USING 'cat >"$RAUDAL_ARTIFACT"';
+CREATE MODEL TABLE g.m (k TEXT) PRIMARY KEY (k) AS TRANSFORM (SELECT DISTINCT k FROM b.t ORDER BY k) USING 'cat' ARTIFACT level;
+SQL
+ran() { "$RAUDAL" sql "$t" --format csv "SELECT string_agg(name || ' ' || state, ', ' ORDER BY name) FROM raudal.schedules" | tail -1 | tr -d '"'; }
+echo '{"k":"a","n":1}' >"$t/in/1.jsonl"
+code 0 "$RAUDAL" run "$t" --once --only b.t
+wants "neither" "$(ran)" "model g.m never ran, train level never ran"
+code 0 "$RAUDAL" run "$t" --once --from g.beside
+wants "beside" "$(ran)" "model g.m never ran, train level never ran"
+code 0 "$RAUDAL" run "$t" --once --only level
+wants "the training alone" "$(ran)" "model g.m never ran, train level done"
+echo '{"k":"b","n":1}' >"$t/in/2.jsonl"
+code 0 "$RAUDAL" run "$t" --once --only b.t
+code 0 "$RAUDAL" run "$t" --once --from level
+wants "what is made with it" "$(ran)" "model g.m done, train level done"
+wants "its rows" "$("$RAUDAL" sql "$t" --format csv 'SELECT count(*) FROM g.m' | tail -1)" 2
+code 2 "$RAUDAL" run "$t" --once --only levels
+
 # Environments: variables and a root of their own.
 mkdir "$p/prod_in"
 echo '{"id":"p","n":1}' >"$p/prod_in/1.jsonl"
