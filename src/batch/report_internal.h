@@ -2,7 +2,8 @@
  * batch/report_internal.h - what the files of reports share.  Not for other folders.
  *
  *   report.c         the order of a run
- *   report_rows.c    parameters, pruned inputs, the rows, the groups
+ *   report_inputs.c  parameters, pruned inputs
+ *   report_rows.c    the rows, the groups
  *   report_render.c  CSV, JSON, HTML, templates
  *   report_files.c   paths, files, the manifest
  *
@@ -27,9 +28,13 @@ typedef struct rdl_reporting {
     rdl_hash128 fingerprint; /* of the text and of the template files */
 } rdl_reporting;
 
+/* ---- report_inputs.c ---- */
+
+/* Parameters as variables, and e."all:<input>" of each input. */
+RDL_MUST rdl_code rdl_report_bind(rdl_reporting *x, rdl_err *err);
+
 /* ---- report_rows.c ---- */
 
-RDL_MUST rdl_code rdl_report_bind(rdl_reporting *x, rdl_err *err);
 /* Table report_rows; and report_groups(g, n, digest, <each>). */
 RDL_MUST rdl_code rdl_report_compute(rdl_reporting *x, rdl_err *err);
 
