@@ -37,8 +37,6 @@ typedef enum rdl_verb {
     RDL_VERB_COUNT
 } rdl_verb;
 
-typedef enum rdl_sort { RDL_SORT_NONE, RDL_SORT_ROWS, RDL_SORT_VALUES } rdl_sort;
-
 typedef struct rdl_record {
     rdl_verb verb;
     unsigned line; /* 1-based, of its first line */

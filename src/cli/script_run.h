@@ -33,9 +33,18 @@ typedef struct rdl_script_runner {
 /* All records, until one fails; the engine is closed then. */
 bool rdl_script_run(rdl_script_runner *r);
 bool rdl_script_sweep(rdl_script_runner *r, const rdl_record *at); /* script_sweep.c */
+/* script_results.c */
+bool rdl_script_do_query(rdl_script_runner *r, const rdl_record *at);
+bool rdl_script_do_verify(rdl_script_runner *r, const rdl_record *at);
+bool rdl_script_do_ledger(rdl_script_runner *r, const rdl_record *at);
+bool rdl_script_do_mode(rdl_script_runner *r, const rdl_record *at);
+bool rdl_script_do_report(rdl_script_runner *r, const rdl_record *at);
 /* "file:line: ..." into the report; false. */
 bool rdl_script_fail(rdl_script_runner *r, const rdl_record *at, const char *fmt, ...)
     RDL_PRINTF(3, 4);
+bool rdl_script_fail_err(rdl_script_runner *r, const rdl_record *at, const rdl_err *err);
+/* An error that was expected: does its text fit? */
+bool rdl_script_error_fits(rdl_script_runner *r, const rdl_record *at, const char *text);
 bool rdl_script_find_fault(const char *name, rdl_fault *out);
 void rdl_script_put_ledger(rdl_buf *out, const rdl_ledger *l);
 
