@@ -14,6 +14,7 @@
 #include "duck/codec.h"
 #include "duck/handles.h"
 #include "duck/local_day.h"
+#include "duck/utc.h"
 
 typedef enum kind {
     KIND_SUM,
@@ -378,6 +379,7 @@ static const scalar scalars[] = {
      {DUCKDB_TYPE_TIMESTAMP_TZ, DUCKDB_TYPE_VARCHAR},
      2,
      false},
+    {"rdl_utc_day", rdl_utc_day_fn, DUCKDB_TYPE_DATE, {DUCKDB_TYPE_TIMESTAMP_TZ}, 1, false},
     {"rdl_key", key_fn, DUCKDB_TYPE_BLOB, {DUCKDB_TYPE_INVALID}, 0, true},
 };
 

@@ -15,6 +15,7 @@
  *   The aggregate and the state route give the same bits: they share one function.
  * Scalars for keys:
  *   rdl_key(any...) -> BLOB                  the row codec's order-preserving bytes (base/codec)
+ *   rdl_utc_day(TIMESTAMPTZ) -> DATE         CAST(ts AS DATE) in UTC (utc.h)
  *   rdl_local_day(TIMESTAMPTZ, TEXT) -> DATE  by that zone's clock (local_day.c)
  * Infinities and NaN follow IEEE: inf + -inf is NaN; NaN wins; these are counted in the state.
  *

@@ -186,14 +186,24 @@ static bool same_shape(const rdl_held *a, const rdl_held *b)
     return true;
 }
 
-/* Takes h; gives what the name stands for from now on: what was there if the shape is the same. */
+/* Takes h and its rows; gives what the name stands for from now on: what was there if the shape is the
+ * same, with h's rows instead of its own. */
 static rdl_held *settle(rdl_duck *d, rdl_held *h, bool *new_shape)
 {
     rdl_held *was = rdl_held_find(d, h->name);
     *new_shape = was == NULL || !same_shape(was, h);
     if (!*new_shape) {
+        const rdl_held rows = *was;
+        was->chunks = h->chunks;
+        was->first = h->first;
+        was->n = h->n;
+        was->cap = h->cap;
+        was->rows = h->rows;
+        h->chunks = rows.chunks;
+        h->first = rows.first;
+        h->n = rows.n;
+        h->cap = rows.cap;
         release(h);
-        rdl_held_clear(was);
         return was;
     }
     rdl_mutex_lock(&d->lock);
@@ -336,6 +346,28 @@ rdl_code rdl_held_query(rdl_conn *c, const char *name, const char *select, bool 
     return rc;
 }
 
+rdl_code rdl_held_stream(rdl_conn *c, const char *name, const char *select, rdl_held **out,
+                         bool *new_shape, rdl_err *err)
+{
+    duckdb_result r;
+    rdl_held *h = NULL;
+    *out = NULL;
+    rdl_conn_begin_statement(c);
+    c->changed = 0;
+    duckdb_state state = rdl_duck_stream(c->handle, select, &r);
+    rdl_code rc = state == DuckDBSuccess ? shape_of_result(c, name, &r, &h, err) : RDL_OK;
+    for (duckdb_data_chunk k; h != NULL && rc == RDL_OK && (k = duckdb_fetch_chunk(r)) != NULL;)
+        rc = add_chunk(h, k, err);
+    const char *failed = duckdb_result_error(&r);
+    if (rc == RDL_OK && (state != DuckDBSuccess || (failed != NULL && failed[0] != '\0')))
+        rc = rdl_conn_error(c, err, failed, duckdb_result_error_type(&r));
+    if (rc != RDL_OK && h != NULL)
+        release(h);
+    duckdb_destroy_result(&r);
+    *out = rc == RDL_OK ? settle(c->duck, h, new_shape) : NULL;
+    return rc;
+}
+
 rdl_code rdl_held_open(rdl_duck *d, const char *name, const rdl_schema *schema, rdl_held **out,
                        bool *new_shape, rdl_err *err)
 {
@@ -384,20 +416,38 @@ static duckdb_data_chunk without(const rdl_held *h, size_t at, const bool *gone)
     return to;
 }
 
+static bool loses(const rdl_held *h, size_t at, const bool *gone)
+{
+    return memchr(gone + h->first[at], true, duckdb_data_chunk_get_size(h->chunks[at])) != NULL;
+}
+
 rdl_code rdl_held_filter(rdl_held *h, const bool *gone, rdl_err *err)
 {
-    rdl_code rc = RDL_OK;
-    rdl_held rest = {.columns = h->columns};
-    for (size_t i = 0; i < h->n && rc == RDL_OK; i++)
-        rc = add_chunk(&rest, without(h, i, gone), err);
-    rdl_held_clear(rc == RDL_OK ? h : &rest);
-    if (rc == RDL_OK) {
-        for (size_t i = 0; i < rest.n && rc == RDL_OK; i++)
-            rc = add_chunk(h, rest.chunks[i], err);
+    size_t n = 0;
+    uint64_t rows = 0;
+    for (size_t i = 0; i < h->n; i++) {
+        duckdb_data_chunk k = h->chunks[i];
+        if (loses(h, i, gone)) {
+            k = without(h, i, gone);
+            if (k == NULL)
+                return rdl_err_nomem(err);
+            duckdb_destroy_data_chunk(&h->chunks[i]);
+            h->chunks[i] = k;
+        }
     }
-    free(rest.chunks); /* allow: see add_chunk */
-    free(rest.first);  /* allow: see add_chunk */
-    return rc;
+    for (size_t i = 0; i < h->n; i++) {
+        size_t left = duckdb_data_chunk_get_size(h->chunks[i]);
+        if (left == 0) {
+            duckdb_destroy_data_chunk(&h->chunks[i]);
+            continue;
+        }
+        h->first[n] = rows;
+        h->chunks[n++] = h->chunks[i];
+        rows += left;
+    }
+    h->n = n;
+    h->rows = rows;
+    return RDL_OK;
 }
 
 /* ---- the table function ---- */

@@ -28,6 +28,10 @@ RDL_MUST rdl_code rdl_held_query(rdl_conn *c, const char *name, const char *sele
                                  uint64_t rows_max, rdl_held **out, bool *new_shape,
                                  rdl_err *err);
 
+/* Any number of rows, each chunk as the query makes it: there is no whole result in between. */
+RDL_MUST rdl_code rdl_held_stream(rdl_conn *c, const char *name, const char *select, rdl_held **out,
+                                  bool *new_shape, rdl_err *err);
+
 /* Rows of our own: open empties what is there; push takes a full chunk; rows counts from 0. */
 RDL_MUST rdl_code rdl_held_open(rdl_duck *d, const char *name, const rdl_schema *schema,
                                 rdl_held **out, bool *new_shape, rdl_err *err);

@@ -86,6 +86,38 @@ static void need_inputs(rdl_planner *pl, rdl_stream_plan *plan)
     }
 }
 
+/* Does some input have an instant of this name? */
+static bool may_be_instant(const rdl_planner *pl, const json_t *column)
+{
+    const char *name = column != NULL ? rdl_tree_column_name(column) : NULL;
+    for (size_t i = 0; name != NULL && i < pl->table->input_count; i++) {
+        const rdl_schema *s = &pl->table->inputs[i].table->columns;
+        int at = rdl_schema_find(s, rdl_str_of(name));
+        if (at >= 0 && s->v[at].type->kind == RDL_TYPE_TIMESTAMPTZ)
+            return true;
+    }
+    return name != NULL && strcmp(name, "_ingest_ts") == 0;
+}
+
+/* CAST(ts AS DATE), which DuckDB takes through a calendar of time zones (duck/utc.h). */
+static json_t *without_calendar(void *arg, json_t *node)
+{
+    rdl_planner *pl = arg;
+    const char *to = rdl_tree_text(json_object_get(node, "cast_type"), "id");
+    json_t *child = json_object_get(node, "child");
+    if (!rdl_tree_class(node, "CAST") || to == NULL || strcmp(to, "DATE") != 0 ||
+        json_is_true(json_object_get(node, "try_cast")) || !rdl_tree_class(child, "COLUMN_REF") ||
+        !may_be_instant(pl, child))
+        return NULL;
+    json_t *args = rdl_tree_keep(&pl->tree, json_array());
+    json_array_append(args, child);
+    json_t *call = rdl_tree_call(&pl->tree, "rdl_to_date", args);
+    const char *alias = rdl_tree_text(node, "alias");
+    if (alias != NULL && alias[0] != '\0')
+        rdl_tree_alias(call, alias);
+    return call;
+}
+
 rdl_code rdl_plan_stream(rdl_planner *pl, rdl_err *err)
 {
     rdl_table *t = pl->table;
@@ -104,6 +136,7 @@ rdl_code rdl_plan_stream(rdl_planner *pl, rdl_err *err)
         return RDL_OK;
     }
     rdl_plan_read_all(pl, query);
+    query = rdl_tree_map(query, without_calendar, pl);
     rdl_str threaded;
     RDL_TRY(rdl_tree_print(&pl->tree, query, &threaded, err));
     plan->once = th.fans && !th.unions && !t->allow_fanout;

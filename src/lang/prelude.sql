@@ -52,6 +52,10 @@ CREATE OR REPLACE MACRO minute
   (ts TIMESTAMPTZ) AS system.main.minute(make_timestamp(epoch_us(ts))),
   (ts DATE) AS system.main.minute(ts), (ts TIMESTAMP) AS system.main.minute(ts), (ts INTERVAL) AS system.main.minute(ts);
 
+-- CAST(ts AS DATE) of a column that a source says to be an instant; the planner writes it so.
+CREATE OR REPLACE MACRO rdl_to_date
+  (ts TIMESTAMPTZ) AS rdl_utc_day(ts), (ts DATE) AS ts, (ts TIMESTAMP) AS CAST(ts AS DATE), (ts VARCHAR) AS CAST(ts AS DATE);
+
 -- A number as Brazil writes it: 56.333,33.  Digits behind the comma are cut off, not rounded; up to
 -- 18 digits before it.  dots of '' leaves them out.
 CREATE OR REPLACE MACRO rdl_br_parts(text, minus, digits, dots) AS

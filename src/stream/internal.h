@@ -200,6 +200,7 @@ struct rdl_engine {
     rdl_runtime *tables;     /* by table->index */
     rdl_map relations;       /* of schema e (relation.c) */
     size_t relation_tables;  /* of them, tables of DuckDB's */
+    size_t relations_big;    /* and of them, many rows held, in this epoch */
     rdl_destination *destinations;
     size_t destination_count;
     rdl_store *stores;

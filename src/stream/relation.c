@@ -8,8 +8,8 @@
  *
  * A relation of e is, by the size of its epoch,
  *   held    rows held beside DuckDB (duck/held.h) under a view that stays from epoch to epoch: no
- *           statement makes or drops it, and plans over held rows are kept
- *   table   a table of DuckDB's, which spills; dropped at the end of the epoch
+ *           statement makes or drops it, and plans over few held rows are kept
+ *   table   a table of DuckDB's, which spills, where an epoch is large for the budget; dropped at its end
  *   view    a text over other relations; it stays while what it reads stays
  * C2: between epochs every held relation is empty and there is no table.  An epoch that failed
  * leaves none of them: the schema is made anew.
@@ -22,6 +22,8 @@
 enum {
     HELD_ROWS_MAX = 65536,
     HELD_ROW_MEMORY = 16384, /* of the budget for each row that may be held */
+    HELD_INPUT_SHARE = 32,   /* of the budget: an epoch's input of which every relation is held */
+    PACKED_MAX = 4,          /* a whole file may be compressed */
     BIG_EPOCHS = 32,         /* what was too much to hold is a table for so many epochs */
 };
 
@@ -82,10 +84,11 @@ static bool reads_tables(const char *sql)
     return false;
 }
 
-/* A plan that reads nothing but held rows is kept for the next epoch. */
+/* A plan that reads nothing but held rows is kept for the next epoch; one that was made for few rows does
+ * not do for many. */
 static bool may_keep(const rdl_engine *e, const char *sql)
 {
-    return e->relation_tables == 0 && !reads_tables(sql);
+    return e->relation_tables == 0 && e->relations_big == 0 && !reads_tables(sql);
 }
 
 rdl_code rdl_relation_query(rdl_engine *e, const char *sql, rdl_result **out, rdl_err *err)
@@ -116,6 +119,24 @@ rdl_code rdl_relation_text(rdl_engine *e, rdl_arena *a, const char *sql, char **
     }
     rdl_result_free(r);
     return RDL_OK;
+}
+
+/*
+ * Writing many rows into a table costs as much as decoding them, and reading them back as much again, so they
+ * are held too where the epoch's input is a small part of the budget: as rows it takes about six times its bytes.
+ */
+static bool fits_memory(const rdl_engine *e, const rdl_work *w)
+{
+    uint64_t bytes = 0, ranges = 0;
+    for (size_t i = 0; i < e->feed_count; i++) {
+        for (size_t j = 0; j < w->range_count[i]; j++) {
+            const rdl_range *r = &w->ranges[i][j];
+            bool packed = r->kind == RDL_RANGE_FILE && r->u.file.whole;
+            bytes += packed ? r->bytes * PACKED_MAX : r->bytes;
+            ranges++;
+        }
+    }
+    return ranges > 0 && bytes <= e->memory_bytes / HELD_INPUT_SHARE;
 }
 
 static void put_name(rdl_buf *sql, const relation *r)
@@ -179,6 +200,18 @@ static rdl_code define_held(rdl_engine *e, relation *r, bool numbered, rdl_err *
     return rc;
 }
 
+/* Rows in any number: each is copied once, from the query's vectors into those that stay. */
+static rdl_code hold_many(rdl_engine *e, relation *r, const char *select, bool numbered,
+                          uint64_t *out_rows, rdl_err *err)
+{
+    rdl_held *h = NULL;
+    bool new_shape = false;
+    e->relations_big++;
+    RDL_TRY(rdl_held_stream(e->conn, r->name.p, select, &h, &new_shape, err));
+    *out_rows = rdl_held_rows(h);
+    return new_shape || r->kind != RELATION_HELD ? define_held(e, r, numbered, err) : RDL_OK;
+}
+
 rdl_code rdl_relation_make(rdl_engine *e, const rdl_work *w, const char *role, rdl_str table,
                            const char *select, uint64_t expected, uint64_t *out_rows, rdl_err *err)
 {
@@ -187,6 +220,8 @@ rdl_code rdl_relation_make(rdl_engine *e, const rdl_work *w, const char *role, r
     rdl_held *h = NULL;
     bool new_shape = false;
     bool job = w->replay != NULL || w->catch_up || w->refresh != NULL; /* of any size */
+    if (!job && (expected > max || w->epoch < r->big_until) && fits_memory(e, w))
+        return hold_many(e, r, select, strcmp(role, "judge:") == 0, out_rows, err);
     if (job || expected > max || w->epoch < r->big_until)
         return make_table(e, r, select, out_rows, err);
     RDL_TRY(rdl_held_query(e->conn, r->name.p, select, may_keep(e, select), max, &h, &new_shape,
@@ -256,6 +291,7 @@ rdl_code rdl_relation_drop(rdl_engine *e, const char *role, rdl_str table, rdl_e
 rdl_code rdl_relations_end(rdl_engine *e, rdl_err *err)
 {
     bool tables = e->relation_tables > 0;
+    e->relations_big = 0;
     for (size_t i = 0; i < e->relations.n; i++) {
         relation *r = e->relations.entries[i].value;
         if (r->kind == RELATION_HELD)
@@ -275,7 +311,7 @@ rdl_code rdl_relations_reset(rdl_engine *e, rdl_err *err)
             rdl_held_clear(rdl_held_find(e->duck, r->name.p));
         r->kind = RELATION_NONE;
     }
-    e->relation_tables = 0;
+    e->relation_tables = e->relations_big = 0;
     return rdl_exec(e->conn, "DROP SCHEMA IF EXISTS e CASCADE; CREATE SCHEMA e", err);
 }
 

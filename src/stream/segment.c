@@ -106,7 +106,8 @@ static bool pack(rdl_engine *e, rdl_work *w, const rdl_table *t, const rdl_seale
         if (rows[kind] == 0)
             continue;
         segment_schema(&w->arena, t, s, kind, &schema);
-        if (h == NULL || rdl_held_rows(h) != rows[kind] || file->n > PACKED_BYTES_MAX ||
+        if (h == NULL || rdl_held_rows(h) != rows[kind] ||
+            rdl_held_rows(h) > rdl_held_rows_max(e) || file->n > PACKED_BYTES_MAX ||
             !rdl_held_pack(h, rdl_root_packed_name(&w->arena, t->full, kind), &schema, file)) {
             file->n = before;
             return false;

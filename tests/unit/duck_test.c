@@ -725,6 +725,27 @@ static void aggregates_of_nothing_are_null(void **state)
                      RDL_EDATA);
 }
 
+/* Instants of all of history, around midnights, and the edges. */
+static void days_in_utc_are_those_of_icu(void **state)
+{
+    fixture *f = *state;
+    static const char *const samples[] = {
+        "SELECT make_timestamptz(CAST((hash(i) % 200000000000000000)::BIGINT - 100000000000000000 AS BIGINT)) AS t "
+        "FROM range(50000) r(i)",
+        "SELECT make_timestamptz((i - 15000) * 86400000000 + j) AS t FROM range(30000) r(i), (VALUES (-1), (0), (1)) x(j)",
+        "SELECT unnest([NULL, TIMESTAMPTZ 'infinity', TIMESTAMPTZ '-infinity', TIMESTAMPTZ '1970-01-01 00:00:00Z', "
+        "TIMESTAMPTZ '0001-01-01 BC 00:00:00Z', make_timestamptz(9223372022400000000 - 1)]) AS t",
+    };
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        int64_t other = -1;
+        char *sql = rdl_arena_printf(&f->arena,
+                                     "SELECT count(*) FILTER (rdl_utc_day(t) IS DISTINCT FROM CAST(t AS DATE)) "
+                                     "FROM (%s)", samples[i]);
+        assert_int_equal(rdl_query_i64(f->conn, sql, &other, &err), RDL_OK);
+        assert_int_equal(other, 0);
+    }
+}
+
 /* Every tenth zone there is, and each hour of four years in those that do odd things. */
 static void local_days_are_those_of_icu(void **state)
 {
@@ -792,6 +813,7 @@ int main(void)
         cmocka_unit_test(a_chunk_can_be_used_again),
         cmocka_unit_test(floating_aggregates_do_not_depend_on_order),
         cmocka_unit_test(aggregates_of_nothing_are_null),
+        cmocka_unit_test(days_in_utc_are_those_of_icu),
         cmocka_unit_test(local_days_are_those_of_icu),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

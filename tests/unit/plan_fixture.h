@@ -18,6 +18,7 @@
 #include "base/exact_sum.h"
 #include "duck/codec.h"
 #include "duck/duck.h"
+#include "lang/load.h"
 #include "lang/plan.h"
 
 typedef struct fixture {
@@ -68,6 +69,7 @@ static int fx_setup(void **state)
     OK(rdl_duck_open(&config, &f->duck, &fx_err));
     OK(rdl_conn_open(f->duck, &f->conn, &fx_err));
     rdl_diags_init(&f->diags, &f->arena);
+    fx_exec(f, rdl_prelude_sql().p);
     fx_exec(f, "CREATE SCHEMA e; CREATE SCHEMA silver; CREATE SCHEMA gold");
     *state = f;
     return 0;

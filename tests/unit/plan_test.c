@@ -638,6 +638,27 @@ static void copies_are_not_numbered_where_they_are_an_error(void **state)
     check_identity(f, t);
 }
 
+/* The name says that it may be an instant; what it is in the inner query decides. */
+static void a_date_is_taken_of_whatever_has_the_name_of_an_instant(void **state)
+{
+    static const char *const inputs[] = {"+events"};
+    fixture *f = *state;
+    fx_input(f, RDL_TABLE_SOURCE, "events", "id TEXT, ts TIMESTAMPTZ, day TEXT");
+    fx_exec(f, "INSERT INTO e.\"new:events\" VALUES ('a', TIMESTAMPTZ '2026-02-03 23:59:59Z', '2026-02-04', 'f1', 0, 7, 0, "
+               "now(), 3, NULL, now()), ('b', NULL, NULL, 'f1', 0, 8, 0, now(), 3, NULL, NULL)");
+    rdl_table *t = stream_table(f, "bronze.events",
+                                "SELECT id, CAST(o.ts AS DATE) AS d, CAST(x.ts AS DATE) AS e, TRY_CAST(o.day AS DATE) AS g, "
+                                "CAST(h.ts AS DATE) AS h "
+                                "FROM events AS o, LATERAL (SELECT o.day AS ts) AS x, LATERAL (SELECT CAST(o.day AS DATE) AS ts) AS h",
+                                inputs, 1);
+    fx_plan(f, t);
+    assert_int_equal(f->diags.errors, 0);
+    fx_same(f, "dates",
+            rdl_arena_printf(&f->arena, "SELECT id, d, e, g, h FROM (%s)", t->stream_plan->body_sql.p),
+            "SELECT * FROM (VALUES ('a', DATE '2026-02-03', DATE '2026-02-04', DATE '2026-02-04', DATE '2026-02-04'), "
+            "('b', NULL, NULL, NULL, NULL))");
+}
+
 static void system_columns_of_a_source_are_seen_when_named(void **state)
 {
     static const char *const inputs[] = {"+events"};
@@ -661,6 +682,7 @@ static void system_columns_of_a_source_are_seen_when_named(void **state)
     t->constraint_count = 2;
     fx_plan(f, t);
     assert_int_equal(f->diags.errors, 0);
+    assert_non_null(strstr(t->stream_plan->body_sql.p, "rdl_to_date"));
     fx_same(f, "judged",
             rdl_arena_printf(&f->arena,
                              "SELECT id, source_file, w, _source_offset, _c0, _c1 FROM (%s)",
@@ -757,6 +779,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(batch_texts_answer_the_body, fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(constraints_impute_in_order_then_judge, fx_setup,
                                         fx_teardown),
+        cmocka_unit_test_setup_teardown(a_date_is_taken_of_whatever_has_the_name_of_an_instant,
+                                        fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(streaming_tables_keep_identity_through_joins_and_lists,
                                         fx_setup, fx_teardown),
         cmocka_unit_test_setup_teardown(bodies_that_fold_rows_are_refused_with_a_place, fx_setup,
