@@ -95,9 +95,9 @@ static rdl_held *new_held(rdl_duck *d, const char *name, size_t columns)
         return NULL;
     atomic_init(&h->refs, 1);
     h->duck = d;
-    h->name = strdup(name);                              /* allow: as above */
-    h->names = calloc(columns + 1, sizeof *h->names);    /* allow: as above */
-    h->types = calloc(columns + 1, sizeof *h->types);    /* allow: as above */
+    h->name = strdup(name);                           /* allow: as above */
+    h->names = calloc(columns + 1, sizeof *h->names); /* allow: as above */
+    h->types = calloc(columns + 1, sizeof *h->types); /* allow: as above */
     if (h->name == NULL || h->names == NULL || h->types == NULL) {
         release(h);
         return NULL;
@@ -325,8 +325,8 @@ rdl_code rdl_held_query(rdl_conn *c, const char *name, const char *select, bool 
     *out = NULL;
     rdl_conn_begin_statement(c);
     c->changed = 0;
-    duckdb_state state = kept ? rdl_duck_run_kept(c, select, &r)
-                              : rdl_duck_run(c->handle, select, &r);
+    duckdb_state state =
+        kept ? rdl_duck_run_kept(c, select, &r) : rdl_duck_run(c->handle, select, &r);
     if (state != DuckDBSuccess) {
         rc = rdl_conn_error(c, err, duckdb_result_error(&r), duckdb_result_error_type(&r));
         duckdb_destroy_result(&r);
@@ -511,8 +511,8 @@ static void read_fn(duckdb_function_info info, duckdb_data_chunk output)
     for (size_t i = 0; i < s->n; i++) {
         duckdb_vector to = duckdb_data_chunk_get_vector(output, i);
         if (s->from[i] < h->columns) {
-            duckdb_vector_reference_vector(
-                to, duckdb_data_chunk_get_vector(h->chunks[at], s->from[i]));
+            duckdb_vector_reference_vector(to,
+                                           duckdb_data_chunk_get_vector(h->chunks[at], s->from[i]));
         } else if (s->from[i] == h->columns) {
             int64_t *number = duckdb_vector_get_data(to);
             for (size_t j = 0; j < rows; j++)
@@ -524,10 +524,7 @@ static void read_fn(duckdb_function_info info, duckdb_data_chunk output)
 
 rdl_code rdl_held_function_register(rdl_duck *d, duckdb_connection c, rdl_err *err)
 {
-    const rdl_table_function f = {.name = "rdl_held",
-                                  .parameters = 1,
-                                  .bind = bind_fn,
-                                  .init = init_fn,
-                                  .read = read_fn};
+    const rdl_table_function f = {
+        .name = "rdl_held", .parameters = 1, .bind = bind_fn, .init = init_fn, .read = read_fn};
     return rdl_table_function_register(d, c, &f, err);
 }

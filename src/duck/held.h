@@ -25,8 +25,7 @@ typedef struct rdl_held rdl_held;
  * kept: the select reads no table of DuckDB's, so that its plan may be kept.
  */
 RDL_MUST rdl_code rdl_held_query(rdl_conn *c, const char *name, const char *select, bool kept,
-                                 uint64_t rows_max, rdl_held **out, bool *new_shape,
-                                 rdl_err *err);
+                                 uint64_t rows_max, rdl_held **out, bool *new_shape, rdl_err *err);
 
 /* Any number of rows, each chunk as the query makes it: there is no whole result in between. */
 RDL_MUST rdl_code rdl_held_stream(rdl_conn *c, const char *name, const char *select, rdl_held **out,

@@ -27,21 +27,21 @@
 #include <stdio.h>
 
 #include "base/cron.h"
+#include "base/fault.h"
 #include "base/fs.h"
-#include "base/thread.h"
 #include "base/map.h"
+#include "base/thread.h"
 #include "duck/codec.h"
 #include "duck/held.h"
 #include "lang/plan.h"
 #include "sink/sink.h"
-#include "source/landing.h"
 #include "source/decode/decode.h"
+#include "source/landing.h"
 #include "source/source.h"
 #include "stream/changes.h"
 #include "stream/cut.h"
 #include "stream/destination.h"
 #include "stream/engine.h"
-#include "base/fault.h"
 #include "stream/journal.h"
 #include "stream/state.h"
 
@@ -61,7 +61,7 @@ typedef struct rdl_models rdl_models;       /* stream/model.c */
 typedef struct rdl_parking rdl_parking;     /* stream/parking.c */
 typedef struct rdl_model_run rdl_model_run; /* stream/model.h */
 typedef struct rdl_upkeep rdl_upkeep;       /* stream/upkeep.c */
-typedef struct rdl_job rdl_job; /* stream/schedule.h */
+typedef struct rdl_job rdl_job;             /* stream/schedule.h */
 
 /* A source of the pipeline and where it stands. */
 typedef struct rdl_feed {
@@ -69,13 +69,13 @@ typedef struct rdl_feed {
     rdl_source *source;
     rdl_decode_spec spec;
     rdl_format format;
-    bool wanted;            /* a selected table reads it */
+    bool wanted; /* a selected table reads it */
     bool every_reader_deduplicates;
-    int64_t look_us;        /* SNAPSHOT with REFRESH EVERY: when to look again */
-    double row_bytes;       /* of the url's bytes per record, lately; 0: not known */
-    rdl_landing landing;    /* what happens to read files */
-    rdl_map *elsewhere;     /* path -> rdl_sealed_range * of a source that is gone; NULL: renamed.c */
-    size_t landing_from;    /* sealed ranges before this index need no look */
+    int64_t look_us;     /* SNAPSHOT with REFRESH EVERY: when to look again */
+    double row_bytes;    /* of the url's bytes per record, lately; 0: not known */
+    rdl_landing landing; /* what happens to read files */
+    rdl_map *elsewhere;  /* path -> rdl_sealed_range * of a source that is gone; NULL: renamed.c */
+    size_t landing_from; /* sealed ranges before this index need no look */
 } rdl_feed;
 
 /* What is known of the key of a join's dimension, as it is now (fanout.c). */
@@ -88,42 +88,42 @@ typedef enum rdl_fan_known {
 /* What one table needs between epochs. */
 typedef struct rdl_runtime {
     rdl_table *table;
-    bool selected;          /* by --only */
-    bool cached;            /* c."<t>" holds the whole content */
-    bool cache_empty;       /* and it is known to have no rows */
-    bool cache_needed;      /* some plan reads e."all:<t>", or old rows are looked up */
-    bool reads_source;      /* streaming, straight from an append-only source */
-    bool old_needed;        /* readers of changes need old rows, not deletions alone */
+    bool selected;     /* by --only */
+    bool cached;       /* c."<t>" holds the whole content */
+    bool cache_empty;  /* and it is known to have no rows */
+    bool cache_needed; /* some plan reads e."all:<t>", or old rows are looked up */
+    bool reads_source; /* streaming, straight from an append-only source */
+    bool old_needed;   /* readers of changes need old rows, not deletions alone */
     bool published;
-    uint64_t space;         /* of keyed state */
-    rdl_fan_known *fans;    /* by fan of the view's plan; NULL: nothing is known */
+    uint64_t space;              /* of keyed state */
+    rdl_fan_known *fans;         /* by fan of the view's plan; NULL: nothing is known */
     struct rdl_timetable *times; /* of a scheduled view; NULL: none */
-    int64_t passed_us;      /* a scheduled run that found nothing to do; INT64_MIN: none */
+    int64_t passed_us;           /* a scheduled run that found nothing to do; INT64_MIN: none */
 } rdl_runtime;
 
 /* A store: publications of one URL share a connection. */
 typedef struct rdl_store {
     const char *url;
     const rdl_sink_ops *ops;
-    rdl_sink *sink;         /* NULL: closed after a failure, opened again by the next try */
-    bool taken;             /* it is ours: --adopt counts at the first opening alone */
-    uint64_t applied;       /* everything up to this epoch is there (applier.c) */
-    uint64_t failures;      /* in a row */
-    int64_t retry_us;       /* monotonic: not before */
-    bool failing, told;     /* under the applier's lock: as it is, and as the run was told */
-    char why[300];          /* the same */
+    rdl_sink *sink;     /* NULL: closed after a failure, opened again by the next try */
+    bool taken;         /* it is ours: --adopt counts at the first opening alone */
+    uint64_t applied;   /* everything up to this epoch is there (applier.c) */
+    uint64_t failures;  /* in a row */
+    int64_t retry_us;   /* monotonic: not before */
+    bool failing, told; /* under the applier's lock: as it is, and as the run was told */
+    char why[300];      /* the same */
 } rdl_store;
 
 typedef struct rdl_destination {
     rdl_publication *publication;
     rdl_store *store;
     rdl_sink_table table;
-    int64_t epoch;          /* shown by the store; -1: fill whole */
-    bool filled;            /* whole, by this opening, before any run began */
-    bool left_out;          /* its table there does not fit what is published */
-    uint64_t refusals;      /* in a row */
-    int64_t look_us;        /* monotonic: not looked at again before */
-    rdl_err refusal;        /* the last */
+    int64_t epoch;     /* shown by the store; -1: fill whole */
+    bool filled;       /* whole, by this opening, before any run began */
+    bool left_out;     /* its table there does not fit what is published */
+    uint64_t refusals; /* in a row */
+    int64_t look_us;   /* monotonic: not looked at again before */
+    rdl_err refusal;   /* the last */
 } rdl_destination;
 
 /* Of one column, half open; SQL texts of its type.  NULL: no bound. */
@@ -134,13 +134,13 @@ typedef struct rdl_refresh_range {
 /* Rows of a quarantine that an epoch judges again (replay.c). */
 typedef struct rdl_replay_request {
     rdl_table *table;
-    const char *where;       /* SQL over the quarantine's columns; NULL: all */
+    const char *where; /* SQL over the quarantine's columns; NULL: all */
 } rdl_replay_request;
 
 /* Inputs that are decoded by whoever reads their rows (ingest.c). */
 typedef struct rdl_passing {
     rdl_source_inputs inputs;
-    uint64_t expected;       /* rows, by the bytes */
+    uint64_t expected; /* rows, by the bytes */
 } rdl_passing;
 
 /* One epoch while it is made. */
@@ -149,38 +149,38 @@ typedef struct rdl_work {
     int64_t ts_us;
     rdl_arena arena;
     rdl_seal seal;
-    rdl_range **ranges;      /* by feed */
+    rdl_range **ranges; /* by feed */
     size_t *range_count;
-    rdl_version *snapshots;  /* by feed; n 0: no new version */
-    rdl_decode **decodes;    /* by feed */
-    rdl_passing **passing;   /* by feed: not settled yet; or NULL */
-    int64_t decode_us;       /* spent so inside of other steps */
-    bool barrier;            /* snapshots, no stream rows */
-    bool caught_up;          /* one of them did */
-    bool catch_up;           /* streaming tables that missed sealed rows read them now */
-    const rdl_model_run *model; /* whose result comes in with this epoch; NULL: none */
-    bool refresh_deferred;   /* recompute dirty whole-table views */
-    bool continuous;         /* schedules count */
-    bool *refresh;           /* by table: recompute whatever its inputs did; NULL: none */
-    const rdl_refresh_range *range; /* of the refreshed tables' rows; NULL: all */
+    rdl_version *snapshots;           /* by feed; n 0: no new version */
+    rdl_decode **decodes;             /* by feed */
+    rdl_passing **passing;            /* by feed: not settled yet; or NULL */
+    int64_t decode_us;                /* spent so inside of other steps */
+    bool barrier;                     /* snapshots, no stream rows */
+    bool caught_up;                   /* one of them did */
+    bool catch_up;                    /* streaming tables that missed sealed rows read them now */
+    const rdl_model_run *model;       /* whose result comes in with this epoch; NULL: none */
+    bool refresh_deferred;            /* recompute dirty whole-table views */
+    bool continuous;                  /* schedules count */
+    bool *refresh;                    /* by table: recompute whatever its inputs did; NULL: none */
+    const rdl_refresh_range *range;   /* of the refreshed tables' rows; NULL: all */
     const rdl_replay_request *replay; /* NULL: none; else nothing else is read */
     /* By table: */
-    bool *due;               /* scheduled views that this epoch may touch */
-    bool *decides;           /* a decision that is due reads them: they are brought up first */
-    bool *changed;           /* e."new:" or e."old:" has rows */
-    bool *all_made;          /* e."all:" exists */
-    bool *cache_touched;     /* an abort must forget the cache */
-    uint64_t *rows_new;      /* in e."new:"; UINT64_MAX: not counted */
-    bool *replaces;          /* its new rows may have keys that were there before */
-    bool building;           /* a view whole */
+    bool *due;           /* scheduled views that this epoch may touch */
+    bool *decides;       /* a decision that is due reads them: they are brought up first */
+    bool *changed;       /* e."new:" or e."old:" has rows */
+    bool *all_made;      /* e."all:" exists */
+    bool *cache_touched; /* an abort must forget the cache */
+    uint64_t *rows_new;  /* in e."new:"; UINT64_MAX: not counted */
+    bool *replaces;      /* its new rows may have keys that were there before */
+    bool building;       /* a view whole */
     rdl_table_report *reports;
     uint64_t rows, bytes;
-    bool last;               /* of a --once run: unfinished lines are read */
+    bool last; /* of a --once run: unfinished lines are read */
 } rdl_work;
 
 struct rdl_engine {
     rdl_engine_config config;
-    rdl_arena arena;         /* pipeline */
+    rdl_arena arena; /* pipeline */
     rdl_arena history_arena;
     rdl_pipeline *pipeline;
     rdl_duck *duck;
@@ -193,14 +193,14 @@ struct rdl_engine {
     rdl_hash_key hash_key;
     rdl_state *state;
     rdl_history history;
-    rdl_buf checkpoint;      /* newest CHECKPOINT payload */
-    uint64_t covered;        /* epochs whose delta state no longer needs */
+    rdl_buf checkpoint; /* newest CHECKPOINT payload */
+    uint64_t covered;   /* epochs whose delta state no longer needs */
     rdl_feed *feeds;
     size_t feed_count;
-    rdl_runtime *tables;     /* by table->index */
-    rdl_map relations;       /* of schema e (relation.c) */
-    size_t relation_tables;  /* of them, tables of DuckDB's */
-    size_t relations_big;    /* and of them, many rows held, in this epoch */
+    rdl_runtime *tables;    /* by table->index */
+    rdl_map relations;      /* of schema e (relation.c) */
+    size_t relation_tables; /* of them, tables of DuckDB's */
+    size_t relations_big;   /* and of them, many rows held, in this epoch */
     rdl_destination *destinations;
     size_t destination_count;
     rdl_store *stores;
@@ -209,14 +209,14 @@ struct rdl_engine {
     uint64_t files_max, rows_max, bytes_max;
     int64_t trigger_us, lake_interval_us, retry_us;
     int64_t last_lake_us, last_deferred_us;
-    double row_bytes;        /* of a source record, lately; turns max_rows into bytes */
+    double row_bytes;             /* of a source record, lately; turns max_rows into bytes */
     int64_t journal_retention_us; /* of records that a rotation set aside; 0: for ever */
-    uint64_t journal_max;    /* bytes of records after which the journal begins with a summary */
-    uint64_t pending_max;    /* sealed epochs that a store may lack before we wait for it */
-    bool unclean;            /* the last holder did not close */
-    bool templates_made;     /* c."empty:.." (epoch.c) */
+    uint64_t journal_max; /* bytes of records after which the journal begins with a summary */
+    uint64_t pending_max; /* sealed epochs that a store may lack before we wait for it */
+    bool unclean;         /* the last holder did not close */
+    bool templates_made;  /* c."empty:.." (epoch.c) */
     uint64_t memory_bytes;
-    uint64_t adopt_rows;     /* of a partition in an epoch, so that the lake takes its file; 0: never */
+    uint64_t adopt_rows; /* of a partition in an epoch, so that the lake takes its file; 0: never */
     rdl_upkeep *upkeep;
     rdl_models *models;      /* NULL: the pipeline has none */
     rdl_parking *parking;    /* NULL: a failure ends the run */
@@ -227,12 +227,12 @@ struct rdl_engine {
     bool unsure;             /* a seal failed half-way: only a restart knows what it left */
     rdl_watch *watch;
     rdl_run_report report;
-    uint64_t rows_read;      /* in this run */
-    int64_t run_us;          /* when this run (or step) began, by the clock */
-    int64_t began_us;        /* monotonic */
-    bool ran;                  /* a run began: stores may have changed since they were opened */
+    uint64_t rows_read; /* in this run */
+    int64_t run_us;     /* when this run (or step) began, by the clock */
+    int64_t began_us;   /* monotonic */
+    bool ran;           /* a run began: stores may have changed since they were opened */
     rdl_mutex status_lock;
-    rdl_engine_status status; /* under status_lock */
+    rdl_engine_status status;        /* under status_lock */
     double *late_behind, *late_seen; /* by table: rows behind the watermark, rows judged */
     bool *rejected_told;             /* by table: did its last epoch reject many? */
 };
@@ -282,7 +282,8 @@ RDL_MUST rdl_code rdl_quarantine_rows(rdl_engine *e, rdl_work *w, rdl_table *t, 
 /* refresh.c: the column that a range is taken of; -1: the view has none. */
 int rdl_refresh_column(const rdl_table *v);
 /* The segment, from e."quarantine:<t>". */
-RDL_MUST rdl_code rdl_quarantine_write(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
+RDL_MUST rdl_code rdl_quarantine_write(rdl_engine *e, rdl_work *w, const rdl_table *t,
+                                       rdl_err *err);
 /* replay.c: the rows asked for, as e."replay:<t>"; then the table over them, by itself. */
 RDL_MUST rdl_code rdl_replay_select(rdl_engine *e, rdl_work *w, rdl_err *err);
 RDL_MUST rdl_code rdl_replay_table(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
@@ -339,7 +340,8 @@ RDL_MUST rdl_code rdl_relation_drop(rdl_engine *e, const char *role, rdl_str tab
 bool rdl_relation_exists(rdl_engine *e, const char *role, rdl_str table);
 uint64_t rdl_held_rows_max(const rdl_engine *e);
 /* As rdl_query and its like; the plan is kept where that is safe. */
-RDL_MUST rdl_code rdl_relation_query(rdl_engine *e, const char *sql, rdl_result **out, rdl_err *err);
+RDL_MUST rdl_code rdl_relation_query(rdl_engine *e, const char *sql, rdl_result **out,
+                                     rdl_err *err);
 RDL_MUST rdl_code rdl_relation_i64(rdl_engine *e, const char *sql, int64_t *out, rdl_err *err);
 RDL_MUST rdl_code rdl_relation_text(rdl_engine *e, rdl_arena *a, const char *sql, char **out,
                                     rdl_err *err);
@@ -350,11 +352,13 @@ RDL_MUST rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl
 bool rdl_cache_is_empty(const rdl_engine *e, const rdl_table *t); /* loaded, and without rows */
 RDL_MUST rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err);
 /* Bring c."<t>" to the end of this epoch from e."new:<t>", e."old:<t>". */
-RDL_MUST rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset, rdl_err *err);
+RDL_MUST rdl_code rdl_cache_update(rdl_engine *e, rdl_work *w, rdl_table *t, bool reset,
+                                   rdl_err *err);
 /* folders.c: the values of PARTITIONED BY in e."new:<t>" fit into names of folders. */
 RDL_MUST rdl_code rdl_folders_check(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
 /* fanout.c: the view's joins multiply no row; whole: it is computed from everything. */
-RDL_MUST rdl_code rdl_view_check_fans(rdl_engine *e, rdl_work *w, rdl_table *v, bool whole, rdl_err *err);
+RDL_MUST rdl_code rdl_view_check_fans(rdl_engine *e, rdl_work *w, rdl_table *v, bool whole,
+                                      rdl_err *err);
 /* A row met twice is the error; otherwise nothing. */
 RDL_MUST rdl_code rdl_fan_look(rdl_engine *e, const rdl_fan *f, bool all, rdl_err *err);
 void rdl_fans_forget(rdl_engine *e);
@@ -367,9 +371,9 @@ void rdl_warn_of_unread(rdl_engine *e);
 /* apply.c */
 /* Sealed epochs on their way into lake and stores, on any one thread at a time. */
 typedef struct rdl_apply {
-    rdl_engine *e;          /* what stands still while it runs, and the stores */
+    rdl_engine *e; /* what stands still while it runs, and the stores */
     rdl_conn *conn;
-    rdl_history *history;   /* the thread's own */
+    rdl_history *history; /* the thread's own */
 } rdl_apply;
 RDL_MUST rdl_code rdl_destinations_open(rdl_engine *e, rdl_err *err);
 void rdl_destinations_close(rdl_engine *e);
@@ -415,10 +419,10 @@ void rdl_upkeep_round(const rdl_apply *p);
 /* applier.c: applies beside the epochs, between start and finish. */
 typedef struct rdl_applier rdl_applier;
 typedef struct rdl_applied {
-    uint64_t everywhere;    /* the lake and every store have all up to this epoch */
-    uint64_t settled;       /* no destination needs segments up to this one */
-    uint64_t lake;          /* the lake has all up to this one */
-    int64_t stores_us;      /* what the last round of the stores took */
+    uint64_t everywhere; /* the lake and every store have all up to this epoch */
+    uint64_t settled;    /* no destination needs segments up to this one */
+    uint64_t lake;       /* the lake has all up to this one */
+    int64_t stores_us;   /* what the last round of the stores took */
 } rdl_applied;
 RDL_MUST rdl_code rdl_applier_start(rdl_engine *e, rdl_applier **out, rdl_err *err);
 void rdl_applier_hand(rdl_applier *a); /* after a seal */

@@ -35,7 +35,7 @@ typedef enum relation_kind {
 } relation_kind;
 
 typedef struct relation {
-    rdl_str name;       /* without the schema */
+    rdl_str name; /* without the schema */
     relation_kind kind;
     bool passing;       /* a view over what goes with the epoch */
     uint64_t big_until; /* epoch */
@@ -224,8 +224,8 @@ rdl_code rdl_relation_make(rdl_engine *e, const rdl_work *w, const char *role, r
         return hold_many(e, r, select, strcmp(role, "judge:") == 0, out_rows, err);
     if (job || expected > max || w->epoch < r->big_until)
         return make_table(e, r, select, out_rows, err);
-    RDL_TRY(rdl_held_query(e->conn, r->name.p, select, may_keep(e, select), max, &h, &new_shape,
-                           err));
+    RDL_TRY(
+        rdl_held_query(e->conn, r->name.p, select, may_keep(e, select), max, &h, &new_shape, err));
     if (h == NULL) {
         r->big_until = w->epoch + BIG_EPOCHS;
         return make_table(e, r, select, out_rows, err);
@@ -296,8 +296,7 @@ rdl_code rdl_relations_end(rdl_engine *e, rdl_err *err)
         relation *r = e->relations.entries[i].value;
         if (r->kind == RELATION_HELD)
             rdl_held_clear(rdl_held_find(e->duck, r->name.p));
-        else if (r->kind == RELATION_TABLE ||
-                 (r->kind == RELATION_VIEW && (r->passing || tables)))
+        else if (r->kind == RELATION_TABLE || (r->kind == RELATION_VIEW && (r->passing || tables)))
             RDL_TRY(drop(e, r, err));
     }
     return RDL_OK;

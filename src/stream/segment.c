@@ -37,8 +37,8 @@ static rdl_code note_rejected(rdl_engine *e, rdl_work *w, const rdl_table *t, rd
     rdl_schema columns;
     rdl_quarantine_schema(&w->arena, &columns);
     rdl_put_relation(&from, "e", "quarantine:", t->full);
-    rdl_code rc = rdl_content_sum_of(e->conn, &w->arena, &columns, rdl_buf_str(&from), &s->rejected,
-                                     err);
+    rdl_code rc =
+        rdl_content_sum_of(e->conn, &w->arena, &columns, rdl_buf_str(&from), &s->rejected, err);
     rdl_buf_fini(&from);
     return rc;
 }
@@ -60,8 +60,7 @@ static void segment_schema(rdl_arena *a, const rdl_table *t, const rdl_sealed_ta
     *out = (rdl_schema){RDL_NEWN(a, rdl_column, lake.n + 1), lake.n};
     memcpy(out->v, lake.v, lake.n * sizeof *lake.v);
     if (t->kind == RDL_TABLE_STREAMING)
-        out->v[out->n++] =
-            (rdl_column){RDL_STR("_event_ts"), rdl_type_of(RDL_TYPE_TIMESTAMPTZ)};
+        out->v[out->n++] = (rdl_column){RDL_STR("_event_ts"), rdl_type_of(RDL_TYPE_TIMESTAMPTZ)};
     else if (kind == RDL_SEGMENT_NEW && s->marked)
         out->v[out->n++] = (rdl_column){RDL_STR("_was"), rdl_type_of(RDL_TYPE_BOOLEAN)};
 }
@@ -199,4 +198,3 @@ rdl_code rdl_segments_write(rdl_engine *e, rdl_work *w, rdl_err *err)
     (void)RDL_FAULT_AT(STATE_MERGED);
     return RDL_OK;
 }
-

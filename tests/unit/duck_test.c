@@ -52,7 +52,8 @@ static void files_that_were_read_leave_no_memory_behind(void **state)
     rdl_buf sql = {0};
     for (int i = 0; i < 3; i++) {
         rdl_buf_clear(&sql);
-        rdl_buf_printf(&sql, "COPY (SELECT range AS a FROM range(100000)) TO '%s/%d.parquet'", f->dir, i);
+        rdl_buf_printf(&sql, "COPY (SELECT range AS a FROM range(100000)) TO '%s/%d.parquet'",
+                       f->dir, i);
         OK(rdl_exec(f->conn, rdl_buf_str(&sql), &err));
         rdl_buf_clear(&sql);
         rdl_buf_printf(&sql, "SELECT sum(a)::BIGINT FROM read_parquet('%s/%d.parquet')", f->dir, i);
@@ -734,13 +735,15 @@ static void days_in_utc_are_those_of_icu(void **state)
         "FROM range(50000) r(i)",
         "SELECT make_timestamptz((i - 15000) * 86400000000 + j) AS t FROM range(30000) r(i), (VALUES (-1), (0), (1)) x(j)",
         "SELECT unnest([NULL, TIMESTAMPTZ 'infinity', TIMESTAMPTZ '-infinity', TIMESTAMPTZ '1970-01-01 00:00:00Z', "
-        "TIMESTAMPTZ '0001-01-01 BC 00:00:00Z', make_timestamptz(9223372022400000000 - 1)]) AS t",
+        "make_timestamptz(-62167219200000001)]) AS t",
     };
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         int64_t other = -1;
-        char *sql = rdl_arena_printf(&f->arena,
-                                     "SELECT count(*) FILTER (rdl_utc_day(t) IS DISTINCT FROM CAST(t AS DATE)) "
-                                     "FROM (%s)", samples[i]);
+        char *sql = rdl_arena_printf(
+            &f->arena,
+            "SELECT count(*) FILTER (rdl_utc_day(t) IS DISTINCT FROM CAST(t AS DATE)) "
+            "FROM (%s)",
+            samples[i]);
         assert_int_equal(rdl_query_i64(f->conn, sql, &other, &err), RDL_OK);
         assert_int_equal(other, 0);
     }

@@ -83,19 +83,24 @@ static void chunks_that_lose_no_row_stay_as_they_are(void **state)
 {
     fixture *f = *state;
     bool new_shape;
-    rdl_held *h = hold(f, "t", "SELECT range AS a, 'row ' || range AS b FROM range(7000)", &new_shape);
+    rdl_held *h =
+        hold(f, "t", "SELECT range AS a, 'row ' || range AS b FROM range(7000)", &new_shape);
     bool *gone = calloc(7000, sizeof *gone);
     for (size_t i = 2000; i < 4200; i++) /* a whole chunk, and some of its neighbours */
         gone[i] = true;
     gone[6999] = true;
-    int64_t sum = kept_number(f, "SELECT sum(a)::BIGINT FROM rdl_held('t') WHERE NOT (rowid BETWEEN 2000 AND 4199) "
-                                 "AND rowid < 6999");
+    int64_t sum = kept_number(
+        f, "SELECT sum(a)::BIGINT FROM rdl_held('t') WHERE NOT (rowid BETWEEN 2000 AND 4199) "
+           "AND rowid < 6999");
     OK(rdl_held_filter(h, gone, &err));
     free(gone);
     assert_int_equal(rdl_held_rows(h), 7000 - 2201);
     assert_int_equal(kept_number(f, "SELECT sum(a)::BIGINT FROM rdl_held('t')"), sum);
-    assert_int_equal(kept_number(f, "SELECT count(DISTINCT rowid) FROM rdl_held('t') WHERE rowid < 4799 AND b = 'row ' || a"),
-                     4799);
+    assert_int_equal(
+        kept_number(
+            f,
+            "SELECT count(DISTINCT rowid) FROM rdl_held('t') WHERE rowid < 4799 AND b = 'row ' || a"),
+        4799);
 }
 
 static void any_number_of_rows_is_held_and_an_error_leaves_what_was(void **state)
@@ -103,22 +108,32 @@ static void any_number_of_rows_is_held_and_an_error_leaves_what_was(void **state
     fixture *f = *state;
     rdl_held *h;
     bool new_shape;
-    OK(rdl_held_stream(f->conn, "t", "SELECT range AS a, 'a text that lies apart ' || range AS b FROM range(300000)",
-                       &h, &new_shape, &err));
+    OK(rdl_held_stream(
+        f->conn, "t",
+        "SELECT range AS a, 'a text that lies apart ' || range AS b FROM range(300000)", &h,
+        &new_shape, &err));
     assert_true(new_shape);
     assert_int_equal(rdl_held_rows(h), 300000);
-    assert_int_equal(kept_number(f, "SELECT count(*) FROM rdl_held('t') WHERE b = 'a text that lies apart ' || a"), 300000);
+    assert_int_equal(
+        kept_number(f,
+                    "SELECT count(*) FROM rdl_held('t') WHERE b = 'a text that lies apart ' || a"),
+        300000);
     /* What is held may be made of what was held. */
-    OK(rdl_held_stream(f->conn, "t", "SELECT a, b FROM rdl_held('t') WHERE a % 3 = 0", &h, &new_shape, &err));
+    OK(rdl_held_stream(f->conn, "t", "SELECT a, b FROM rdl_held('t') WHERE a % 3 = 0", &h,
+                       &new_shape, &err));
     assert_false(new_shape);
     assert_int_equal(rdl_held_rows(h), 100000);
-    assert_int_not_equal(rdl_held_stream(f->conn, "t", "SELECT a, CASE WHEN a > 299000 THEN error('no more') ELSE b END AS b "
-                                                       "FROM rdl_held('t')", &h, &new_shape, &err),
-                         RDL_OK);
+    assert_int_not_equal(
+        rdl_held_stream(f->conn, "t",
+                        "SELECT a, CASE WHEN a > 299000 THEN error('no more') ELSE b END AS b "
+                        "FROM rdl_held('t')",
+                        &h, &new_shape, &err),
+        RDL_OK);
     assert_non_null(strstr(err.msg, "no more"));
     memset(&err, 0, sizeof err);
     assert_int_equal(kept_number(f, "SELECT count(*) FROM rdl_held('t')"), 100000);
-    assert_int_not_equal(rdl_held_stream(f->conn, "t", "SELECT nothing FROM nowhere", &h, &new_shape, &err), RDL_OK);
+    assert_int_not_equal(
+        rdl_held_stream(f->conn, "t", "SELECT nothing FROM nowhere", &h, &new_shape, &err), RDL_OK);
     assert_non_null(strstr(err.msg, "nowhere"));
     memset(&err, 0, sizeof err);
 }
@@ -238,7 +253,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(rows_are_numbered_and_rejected_ones_go, setup, teardown),
         cmocka_unit_test_setup_teardown(chunks_that_lose_no_row_stay_as_they_are, setup, teardown),
-        cmocka_unit_test_setup_teardown(any_number_of_rows_is_held_and_an_error_leaves_what_was, setup, teardown),
+        cmocka_unit_test_setup_teardown(any_number_of_rows_is_held_and_an_error_leaves_what_was,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(more_rows_than_asked_for_are_not_held, setup, teardown),
         cmocka_unit_test_setup_teardown(packed_rows_come_back_as_they_were, setup, teardown),
         cmocka_unit_test_setup_teardown(columns_that_would_change_their_type_are_not_packed, setup,
