@@ -1,26 +1,29 @@
 /*
- * stream/applier.c - application beside the epochs: one thread takes sealed epochs into the stores
- * and the lake while the next ones are made.
+ * stream/applier.c - application beside the epochs: two threads take sealed epochs into the stores and
+ * into the lake while the next ones are made.
  *
- *   epoch thread   seals epoch n, hands over a copy of what the history says of tables, goes on
- *   apply thread   takes the newest copy: stores at once, the lake at every lake_interval, or
- *                  sooner when half of max_pending_epochs wait for it
- *   epoch thread   prunes what the apply thread says is settled; waits while max_pending_epochs
- *                  are sealed and not everywhere (back-pressure)
+ *   epoch thread   seals epoch n, hands each a copy of what the history says of tables, goes on
+ *   stores thread  takes its newest copy at once
+ *   lake thread    takes its newest copy at every lake_interval, or sooner when half of
+ *                  max_pending_epochs wait for it; then tends the lake (upkeep.c)
+ *   epoch thread   prunes what both say is settled; waits while max_pending_epochs are sealed and
+ *                  not everywhere (back-pressure)
+ *
+ * A commit to the lake may take seconds, and what is served does not wait for it.  A budget that
+ * does not hold both at the same time (ASIDE_BYTES) has them take turns.
  *
  * A destination that fails is closed and tried again after 100 ms, 200 ms, .. 30 s; the others go
- * on.  A publication that does not fit its table is left out and looked at again likewise (A5).
- * What no retry mends (somebody else moved the table, a lake table is damaged) ends the run.
+ * on.  What no retry mends (somebody else moved the table, a lake table is damaged) ends the run.
  *
  * INVARIANTS
- *   P1  The apply thread reads its own copy of the history, its own connection, files of sealed
- *       epochs, and what stands still while the engine runs; it alone touches stores and lake
- *       tables between start and finish.
- *   P2  A segment that the copy names and that a destination still needs is on disk: the epoch
- *       thread removes epochs up to `settled` alone, which this thread worked out from what the
- *       destinations hold, and what they hold only grows.
- *   P3  After finish without an error, the lake and every publication that fits its store show the
- *       last sealed epoch.
+ *   P1  Each thread reads its own copy of the history, its own connection, files of sealed epochs,
+ *       and what stands still while the engine runs; between start and finish stores are touched
+ *       by the one alone, lake tables written by the other alone.  A store that is filled whole
+ *       reads the lake as its own copy had it (rdl_cut.beside).
+ *   P2  A segment that a copy names and that a destination still needs is on disk: the epoch thread
+ *       removes epochs up to `settled` alone, the lesser of what the two worked out from what their
+ *       destinations hold, and what those hold only grows.
+ *   P3  After finish without an error, every store and the lake show the last sealed epoch.
  *
  * Thread: start, hand, progress, wait and finish are the epoch thread's.
  */
@@ -42,26 +45,37 @@ typedef struct handed {
     rdl_history history;
 } handed;
 
-struct rdl_applier {
-    rdl_engine *e;
+typedef struct worker worker;
+struct worker {
+    rdl_applier *a;
     rdl_conn *conn;
     rdl_thread *thread;
+    handed *next;     /* under lock: the newest, not taken yet */
+    uint64_t settled; /* under lock: nothing here needs segments up to this one */
+    /* The thread's own: */
+    handed *now;
+    bool settled_old;
+    int64_t (*due_us)(const worker *w); /* monotonic; INT64_MAX: not for what is at hand */
+    void (*round)(worker *w, bool last);
+    rdl_code (*settle)(const rdl_apply *p, uint64_t *out, rdl_err *err);
+};
+
+struct rdl_applier {
+    rdl_engine *e;
+    worker stores, lake;
     rdl_mutex lock;
     rdl_cond changed;
-    handed *next;          /* under lock: the newest, not taken yet */
+    rdl_mutex turn; /* held by a round where there is no room for two */
+    bool takes_turns;
     bool closing;          /* under lock: one last round, then end */
     bool engine_waits;     /* under lock: to be woken when something was applied */
     rdl_applied applied;   /* under lock */
     rdl_code rc;           /* under lock: a failure that ends the run */
     rdl_err err;
-    /* The thread's own: */
-    handed *now;
-    rdl_store lake;        /* applied, failures, retry_us */
-    int64_t lake_last_us;  /* monotonic */
-    uint64_t settled;
-    bool settled_old;
-    bool tend;             /* the lake took something */
-    int64_t stores_us;     /* the last round of stores */
+    int64_t stores_us; /* under lock: the last round of stores */
+    /* The lake thread's own, but applied: */
+    rdl_store lake_state; /* applied (under lock), failures, retry_us */
+    int64_t lake_last_us; /* monotonic */
 };
 
 static void handed_free(handed *h)
@@ -93,7 +107,7 @@ static bool is_final(rdl_code rc, bool lake)
 
 static void failed(rdl_applier *a, rdl_store *s, bool last, rdl_code rc, const rdl_err *err)
 {
-    bool lake = s == &a->lake;
+    bool lake = s == &a->lake_state;
     int64_t delay = RETRY_MIN_US;
     for (uint64_t i = 0; i < s->failures && delay < RETRY_MAX_US; i++)
         delay *= 2;
@@ -108,150 +122,187 @@ static void failed(rdl_applier *a, rdl_store *s, bool last, rdl_code rc, const r
     if (ends && a->rc == RDL_OK) {
         a->rc = rc;
         a->err = *err;
+        rdl_cond_broadcast(&a->changed);
     }
     rdl_mutex_unlock(&a->lock);
 }
 
-static void succeeded(rdl_applier *a, rdl_store *s)
+static void succeeded(worker *w, rdl_store *s)
 {
+    rdl_applier *a = w->a;
+    bool lake = s == &a->lake_state;
     if (s->failures > 0)
-        rdl_log(RDL_LOG_INFO, s == &a->lake ? "lake" : "sink", "apply_recovered",
-                "failures=%" PRIu64, s->failures);
-    a->settled_old |= s->failures > 0 || s == &a->lake;
-    const char *misfit = rdl_store_misfit(a->e, s);
+        rdl_log(RDL_LOG_INFO, lake ? "lake" : "sink", "apply_recovered", "failures=%" PRIu64,
+                s->failures);
+    const char *misfit = lake ? NULL : rdl_store_misfit(a->e, s);
     rdl_mutex_lock(&a->lock);
     s->failing = misfit != NULL;
     if (misfit != NULL)
         snprintf(s->why, sizeof s->why, "%.290s", misfit);
+    s->applied = w->now->history.epoch;
     rdl_mutex_unlock(&a->lock);
     s->failures = 0;
-    s->applied = a->now->history.epoch;
+    w->settled_old = true;
 }
 
-static bool store_due(const rdl_applier *a, const rdl_store *s, int64_t now_us)
-{
-    if (s->applied < a->now->history.epoch)
-        return now_us >= s->retry_us;
-    return rdl_monotonic_us() >= rdl_store_look_us(a->e, s);
-}
+/* ---- rounds ---- */
 
-/* When the lake is due: at the interval, or when it lags; never before its retry. */
-static int64_t lake_due_us(const rdl_applier *a)
+/* At the interval, or when it lags; never before its retry. */
+static int64_t lake_due_us(const worker *w)
 {
-    uint64_t behind = a->now->history.epoch - a->lake.applied;
+    const rdl_applier *a = w->a;
+    uint64_t behind = w->now->history.epoch - a->lake_state.applied;
     int64_t at = behind * 2 >= a->e->pending_max ? 0 : a->lake_last_us + a->e->lake_interval_us;
-    return behind == 0 ? INT64_MAX : at > a->lake.retry_us ? at : a->lake.retry_us;
+    return behind == 0 ? INT64_MAX : at > a->lake_state.retry_us ? at : a->lake_state.retry_us;
 }
 
-static void apply_lake(rdl_applier *a, const rdl_apply *p, bool last)
+static void lake_round(worker *w, bool last)
 {
+    rdl_applier *a = w->a;
+    const rdl_apply p = {a->e, w->conn, &w->now->history};
     rdl_err err = {0};
-    if (p->history->epoch == a->lake.applied || (!last && rdl_monotonic_us() < lake_due_us(a)))
+    if (p.history->epoch == a->lake_state.applied || (!last && rdl_monotonic_us() < lake_due_us(w)))
         return;
-    rdl_code rc = rdl_apply_to_lake(p, &err);
+    rdl_code rc = rdl_apply_to_lake(&p, &err);
     if (rc != RDL_OK) {
-        failed(a, &a->lake, last, rc, &err);
+        failed(a, &a->lake_state, last, rc, &err);
         return;
     }
     a->lake_last_us = rdl_monotonic_us();
-    succeeded(a, &a->lake);
-    a->tend = !last;
+    succeeded(w, &a->lake_state);
 }
 
-static void apply_stores(rdl_applier *a, const rdl_apply *p, bool last)
+static int64_t store_due_us(const worker *w, const rdl_store *s)
 {
+    return s->applied < w->now->history.epoch ? s->retry_us : rdl_store_look_us(w->a->e, s);
+}
+
+static int64_t stores_due_us(const worker *w)
+{
+    const rdl_engine *e = w->a->e;
+    int64_t at = INT64_MAX;
+    for (size_t i = 0; i < e->store_count; i++) {
+        int64_t due = store_due_us(w, &e->stores[i]);
+        at = due < at ? due : at;
+    }
+    return at;
+}
+
+static void stores_round(worker *w, bool last)
+{
+    rdl_applier *a = w->a;
     rdl_engine *e = a->e;
+    const rdl_apply p = {e, w->conn, &w->now->history};
     int64_t began = rdl_monotonic_us();
     bool any = false;
     for (size_t i = 0; i < e->store_count; i++) {
         rdl_store *s = &e->stores[i];
         rdl_err err = {0};
-        if (!store_due(a, s, last ? INT64_MAX : rdl_monotonic_us()))
+        bool waits = s->applied < p.history->epoch && last;
+        if (!waits && rdl_monotonic_us() < store_due_us(w, s))
             continue;
         any = true;
-        rdl_code rc = rdl_apply_to_store(p, s, &err);
+        rdl_code rc = rdl_apply_to_store(&p, s, &err);
         if (rc == RDL_OK)
-            succeeded(a, s);
+            succeeded(w, s);
         else
             failed(a, s, last, rc, &err);
     }
-    if (any) {
-        a->stores_us = rdl_monotonic_us() - began;
-        rdl_engine_note_step(e, RDL_STEP_SINKS, began, 0, 0);
-    }
+    if (!any)
+        return;
+    rdl_mutex_lock(&a->lock);
+    a->stores_us = rdl_monotonic_us() - began;
+    rdl_mutex_unlock(&a->lock);
+    rdl_engine_note_step(e, RDL_STEP_SINKS, began, 0, 0);
 }
 
-static void round_of(rdl_applier *a, bool last)
+static void settle(worker *w, bool last)
 {
-    const rdl_apply p = {a->e, a->conn, &a->now->history};
+    rdl_applier *a = w->a;
+    const rdl_apply p = {a->e, w->conn, &w->now->history};
+    uint64_t settled = 0;
     rdl_err err = {0};
-    apply_stores(a, &p, last);
-    apply_lake(a, &p, last);
-    if (a->settled_old) {
-        rdl_code rc = rdl_apply_settled(&p, &a->settled, &err);
-        if (rc != RDL_OK)
-            failed(a, &a->lake, last, rc, &err);
-        a->settled_old = rc != RDL_OK;
+    if (!w->settled_old)
+        return;
+    rdl_code rc = w->settle(&p, &settled, &err);
+    if (rc != RDL_OK) {
+        failed(a, &a->lake_state, last, rc, &err);
+        return;
     }
+    w->settled_old = false;
+    rdl_mutex_lock(&a->lock);
+    w->settled = settled;
+    rdl_mutex_unlock(&a->lock);
 }
 
-/* ---- the thread ---- */
+/* ---- the threads ---- */
 
 /* Milliseconds until something of what is at hand is due. */
-static int64_t wait_ms(const rdl_applier *a)
+static int64_t wait_ms(const worker *w)
 {
-    int64_t now = rdl_monotonic_us(), at = lake_due_us(a);
-    for (size_t i = 0; i < a->e->store_count; i++) {
-        const rdl_store *s = &a->e->stores[i];
-        int64_t due = s->applied < a->now->history.epoch ? s->retry_us
-                                                         : rdl_store_look_us(a->e, s);
-        at = due < at ? due : at;
-    }
+    int64_t now = rdl_monotonic_us(), at = w->due_us(w);
     if (at == INT64_MAX || at - now > (int64_t)IDLE_MS * 1000)
         return IDLE_MS;
     return at <= now ? 0 : (at - now) / 1000 + 1;
 }
 
-/* True when the epoch thread waits for this. */
+/* Under lock.  True when the epoch thread waits for this. */
 static bool tell(rdl_applier *a)
 {
-    uint64_t least = a->lake.applied;
+    uint64_t least = a->lake_state.applied;
+    uint64_t settled = a->stores.settled < a->lake.settled ? a->stores.settled : a->lake.settled;
     for (size_t i = 0; i < a->e->store_count; i++) {
         if (a->e->stores[i].applied < least)
             least = a->e->stores[i].applied;
     }
     bool wake = a->rc != RDL_OK || (a->engine_waits && least > a->applied.everywhere);
-    a->applied = (rdl_applied){.everywhere = least, .settled = a->settled,
-                               .lake = a->lake.applied,
+    a->applied = (rdl_applied){.everywhere = least,
+                               .settled = settled,
+                               .lake = a->lake_state.applied,
                                .stores_us = a->stores_us};
     return wake;
 }
 
+/* One round without the lock; then what it reached is told. */
+static void turn(worker *w, bool last)
+{
+    rdl_applier *a = w->a;
+    int64_t lake_us = w == &a->lake ? a->lake_last_us : 0;
+    if (a->takes_turns)
+        rdl_mutex_lock(&a->turn);
+    w->round(w, last);
+    settle(w, last);
+    rdl_mutex_lock(&a->lock);
+    bool wake = tell(a);
+    rdl_mutex_unlock(&a->lock);
+    if (wake)
+        rdl_watch_wake(a->e->watch);
+    if (w == &a->lake && !last && a->lake_last_us != lake_us)
+        rdl_upkeep_round(&(rdl_apply){a->e, w->conn, &w->now->history});
+    if (a->takes_turns)
+        rdl_mutex_unlock(&a->turn);
+}
+
 static void *run(void *arg)
 {
-    rdl_applier *a = arg;
+    worker *w = arg;
+    rdl_applier *a = w->a;
     bool last = false;
     rdl_mutex_lock(&a->lock);
-    while (!last && a->rc == RDL_OK) {
+    while (!last && (a->rc == RDL_OK || a->closing)) {
         int64_t ms;
-        while (!a->closing && a->next == NULL && (ms = wait_ms(a)) > 0)
+        while (!a->closing && a->rc == RDL_OK && w->next == NULL && (ms = wait_ms(w)) > 0)
             (void)rdl_cond_wait_ms(&a->changed, &a->lock, ms);
-        if (a->next != NULL) {
-            handed_free(a->now);
-            a->now = a->next;
-            a->next = NULL;
+        if (a->rc != RDL_OK && !a->closing)
+            break;
+        if (w->next != NULL) {
+            handed_free(w->now);
+            w->now = w->next;
+            w->next = NULL;
         }
         last = a->closing;
         rdl_mutex_unlock(&a->lock);
-        round_of(a, last);
-        rdl_mutex_lock(&a->lock);
-        bool wake = tell(a);
-        rdl_mutex_unlock(&a->lock);
-        if (wake)
-            rdl_watch_wake(a->e->watch);
-        if (a->tend)
-            rdl_upkeep_round(&(rdl_apply){a->e, a->conn, &a->now->history});
-        a->tend = false;
+        turn(w, last);
         rdl_mutex_lock(&a->lock);
     }
     rdl_mutex_unlock(&a->lock);
@@ -262,23 +313,50 @@ static void *run(void *arg)
 
 static void applier_free(rdl_applier *a)
 {
-    handed_free(a->now);
-    handed_free(a->next);
-    rdl_conn_close(a->conn);
+    worker *const both[] = {&a->stores, &a->lake};
+    for (size_t i = 0; i < 2; i++) {
+        handed_free(both[i]->now);
+        handed_free(both[i]->next);
+        rdl_conn_close(both[i]->conn);
+    }
     rdl_cond_fini(&a->changed);
     rdl_mutex_fini(&a->lock);
+    rdl_mutex_fini(&a->turn);
     free(a); /* allow: as its calloc */
+}
+
+static rdl_code start(worker *w, const char *name, rdl_err *err)
+{
+    w->now = handed_new(&w->a->e->history);
+    w->settled_old = true;
+    RDL_TRY(rdl_conn_open(w->a->e->duck, &w->conn, err));
+    return rdl_thread_start(name, run, w, &w->thread, err);
+}
+
+static void end(rdl_applier *a)
+{
+    rdl_mutex_lock(&a->lock);
+    a->closing = true;
+    rdl_cond_broadcast(&a->changed);
+    rdl_mutex_unlock(&a->lock);
+    (void)rdl_thread_join(a->stores.thread);
+    (void)rdl_thread_join(a->lake.thread);
 }
 
 rdl_code rdl_applier_start(rdl_engine *e, rdl_applier **out, rdl_err *err)
 {
-    rdl_applier *a = calloc(1, sizeof *a); /* allow: lives as long as its thread */
+    rdl_applier *a = calloc(1, sizeof *a); /* allow: lives as long as its threads */
     if (a == NULL)
         return rdl_err_nomem(err);
     a->e = e;
+    a->stores = (worker){
+        .a = a, .due_us = stores_due_us, .round = stores_round, .settle = rdl_apply_settled_stores};
+    a->lake = (worker){
+        .a = a, .due_us = lake_due_us, .round = lake_round, .settle = rdl_apply_settled_lake};
+    a->takes_turns = e->memory_bytes < RDL_ASIDE_BYTES;
     rdl_mutex_init(&a->lock);
+    rdl_mutex_init(&a->turn);
     rdl_cond_init(&a->changed);
-    a->now = handed_new(&e->history);
     /* What was there at the start may be missing in the lake or a store: the first round sees. */
     for (size_t i = 0; i < e->store_count; i++)
         e->stores[i] = (rdl_store){.url = e->stores[i].url,
@@ -287,10 +365,11 @@ rdl_code rdl_applier_start(rdl_engine *e, rdl_applier **out, rdl_err *err)
                                    .taken = e->stores[i].taken};
     a->lake_last_us = rdl_monotonic_us() - e->lake_interval_us;
     a->applied.everywhere = e->history.pruned;
-    rdl_code rc = rdl_conn_open(e->duck, &a->conn, err);
+    rdl_code rc = start(&a->stores, "raudal-stores", err);
     if (rc == RDL_OK)
-        rc = rdl_thread_start("raudal-apply", run, a, &a->thread, err);
+        rc = start(&a->lake, "raudal-lake", err);
     if (rc != RDL_OK) {
+        end(a);
         applier_free(a);
         return rc;
     }
@@ -300,13 +379,15 @@ rdl_code rdl_applier_start(rdl_engine *e, rdl_applier **out, rdl_err *err)
 
 void rdl_applier_hand(rdl_applier *a)
 {
-    handed *h = handed_new(&a->e->history);
+    handed *stores = handed_new(&a->e->history), *lake = handed_new(&a->e->history);
     rdl_mutex_lock(&a->lock);
-    handed *old = a->next;
-    a->next = h;
-    rdl_cond_signal(&a->changed);
+    handed *old[] = {a->stores.next, a->lake.next};
+    a->stores.next = stores;
+    a->lake.next = lake;
+    rdl_cond_broadcast(&a->changed);
     rdl_mutex_unlock(&a->lock);
-    handed_free(old);
+    handed_free(old[0]);
+    handed_free(old[1]);
 }
 
 /* The list of runs hears of a store that fails, and of its recovery, from the epoch thread. */
@@ -360,11 +441,7 @@ rdl_code rdl_applier_finish(rdl_applier *a, rdl_applied *out, rdl_err *err)
 {
     if (a == NULL)
         return RDL_OK;
-    rdl_mutex_lock(&a->lock);
-    a->closing = true;
-    rdl_cond_signal(&a->changed);
-    rdl_mutex_unlock(&a->lock);
-    (void)rdl_thread_join(a->thread);
+    end(a);
     rdl_code rc = a->rc;
     *out = a->applied;
     if (rc != RDL_OK)

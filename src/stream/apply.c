@@ -21,7 +21,6 @@
 #include "stream/internal.h"
 
 enum {
-    ASIDE_BYTES = 1 << 30, /* of the budget: lake and stores at the same time */
     REFUSED_MIN_US = 100 * 1000,
     REFUSED_MAX_US = 30 * 1000 * 1000,
 };
@@ -251,6 +250,7 @@ static rdl_code apply_whole(const rdl_apply *p, rdl_destination *d, rdl_err *err
     rdl_changes changes;
     rdl_arena_init(&a, 0);
     rdl_cut_init(&cut, &a, &p->e->root, p->e->pipeline, p->history, p->e->uuid, p->history->epoch);
+    cut.beside = true; /* P1 of applier.c */
     const rdl_table *t = d->publication->table;
     rdl_code rc = rdl_segments_check(&a, &p->e->root, rdl_history_table(p->history, t->full), 0,
                                      false, err);
@@ -282,6 +282,7 @@ static rdl_code apply_destination(const rdl_apply *p, rdl_destination *d, rdl_er
     rdl_changes changes;
     rdl_arena_init(&a, 0);
     rdl_cut_init(&cut, &a, &p->e->root, p->e->pipeline, p->history, p->e->uuid, p->history->epoch);
+    cut.beside = true; /* P1 of applier.c */
     rdl_code rc = rdl_segments_check(&a, &p->e->root, h, (uint64_t)d->epoch, false, err);
     rdl_sink *s = d->store->sink;
     bool unfinished = s->ops->unfinished != NULL && s->ops->unfinished(s, &d->table);
@@ -395,7 +396,7 @@ rdl_code rdl_apply_all(rdl_engine *e, rdl_code *stores, rdl_err *stores_err, rdl
     rdl_err why = {0};
     for (size_t i = 0; i < e->pipeline->table_count; i++) /* a look-up may make it: not beside us */
         (void)rdl_history_table(&e->history, e->pipeline->tables[i]->full);
-    bool aside = e->store_count > 0 && rdl_cpu_count() > 1 && e->memory_bytes >= ASIDE_BYTES &&
+    bool aside = e->store_count > 0 && rdl_cpu_count() > 1 && e->memory_bytes >= RDL_ASIDE_BYTES &&
                  rdl_conn_open(e->duck, &hand.conn, &why) == RDL_OK;
     if (aside && rdl_thread_start("stores", apply_stores_aside, &hand, &thread, &why) != RDL_OK)
         aside = false;
@@ -469,26 +470,39 @@ static rdl_code hold_for_lake(const rdl_apply *p, rdl_arena *a, const rdl_table 
     return RDL_OK;
 }
 
-/* The newest epoch that no destination still needs. */
-rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err)
+rdl_code rdl_apply_settled_lake(const rdl_apply *p, uint64_t *out, rdl_err *err)
 {
     rdl_arena a;
-    rdl_engine *e = p->e;
-    uint64_t epoch = p->history->epoch;
     rdl_code rc = RDL_OK;
+    *out = p->history->epoch;
     rdl_arena_init(&a, 0);
-    for (size_t i = 0; i < e->pipeline->table_count && rc == RDL_OK; i++)
-        rc = hold_for_lake(p, &a, e->pipeline->tables[i], &epoch, err);
-    for (size_t i = 0; i < e->destination_count; i++) {
-        const rdl_destination *d = &e->destinations[i];
+    for (size_t i = 0; i < p->e->pipeline->table_count && rc == RDL_OK; i++)
+        rc = hold_for_lake(p, &a, p->e->pipeline->tables[i], out, err);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
+rdl_code rdl_apply_settled_stores(const rdl_apply *p, uint64_t *out, rdl_err *err)
+{
+    (void)err;
+    *out = p->history->epoch;
+    for (size_t i = 0; i < p->e->destination_count; i++) {
+        const rdl_destination *d = &p->e->destinations[i];
         const rdl_table_history *h = rdl_history_table(p->history, d->publication->table->full);
         for (size_t j = 0; j < h->segments.n; j++) {
             if (d->epoch >= 0 && h->segments.v[j].epoch > (uint64_t)d->epoch &&
-                h->segments.v[j].epoch - 1 < epoch)
-                epoch = h->segments.v[j].epoch - 1;
+                h->segments.v[j].epoch - 1 < *out)
+                *out = h->segments.v[j].epoch - 1;
         }
     }
-    rdl_arena_fini(&a);
-    *out = epoch;
-    return rc;
+    return RDL_OK;
+}
+
+rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err)
+{
+    uint64_t stores = 0;
+    RDL_TRY(rdl_apply_settled_lake(p, out, err));
+    RDL_TRY(rdl_apply_settled_stores(p, &stores, err));
+    *out = stores < *out ? stores : *out;
+    return RDL_OK;
 }

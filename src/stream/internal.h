@@ -384,6 +384,7 @@ RDL_MUST rdl_code rdl_apply_check_fresh(rdl_engine *e, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_not_ahead(const rdl_apply *p, const rdl_table *t, int64_t shown,
                                       const char *what, rdl_err *err);
 bool rdl_apply_is_stale(const rdl_table *t, const rdl_table_history *h);
+enum { RDL_ASIDE_BYTES = 1 << 30 }; /* of the budget: lake and stores at the same time */
 RDL_MUST rdl_code rdl_apply_lake(rdl_engine *e, rdl_err *err);
 /* Both, side by side where there is room; the lake's result, and the stores'. */
 RDL_MUST rdl_code rdl_apply_all(rdl_engine *e, rdl_code *stores, rdl_err *stores_err, rdl_err *err);
@@ -403,7 +404,9 @@ const char *rdl_store_misfit(const rdl_engine *e, const rdl_store *s);
 /* The failure of a publication that is left out, of whatever store; RDL_OK when none is. */
 RDL_MUST rdl_code rdl_apply_left_out(const rdl_engine *e, rdl_err *err);
 void rdl_store_close(rdl_store *s);
-/* The newest epoch that no destination still needs. */
+/* The newest epoch that no destination still needs; of the lake, of the stores, of both. */
+RDL_MUST rdl_code rdl_apply_settled_lake(const rdl_apply *p, uint64_t *out, rdl_err *err);
+RDL_MUST rdl_code rdl_apply_settled_stores(const rdl_apply *p, uint64_t *out, rdl_err *err);
 RDL_MUST rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err);
 /* drop.c: what a crash left of tables that were dropped. */
 RDL_MUST rdl_code rdl_drop_finish(rdl_engine *e, rdl_err *err);
