@@ -191,7 +191,7 @@ static void put_next(rdl_row *row, const rdl_schedule_line *l, int64_t now_us)
 {
     const rdl_schedule_status *s = &l->status;
     if (strcmp(l->view.state, "failed") == 0)
-        rdl_row_text(row, "again, after a pause");
+        rdl_row_text(row, "again: it failed");
     else if (s->next_us == INT64_MAX)
         rdl_row_null(row);
     else if (s->next_us <= now_us)
