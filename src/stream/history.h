@@ -4,7 +4,7 @@
  * Fed with seals in order (at open from the journal, then by each commit).  Names are matched
  * by text, so that a table that left the pipeline keeps its past.
  *
- * Thread: guarded by the engine's lock when the apply thread runs; else epoch.
+ * Thread: guarded by the engine's lock when the apply threads run; else epoch.
  */
 #ifndef RDL_STREAM_HISTORY_H
 #define RDL_STREAM_HISTORY_H

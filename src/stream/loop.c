@@ -94,7 +94,7 @@ static bool source_is_ready(const rdl_engine *e)
 
 /* ---- turns ---- */
 
-/* What the apply thread reached: removed where settled, waited for where too far behind. */
+/* What the apply threads reached: removed where settled, waited for where too far behind. */
 static rdl_code keep_up(loop *l, rdl_err *err)
 {
     rdl_engine *e = l->e;

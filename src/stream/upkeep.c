@@ -1,7 +1,7 @@
 /*
  * stream/upkeep.c - small files of the lake are merged and old versions removed while a run goes on.
  *
- * WHEN   after the lake took sealed epochs: in the continuous loop on the apply thread, else at the
+ * WHEN   after the lake took sealed epochs: in the continuous loop on the lake thread, else at the
  *        end of --once.  A run that has nothing to do does nothing here.
  * MERGE  lake_compact_files (8) or more files of like size in a partition become one; a round merges
  *        ROUND_BYTES and takes ROUND_US at most (a started table is finished), and the next goes on
