@@ -287,7 +287,7 @@ if command -v flock >/dev/null; then
     run
     "$raudal" run "$p" >"$work/bg" 2>&1 &
     writer=$!
-    for _ in $(seq 100); do grep -q . "$root/state/LOCK" 2>/dev/null && break; sleep 0.05; done
+    for _ in $(seq 1200); do grep -q . "$root/state/LOCK" 2>/dev/null && break; sleep 0.05; done
     run
     expect 6 "could not lock" "held by raudal, pid $writer"
     agree

@@ -16,7 +16,7 @@ done > "$work/in/a.jsonl") &
 writer=$!
 runs=0
 while kill -0 "$writer" 2> /dev/null && [ "$runs" -lt 20 ]; do
-    timeout 30 "$raudal" run "$work" --once > /dev/null 2> "$work/err" || {
+    timeout 240 "$raudal" run "$work" --once > /dev/null 2> "$work/err" || {
         cat "$work/err" >&2
         exit 1
     }

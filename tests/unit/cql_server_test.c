@@ -506,7 +506,7 @@ static void a_bad_handshake_is_a_clear_error(void **state)
             print_error("%zu: \"%s\" does not say \"%s\"\n", i, err.msg, all[i].said);
         assert_non_null(strstr(err.msg, all[i].said));
         assert_null(s);
-        assert_true(rdl_monotonic_us() - from < 5000000);
+        assert_true(rdl_monotonic_us() - from < 10000000);
         stop();
     }
 }
@@ -583,7 +583,7 @@ static void a_silent_node_costs_its_time_limit(void **state)
     fails(s, "never", RDL_CQL_E_TIMEOUT, "no answer in time");
     assert_int_equal(err.code, RDL_ENET);
     assert_true((err.flags & RDL_ERR_RETRY) != 0);
-    assert_true(rdl_monotonic_us() - from < 2000000);
+    assert_true(rdl_monotonic_us() - from < 8000000);
     still_works(s); /* on a new connection */
     rdl_cql_close(s);
     stop();
@@ -749,7 +749,7 @@ static void a_node_that_went_away_is_waited_for_until_the_time_limit(void **stat
     int64_t from = rdl_monotonic_us();
     rdl_code rc = rdl_cql_query(s, "ok", &(rdl_cql_options){.idempotent = true}, NULL, &err);
     assert_int_equal(rc, RDL_ENET);
-    assert_true(rdl_monotonic_us() - from < 3000000);
+    assert_true(rdl_monotonic_us() - from < 8000000);
     rdl_cql_close(s);
 }
 
