@@ -1,6 +1,6 @@
 /*
  * cli/errand.h - commands that change a root: refresh, publish, quarantine replay, lake compact,
- * lake vacuum.
+ * lake vacuum, lake drop.
  *
  * One process writes to a root.  While none does, such a command opens an engine of its own; while
  * a continuous run holds the root, the command's words are sent to it, it runs them between two
