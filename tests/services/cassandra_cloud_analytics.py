@@ -5,18 +5,12 @@
 "exec" "${PYTHON:?}" "$0" "$@"
 import csv, glob, io, os, re, shutil, subprocess, sys, time
 from cassandra.cluster import Cluster
+import counting
+from counting import check
 
 raudal, build, room, top = os.environ["RAUDAL"], os.environ["BUILD"], os.getcwd(), os.environ["RAUDAL_TOP"]
 host, port = os.environ["RAUDAL_CASSANDRA"].split(":")
 pipeline = f"{top}/examples/cloud_analytics"
-passed = failed = 0
-
-
-def check(name, ok, detail=""):
-    global passed, failed
-    passed, failed = passed + bool(ok), failed + (not ok)
-    if not ok:
-        print(f"FAIL {name}: {detail}"[:1500])
 
 
 def run(*args, env=None, timeout=600):
@@ -223,5 +217,4 @@ if tls:
     admin.execute("DROP KEYSPACE IF EXISTS tls_granted")
     admin.execute("DROP ROLE IF EXISTS guest")
     admin_cluster.shutdown()
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed > 0)
+sys.exit(counting.done())

@@ -4,21 +4,15 @@
 "exec" "${PYTHON:?}" "$0" "$@"
 import json, os, shutil, subprocess, sys
 from cassandra.cluster import Cluster
+import counting
+from counting import check
 
 raudal, room = os.environ["RAUDAL"], os.getcwd()
 host, port = os.environ["RAUDAL_CASSANDRA"].split(":")
 cluster = Cluster([host], port=int(port))
 session = cluster.connect()
 session.default_timeout = 60
-passed = failed = 0
 KS = "rdl_own_tables"
-
-
-def check(name, ok, detail=""):
-    global passed, failed
-    passed, failed = passed + bool(ok), failed + (not ok)
-    if not ok:
-        print(f"FAIL {name}: {detail}"[:1500])
 
 
 def run(*args):
@@ -123,5 +117,4 @@ rc, out, err = run("run", "--once")
 check("two keys of one millisecond are not merged in silence", rc == 5 and '"at" of its key has microseconds' in err, f"{rc} {err[-500:]}")
 session.execute(f"DROP KEYSPACE {KS}")
 cluster.shutdown()
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed > 0)
+sys.exit(counting.done())

@@ -9,6 +9,8 @@
 "exec" "${PYTHON:?}" "$0" "$@"
 import csv, io, json, os, random, re, shutil, signal, subprocess, sys, time
 from cassandra.cluster import Cluster
+import counting
+from counting import check
 
 seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
 kills = int(os.environ.get("KILLS", "4"))
@@ -19,14 +21,6 @@ host, port = os.environ["RAUDAL_CASSANDRA"].split(":")
 cluster = Cluster([host], port=int(port))
 session = cluster.connect()
 session.default_timeout = 60
-passed = failed = 0
-
-
-def check(name, ok, detail=""):
-    global passed, failed
-    passed, failed = passed + bool(ok), failed + (not ok)
-    if not ok:
-        print(f"FAIL {name}: {detail}"[:1500])
 
 
 PIPELINE = """
@@ -335,5 +329,4 @@ check("an unknown option of the URL", rc == 3 and "colour" in err, f"{rc} {err[-
 for name in ("ref", "nine", "later", "kill", "random", "zombie", "fit"):
     keyspace(f"rdl_sink_{name}")
 cluster.shutdown()
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed > 0)
+sys.exit(counting.done())

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import uuid
 
+import counting
+
 if os.environ.get("PYTHON", sys.executable) != sys.executable:
     os.execv(os.environ["PYTHON"], [os.environ["PYTHON"], *sys.argv])
 
@@ -69,6 +71,7 @@ def check(what):
             for r in lake("SELECT customer, flow, session, question, answer FROM gold.conversation_answers")}
     assert files == want, (what, len(files), len(want))
     raudal("verify")
+    counting.check(what, True)
     return len(want)
 
 
@@ -100,7 +103,7 @@ def main():
     finally:
         with psycopg.connect(POSTGRES, autocommit=True) as c:
             c.execute(f"DROP DATABASE {NAME} WITH (FORCE)")
-    print("3 passed, 0 failed")
+    return counting.done()
 
 
-main()
+sys.exit(main())
