@@ -281,28 +281,12 @@ static const char *const arg_names[] = {"arg_min",      "arg_max",      "argmin"
                                         "argmax",       "min_by",       "max_by",
                                         "arg_min_null", "arg_max_null", NULL};
 /* The same whatever the order of rows, as DuckDB has them. */
-static const char *const order_free_names[] = {"count",
-                                               "count_star",
-                                               "count_if",
-                                               "countif",
-                                               "min",
-                                               "max",
-                                               "bool_and",
-                                               "bool_or",
-                                               "bit_and",
-                                               "bit_or",
-                                               "bit_xor",
-                                               "median",
-                                               "quantile",
-                                               "quantile_cont",
-                                               "quantile_disc",
-                                               "mad",
-                                               "approx_count_distinct",
-                                               "histogram",
-                                               "histogram_exact",
-                                               "bitstring_agg",
-                                               "regr_count",
-                                               NULL};
+/* clang-format off */
+static const char *const order_free_names[] = {
+    "count", "count_star", "count_if", "countif", "min", "max", "bool_and", "bool_or", "bit_and",
+    "bit_or", "bit_xor", "median", "quantile", "quantile_cont", "quantile_disc", "mad",
+    "approx_count_distinct", "histogram", "histogram_exact", "bitstring_agg", "regr_count", NULL};
+/* clang-format on */
 
 void rdl_recipe_cook(rdl_planner *pl, rdl_recipe *r, const char *const *identity, size_t n)
 {
