@@ -23,9 +23,10 @@
  *   crash [at] POINT [NTH]            runs, and is killed (SIGKILL) at the fault point
  *   crash                             is killed where it stands
  *   restart                           closes; the next command opens what is on disk
- *   sweep [NTH]                       on roots of their own: killed at every fault point, 1st to
+ *   sweep [NTH] [GLOB]                on roots of their own: killed at every fault point, 1st to
  *                                     NTH passing, and run again, gives what an undisturbed run
- *                                     gives, ledgers too, and verify agrees
+ *                                     gives, ledgers too, and verify agrees; each point that fits
+ *                                     GLOB must be reached
  *   query TYPES [rowsort|valuesort]   SQL, ----, then the rows that are expected, until a blank
  *                                     line: cells are separated by a tab or by two spaces or more;
  *                                     NULL, (empty).  One letter a column; R rounds to three digits

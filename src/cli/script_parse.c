@@ -30,7 +30,7 @@ static const struct {
     [RDL_VERB_REFRESH] = {"refresh", BODY_NONE, 0, 1, "refresh [TABLE]"},
     [RDL_VERB_CRASH] = {"crash", BODY_NONE, 0, 3, "crash [[at] POINT [NTH]]"},
     [RDL_VERB_RESTART] = {"restart", BODY_NONE, 0, 0, "restart"},
-    [RDL_VERB_SWEEP] = {"sweep", BODY_NONE, 0, 1, "sweep [NTH]"},
+    [RDL_VERB_SWEEP] = {"sweep", BODY_NONE, 0, 2, "sweep [NTH] [GLOB]"},
     [RDL_VERB_QUERY] = {"query", BODY_QUESTION, 1, 2, "query TYPES [rowsort | valuesort]"},
     [RDL_VERB_VERIFY] = {"verify", BODY_NONE, 0, 0, "verify"},
     [RDL_VERB_LEDGER] = {"ledger", BODY_QUESTION, 1, 1, "ledger TABLE"},

@@ -4,7 +4,8 @@
  * What has been fed so far is read into fresh roots: once undisturbed, then for each point and
  * passing with a SIGKILL there and a second run.  All tables, their ledgers and what verify says
  * must be the same.  With RAUDAL_SWEEP=sample in the environment a sweep takes every fifth point,
- * other ones in other lines, so that many sweeps together still take all.
+ * other ones in other lines, so that many sweeps together still take all that every pipeline has.
+ * A GLOB names those that this script is about: they are always taken, and each must be reached.
  *
  * A pipeline that empties its landing folders (after_commit) gets its files again before each run,
  * and what is left of them must be the same too.
@@ -21,6 +22,8 @@ typedef struct sweep {
     rdl_script_runner *runner;
     const rdl_record *at;
     rdl_script_engine engine;
+    unsigned nth_max;
+    const char *own;   /* a glob over points; NULL: none */
     rdl_buf expected;  /* digest of the undisturbed run */
     const char *input; /* a copy of what was fed; NULL: runs leave it alone */
 } sweep;
@@ -158,36 +161,69 @@ static bool undisturbed(sweep *s)
     return digest(s, &s->expected, &err) == RDL_OK || fail_rc(s, "undisturbed", &err);
 }
 
+/* At the first to the last passing, as far as they come; *any: how often it was reached. */
+static bool crash_at(sweep *s, rdl_fault point, unsigned *any)
+{
+    bool fine = true, reached = point != RDL_FAULT_ALLOC;
+    for (unsigned nth = 1; fine && reached && nth <= s->nth_max; nth++) {
+        fine = crash_once(s, point, nth, &reached);
+        *any += reached;
+    }
+    return fine;
+}
+
+static bool crash_everywhere(sweep *s)
+{
+    const char *how = getenv("RAUDAL_SWEEP");
+    bool sample = how != NULL && strcmp(how, "sample") == 0;
+    unsigned any = 0;
+    for (int point = 0; point < RDL_FAULT_COUNT; point++) {
+        unsigned here = 0;
+        bool own = s->own != NULL && rdl_name_matches(s->own, rdl_fault_name((rdl_fault)point));
+        if (sample && !own && (unsigned)point % SAMPLE != s->at->line % SAMPLE)
+            continue;
+        if (!crash_at(s, (rdl_fault)point, &here))
+            return false;
+        if (own && here == 0)
+            return rdl_script_fail(s->runner, s->at, "%s was not reached",
+                                   rdl_fault_name((rdl_fault)point));
+        any += here;
+    }
+    return any > 0 || sample || rdl_script_fail(s->runner, s->at, "no fault point was reached");
+}
+
+/* [NTH] [GLOB] */
+static void read_words(sweep *s)
+{
+    s->nth_max = 1;
+    for (size_t i = 0; i < s->at->word_count; i++) {
+        const char *word = s->at->words[i];
+        if (word[0] >= '1' && word[0] <= '9')
+            s->nth_max = (unsigned)strtoul(word, NULL, 10);
+        else
+            s->own = word;
+    }
+}
+
 bool rdl_script_sweep(rdl_script_runner *r, const rdl_record *at)
 {
     sweep s = {.runner = r, .at = at, .engine = r->engine};
-    unsigned nth_max = at->word_count > 0 ? (unsigned)strtoul(at->words[0], NULL, 10) : 1, any = 0;
+    read_words(&s);
     rdl_script_engine_close(&r->engine, false);
     s.engine.child = NULL;
     s.engine.reader = NULL;
     s.engine.root = rdl_path_join(&r->arena, r->temp, "sweep");
-    const char *how = getenv("RAUDAL_SWEEP");
-    bool sample = how != NULL && strcmp(how, "sample") == 0;
     rdl_err err = {0};
     if (strstr(s.engine.text, "after_commit") != NULL) {
         s.input = rdl_path_join(&r->arena, r->temp, "sweep-in");
         if (rdl_fs_mkdirs(s.input, &err) != RDL_OK || copy_tree(r->in_dir, s.input, &err) != RDL_OK)
             return fail_rc(&s, "sweep", &err);
     }
-    bool fine = undisturbed(&s);
-    for (int point = 0; fine && point < RDL_FAULT_COUNT; point++) {
-        bool reached = point != RDL_FAULT_ALLOC;
-        if (sample && (unsigned)point % SAMPLE != at->line % SAMPLE)
-            continue;
-        for (unsigned nth = 1; fine && reached && nth <= nth_max; nth++) {
-            fine = crash_once(&s, (rdl_fault)point, nth, &reached);
-            any += reached;
-        }
-    }
+    bool fine = undisturbed(&s) && crash_everywhere(&s);
     if (fine && s.input != NULL && copy_tree(s.input, r->in_dir, &err) != RDL_OK)
         fine = fail_rc(&s, "sweep", &err);
     rdl_script_engine_close(&s.engine, false);
     rdl_buf_fini(&s.expected);
     r->checked = true;
-    return fine && (any > 0 || sample || rdl_script_fail(r, at, "no fault point was reached"));
+    return fine;
 }
