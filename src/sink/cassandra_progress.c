@@ -26,7 +26,9 @@
  *   O1  Rows are written under a claim alone.  A process whose claim was overtaken cannot finish,
  *       and all it still writes is older than what the newer claim writes to the same keys.  It
  *       looks whether the claim still stands before rows once it looked HOLD_MS ago (hold), so
- *       one that was thought dead and wakes writes none.
+ *       one that was thought dead and wakes sends none.  But the requests that it had handed to the
+ *       client, and that the system had not taken when it was stopped, go out first: under keys that
+ *       the newer owner has not, these rows stay until verify finds them.
  *   O2  epoch moves to target only after each row up to it was acknowledged.
  *   O3  write_us never goes back, also when a table changes its owner.
  *   O4  Who takes a table from under an unfinished claim removes old rows only when the other has

@@ -314,7 +314,9 @@ session.execute(f"CREATE KEYSPACE {fit} WITH replication = {{'class': 'SimpleStr
 session.execute(f"CREATE TABLE {fit}.top (org text, service text, cost decimal, PRIMARY KEY ((org), service))")
 rc, _, err = once("fit", fit)
 check("another key is refused by both keys", rc == 5 and "primary key is ((org), service), not ((org), cost DESC, service)" in err, err[-500:])
-session.execute(f"DROP TABLE {fit}.top")
+check("and stops no other table", len(list(session.execute(f"SELECT org FROM {fit}.nested"))) > 0)
+for name in ("top", "nested"):
+    session.execute(f"DROP TABLE {fit}.{name}")
 session.execute(f"CREATE TYPE IF NOT EXISTS {fit}.about (first text, sum bigint)")
 session.execute(f"CREATE TABLE {fit}.nested (org text, day date, costs map<text, decimal>, counts map<text, int>, busy list<text>, "
                 f"services set<text>, seen text, about frozen<about>, PRIMARY KEY ((org, day)))")
