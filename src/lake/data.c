@@ -61,12 +61,8 @@ void rdl_data_split(rdl_data_writer *w)
         w->keys[i] = t->schema.v[rdl_schema_find(&t->schema, t->partition_columns[i])];
 }
 
-void rdl_data_put_select(const rdl_data_writer *w,
-                         const char *select,
-                         const char *order_by,
-                         rdl_buf *sql)
+void rdl_data_put_stored(const rdl_data_writer *w, rdl_buf *sql)
 {
-    const size_t keys = w->table->partition_count;
     rdl_buf_puts(sql, "SELECT ");
     for (size_t i = 0; i < w->stored.n; i++) {
         rdl_buf_puts(sql, i > 0 ? ", CAST(" : "CAST(");
@@ -76,6 +72,15 @@ void rdl_data_put_select(const rdl_data_writer *w,
         rdl_buf_puts(sql, ") AS ");
         rdl_buf_put_sql_ident(sql, w->stored.v[i].name);
     }
+}
+
+void rdl_data_put_select(const rdl_data_writer *w,
+                         const char *select,
+                         const char *order_by,
+                         rdl_buf *sql)
+{
+    const size_t keys = w->table->partition_count;
+    rdl_data_put_stored(w, sql);
     for (size_t i = 0; i < keys; i++) {
         rdl_buf_puts(sql, ", coalesce('v' || ");
         rdl_partition_sql(&w->keys[i], sql);
@@ -263,6 +268,16 @@ void rdl_data_discard(rdl_arena *a, const char *dir, const rdl_data_files *files
             continue;
 }
 
+rdl_data_files rdl_data_made(const rdl_data_writer *w)
+{
+    rdl_data_files made = {.v = w->files.v, .n = w->files.n};
+    for (size_t i = 0; i < made.n; i++) {
+        made.rows += made.v[i].rows;
+        made.bytes += made.v[i].size;
+    }
+    return made;
+}
+
 rdl_code rdl_data_write(rdl_conn *conn,
                         rdl_arena *a,
                         const rdl_lake_table *t,
@@ -281,11 +296,7 @@ rdl_code rdl_data_write(rdl_conn *conn,
                              : write_rows(&w, conn, select, order_by, err);
     if (rc == RDL_OK && w.sync.n > 0)
         rc = rdl_fs_sync_many(w.sync.v, w.sync.n, err);
-    *out = (rdl_data_files){.v = w.files.v, .n = w.files.n};
-    for (size_t i = 0; i < w.files.n; i++) {
-        out->rows += w.files.v[i].rows;
-        out->bytes += w.files.v[i].size;
-    }
+    *out = rdl_data_made(&w);
     if (rc == RDL_OK) {
         const int fault =
             compaction ? RDL_FAULT_AT(LAKE_COMPACT_DATA) : RDL_FAULT_AT(LAKE_AFTER_DATA);

@@ -1,6 +1,6 @@
 /*
- * lake/data.h - what the two ways of writing data files share: data.c by our own Parquet writer,
- * data_copy.c by DuckDB's COPY.
+ * lake/data.h - what the ways of making data files share: data.c by our own Parquet writer,
+ * data_copy.c by DuckDB's COPY, part.c before their commit.
  */
 #ifndef RDL_LAKE_DATA_H
 #define RDL_LAKE_DATA_H
@@ -20,7 +20,9 @@ typedef struct rdl_data_writer {
     const char *folder;         /* of the newest file, relative */
 } rdl_data_writer;
 
-/* SELECT of the stored columns and the partition's texts rdl_k0, rdl_k1, ...: v and the value, or
+/* SELECT of the stored columns as the file has them. */
+void rdl_data_put_stored(const rdl_data_writer *w, rdl_buf *sql);
+/* The same of select, and the partition's texts rdl_k0, rdl_k1, ...: v and the value, or
  * n for NULL; ordered by these and order_by. */
 void rdl_data_put_select(const rdl_data_writer *w,
                          const char *select,
@@ -33,6 +35,9 @@ RDL_MUST rdl_code rdl_data_place(rdl_data_writer *w,
                                  rdl_delta_file *f,
                                  const char **absolute,
                                  rdl_err *err);
+
+/* The writer's files, with their rows and bytes. */
+rdl_data_files rdl_data_made(const rdl_data_writer *w);
 
 /* data_copy.c */
 RDL_MUST rdl_code rdl_data_copy(rdl_data_writer *w,

@@ -152,14 +152,7 @@ void rdl_lake_part_put_where(const rdl_lake_table *t, const rdl_lake_part *p, rd
 
 static void put_rows(const rdl_data_writer *w, const char *from, const rdl_lake_part *p, rdl_buf *sql)
 {
-    rdl_buf_puts(sql, "SELECT ");
-    for (size_t i = 0; i < w->stored.n; i++) {
-        rdl_buf_puts(sql, i > 0 ? ", CAST(" : "CAST(");
-        rdl_buf_put_sql_ident(sql, w->stored.v[i].name);
-        rdl_buf_puts(sql, " AS ");
-        rdl_delta_physical_type(w->stored.v[i].type, sql);
-        rdl_buf_putc(sql, ')');
-    }
+    rdl_data_put_stored(w, sql);
     rdl_buf_printf(sql, " FROM %s WHERE ", from);
     rdl_lake_part_put_where(w->table, p, sql);
 }
@@ -248,11 +241,7 @@ rdl_code rdl_data_adopt(rdl_arena *a,
                          t->dir);
     if (rc == RDL_OK)
         rc = rdl_fs_sync_many(w.sync.v, w.sync.n, err);
-    *files = (rdl_data_files){.v = w.files.v, .n = w.files.n};
-    for (size_t i = 0; i < w.files.n; i++) {
-        files->rows += w.files.v[i].rows;
-        files->bytes += w.files.v[i].size;
-    }
+    *files = rdl_data_made(&w);
     if (rc != RDL_OK)
         rdl_data_discard(a, t->dir, files);
     return rdl_err_area(rc, err, RDL_AREA_STORE);
