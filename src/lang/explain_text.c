@@ -36,6 +36,14 @@ static void put_label(rdl_buf *out, const char *label)
     rdl_buf_printf(out, "  %-*s", LABEL, label);
 }
 
+static void put_columns_line(rdl_buf *out, const char *label, const rdl_table *t,
+                             const size_t *columns, size_t n)
+{
+    put_label(out, label);
+    put_columns(out, t, columns, n);
+    rdl_buf_putc(out, '\n');
+}
+
 static void put_place(rdl_buf *out, rdl_pos pos)
 {
     uint32_t line = 0, col = 0;
@@ -142,18 +150,12 @@ static void put_view(rdl_buf *out, const rdl_table *t)
             rdl_buf_puts(out, "; a change of another input rebuilds it");
         rdl_buf_putc(out, '\n');
     }
-    if (p->mode == RDL_MAINTAIN_GROUPS) {
-        put_label(out, "recomputed by");
-        put_columns(out, t, p->key_columns, p->key_count);
-        rdl_buf_putc(out, '\n');
-    }
+    if (p->mode == RDL_MAINTAIN_GROUPS)
+        put_columns_line(out, "recomputed by", t, p->key_columns, p->key_count);
     put_state(out, t);
     put_fans(out, p);
-    if (t->primary_key_count > 0) {
-        put_label(out, "key");
-        put_columns(out, t, t->primary_key, t->primary_key_count);
-        rdl_buf_putc(out, '\n');
-    }
+    if (t->primary_key_count > 0)
+        put_columns_line(out, "key", t, t->primary_key, t->primary_key_count);
 }
 
 static void put_constraints(rdl_buf *out, const rdl_table *t)
@@ -221,11 +223,8 @@ static void put_table(rdl_buf *out, const rdl_pipeline *p, const rdl_table *t)
     if (t->view_plan != NULL)
         put_view(out, t);
     put_constraints(out, t);
-    if (t->partition_count > 0) {
-        put_label(out, "partitions");
-        put_columns(out, t, t->partition_by, t->partition_count);
-        rdl_buf_putc(out, '\n');
-    }
+    if (t->partition_count > 0)
+        put_columns_line(out, "partitions", t, t->partition_by, t->partition_count);
     if (rdl_explain_cost(t)[0] != '\0') {
         put_label(out, "epoch costs");
         rdl_buf_printf(out, "%s", rdl_explain_cost(t));
