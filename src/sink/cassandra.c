@@ -14,14 +14,15 @@
  * (from, to'], to' >= to, and writes the newest state of every key that those epochs touched, so
  * what the lost attempt wrote is written again, written over or removed (sink_unfinished: also a
  * key that came and went within those epochs): nothing of it stays that does not belong there.  A
- * zombie, whose claim was overtaken, writes no row once it could know (O1), and who took its
- * tables removes old rows only after that (O4).  What nothing can take back is a row that a node
- * still holds for a replica, under a key that a republication has found absent; verify finds it.
+ * zombie, whose claim was overtaken, writes no row once it could know (O1), who took its tables
+ * removes old rows only after that (O4), and what it sent later it takes back itself (O5).  What
+ * nothing can take back is a row that a node still holds for a replica, or that a zombie sent which
+ * then died, under a key that a republication has found absent; verify finds it.
  *
  * A table under ownership of another root, ahead of the journal or behind its oldest segment is
  * treated as every store's (stream/apply.c).
  *
- * INVARIANTS  O1-O4 in cassandra_progress.c, W1-W8 in cassandra_write.c; tests:
+ * INVARIANTS  O1-O5 in cassandra_progress.c, W1-W8 in cassandra_write.c; tests:
  * tests/services/cassandra_*.
  */
 #include <inttypes.h>
@@ -137,6 +138,7 @@ static void sink_abort(rdl_sink *sink)
     if (s->table == NULL)
         return;
     (void)!rdl_cql_drain(s->session, &ignored); /* answers know their slots */
+    rdl_cassandra_withdraw(s, NULL);
     rdl_cassandra_slots_free(s);
     s->table = NULL;
 }
@@ -187,6 +189,7 @@ static void begin_counting(rdl_cassandra *s)
 {
     s->failed = RDL_OK;
     s->failure = (rdl_err){0};
+    s->overtaken = false;
     s->rows = s->requests = s->attempts = 0;
     s->seeded = 0;
     s->round = s->trouble = 0;
@@ -257,25 +260,30 @@ static rdl_code sink_begin(rdl_sink *sink, const rdl_sink_table *table, const rd
     return rdl_err_in(rc, err, "sink cassandra");
 }
 
+/* O5 */
+static rdl_code withdrawn(rdl_cassandra *s, rdl_code rc, rdl_err *err)
+{
+    if (rc != RDL_OK)
+        rdl_cassandra_withdraw(s, err);
+    return rdl_err_in(rc, err, "sink cassandra");
+}
+
 static rdl_code sink_remove(rdl_sink *sink, const rdl_chunk *keys, rdl_err *err)
 {
-    return rdl_err_in(
-        rdl_cassandra_send_rows(rdl_cassandra_of(sink), keys, RDL_CASSANDRA_REMOVE, err), err,
-        "sink cassandra");
+    rdl_cassandra *s = rdl_cassandra_of(sink);
+    return withdrawn(s, rdl_cassandra_send_rows(s, keys, RDL_CASSANDRA_REMOVE, err), err);
 }
 
 static rdl_code sink_insert(rdl_sink *sink, const rdl_chunk *rows, rdl_err *err)
 {
-    return rdl_err_in(
-        rdl_cassandra_send_rows(rdl_cassandra_of(sink), rows, RDL_CASSANDRA_INSERT, err), err,
-        "sink cassandra");
+    rdl_cassandra *s = rdl_cassandra_of(sink);
+    return withdrawn(s, rdl_cassandra_send_rows(s, rows, RDL_CASSANDRA_INSERT, err), err);
 }
 
 static rdl_code sink_upsert(rdl_sink *sink, const rdl_chunk *rows, rdl_err *err)
 {
-    return rdl_err_in(
-        rdl_cassandra_send_rows(rdl_cassandra_of(sink), rows, RDL_CASSANDRA_UPSERT, err), err,
-        "sink cassandra");
+    rdl_cassandra *s = rdl_cassandra_of(sink);
+    return withdrawn(s, rdl_cassandra_send_rows(s, rows, RDL_CASSANDRA_UPSERT, err), err);
 }
 
 /* O4 */
@@ -314,9 +322,9 @@ static rdl_code commit(rdl_cassandra *s, rdl_err *err)
 static rdl_code sink_commit(rdl_sink *sink, rdl_err *err)
 {
     rdl_cassandra *s = rdl_cassandra_of(sink);
-    rdl_code rc = commit(s, err);
+    rdl_code rc = withdrawn(s, commit(s, err), err);
     sink_abort(sink);
-    return rdl_err_in(rc, err, "sink cassandra");
+    return rc;
 }
 
 const rdl_sink_ops rdl_sink_cassandra = {

@@ -10,6 +10,7 @@
  *   cassandra_rows.c      a row as its statement takes it
  *   cassandra_write.c     rows on their way: requests, answers, attempts
  *   cassandra_old.c       what a republication replaces
+ *   cassandra_late.c      what went out when the claim may have been lost
  *   cassandra_value.c     values to and from the protocol
  *   cassandra_scan.c      every row read back
  *   cassandra_query.c     users' queries
@@ -77,6 +78,22 @@ typedef enum rdl_cassandra_kind {
     RDL_CASSANDRA_REMOVE,
 } rdl_cassandra_kind;
 
+/* Rows of one request, until they are acknowledged. */
+struct rdl_cassandra_slot {
+    rdl_cassandra *s;
+    rdl_cassandra_slot *next;
+    rdl_cassandra_kind kind;
+    rdl_buf rows, ends; /* encoded rows one after the other; where each ends, uint32_t */
+    size_t count;
+    unsigned attempts;
+    int64_t later_us;    /* W8 */
+    int64_t answered_us; /* monotonic; of a slot in `late` */
+};
+
+enum {
+    RDL_CASSANDRA_HOLD_MS = 2000, /* how old the knowledge may be that a claim stands */
+};
+
 struct rdl_cassandra {
     rdl_sink sink; /* first */
     rdl_arena arena;
@@ -95,8 +112,11 @@ struct rdl_cassandra {
     rdl_cassandra_table *table;
     bool whole, same_rows; /* same_rows: what a lost attempt wrote is what we write */
     int64_t from, to, write_us;
-    int64_t held_us;                  /* monotonic: when the claim was last known to stand */
+    int64_t held_us; /* monotonic: when the claim was last known to stand */
+    bool overtaken;  /* another claim came after ours: overtaker */
+    rdl_cassandra_progress overtaker;
     rdl_cassandra_slot *free, *retry; /* lists of slots */
+    rdl_cassandra_slot *late;         /* answered, but when the claim may have been lost (O5) */
     size_t retry_count;
     rdl_code failed; /* the first failure that no attempt mends, or RDL_OK */
     rdl_err failure;
@@ -215,6 +235,24 @@ RDL_MUST rdl_code rdl_cassandra_make_statements(rdl_cassandra *s, rdl_err *err);
 /* A row by its encoded key. */
 RDL_MUST rdl_code rdl_cassandra_remove_key(rdl_cassandra *s, const rdl_str *key, rdl_err *err);
 void rdl_cassandra_slots_free(rdl_cassandra *s);
+
+rdl_cassandra_slot *rdl_cassandra_slot_take(rdl_cassandra *s, rdl_cassandra_kind kind);
+void rdl_cassandra_slot_give_back(rdl_cassandra *s, rdl_cassandra_slot *slot);
+rdl_str rdl_cassandra_slot_row(const rdl_cassandra_slot *slot, size_t i);
+int64_t rdl_cassandra_slot_time(const rdl_cassandra_slot *slot); /* its cells' */
+rdl_cql_value rdl_cassandra_row_value(rdl_str row, const rdl_cql_statement *st, uint32_t bind);
+/* The slot is taken.  What may be tried again lies in s->retry then, and is no failure. */
+RDL_MUST rdl_code rdl_cassandra_slot_send(rdl_cassandra *s, rdl_cassandra_slot *slot, rdl_err *err);
+RDL_MUST rdl_code rdl_cassandra_pause(rdl_cassandra *s, unsigned attempts, rdl_err *err);
+
+/* cassandra_late.c */
+/* Answered now: kept if the claim may have been lost, else free. */
+void rdl_cassandra_late_answer(rdl_cassandra *s, rdl_cassandra_slot *slot);
+/* The claim stood at held_us. */
+void rdl_cassandra_late_forget(rdl_cassandra *s);
+/* After a failure, before abort: looks at the claim if it may be lost, and removes what went out
+ * late.  err, or NULL: what failed, whose hint says so where rows may be left. */
+void rdl_cassandra_withdraw(rdl_cassandra *s, rdl_err *err);
 
 /* cassandra_old.c: everything of the table that is older than this write goes.  RDL_ERR_REPLAY: the
  * whole batch once more, something there is later than it. */

@@ -26,13 +26,15 @@
  *   O1  Rows are written under a claim alone.  A process whose claim was overtaken cannot finish,
  *       and all it still writes is older than what the newer claim writes to the same keys.  It
  *       looks whether the claim still stands before rows once it looked HOLD_MS ago (hold), so
- *       one that was thought dead and wakes sends none.  But the requests that it had handed to the
- *       client, and that the system had not taken when it was stopped, go out first: under keys that
- *       the newer owner has not, these rows stay until verify finds them.
+ *       one that was thought dead and wakes sends none.
  *   O2  epoch moves to target only after each row up to it was acknowledged.
  *   O3  write_us never goes back, also when a table changes its owner.
  *   O4  Who takes a table from under an unfinished claim removes old rows only when the other has
  *       had HOLD_MS, and the time of a request, to find out: its last rows are there by then.
+ *   O5  Rows that were answered more than HOLD_MS after the claim was known to stand, or not at all,
+ *       may have gone out after O4's removal: a process that is stopped has requests in its hands.
+ *       When it finds its claim overtaken it removes them, each at its own timestamp
+ *       (cassandra_late.c).  One that wakes, sends, and dies before it looks leaves them to verify.
  *
  * Two datacentres: transactions are decided among the replicas of our own (LOCAL_SERIAL), which is
  * enough while all that publish to a table run in one.  ?serial=serial lets a quorum of all
@@ -60,10 +62,6 @@ static rdl_code make_table(rdl_cassandra *s, rdl_sink_say say, void *arg, bool a
     rdl_buf_fini(&cql);
     return rc;
 }
-
-enum {
-    HOLD_MS = 2000, /* how old the knowledge may be that a claim stands */
-};
 
 rdl_code rdl_cassandra_progress_create(rdl_cassandra *s, rdl_sink_say say, void *arg, bool apply,
                                        rdl_err *err)
@@ -177,9 +175,11 @@ static bool same(const rdl_cassandra_progress *a, const rdl_cassandra_progress *
            a->write_us == b->write_us;
 }
 
-static rdl_code refuse(const rdl_cassandra *s, const move *m, const rdl_cassandra_progress *now,
+static rdl_code refuse(rdl_cassandra *s, const move *m, const rdl_cassandra_progress *now,
                        rdl_err *err)
 {
+    s->overtaken = true;
+    s->overtaker = *now;
     rdl_err_set(err, RDL_ECONFLICT, 0,
                 "could not write table \"%s\" of Cassandra %s: somebody else moved it (it is at "
                 "epoch %" PRId64 " of root %s, not at %" PRId64 " of %s)",
@@ -269,7 +269,8 @@ rdl_code rdl_cassandra_progress_own(rdl_cassandra *s, rdl_cassandra_table *t, rd
     RDL_TRY(carry_out(s, &m, err));
     *p = m.after;
     if (overtakes) /* O4 */
-        t->quiet_us = rdl_monotonic_us() + (int64_t)(HOLD_MS + s->config.request_timeout_ms) * 1000;
+        t->quiet_us = rdl_monotonic_us() +
+                      (int64_t)(RDL_CASSANDRA_HOLD_MS + s->config.request_timeout_ms) * 1000;
     return RDL_OK;
 }
 
@@ -310,7 +311,8 @@ rdl_code rdl_cassandra_progress_hold(rdl_cassandra *s, rdl_err *err)
     rdl_cassandra_progress now;
     int64_t at = rdl_monotonic_us();
     const move m = {.table = s->table->name, .before = s->table->progress};
-    if (s->to < 0 || at - s->held_us < (int64_t)HOLD_MS * 1000) /* a seed claims nothing */
+    if (s->to < 0 ||
+        at - s->held_us < (int64_t)RDL_CASSANDRA_HOLD_MS * 1000) /* a seed claims nothing */
         return RDL_OK;
     for (rdl_cassandra_wait w = {0};; at = rdl_monotonic_us()) {
         rdl_code rc = rdl_cassandra_progress_read(s, s->table->name, &now, err);
@@ -323,6 +325,7 @@ rdl_code rdl_cassandra_progress_hold(rdl_cassandra *s, rdl_err *err)
     if (!same(&now, &s->table->progress))
         return refuse(s, &m, &now, err);
     s->held_us = at;
+    rdl_cassandra_late_forget(s);
     return RDL_OK;
 }
 

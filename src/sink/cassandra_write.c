@@ -49,19 +49,9 @@ enum {
     SEED_STEP_US = 2, /* less than a row takes, so that the next loading is later still */
 };
 
-struct rdl_cassandra_slot {
-    rdl_cassandra *s;
-    rdl_cassandra_slot *next;
-    rdl_cassandra_kind kind;
-    rdl_buf rows, ends; /* encoded rows one after the other; where each ends, uint32_t */
-    size_t count;
-    unsigned attempts;
-    int64_t later_us; /* W8 */
-};
-
 /* ---- slots ---- */
 
-static rdl_cassandra_slot *take_slot(rdl_cassandra *s, rdl_cassandra_kind kind)
+rdl_cassandra_slot *rdl_cassandra_slot_take(rdl_cassandra *s, rdl_cassandra_kind kind)
 {
     rdl_cassandra_slot *slot = s->free;
     if (slot != NULL)
@@ -77,7 +67,7 @@ static rdl_cassandra_slot *take_slot(rdl_cassandra *s, rdl_cassandra_kind kind)
     return slot;
 }
 
-static void give_back(rdl_cassandra *s, rdl_cassandra_slot *slot)
+void rdl_cassandra_slot_give_back(rdl_cassandra *s, rdl_cassandra_slot *slot)
 {
     slot->next = s->free;
     s->free = slot;
@@ -98,7 +88,8 @@ void rdl_cassandra_slots_free(rdl_cassandra *s)
 {
     free_list(s->free);
     free_list(s->retry);
-    s->free = s->retry = NULL;
+    free_list(s->late);
+    s->free = s->retry = s->late = NULL;
     s->retry_count = 0;
 }
 
@@ -118,7 +109,7 @@ rdl_cql_statement *rdl_cassandra_statement(const rdl_cassandra *s, rdl_cassandra
     return kind == RDL_CASSANDRA_REMOVE ? s->table->remove : s->table->insert;
 }
 
-static rdl_str row_of(const rdl_cassandra_slot *slot, size_t i)
+rdl_str rdl_cassandra_slot_row(const rdl_cassandra_slot *slot, size_t i)
 {
     const uint32_t *ends = (const uint32_t *)(const void *)slot->ends.p;
     uint32_t from = i > 0 ? ends[i - 1] : 0;
@@ -126,7 +117,7 @@ static rdl_str row_of(const rdl_cassandra_slot *slot, size_t i)
 }
 
 /* The bind's value in an encoded row. */
-static rdl_cql_value value_at(rdl_str row, const rdl_cql_statement *st, uint32_t bind)
+rdl_cql_value rdl_cassandra_row_value(rdl_str row, const rdl_cql_statement *st, uint32_t bind)
 {
     rdl_cql_value v = {.type = rdl_cql_bind_at(st, bind)->type, .n = -1};
     const uint8_t *p = (const uint8_t *)row.p;
@@ -161,7 +152,8 @@ static void say_row(rdl_cassandra *s, const rdl_cassandra_slot *slot)
     for (size_t i = 0; i < s->table->key_count; i++) {
         uint32_t bind = (uint32_t)(slot->kind == RDL_CASSANDRA_REMOVE ? i : s->table->key[i]);
         rdl_buf_clear(&value);
-        if (rdl_cql_print(value_at(row_of(slot, 0), st, bind), &value, &ignored) != RDL_OK)
+        if (rdl_cql_print(rdl_cassandra_row_value(rdl_cassandra_slot_row(slot, 0), st, bind),
+                          &value, &ignored) != RDL_OK)
             rdl_buf_puts(&value, "?");
         size_t n = cut_at(&value, SHOWN);
         rdl_buf_printf(out, "%s%s = %.*s%s", i > 0 ? ", " : "", s->table->columns[s->table->key[i]],
@@ -189,14 +181,14 @@ static void answered(void *arg, const rdl_cql_answer *answer)
     if (answer->code == RDL_OK) {
         s->rows += slot->count;
         s->progress_us = rdl_monotonic_us();
-        give_back(s, slot);
+        rdl_cassandra_late_answer(s, slot);
     } else if (answer->error != NULL ? answer->error->transient
                                      : (answer->err->flags & RDL_ERR_RETRY) != 0) {
         s->failure = *answer->err; /* what to say when patience ends */
         put_back(s, slot);
     } else {
         failed_for_good(s, slot, answer->code, answer->err);
-        give_back(s, slot);
+        rdl_cassandra_late_answer(s, slot);
     }
 }
 
@@ -223,17 +215,21 @@ static void adapt(rdl_cassandra *s)
 
 /* ---- requests ---- */
 
-static rdl_cql_options options_of(const rdl_cassandra *s, const rdl_cassandra_slot *slot)
+int64_t rdl_cassandra_slot_time(const rdl_cassandra_slot *slot)
 {
-    int64_t at = s->write_us;
+    int64_t at = slot->s->write_us;
     if (slot->kind == RDL_CASSANDRA_REMOVE) /* W3 */
         at -= 1;
-    else if (s->table->live_list) /* W6 */
+    else if (slot->s->table->live_list) /* W6 */
         at += 2 * (int64_t)slot->attempts;
-    at += slot->later_us;
+    return at + slot->later_us;
+}
+
+static rdl_cql_options options_of(const rdl_cassandra *s, const rdl_cassandra_slot *slot)
+{
     return (rdl_cql_options){
         .consistency = s->table->consistency,
-        .timestamp_us = at,
+        .timestamp_us = rdl_cassandra_slot_time(slot),
         .idempotent = !s->table->live_list || slot->kind == RDL_CASSANDRA_REMOVE,
     };
 }
@@ -245,17 +241,16 @@ static rdl_code begin_request(rdl_cassandra *s, const rdl_cassandra_slot *slot,
     rdl_cql_statement *st = rdl_cassandra_statement(s, slot->kind);
     if (slot->count == 1) {
         RDL_TRY(rdl_cql_begin(s->session, st, &options, out, err));
-        rdl_cql_values_row(*out, row_of(slot, 0));
+        rdl_cql_values_row(*out, rdl_cassandra_slot_row(slot, 0));
         return RDL_OK;
     }
     RDL_TRY(rdl_cql_begin_batch(s->session, RDL_CQL_UNLOGGED, &options, out, err));
     for (size_t i = 0; i < slot->count; i++)
-        rdl_cql_batch_add_row(*out, st, row_of(slot, i));
+        rdl_cql_batch_add_row(*out, st, rdl_cassandra_slot_row(slot, i));
     return RDL_OK;
 }
 
-/* The slot is taken.  What may be tried again is no failure here. */
-static rdl_code send_slot(rdl_cassandra *s, rdl_cassandra_slot *slot, rdl_err *err)
+rdl_code rdl_cassandra_slot_send(rdl_cassandra *s, rdl_cassandra_slot *slot, rdl_err *err)
 {
     rdl_cql_request *q = NULL;
     rdl_err own = {0};
@@ -273,7 +268,7 @@ static rdl_code send_slot(rdl_cassandra *s, rdl_cassandra_slot *slot, rdl_err *e
         put_back(s, slot);
         return RDL_OK;
     }
-    give_back(s, slot);
+    rdl_cassandra_slot_give_back(s, slot);
     *err = own;
     return rc;
 }
@@ -299,7 +294,7 @@ static rdl_code check_failed(rdl_cassandra *s, rdl_err *err)
                               rdl_buf_str(&s->failed_row));
 }
 
-static rdl_code pause_for(rdl_cassandra *s, unsigned attempts, rdl_err *err)
+rdl_code rdl_cassandra_pause(rdl_cassandra *s, unsigned attempts, rdl_err *err)
 {
     int64_t ms = attempts < 8 ? (int64_t)PAUSE_MIN_MS << attempts : PAUSE_MAX_MS;
     int64_t until = rdl_monotonic_us() + ms * 1000, now;
@@ -324,13 +319,13 @@ static rdl_code send_again(rdl_cassandra *s, rdl_err *err)
         if (rdl_monotonic_us() - s->progress_us > s->patience_us)
             return given_up(s, err);
         adapt(s);
-        RDL_TRY(pause_for(s, s->retry->attempts, err));
+        RDL_TRY(rdl_cassandra_pause(s, s->retry->attempts, err));
         RDL_TRY(rdl_cassandra_progress_hold(s, err));
         for (size_t n = s->retry_count < s->limit ? s->retry_count : s->limit; n > 0; n--) {
             rdl_cassandra_slot *slot = s->retry;
             s->retry = slot->next;
             s->retry_count--;
-            RDL_TRY(send_slot(s, slot, err));
+            RDL_TRY(rdl_cassandra_slot_send(s, slot, err));
         }
         rdl_err own = {0};
         rdl_code rc = rdl_cql_drain(s->session, &own);
@@ -349,11 +344,11 @@ static rdl_code send(rdl_cassandra *s, rdl_cassandra_slot *slot, rdl_err *err)
     if (rc == RDL_OK)
         rc = rdl_cassandra_progress_hold(s, err);
     if (rc != RDL_OK) {
-        give_back(s, slot);
+        rdl_cassandra_slot_give_back(s, slot);
         return rc;
     }
     adapt(s);
-    RDL_TRY(send_slot(s, slot, err));
+    RDL_TRY(rdl_cassandra_slot_send(s, slot, err));
     return check_failed(s, err);
 }
 
@@ -475,10 +470,10 @@ static rdl_code encode(rdl_cassandra *s, rdl_cassandra_slot *slot, const rdl_chu
 /* Servers refuse batches of more than some size: the row that makes it one begins the next. */
 static rdl_code split(rdl_cassandra *s, rdl_cassandra_slot **slot, rdl_err *err)
 {
-    rdl_cassandra_slot *full = *slot, *next = take_slot(s, full->kind);
+    rdl_cassandra_slot *full = *slot, *next = rdl_cassandra_slot_take(s, full->kind);
     if (next == NULL)
         return rdl_err_nomem(err);
-    rdl_str last = row_of(full, full->count - 1);
+    rdl_str last = rdl_cassandra_slot_row(full, full->count - 1);
     uint32_t end = (uint32_t)last.n;
     rdl_buf_put(&next->rows, last.p, last.n);
     rdl_buf_put(&next->ends, &end, sizeof end);
@@ -504,7 +499,7 @@ static rdl_code send_places(rdl_cassandra *s, const rdl_chunk *rows, rdl_cassand
             rc = send(s, slot, err);
             slot = NULL;
         }
-        if (rc == RDL_OK && slot == NULL && (slot = take_slot(s, kind)) == NULL)
+        if (rc == RDL_OK && slot == NULL && (slot = rdl_cassandra_slot_take(s, kind)) == NULL)
             rc = rdl_err_nomem(err);
         if (rc == RDL_OK && s->to < 0)
             slot->later_us = ++s->seeded * SEED_STEP_US;
@@ -516,7 +511,7 @@ static rdl_code send_places(rdl_cassandra *s, const rdl_chunk *rows, rdl_cassand
     if (slot != NULL && rc == RDL_OK)
         return send(s, slot, err);
     if (slot != NULL)
-        give_back(s, slot);
+        rdl_cassandra_slot_give_back(s, slot);
     return rc;
 }
 
@@ -540,7 +535,7 @@ rdl_code rdl_cassandra_send_rows(rdl_cassandra *s, const rdl_chunk *rows, rdl_ca
 rdl_code rdl_cassandra_remove_key(rdl_cassandra *s, const rdl_str *key, rdl_err *err)
 {
     rdl_cql_writer w;
-    rdl_cassandra_slot *slot = take_slot(s, RDL_CASSANDRA_REMOVE);
+    rdl_cassandra_slot *slot = rdl_cassandra_slot_take(s, RDL_CASSANDRA_REMOVE);
     if (slot == NULL)
         return rdl_err_nomem(err);
     rdl_cql_row_begin(&w, s->table->remove, &slot->rows, err);
@@ -548,7 +543,7 @@ rdl_code rdl_cassandra_remove_key(rdl_cassandra *s, const rdl_str *key, rdl_err 
         rdl_cql_put_raw(&w, key[i]);
     rdl_code rc = rdl_cql_row_end(&w);
     if (rc != RDL_OK) {
-        give_back(s, slot);
+        rdl_cassandra_slot_give_back(s, slot);
         return rdl_cassandra_fail(s, rc, err, "remove old rows of table \"%s\"", s->table->name);
     }
     uint32_t end = (uint32_t)slot->rows.n;

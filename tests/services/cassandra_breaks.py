@@ -244,14 +244,10 @@ def taken_from_under_a_claim():
     late.send_signal(signal.SIGCONT)
     _, err = late.communicate(timeout=120)
     check("claim: who wakes is refused", late.returncode == 5 and "moved it" in err, f"{late.returncode} {err[-400:]}")
-    # What it had in hand when it stopped may go out before it looks, under keys that the heir has not: verify finds that.
+    # What it had in hand when it stopped went out before it looked, under keys that the heir has not: it took that back.
     late_rows = sum(r.v == "old" for t in ("live", "sets", "frozen") for r in job.all(f"SELECT v FROM {{ks}}.{t}"))
-    check("claim: and has written no chunk of rows since", late_rows < 900, late_rows)
-    rc, out, err = heir.run("verify")
-    check("claim: verify finds each row that came late", (rc == 1 and out.count("extra k=old") == min(late_rows, 10)) if late_rows else rc == 0, f"{rc} {late_rows} {out[-600:]}")
-    rc, out, err = heir.run("verify", "--repair")
-    check("claim: and repairs it", rc == 0 or "repaired" in out, f"{rc} {out[-600:]} {err[-300:]}")
-    heir.agrees("after that nothing of it is left")
+    check("claim: of what it had in hand nothing is left", late_rows == 0, late_rows)
+    heir.agrees("after the late owner is gone")
 
 
 def sizes():

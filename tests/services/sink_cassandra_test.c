@@ -9,6 +9,7 @@
 #pragma GCC diagnostic ignored "-Wunused-function" /* the cases that are not kept */
 #include "../contract/sink_contract.c"
 
+#include "base/clock.h"
 #include "cql/cql.h"
 
 static char url[300], keyspace[40];
@@ -255,6 +256,51 @@ static void a_claim_that_was_overtaken_cannot_finish_and_its_rows_lose(void **st
     u->ops->close(now);
 }
 
+/* As a process that is stopped: its rows go out after the heir has looked for old ones. */
+static void rows_that_went_out_after_an_heir_took_the_table_are_taken_back(void **state)
+{
+    sink_under_test *u = *state;
+    rdl_err err;
+    rdl_sink_table t = table_of(&u->arena, "people", "id INTEGER, c INTEGER, name TEXT", 2);
+    rdl_sink *old = open_as(u, ROOT_A, false, false);
+    (void)progress(old, &t);
+    OK(write_all(u, old, &t, (change){-1, 1, true, NULL, "1|1|ann\n2|1|bob"}, &err));
+    const change late = {1, 2, false, NULL, "3|1|late", "1|1|late\n4|1|late\n4|2|late\n4|3|late"};
+    OK(write_open(u, old, &t, &late, &err));
+    rdl_sink *heir = open_as(u, ROOT_B, true, false);
+    (void)progress(heir, &t);
+    OK(write_all(u, heir, &t, (change){-1, 1, true, NULL, "1|1|heir\n4|2|heir"}, &err));
+    EXPECT(heir, &t, "1|1|heir\n4|2|heir");
+    assert_int_equal(old->ops->commit(old, &err), RDL_ECONFLICT);
+    EXPECT(heir, &t, "1|1|heir\n4|2|heir");
+    assert_string_equal(raw_row("SELECT count(*) FROM %s.people", keyspace), "2");
+    u->ops->close(old);
+    OK(write_all(u, heir, &t, (change){1, 2, false, NULL, "3|1|heir"}, &err));
+    EXPECT(heir, &t, "1|1|heir\n3|1|heir\n4|2|heir");
+    u->ops->close(heir);
+}
+
+/* The rows of the newer claim bear the times of the late ones: a removal would take both. */
+static void late_rows_that_the_newer_claim_wrote_too_stay(void **state)
+{
+    sink_under_test *u = *state;
+    rdl_err err;
+    rdl_sink_table t = table_of(&u->arena, "people", PEOPLE, 1);
+    rdl_sink *old = open_as(u, ROOT_A, false, false);
+    (void)progress(old, &t);
+    OK(write_all(u, old, &t, (change){-1, 1, true, NULL, "1|ann|30"}, &err));
+    const change same = {1, 2, false, NULL, "2|bob|1\n3|cid|2"};
+    OK(write_open(u, old, &t, &same, &err));
+    rdl_sink *now = open_as(u, ROOT_A, false, false); /* the same root, from a copy */
+    assert_int_equal(progress(now, &t), 1);
+    OK(write_all(u, now, &t, same, &err));
+    rdl_sleep_ms(2100); /* the old one's knowledge of its claim grows old */
+    assert_int_equal(old->ops->commit(old, &err), RDL_ECONFLICT);
+    u->ops->close(old);
+    EXPECT(now, &t, "1|ann|30\n2|bob|1\n3|cid|2");
+    u->ops->close(now);
+}
+
 /* ---- times ---- */
 
 static void a_later_epoch_wins_whatever_its_clock_says(void **state)
@@ -422,6 +468,8 @@ int main(void)
         SINK_TEST(what_a_failed_batch_wrote_the_next_one_writes_over_or_removes),
         SINK_TEST(an_attempt_that_is_made_again_changes_no_cell),
         SINK_TEST(a_claim_that_was_overtaken_cannot_finish_and_its_rows_lose),
+        SINK_TEST(rows_that_went_out_after_an_heir_took_the_table_are_taken_back),
+        SINK_TEST(late_rows_that_the_newer_claim_wrote_too_stay),
         SINK_TEST(a_later_epoch_wins_whatever_its_clock_says),
         SINK_TEST(whole_replaces_rows_from_the_future_too),
         SINK_TEST(a_table_that_was_made_again_has_no_progress),
