@@ -22,7 +22,9 @@
  *       reads the lake as its own copy had it (rdl_cut.beside).
  *   P2  A segment that a copy names and that a destination still needs is on disk: the epoch thread
  *       removes epochs up to `settled` alone, the lesser of what the two worked out from what their
- *       destinations hold, and what those hold only grows.
+ *       destinations hold, and what those hold only grows.  A table that is filled whole needs what
+ *       its copy's lake has not, however far the lake is by then: while a round may fill one, nothing
+ *       is settled that was not pruned when the copy was made (hold).
  *   P3  After finish without an error, every store and the lake show the last sealed epoch.
  *
  * Thread: start, hand, progress, wait and finish are the epoch thread's.
@@ -237,6 +239,21 @@ static void settle(worker *w, bool last)
 
 /* ---- the threads ---- */
 
+/* Under lock, with the newest copy: P2. */
+static void hold(worker *w)
+{
+    rdl_applier *a = w->a;
+    uint64_t pruned = w->now->history.pruned;
+    bool fills = false;
+    for (size_t i = 0; w == &a->stores && i < a->e->store_count; i++)
+        fills |= rdl_store_may_fill(a->e, &w->now->history, &a->e->stores[i]);
+    if (!fills)
+        return;
+    w->settled = pruned < w->settled ? pruned : w->settled;
+    a->applied.settled = pruned < a->applied.settled ? pruned : a->applied.settled;
+    w->settled_old = true;
+}
+
 /* Milliseconds until something of what is at hand is due. */
 static int64_t wait_ms(const worker *w)
 {
@@ -301,6 +318,7 @@ static void *run(void *arg)
             w->next = NULL;
         }
         last = a->closing;
+        hold(w);
         rdl_mutex_unlock(&a->lock);
         turn(w, last);
         rdl_mutex_lock(&a->lock);

@@ -265,14 +265,33 @@ static rdl_code apply_whole(const rdl_apply *p, rdl_destination *d, rdl_err *err
     return rc;
 }
 
+/* What the table needs is more than segments after its epoch. */
+static bool needs_all(const rdl_destination *d, const rdl_table_history *h)
+{
+    return d->epoch < 0 || (uint64_t)d->epoch < h->pruned_changed ||
+           (uint64_t)d->epoch < h->dropped_before;
+}
+
+bool rdl_store_may_fill(const rdl_engine *e, rdl_history *h, const rdl_store *s)
+{
+    for (size_t i = 0; i < e->destination_count; i++) {
+        const rdl_destination *d = &e->destinations[i];
+        if (d->store != s || (d->left_out && rdl_monotonic_us() < d->look_us))
+            continue;
+        if (s->sink == NULL || d->left_out ||
+            needs_all(d, rdl_history_table(h, d->publication->table->full)))
+            return true;
+    }
+    return false;
+}
+
 static rdl_code apply_destination(const rdl_apply *p, rdl_destination *d, rdl_err *err)
 {
     const rdl_table *t = d->publication->table;
     const rdl_table_history *h = rdl_history_table(p->history, t->full);
     if (!h->exists || rdl_apply_is_stale(t, h))
         return RDL_OK;
-    if (d->epoch < 0 || (uint64_t)d->epoch < h->pruned_changed ||
-        (uint64_t)d->epoch < h->dropped_before) {
+    if (needs_all(d, h)) {
         RDL_TRY(apply_whole(p, d, err));
         d->filled = !p->e->ran;
         return RDL_OK;

@@ -399,6 +399,8 @@ RDL_MUST rdl_code rdl_apply_to_store(const rdl_apply *p, rdl_store *s, rdl_err *
 RDL_MUST rdl_code rdl_store_open(const rdl_apply *p, rdl_store *s, rdl_err *err);
 /* When a publication that was left out is looked at again; INT64_MAX: there is none. */
 int64_t rdl_store_look_us(const rdl_engine *e, const rdl_store *s);
+/* Under way with this copy of the history, may a table be filled from more than the newest segments? */
+bool rdl_store_may_fill(const rdl_engine *e, rdl_history *h, const rdl_store *s);
 /* Why a publication of the store is left out; NULL: none is. */
 const char *rdl_store_misfit(const rdl_engine *e, const rdl_store *s);
 /* The failure of a publication that is left out, of whatever store; RDL_OK when none is. */
