@@ -393,6 +393,7 @@ static rdl_code run_check(rdl_verifying *c, const rdl_table *t, size_t publicati
     for (unsigned tries = 0;; tries++) {
         bool moved = false;
         own = (rdl_err){0};
+        c->last_look = tries == AGAIN_MAX;
         rc = check_once(c, t->full, publication, &item, &moved, &own);
         if ((rc == RDL_OK && !moved) || tries == AGAIN_MAX || last)
             break;

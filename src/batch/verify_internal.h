@@ -16,6 +16,7 @@ typedef struct rdl_verifying {
     rdl_conn *conn;
     rdl_cut cut;
     const rdl_verify_options *options;
+    bool last_look; /* no later cut is looked at: a store that still lags does so for long */
     RDL_VEC(rdl_verify_item) items;
 } rdl_verifying;
 

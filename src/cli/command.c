@@ -148,7 +148,9 @@ const rdl_command rdl_commands[] = {
          "Prove that stream and batch agree, and that the stores hold what the lake holds",
      .about = "At one sealed cut: every view is computed again from its inputs and "
               "compared key by key, every streaming table is compared with its ledger, "
-              "every published table with the lake.  Prints the keys that differ and "
+              "every published table with the lake.  Beside a run a store that is behind is "
+              "compared as of its own epoch, or, if that is no longer known, without the rows "
+              "that later epochs change.  Prints the keys that differ and "
               "exits 1 when there is any.  --repair then computes views again and fills "
               "stores again, and verifies once more.",
      .examples = "raudal verify shop\n"

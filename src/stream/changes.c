@@ -244,6 +244,34 @@ static void several_segments(const range *r, rdl_changes *out)
         put_net_removals(r, &out->removals, rows_new > 0);
 }
 
+void rdl_changes_named(rdl_cut *c, const rdl_table *t, const size_t *key, size_t key_count,
+                       uint64_t from, uint64_t to, rdl_buf *out, bool *out_known)
+{
+    const range r = {.cut = c,
+                     .table = t,
+                     .history = rdl_history_table(c->history, t->full),
+                     .key = key,
+                     .key_count = key_count,
+                     .from = from,
+                     .to = to};
+    bool any = false;
+    *out_known = from >= r.history->pruned_changed && from >= r.history->dropped_before;
+    for (size_t i = 0; i < r.history->segments.n; i++) {
+        const rdl_segment_ref *s = &r.history->segments.v[i];
+        for (rdl_segment kind = RDL_SEGMENT_NEW; kind <= RDL_SEGMENT_OLD; kind++) {
+            *out_known &= !(covers(&r, s) && s->reset);
+            if (!covers(&r, s) || (kind == RDL_SEGMENT_NEW ? s->rows_new : s->rows_old) == 0)
+                continue;
+            rdl_buf_puts(out, any ? " UNION SELECT " : "SELECT DISTINCT ");
+            put_key(&r, out, "");
+            rdl_buf_puts(out, " FROM ");
+            put_file(&r, out, s, kind);
+            any = true;
+        }
+    }
+    *out_known &= any;
+}
+
 rdl_code rdl_changes_between(rdl_cut *c, const rdl_table *t, const size_t *key, size_t key_count,
                              uint64_t from, uint64_t to, bool unfinished, rdl_changes *out,
                              rdl_err *err)

@@ -35,6 +35,9 @@ void rdl_changes_fini(rdl_changes *c);
 RDL_MUST rdl_code rdl_changes_between(rdl_cut *c, const rdl_table *t, const size_t *key,
                                       size_t key_count, uint64_t from, uint64_t to,
                                       bool unfinished, rdl_changes *out, rdl_err *err);
+/* SELECT of each key that segments of (from, to] name; *out_known false: some are gone, or replace all. */
+void rdl_changes_named(rdl_cut *c, const rdl_table *t, const size_t *key, size_t key_count,
+                       uint64_t from, uint64_t to, rdl_buf *out, bool *out_known);
 /* Everything anew: what is there goes, inserts are all rows at the cut. */
 RDL_MUST rdl_code rdl_changes_whole(rdl_cut *c, const rdl_table *t, const size_t *key,
                                     size_t key_count, rdl_changes *out, rdl_err *err);

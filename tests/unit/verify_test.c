@@ -2,6 +2,7 @@
  * verify_test.c - verify beside a run, step by step: the store and the cut that was taken are of
  * different epochs.  That alone is no difference, and hides none.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "base/fault.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "batch/verify.h"
@@ -59,8 +61,12 @@ static int teardown(void **state)
 
 static void open_engine(fixture *f)
 {
-    const rdl_engine_config config = {
-        .dir = f->dir, .text = pipeline, .threads = 1, .memory_bytes = UINT64_C(256) << 20};
+    static const char *const set[] = {"max_files_per_epoch=1"};
+    const rdl_engine_config config = {.dir = f->dir,
+                                      .text = pipeline,
+                                      .threads = 1,
+                                      .memory_bytes = UINT64_C(256) << 20,
+                                      .load = {.set = set, .set_count = 1}};
     assert_int_equal(rdl_engine_open(&config, &f->diags, &f->e, &f->err), RDL_OK);
 }
 
@@ -186,6 +192,66 @@ static void a_store_that_lags_with_no_run_beside_it_differs(void **state)
     rdl_reader_close(r);
 }
 
+/*
+ * The store takes epochs 2 and 3 of b and a, and stays at 2; the lake goes from 1 to 3 in one step, and
+ * what was between is pruned: nothing knows any more what the table was at 2.
+ */
+static void let_the_store_stay_between_two_versions(fixture *f)
+{
+    static const char rows[] = "{\"id\":%d,\"k\":\"%s\",\"v\":1}\n";
+    rdl_run_report report;
+    add(f);
+    for (int i = 0; i < 2; i++) {
+        char name[40], row[80];
+        snprintf(name, sizeof name, "in/%05d.json", f->files);
+        snprintf(row, sizeof row, rows, f->files++, i == 0 ? "b" : "a");
+        assert_int_equal(rdl_fs_put_if_absent(below(f, name), row, strlen(row), &f->err), RDL_OK);
+    }
+    for (int run = 0; run < 2; run++) {
+        if (run > 0)
+            rdl_fault_arm(RDL_FAULT_SINK_BEFORE_ROWS, 1, EIO);
+        open_engine(f);
+        rdl_fault_arm(RDL_FAULT_SINK_BEFORE_ROWS, 1, EIO);
+        assert_int_not_equal(rdl_engine_run_once(f->e, &report, &f->err), RDL_OK);
+        rdl_fault_disarm();
+        close_engine(f);
+        if (run == 0)
+            set_store(f, "UPDATE _raudal_progress SET epoch = epoch + 1;"
+                         "INSERT INTO \"sums\" (k, total, n) VALUES ('b', 1, 1)");
+    }
+}
+
+static void a_store_that_lags_for_long_beside_a_run_makes_no_difference(void **state)
+{
+    fixture *f = *state;
+    rdl_reader *r = NULL;
+    rdl_lock *held;
+    let_the_store_stay_between_two_versions(f);
+    assert_int_equal(rdl_lock_take(below(f, ".raudal/state/LOCK"), "run", &held, &f->err), RDL_OK);
+    assert_int_equal(reopen(f, &r, &f->err), RDL_OK);
+    rdl_verify_item item = check_store(f, r);
+    assert_int_equal(item.differences, 0);
+    assert_int_equal(item.rows, 2);
+    assert_string_equal(item.against, "lake at epoch 3, without rows that epochs after 2 change, "
+                                      "which the store has not yet");
+    rdl_reader_close(r);
+    rdl_lock_release(held);
+}
+
+static void a_wrong_value_in_a_store_that_lags_for_long_is_found(void **state)
+{
+    fixture *f = *state;
+    rdl_reader *r = NULL;
+    rdl_lock *held;
+    let_the_store_stay_between_two_versions(f);
+    set_store(f, "UPDATE \"sums\" SET total = 7; INSERT INTO \"sums\" (k, total, n) VALUES ('c', 1, 1)");
+    assert_int_equal(rdl_lock_take(below(f, ".raudal/state/LOCK"), "run", &held, &f->err), RDL_OK);
+    assert_int_equal(reopen(f, &r, &f->err), RDL_OK);
+    assert_int_equal(check_store(f, r).differences, 2); /* of b and c: a is written over */
+    rdl_reader_close(r);
+    rdl_lock_release(held);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -196,6 +262,8 @@ int main(void)
         TEST(a_store_that_lags_beside_a_run_is_held_to_its_own_epoch),
         TEST(a_wrong_value_in_a_store_that_lags_is_found),
         TEST(a_store_that_lags_with_no_run_beside_it_differs),
+        TEST(a_store_that_lags_for_long_beside_a_run_makes_no_difference),
+        TEST(a_wrong_value_in_a_store_that_lags_for_long_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
