@@ -77,6 +77,18 @@ def wait_for_table(url, log):
     sys.exit(f"raudal made no table; see {log}")
 
 
+def wait_for_probes(truth, reader, before):
+    """Until the last probe of each partition is visible; an engine that is behind has a minute."""
+    last = {}
+    with open(f"{truth}/probes.csv") as f:
+        for partition, number, _ in csv.reader(f):
+            last[f"probe-{partition}"] = max(last.get(f"probe-{partition}", 0), int(number))
+    for _ in range(600):
+        time.sleep(0.1)
+        if all(reader.seen[n] and reader.seen[n][-1][1] - int(before.get(n, 0)) >= last[n] for n in last):
+            return
+
+
 def cpu_of(pid):
     with open(f"/proc/{pid}/stat") as f:
         fields = f.read().rsplit(")", 1)[1].split()
@@ -109,7 +121,7 @@ def one(args, servers, work, rate, trigger):
         spent, since = cpu_of(engine.pid), time.time()
         subprocess.run([*make, "--count", str(rate * args.seconds), "--rate", str(rate), "--probe", "10"], check=True)
         spent, since = cpu_of(engine.pid) - spent, time.time() - since
-        time.sleep(5)
+        wait_for_probes(f"{truth}/truth", reader, before)
     finally:
         reader.done.set()
         engine.send_signal(signal.SIGTERM)
