@@ -533,8 +533,6 @@ rdl_code rdl_cut_written_after(rdl_cut *c, const rdl_table *t, uint64_t epoch, r
                                rdl_err *err)
 {
     const rdl_table_history *h = rdl_history_table(c->history, t->full);
-    rdl_schema lake, schema;
-    rdl_table_lake_schema(c->arena, t, &lake);
     if (epoch == 0) {
         rdl_buf_puts(out, "SELECT *, NULL::TIMESTAMPTZ AS _event_ts FROM (");
         RDL_TRY(rdl_cut_select(c, t, true, out, err));
@@ -546,11 +544,22 @@ rdl_code rdl_cut_written_after(rdl_cut *c, const rdl_table *t, uint64_t epoch, r
                            "segments of \"%.*s\" after epoch %" PRIu64 " are gone before every "
                            "reader had them",
                            (int)t->full.n, t->full.p, epoch);
-    schema = (rdl_schema){RDL_NEWN(c->arena, rdl_column, lake.n + 1), lake.n + 1};
-    memcpy(schema.v, lake.v, lake.n * sizeof *schema.v);
-    schema.v[lake.n] = (rdl_column){RDL_STR("_event_ts"), rdl_type_of(RDL_TYPE_TIMESTAMPTZ)};
-    put_segments(c, out, h, &schema, epoch, c->epoch, RDL_SEGMENT_NEW);
+    rdl_cut_changes_after(c, t, epoch, RDL_SEGMENT_NEW, out);
     return RDL_OK;
+}
+
+void rdl_cut_changes_after(rdl_cut *c, const rdl_table *t, uint64_t epoch, rdl_segment kind,
+                           rdl_buf *out)
+{
+    rdl_schema schema = t->columns;
+    if (t->kind == RDL_TABLE_STREAMING) {
+        rdl_schema lake;
+        rdl_table_lake_schema(c->arena, t, &lake);
+        schema = (rdl_schema){RDL_NEWN(c->arena, rdl_column, lake.n + 1), lake.n + 1};
+        memcpy(schema.v, lake.v, lake.n * sizeof *schema.v);
+        schema.v[lake.n] = (rdl_column){RDL_STR("_event_ts"), rdl_type_of(RDL_TYPE_TIMESTAMPTZ)};
+    }
+    put_segments(c, out, rdl_history_table(c->history, t->full), &schema, epoch, c->epoch, kind);
 }
 
 rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, bool without_parts, rdl_buf *out,

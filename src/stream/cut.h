@@ -67,6 +67,9 @@ RDL_MUST rdl_code rdl_cut_select_quarantine(rdl_cut *c, const rdl_table *t, rdl_
  */
 RDL_MUST rdl_code rdl_cut_written_after(rdl_cut *c, const rdl_table *t, uint64_t epoch,
                                         rdl_buf *out, rdl_err *err);
+/* Rows of one kind of a table's or a view's segments after an epoch; none of them may be gone. */
+void rdl_cut_changes_after(rdl_cut *c, const rdl_table *t, uint64_t epoch, rdl_segment kind,
+                           rdl_buf *out);
 /* The rows that the lake of an append-only table, or its quarantine, has not taken yet; without those
  * that lie in parts (stream/parts.h), which it takes otherwise. */
 RDL_MUST rdl_code rdl_cut_segments(rdl_cut *c, const rdl_table *t, bool without_parts,

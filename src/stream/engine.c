@@ -132,6 +132,17 @@ static void mark_caches(rdl_engine *e, const rdl_table *t)
         e->tables[t->cdc_snapshot->index].cache_needed = true;
 }
 
+/* From the last table to the first: readers stand after what they read. */
+static void mark_feeding(rdl_engine *e, const rdl_table *t)
+{
+    if (t->kind != RDL_TABLE_STREAMING && !e->tables[t->index].feeds_stream)
+        return;
+    for (size_t i = 0; i < t->input_count; i++)
+        e->tables[t->inputs[i].table->index].feeds_stream = true;
+    if (t->cdc_snapshot != NULL)
+        e->tables[t->cdc_snapshot->index].feeds_stream = true;
+}
+
 /* An append-only view keeps nothing unless its key must be checked against what is there. */
 static bool append_without_need(const rdl_table *t)
 {
@@ -235,6 +246,8 @@ static rdl_code prepare_tables(rdl_engine *e, rdl_err *err)
         if (append_without_need(e->pipeline->tables[i]))
             e->tables[i].cache_needed = e->tables[i].old_needed;
     }
+    for (size_t i = n; i-- > 0;)
+        mark_feeding(e, e->pipeline->tables[i]);
     RDL_TRY(select_from(e, err));
     return check_only(e, err);
 }

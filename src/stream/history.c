@@ -257,6 +257,10 @@ const rdl_sealed_job *rdl_history_job(const rdl_history *h, rdl_str name)
 
 void rdl_history_add(rdl_history *h, const rdl_seal *seal)
 {
+    if (!rdl_hash128_eq(h->pipeline, seal->pipeline)) {
+        h->pipeline = seal->pipeline;
+        h->pipeline_since = seal->epoch;
+    }
     for (size_t i = 0; i < seal->partitions.n; i++)
         rdl_history_add_partition(h, &seal->partitions.v[i]);
     for (size_t i = 0; i < seal->ranges.n; i++) {

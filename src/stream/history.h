@@ -60,6 +60,8 @@ typedef struct rdl_history {
     uint64_t epoch;            /* last sealed; 0: none */
     int64_t ts_us;             /* of it */
     uint64_t pruned;           /* segments of epochs up to here may be gone */
+    rdl_hash128 pipeline;      /* text of the last sealed epoch's */
+    uint64_t pipeline_since;   /* the first epoch that is known to be of that text */
     int32_t partition_next;
     RDL_VEC(rdl_sealed_partition) partitions; /* by number */
     rdl_map partition_of;      /* "source\n name" -> rdl_sealed_partition * */

@@ -94,6 +94,7 @@ typedef struct rdl_runtime {
     bool cache_needed; /* some plan reads e."all:<t>", or old rows are looked up */
     bool reads_source; /* streaming, straight from an append-only source */
     bool old_needed;   /* readers of changes need old rows, not deletions alone */
+    bool feeds_stream; /* a view: rows of a streaming table are judged by it, maybe through others */
     bool published;
     uint64_t space;              /* of keyed state */
     rdl_fan_known *fans;         /* by fan of the view's plan; NULL: nothing is known */
@@ -173,6 +174,7 @@ typedef struct rdl_work {
     uint64_t *rows_new;  /* in e."new:"; UINT64_MAX: not counted */
     bool *replaces;      /* its new rows may have keys that were there before */
     bool building;       /* a view whole */
+    const rdl_table *missed; /* the view that is brought up by what it missed (view_missed.c) */
     rdl_table_report *reports;
     uint64_t rows, bytes;
     bool last; /* of a --once run: unfinished lines are read */
@@ -195,6 +197,7 @@ struct rdl_engine {
     rdl_history history;
     rdl_buf checkpoint; /* newest CHECKPOINT payload */
     uint64_t covered;   /* epochs whose delta state no longer needs */
+    uint64_t needless;  /* epochs that lake, stores and state have; readers may hold them still */
     rdl_feed *feeds;
     size_t feed_count;
     rdl_runtime *tables;    /* by table->index */
@@ -230,6 +233,7 @@ struct rdl_engine {
     uint64_t rows_read; /* in this run */
     int64_t run_us;     /* when this run (or step) began, by the clock */
     int64_t began_us;   /* monotonic */
+    bool stepping;      /* one epoch is asked for, with all that it changes */
     bool ran;           /* a run began: stores may have changed since they were opened */
     rdl_mutex status_lock;
     rdl_engine_status status;        /* under status_lock */
@@ -242,6 +246,7 @@ rdl_source_limits rdl_plan_limits(const rdl_engine *e, const rdl_feed *f);
 /* False in *out_any when there is nothing to do. */
 RDL_MUST rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl_err *err);
 bool rdl_lags(rdl_engine *e, const rdl_table *t);
+bool rdl_is_scheduled(const rdl_table *t); /* a view (schedule.h) */
 /* epoch.c */
 void rdl_work_init(rdl_engine *e, rdl_work *w);
 void rdl_work_fini(rdl_engine *e, rdl_work *w);
@@ -251,6 +256,13 @@ RDL_MUST rdl_code rdl_segments_write(rdl_engine *e, rdl_work *w, rdl_err *err);
 /* An empty e."new:.." for each stream that t reads and that brought nothing. */
 RDL_MUST rdl_code rdl_missing_inputs(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err);
 rdl_sealed_table *rdl_work_seal_table(rdl_engine *e, rdl_work *w, const rdl_table *t);
+/* view_missed.c: can the view be brought up by the net of what its driving input changed since it was
+ * evaluated?  If so: makes that net; the plan's texts are then read through _text. */
+bool rdl_view_missed_at_hand(rdl_engine *e, const rdl_work *w, const rdl_table *v);
+RDL_MUST rdl_code rdl_view_missed_expose(rdl_engine *e, rdl_work *w, const rdl_table *v, rdl_err *err);
+const char *rdl_view_missed_text(rdl_work *w, const rdl_table *v, const char *sql);
+/* Lowers *epoch to what scheduled views will read. */
+void rdl_view_missed_hold(rdl_engine *e, uint64_t *epoch);
 /* ingest.c */
 RDL_MUST rdl_code rdl_feeds_open(rdl_engine *e, rdl_err *err);
 void rdl_feeds_close(rdl_engine *e);

@@ -7,7 +7,8 @@
  *      move on
  *   2  new versions of snapshots: a barrier, before any stream row planned after them
  *   3  new ranges of files and topics, within the limits
- *   4  at the end of --once, and when lake_interval passed without: whole-table views that wait
+ *   4  at the end of --once, and when lake_interval passed without: whole-table views that wait; at the
+ *      end of --once, those with a schedule, too
  *
  * An unsealed plan may be thrown away: nothing of it was visible.
  */
@@ -81,8 +82,9 @@ static bool plan_deferred(rdl_engine *e, const rdl_work *w)
 {
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
-        if (t->kind != RDL_TABLE_VIEW || t->model != NULL || !e->tables[i].selected || !t->waits ||
-            rdl_schedule_holds(e, w, t))
+        bool later = t->waits || (rdl_is_scheduled(t) && !w->continuous);
+        if (t->kind != RDL_TABLE_VIEW || t->model != NULL || !e->tables[i].selected || !later ||
+            (w->continuous && rdl_schedule_holds(e, w, t)))
             continue;
         bool other_text = text_changed(e, t) && !t->decision;
         if (other_text || (e->history.epoch > 0 && behind(e, t)) || rdl_decision_is_due(e, t))

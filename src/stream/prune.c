@@ -173,7 +173,9 @@ rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err)
 {
     RDL_TRY(checkpoint(e, force, err));
     uint64_t upto = settled < e->covered ? settled : e->covered;
+    e->needless = upto > e->needless ? upto : e->needless;
     hold_for_readers(e, &upto);
+    rdl_view_missed_hold(e, &upto);
     if (upto > e->history.pruned) {
         char record[64];
         snprintf(record, sizeof record, "{\"epoch\":%" PRIu64 "}", upto);

@@ -253,7 +253,10 @@ rdl_code rdl_run_epoch(rdl_engine *e, bool last, bool *did, rdl_err *err)
 rdl_code rdl_engine_step(rdl_engine *e, bool *out_did, rdl_err *err)
 {
     e->run_us = rdl_now_us(e->clock);
-    return rdl_run_epoch(e, true, out_did, err);
+    e->stepping = true;
+    rdl_code rc = rdl_run_epoch(e, true, out_did, err);
+    e->stepping = false;
+    return rc;
 }
 
 rdl_code rdl_engine_flush(rdl_engine *e, rdl_err *err)
@@ -293,7 +296,8 @@ void rdl_run_end(rdl_engine *e, rdl_run_report *out)
 
 static uint64_t pending_epochs(const rdl_engine *e)
 {
-    return e->history.epoch - e->history.pruned;
+    uint64_t done = e->needless > e->history.pruned ? e->needless : e->history.pruned;
+    return e->history.epoch - done;
 }
 
 /* What is sealed and not removed stays on disk, so that it is bounded; the lake is not asked again

@@ -1,9 +1,9 @@
 /*
- * stream/schedule.c - which scheduled views an epoch of the continuous loop may touch.
+ * stream/schedule.c - which scheduled views an epoch may touch.
  */
 #include "stream/schedule.h"
 
-static bool scheduled(const rdl_table *t)
+bool rdl_is_scheduled(const rdl_table *t)
 {
     return t->kind == RDL_TABLE_VIEW &&
            (t->schedule.kind == RDL_SCHEDULE_CRON || t->schedule.kind == RDL_SCHEDULE_EVERY ||
@@ -15,7 +15,7 @@ rdl_code rdl_schedules_open(rdl_engine *e, rdl_err *err)
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
         e->tables[i].passed_us = INT64_MIN;
-        if (!scheduled(t))
+        if (!rdl_is_scheduled(t))
             continue;
         e->tables[i].times = RDL_NEW(&e->arena, rdl_timetable);
         RDL_TRY(rdl_timetable_read(&e->arena, e->conn, &t->schedule, t->full, e->tables[i].times,
@@ -75,7 +75,7 @@ bool rdl_schedules_mark(rdl_engine *e, rdl_work *w, int64_t now_us)
         const rdl_table *t = e->pipeline->tables[i];
         for (size_t j = 0; j < t->input_count; j++)
             moves[i] |= moves[t->inputs[j].table->index];
-        if (!scheduled(t) || !e->tables[i].selected)
+        if (!rdl_is_scheduled(t) || !e->tables[i].selected)
             continue;
         moves[i] = false;
         if (due_at(e, t) > now_us)
@@ -98,8 +98,11 @@ bool rdl_schedules_mark(rdl_engine *e, rdl_work *w, int64_t now_us)
 
 bool rdl_schedule_holds(const rdl_engine *e, const rdl_work *w, const rdl_table *v)
 {
-    (void)e;
-    return w->continuous && scheduled(v) && !w->due[v->index];
+    if (!rdl_is_scheduled(v))
+        return false;
+    if (w->continuous)
+        return !w->due[v->index];
+    return !e->stepping && !w->refresh_deferred && !e->tables[v->index].feeds_stream;
 }
 
 int64_t rdl_schedules_next(rdl_engine *e)
@@ -111,7 +114,7 @@ int64_t rdl_schedules_next(rdl_engine *e)
     }
     for (size_t i = 0; i < e->pipeline->table_count; i++) {
         const rdl_table *t = e->pipeline->tables[i];
-        if (!scheduled(t) || !e->tables[i].selected)
+        if (!rdl_is_scheduled(t) || !e->tables[i].selected)
             continue;
         int64_t at = due_at(e, t);
         /* Due at once means that its inputs are awaited; so does an update that may come now. */

@@ -3,7 +3,8 @@
  *
  * VIEWS.  SCHEDULE CRON '...' [TIME ZONE '..'] | EVERY INTERVAL ... and TRIGGER ON UPDATE AT MOST EVERY
  * INTERVAL .. of a materialized view count in the continuous loop alone: a run with --once evaluates
- * every view whose inputs changed.
+ * every such view whose inputs changed once, in its last epoch; but at once where rows of a streaming table
+ * are judged by it.
  *
  *   never evaluated, or its text is new    due at once
  *   evaluated in the epoch of time t        due at the first scheduled time after t

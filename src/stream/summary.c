@@ -15,7 +15,7 @@ enum { PART_ITEMS = 2048 };
 
 /* Whoever adds a field to a history writes it here and reads it back; then the size is this. */
 _Static_assert(sizeof(rdl_table_history) == 400, "a table's history changed: so must its summary");
-_Static_assert(sizeof(rdl_history) == 448, "the history changed: so must its summary");
+_Static_assert(sizeof(rdl_history) == 472, "the history changed: so must its summary");
 _Static_assert(sizeof(rdl_segment_ref) == 120, "segments changed: so must their summary");
 
 /* ---- printing ---- */
@@ -137,6 +137,8 @@ static void print_head(const rdl_history *h, rdl_arena *a, rdl_summary *out)
     rdl_json_put_int(o, "epoch", h->epoch);
     rdl_json_put_int(o, "ts_us", (uint64_t)h->ts_us);
     rdl_json_put_int(o, "pruned", h->pruned);
+    json_object_set_new(o, "pipeline", rdl_json_hex(h->pipeline));
+    rdl_json_put_int(o, "pipeline_since", h->pipeline_since);
     put_tables(h, o);
     put_watermarks(h, o);
     put_snapshots(h, o);
@@ -263,6 +265,8 @@ static void read_head(rdl_history *h, rdl_arena *a, const json_t *o)
     h->epoch = rdl_json_get_int(o, "epoch");
     h->ts_us = (int64_t)rdl_json_get_int(o, "ts_us");
     h->pruned = rdl_json_get_int(o, "pruned");
+    h->pipeline = rdl_json_get_hex(o, "pipeline"); /* a summary of before it was noted has none */
+    h->pipeline_since = rdl_json_get_int(o, "pipeline_since");
     json_array_foreach(json_object_get(o, "tables"), i, e)
         read_table(h, a, e);
     read_watermarks_and_snapshots(h, a, o);

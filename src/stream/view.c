@@ -6,6 +6,7 @@
  *                what reads one, is brought up on a schedule and at the end of --once, not by
  *                every epoch; or its schedule holds it (schedule.h)
  *   maintain     by its plan's mode, from the changes of its driving input
+ *   catch up     the same, from the net of the epochs that it sat out (view_missed.c)
  *   decide       a decision table: undecided keys are added (decide.c)
  *   build        its text is new, another input than the driving one changed, or it missed epochs:
  *                computed whole.  Same text: compared with what is there, so that readers see pairs;
@@ -22,6 +23,7 @@
 typedef enum action {
     ACTION_NONE,
     ACTION_MAINTAIN,
+    ACTION_CATCH_UP,
     ACTION_BUILD,
     ACTION_RESET,
     ACTION_DECIDE,
@@ -88,8 +90,10 @@ static action choose(rdl_engine *e, rdl_work *w, const rdl_table *v)
         return ACTION_RESET;
     if (!same_text)
         return ACTION_MAINTAIN; /* never seen, and nothing was there before this epoch */
-    if (asked || missed || input_reset(w, v))
+    if (asked || input_reset(w, v))
         return ACTION_BUILD;
+    if (missed)
+        return rdl_view_missed_at_hand(e, w, v) ? ACTION_CATCH_UP : ACTION_BUILD;
     if (!changed)
         return ACTION_NONE;
     return p->mode == RDL_MAINTAIN_FULL || any_changed(w, v, p->driving) ? ACTION_BUILD
@@ -331,15 +335,22 @@ static bool has_old(const rdl_table *t)
     return t->kind == RDL_TABLE_VIEW || t->kind == RDL_TABLE_SNAPSHOT;
 }
 
+static bool driving_changed(const rdl_work *w, const rdl_table *v)
+{
+    return w->missed == v || w->changed[v->view_plan->driving->index];
+}
+
 static rdl_code maintain_incremental(rdl_engine *e, rdl_work *w, rdl_table *v, given *g,
                                      rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
     rdl_touched *touched = NULL;
-    bool changed = w->changed[p->driving->index];
+    bool changed = driving_changed(w, v);
     bool retract = has_old(p->driving) && changed;
-    rdl_code rc = rdl_merge_partials(e, w, v, changed ? p->partial_new_sql.p : NULL,
-                                     retract ? p->partial_old_sql.p : NULL, &touched, err);
+    const char *add = rdl_view_missed_text(w, v, p->partial_new_sql.p);
+    const char *take_back = rdl_view_missed_text(w, v, p->partial_old_sql.p);
+    rdl_code rc = rdl_merge_partials(e, w, v, changed ? add : NULL, retract ? take_back : NULL,
+                                     &touched, err);
     if (rc == RDL_OK)
         rc = states_to_rows(e, w, v, touched, g, err);
     rdl_touched_free(touched);
@@ -385,11 +396,12 @@ static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, given 
 {
     const rdl_view_plan *p = v->view_plan;
     rdl_buf sql = {0};
-    if (!w->changed[p->driving->index]) { /* the first look, and nothing has come yet */
+    if (!driving_changed(w, v)) { /* the first look, and nothing has come yet */
         RDL_TRY(rdl_view_create_empty(e, "new:", v, err));
         return rdl_view_create_empty(e, "old:", v, err);
     }
-    RDL_TRY(rdl_view_create(e, w, "touched:", v, p->touched_sql.p, NULL, err));
+    RDL_TRY(rdl_view_create(e, w, "touched:", v, rdl_view_missed_text(w, v, p->touched_sql.p), NULL,
+                            err));
     RDL_TRY(rdl_relation_all(e, w, p->driving, err));
     if (rdl_cache_is_empty(e, v)) {
         RDL_TRY(put_rows(e, w, v, "new:", p->groups_sql.p, true, &g->rows_new, err));
@@ -419,15 +431,17 @@ static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, given 
 static rdl_code maintain_append(rdl_engine *e, rdl_work *w, rdl_table *v, given *g, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
-    if (!w->changed[p->driving->index])
+    const char *add = rdl_view_missed_text(w, v, p->row_new_sql.p);
+    if (!driving_changed(w, v))
         RDL_TRY(rdl_view_create_empty(e, "new:", v, err));
     else
-        RDL_TRY(put_rows(e, w, v, "new:", p->row_new_sql.p, true, &g->rows_new, err));
+        RDL_TRY(put_rows(e, w, v, "new:", add, true, &g->rows_new, err));
     g->replaces = v->primary_key_count > 0; /* a repeated key is an error, found later */
-    if (!has_old(p->driving) || !w->changed[p->driving->index])
+    if (!has_old(p->driving) || !driving_changed(w, v))
         return rdl_view_create_empty(e, "old:", v, err);
     g->replaces = true;
-    return put_rows(e, w, v, "old:", p->row_old_sql.p, false, &g->rows_old, err);
+    return put_rows(e, w, v, "old:", rdl_view_missed_text(w, v, p->row_old_sql.p), false,
+                    &g->rows_old, err);
 }
 
 static rdl_code maintain(rdl_engine *e, rdl_work *w, rdl_table *v, given *g, rdl_err *err)
@@ -633,14 +647,18 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
     bool complete = !range || !missed_epochs(e, v, rdl_history_table(&e->history, v->full));
     w->building = range || what != ACTION_MAINTAIN;
     RDL_TRY(rdl_view_check_fans(e, w, v, w->building, err));
+    if (what == ACTION_CATCH_UP && !range)
+        RDL_TRY(rdl_view_missed_expose(e, w, v, err));
     if (range)
         rc = build_range(e, w, v, &g, err);
     else if (what == ACTION_DECIDE)
         rc = rdl_decide(e, w, v, &g.rows_new, err);
     else
-        rc = what == ACTION_MAINTAIN ? maintain(e, w, v, &g, err)
-                                     : build(e, w, v, what == ACTION_RESET, &g, err);
+        rc = what == ACTION_MAINTAIN || what == ACTION_CATCH_UP
+                 ? maintain(e, w, v, &g, err)
+                 : build(e, w, v, what == ACTION_RESET, &g, err);
     w->building = false;
+    w->missed = NULL;
     if (rc == RDL_OK && v->primary_key_count > 0 && !proved)
         rc = check_key(e, v, e->tables[v->index].cached && !rdl_cache_is_empty(e, v) && what != ACTION_RESET, err);
     w->rows_new[v->index] = g.rows_new;
