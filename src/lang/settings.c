@@ -17,9 +17,12 @@ const rdl_setting rdl_settings[] = {
     {"max_files_per_epoch", "0", "files of each source in one epoch; 0: no limit"},
     {"max_rows_per_epoch", "2000000",
      "rows of all sources together, estimated from the bytes of earlier rows; 0: no limit"},
-    {"max_bytes_per_epoch", "536870912", "bytes of each source; 0: no limit"},
+    {"max_bytes_per_epoch", "536870912",
+     "bytes of each source; 0: no limit; unless it is set, no more than a sixteenth of `--memory`, and at "
+     "least 64 MiB"},
     {"max_pending_epochs", "64",
-     "sealed epochs that a store or the lake may lack before the loop applies them first"},
+     "sealed epochs that a store or the lake may lack before the loop applies them first; unless it "
+     "is set, as many as two `lake_interval`s bring, up to 512"},
     {"lake_adopt_rows", "200000",
      "an epoch that brings so many rows of one partition of a streaming table writes them once, into a "
      "file that the lake takes as it is; 0: never"},

@@ -13,6 +13,12 @@
 #include "stream/model.h"
 #include "stream/schedule.h"
 
+enum {
+    EPOCH_SHARE = 16, /* of the memory: an epoch's input */
+    EPOCH_BYTES_MIN = 64 << 20,
+    PENDING_MAX = 512,
+};
+
 /* ---- settings ---- */
 
 static rdl_code number_setting(rdl_engine *e, const char *name, const char *fallback,
@@ -75,6 +81,31 @@ static rdl_code read_upkeep(rdl_engine *e, rdl_err *err)
     return RDL_OK;
 }
 
+static bool is_set(const rdl_engine *e, const char *name)
+{
+    return rdl_pipeline_setting(e->pipeline, name, "").n > 0;
+}
+
+/* Where nobody said how large: an epoch whose rows are held in memory (relation.c), and no smaller
+ * than what is worth files of its own. */
+static void fit_bytes(rdl_engine *e)
+{
+    uint64_t share = e->memory_bytes / EPOCH_SHARE;
+    share = share > EPOCH_BYTES_MIN ? share : EPOCH_BYTES_MIN;
+    if (!is_set(e, "max_bytes_per_epoch") && share < e->bytes_max)
+        e->bytes_max = share;
+}
+
+/* Where nobody said how many: what comes in two lake intervals, so that a short trigger does not make
+ * the lake commit more often than it is asked to. */
+static void fit_pending(rdl_engine *e)
+{
+    int64_t two = 2 * e->lake_interval_us / (e->trigger_us > 0 ? e->trigger_us : 1);
+    uint64_t n = two < PENDING_MAX ? (uint64_t)two : PENDING_MAX;
+    if (!is_set(e, "max_pending_epochs") && n > e->pending_max)
+        e->pending_max = n;
+}
+
 static rdl_code read_settings(rdl_engine *e, rdl_err *err)
 {
     RDL_TRY(number_setting(e, "max_files_per_epoch", "0", &e->files_max, err));
@@ -89,6 +120,8 @@ static rdl_code read_settings(rdl_engine *e, rdl_err *err)
     RDL_TRY(interval_setting(e, "lake_interval", "30 seconds", &e->lake_interval_us, err));
     RDL_TRY(interval_setting(e, "retry_interval", "1 minute", &e->retry_us, err));
     RDL_TRY(number_setting(e, "lake_adopt_rows", "200000", &e->adopt_rows, err));
+    fit_bytes(e);
+    fit_pending(e);
     return read_upkeep(e, err);
 }
 

@@ -22,7 +22,7 @@
 enum {
     HELD_ROWS_MAX = 65536,
     HELD_ROW_MEMORY = 16384, /* of the budget for each row that may be held */
-    HELD_INPUT_SHARE = 32,   /* of the budget: an epoch's input of which every relation is held */
+    HELD_INPUT_SHARE = 16,   /* of the budget: an epoch's input of which every relation is held */
     PACKED_MAX = 4,          /* a whole file may be compressed */
     BIG_EPOCHS = 32,         /* what was too much to hold is a table for so many epochs */
 };
