@@ -212,6 +212,41 @@ static void read_ahead(const rdl_files_planner *p, const rdl_listing *list, size
     }
 }
 
+/* Bytes of so many rows, as the lines at the file's next byte tell; UINT64_MAX: they do not. */
+static uint64_t sample(const char *path, uint64_t at, uint64_t rows)
+{
+    enum { SAMPLE_BYTES = 64 * 1024 };
+    static const uint8_t packed[][2] = {{0x1f, 0x8b}, {0x28, 0xb5}};
+    rdl_arena a;
+    rdl_err ignored;
+    rdl_file *file = NULL;
+    size_t n = 0, lines = 0;
+    rdl_arena_init(&a, 0);
+    char *p = rdl_arena_alloc(&a, SAMPLE_BYTES);
+    if (p != NULL && rdl_file_open_read(path, &file, &ignored) == RDL_OK &&
+        rdl_file_pread(file, p, SAMPLE_BYTES, at, &n, &ignored) != RDL_OK)
+        n = 0;
+    for (size_t i = 0; i < n; i++)
+        lines += p[i] == '\n';
+    for (size_t i = 0; i < sizeof packed / sizeof *packed; i++)
+        lines = n >= 2 && memcmp(p, packed[i], 2) == 0 ? 0 : lines;
+    rdl_file_close(file);
+    rdl_arena_fini(&a);
+    return lines > 0 ? (uint64_t)((double)n / (double)lines * (double)rows) + 1 : UINT64_MAX;
+}
+
+/* Of a folder of which no row was read yet. */
+static uint64_t sampled_bytes(const rdl_files *f, const rdl_listing *list, uint64_t rows)
+{
+    enum { WORTH_BYTES = 1 << 20 };
+    for (size_t i = 0; rows > 0 && i < list->n; i++) {
+        uint64_t done = taken_of(f, list->v[i].path), size = list->v[i].stat.size;
+        if (size > done)
+            return size - done > WORTH_BYTES ? sample(list->v[i].path, done, rows) : UINT64_MAX;
+    }
+    return UINT64_MAX;
+}
+
 rdl_code rdl_files_next(rdl_files *f, rdl_arena *a, const rdl_files_limits *limits,
                         rdl_file_range **out, size_t *out_n, rdl_err *err)
 {
@@ -222,6 +257,8 @@ rdl_code rdl_files_next(rdl_files *f, rdl_arena *a, const rdl_files_limits *limi
     rdl_arena_init(&call, 0);
     rdl_code rc = rdl_listing_read(&call, f->config.base_dir, f->config.url, &list, err);
     p.listed = rc == RDL_OK ? list.n : 0;
+    uint64_t by_rows = rc == RDL_OK ? sampled_bytes(f, &list, limits->rows_sampled) : UINT64_MAX;
+    p.bytes_left = by_rows < p.bytes_left ? by_rows : p.bytes_left;
     for (size_t i = 0; rc == RDL_OK && i < list.n; i++) {
         rdl_listed *at = &list.v[i];
         if (!within_freeze(f, at))

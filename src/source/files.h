@@ -59,7 +59,8 @@ typedef struct rdl_files_config {
 
 typedef struct rdl_files_limits {
     uint64_t files_max, bytes_max; /* per call; 0: no bound; at least one range is given */
-    bool final;                    /* read unfinished last lines and unquiet files too */
+    uint64_t rows_sampled; /* 0, or: at most as many rows as the first file's first lines tell */
+    bool final;            /* read unfinished last lines and unquiet files too */
 } rdl_files_limits;
 
 typedef struct rdl_files rdl_files;

@@ -113,7 +113,12 @@ static uint64_t bytes_max(const rdl_source_limits *l)
 static rdl_code files_next(rdl_source *s, rdl_arena *a, const rdl_source_limits *limits,
                            rdl_range **out, size_t *out_n, rdl_err *err)
 {
-    const rdl_files_limits bounds = {limits->files_max, bytes_max(limits), limits->final};
+    const rdl_files_limits bounds = {
+        .files_max = limits->files_max,
+        .bytes_max = bytes_max(limits),
+        .rows_sampled = limits->row_bytes_guessed ? limits->rows_max : 0,
+        .final = limits->final,
+    };
     rdl_file_range *files = NULL;
     *out_n = 0;
     RDL_TRY(rdl_files_next(self(s)->files, a, &bounds, &files, out_n, err));

@@ -65,6 +65,7 @@ typedef struct rdl_source_limits {
     uint64_t files_max, bytes_max,
         rows_max;     /* per call; 0: no bound; at least one record is given */
     double row_bytes; /* what a row takes in its input, for kinds that cannot count rows */
+    bool row_bytes_guessed; /* nothing was read yet */
     bool final; /* all there is, then stop: unfinished lines too; next waits for what must come */
 } rdl_source_limits;
 

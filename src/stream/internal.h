@@ -341,6 +341,9 @@ RDL_MUST rdl_code rdl_relation_make(rdl_engine *e, const rdl_work *w, const char
 /* Empty, to be filled by rdl_held_push. */
 RDL_MUST rdl_code rdl_relation_hold(rdl_engine *e, const char *role, rdl_str table,
                                     const rdl_schema *schema, rdl_held **out, rdl_err *err);
+/* What is held becomes a table, which goes on being filled by the appender; the caller closes it. */
+RDL_MUST rdl_code rdl_relation_spill(rdl_engine *e, const char *role, rdl_str table,
+                                     rdl_appender **out, rdl_err *err);
 /* All rows of the select, held however many; to be changed in place. */
 RDL_MUST rdl_code rdl_relation_hold_rows(rdl_engine *e, const char *role, rdl_str table,
                                          const char *select, rdl_held **out, rdl_err *err);

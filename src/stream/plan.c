@@ -226,6 +226,7 @@ static rdl_source_limits limits_of(const rdl_feed *f, const allowance *a, bool l
         .bytes_max = a->bytes == UINT64_MAX ? 0 : a->bytes,
         .rows_max = a->rows >= (double)UINT64_MAX ? 0 : (uint64_t)a->rows + 1,
         .row_bytes = row_bytes(f),
+        .row_bytes_guessed = f->row_bytes <= 0,
         .final = last,
     };
 }

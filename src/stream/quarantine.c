@@ -31,7 +31,8 @@ typedef struct writer {
     rdl_table *t;
     rdl_schema schema;
     rdl_held *to;
-    rdl_chunk *chunk;       /* being filled; NULL: none */
+    rdl_appender *table;    /* where they are too many to be held; or NULL */
+    rdl_chunk *chunk;       /* being filled; NULL: none.  Of a table the appender's */
     char pipeline[33];
     rdl_buf raw, detail;
     uint64_t rows;
@@ -84,12 +85,28 @@ static rdl_code push(writer *q, rdl_err *err)
 {
     rdl_chunk *full = q->chunk;
     q->chunk = NULL;
-    return full != NULL ? rdl_held_push(q->to, full, err) : RDL_OK;
+    if (q->table != NULL)
+        return rdl_appender_flush(q->table, err);
+    if (full != NULL)
+        RDL_TRY(rdl_held_push(q->to, full, err));
+    return rdl_held_rows(q->to) > rdl_held_rows_max(q->e)
+               ? rdl_relation_spill(q->e, "quarantine:", q->t->full, &q->table, err)
+               : RDL_OK;
+}
+
+static rdl_code finish(writer *q, rdl_err *err)
+{
+    RDL_TRY(push(q, err));
+    rdl_appender *table = q->table;
+    q->table = NULL;
+    return table != NULL ? rdl_appender_close(table, err) : RDL_OK;
 }
 
 static rdl_code put(writer *q, const rejected *r, rdl_err *err)
 {
-    if (q->chunk == NULL)
+    if (q->table != NULL)
+        q->chunk = rdl_appender_chunk(q->table);
+    else if (q->chunk == NULL)
         RDL_TRY(rdl_chunk_new(&q->schema, &q->chunk, err));
     rdl_chunk *c = q->chunk;
     size_t row = c->rows;
@@ -286,12 +303,15 @@ rdl_code rdl_quarantine_rows(rdl_engine *e, rdl_work *w, rdl_table *t, bool judg
         if (t->inputs[i].table->kind == RDL_TABLE_SOURCE)
             RDL_TRY_OUT(put_malformed_of(&q, t->inputs[i].table, err));
     }
-    RDL_TRY_OUT(push(&q, err));
+    RDL_TRY_OUT(finish(&q, err));
     if (q.rows > 0)
         rc = rdl_quarantine_write(e, w, t, err);
 out:
     *out_rows = q.rows;
-    rdl_chunk_free(q.chunk);
+    if (q.table == NULL)
+        rdl_chunk_free(q.chunk);
+    else
+        (void)!rdl_appender_close(q.table, &(rdl_err){0});
     rdl_buf_fini(&q.raw);
     rdl_buf_fini(&q.detail);
     return rdl_err_in(rc, err, "quarantine");

@@ -245,6 +245,30 @@ rdl_code rdl_relation_hold(rdl_engine *e, const char *role, rdl_str table, const
     return new_shape || r->kind != RELATION_HELD ? define_held(e, r, false, err) : RDL_OK;
 }
 
+rdl_code rdl_relation_spill(rdl_engine *e, const char *role, rdl_str table, rdl_appender **out,
+                            rdl_err *err)
+{
+    static const char spilled[] = "e.\"spilled\"";
+    relation *r = relation_of(e, role, table);
+    rdl_buf sql = {0};
+    rdl_buf_printf(&sql, "CREATE OR REPLACE TABLE %s AS SELECT * FROM ", spilled);
+    put_name(&sql, r);
+    rdl_code rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    if (rc == RDL_OK)
+        rc = drop(e, r, err);
+    rdl_buf_clear(&sql);
+    rdl_buf_printf(&sql, "ALTER TABLE %s RENAME TO ", spilled);
+    rdl_buf_put_sql_ident(&sql, r->name);
+    if (rc == RDL_OK)
+        rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    if (rc != RDL_OK)
+        return rc;
+    r->kind = RELATION_TABLE;
+    e->relation_tables++;
+    return rdl_appender_open(e->conn, "e", r->name.p, out, err);
+}
+
 rdl_code rdl_relation_hold_rows(rdl_engine *e, const char *role, rdl_str table, const char *select,
                                 rdl_held **out, rdl_err *err)
 {

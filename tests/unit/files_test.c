@@ -105,6 +105,29 @@ static void seal(box *b, uint64_t records)
 
 static const rdl_files_limits live = {0}, final = {.final = true};
 
+/* Of lines that are much shorter than most, too, an epoch takes no more rows than it may. */
+static void the_first_lines_of_a_large_file_tell_how_many_bytes_are_so_many_rows(void **state)
+{
+    enum { LINES = 700 * 1000 };
+    (void)state;
+    box b;
+    box_open(&b, "in/");
+    char *text = malloc(2 * LINES + 1);
+    for (size_t i = 0; i < LINES; i++)
+        memcpy(text + 2 * i, "1\n", 3);
+    put(&b, "in/a.jsonl", text);
+    put(&b, "in/b.jsonl", "1\n");
+    const rdl_files_limits sampled = {.rows_sampled = 1000}, either = {.rows_sampled = 1000,
+                                                                       .bytes_max = 500};
+    expect(&b, sampled, "a.jsonl 0-2000 @0");
+    rdl_files_rewind(b.files);
+    expect(&b, either, "a.jsonl 0-500 @0");
+    rdl_files_rewind(b.files);
+    expect(&b, live, "a.jsonl 0-1400000 @0, b.jsonl 0-2 @0");
+    free(text);
+    box_close(&b);
+}
+
 static void complete_lines_are_given_once_in_path_order(void **state)
 {
     (void)state;
@@ -389,6 +412,7 @@ static void the_next_epochs_files_are_read_ahead(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_lines_of_a_large_file_tell_how_many_bytes_are_so_many_rows),
         cmocka_unit_test(complete_lines_are_given_once_in_path_order),
         cmocka_unit_test(a_grown_file_goes_on_where_it_was),
         cmocka_unit_test(large_files_are_cut_at_lines),

@@ -130,7 +130,7 @@ typedef struct rdl_malformed {
     const char *shown;
     rdl_str bytes; /* at most 64 KiB of them */
     uint64_t bytes_total;
-    char reason[160]; /* "line 14, byte 63: expected ':' after the field name" */
+    const char *reason; /* "line 14, byte 63: expected ':' after the field name" */
 } rdl_malformed;
 
 typedef struct rdl_decode_counts {

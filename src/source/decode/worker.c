@@ -86,9 +86,8 @@ void rdl_worker_malformed(rdl_worker *w, uint64_t at, const char *p, size_t kept
                        .record_at = at,
                        .shown = w->in->in.shown,
                        .bytes_total = total};
-    size_t n = strlen(reason);
-    memcpy(m.reason, reason, n < sizeof m.reason ? n : sizeof m.reason - 1);
     rdl_mutex_lock(&j->lock);
+    m.reason = rdl_arena_strdup(&j->malformed_arena, reason);
     m.bytes = (rdl_str){rdl_arena_strndup(&j->malformed_arena, p, kept), kept};
     RDL_PUSH(&j->malformed_arena, &j->malformed) = m;
     rdl_mutex_unlock(&j->lock);
