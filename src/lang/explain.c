@@ -81,6 +81,34 @@ const char *rdl_explain_kind(const rdl_table *t)
     return "";
 }
 
+static bool has_step(const rdl_view_plan *p, const rdl_table *t)
+{
+    for (size_t i = 0; i < p->step_count; i++)
+        if (p->steps[i].input == t)
+            return true;
+    return false;
+}
+
+const rdl_table *rdl_view_rebuilt_by(const rdl_view_plan *p, size_t i)
+{
+    for (size_t k = 0; p->driving != NULL && k < p->needs_all_count; k++) {
+        const rdl_table *t = p->needs_all[k];
+        if (t != p->driving && !has_step(p, t) && i-- == 0)
+            return t;
+    }
+    return NULL;
+}
+
+const rdl_table *rdl_view_moved_by(const rdl_view_plan *p, size_t i)
+{
+    for (size_t k = 0; p->driving != NULL && k < p->needs_all_count; k++) {
+        const rdl_table *t = p->needs_all[k];
+        if (t != p->driving && has_step(p, t) && i-- == 0)
+            return t;
+    }
+    return NULL;
+}
+
 const char *rdl_explain_cost(const rdl_table *t)
 {
     if (t->view_plan == NULL)
@@ -143,13 +171,19 @@ size_t rdl_explain_texts(const rdl_table *t, rdl_named_text out[RDL_EXPLAIN_TEXT
     if (t->view_plan != NULL) {
         const rdl_view_plan *p = t->view_plan;
         const rdl_named_text all[] = {
-            {"partial", p->partial_new_sql}, {"final", p->final_sql},  {"touched", p->touched_sql},
-            {"groups", p->groups_sql},       {"rows", p->row_new_sql}, {"checked", p->checked_sql},
-            {"batch", p->batch_sql},
+            {"partial", p->partial_new_sql}, {"final", p->final_sql},
+            {"touched", p->touched_sql},     {"touched partial", p->partial_touched_sql},
+            {"groups", p->groups_sql},       {"rows", p->row_new_sql},
+            {"checked", p->checked_sql},     {"batch", p->batch_sql},
         };
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)
             if (all[i].sql.n > 0)
                 out[n++] = all[i];
+        for (size_t i = 0; i < p->step_count && n + 1 < RDL_EXPLAIN_TEXTS_MAX; i++) {
+            out[n++] = (rdl_named_text){"step, new", p->steps[i].new_sql};
+            if (p->steps[i].old_sql.n > 0)
+                out[n++] = (rdl_named_text){"step, old", p->steps[i].old_sql};
+        }
     }
     return n;
 }

@@ -24,6 +24,10 @@ typedef enum rdl_explain_format {
 RDL_MUST rdl_code rdl_explain(const rdl_pipeline *p, rdl_str table, rdl_explain_format format,
                               rdl_buf *out, rdl_err *err);
 
+/* Inputs whose changes rebuild the view (of a full one, none is told apart): the i-th, or NULL. */
+const rdl_table *rdl_view_rebuilt_by(const rdl_view_plan *plan, size_t i);
+/* Inputs beside the driving one whose changes do not: the i-th, or NULL. */
+const rdl_table *rdl_view_moved_by(const rdl_view_plan *plan, size_t i);
 const char *rdl_maintenance_name(rdl_maintenance mode); /* "incremental", ... */
 /* Bytes that the state of one group takes, about: texts are counted as 16 bytes. */
 size_t rdl_view_state_bytes(const rdl_view_plan *plan);

@@ -15,7 +15,7 @@ const char *rdl_explain_slot(rdl_slot_kind kind);
 const char *rdl_explain_violation(rdl_violation v);
 const char *rdl_explain_late(rdl_on_late late);
 
-enum { RDL_EXPLAIN_TEXTS_MAX = 12 };
+enum { RDL_EXPLAIN_TEXTS_MAX = 48 };
 typedef struct rdl_named_text {
     const char *name;
     rdl_str sql;

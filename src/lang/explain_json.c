@@ -62,6 +62,16 @@ static void json_view(json_t *o, const rdl_table *t)
     json_object_set_new(o, "reason_at", json_place(p->reason_pos));
     json_object_set_new(o, "driven_by",
                         p->driving != NULL ? json_str(p->driving->full) : json_null());
+    json_t *moved = json_array(), *rebuilt = json_array();
+    const rdl_table *in;
+    for (size_t i = 0; (in = rdl_view_moved_by(p, i)) != NULL; i++)
+        json_array_append_new(moved, json_str(in->full));
+    for (size_t i = 0; (in = rdl_view_rebuilt_by(p, i)) != NULL; i++)
+        json_array_append_new(rebuilt, json_str(in->full));
+    if (json_array_size(rebuilt) > 0)
+        json_object_set_new(o, "rebuilt_since", json_str(p->rebuild_why));
+    json_object_set_new(o, "moved_by", moved);
+    json_object_set_new(o, "rebuilt_by", rebuilt);
     json_object_set_new(o, "primary_key", json_columns(t, t->primary_key, t->primary_key_count));
     if (p->mode == RDL_MAINTAIN_GROUPS)
         json_object_set_new(o, "recomputed_by", json_columns(t, p->key_columns, p->key_count));

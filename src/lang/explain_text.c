@@ -135,6 +135,27 @@ static void put_fans(rdl_buf *out, const rdl_view_plan *p)
     }
 }
 
+typedef const rdl_table *(*table_of)(const rdl_view_plan *p, size_t i);
+
+static void put_tables(rdl_buf *out, const rdl_view_plan *p, table_of which, const char *first,
+                       const char *between)
+{
+    const rdl_table *t;
+    for (size_t i = 0; (t = which(p, i)) != NULL; i++) {
+        rdl_buf_puts(out, i == 0 ? first : between);
+        put_str(out, t->full);
+    }
+}
+
+static void put_rebuild_reason(rdl_buf *out, const rdl_view_plan *p)
+{
+    if (p->rebuild_why.n == 0 || rdl_view_rebuilt_by(p, 0) == NULL)
+        return;
+    put_label(out, "rebuilt since");
+    put_str(out, p->rebuild_why);
+    rdl_buf_putc(out, '\n');
+}
+
 static void put_view(rdl_buf *out, const rdl_table *t)
 {
     const rdl_view_plan *p = t->view_plan;
@@ -146,9 +167,10 @@ static void put_view(rdl_buf *out, const rdl_table *t)
     if (p->driving != NULL) {
         put_label(out, "driven by");
         put_str(out, p->driving->full);
-        if (p->needs_all_count > (p->mode == RDL_MAINTAIN_GROUPS ? 1u : 0u))
-            rdl_buf_puts(out, "; a change of another input rebuilds it");
+        put_tables(out, p, rdl_view_moved_by, ", and by changes of ", ", ");
+        put_tables(out, p, rdl_view_rebuilt_by, "; rebuilt by changes of ", ", ");
         rdl_buf_putc(out, '\n');
+        put_rebuild_reason(out, p);
     }
     if (p->mode == RDL_MAINTAIN_GROUPS)
         put_columns_line(out, "recomputed by", t, p->key_columns, p->key_count);
@@ -191,22 +213,16 @@ static void put_publications(rdl_buf *out, const rdl_pipeline *p, const rdl_tabl
     }
 }
 
-/* What the driving input joins is seen whole: a change there is no change of a few rows. */
+/* Some inputs are seen whole: a change there is no change of a few rows. */
 static void put_dear(rdl_buf *out, const rdl_table *t)
 {
     const rdl_view_plan *p = t->view_plan;
-    const char *between = "; all rows when ";
-    if (p == NULL || p->driving == NULL || p->mode == RDL_MAINTAIN_FULL)
+    if (p == NULL || p->mode == RDL_MAINTAIN_FULL)
         return;
-    for (size_t i = 0; i < p->needs_all_count; i++) {
-        if (p->needs_all[i] == p->driving)
-            continue;
-        rdl_buf_puts(out, between);
-        put_str(out, p->needs_all[i]->full);
-        between = " or ";
-    }
-    if (between[0] == ' ')
-        rdl_buf_puts(out, " changed");
+    put_tables(out, p, rdl_view_moved_by, "; the rows that a change meets when ", " or ");
+    rdl_buf_puts(out, rdl_view_moved_by(p, 0) != NULL ? " changed" : "");
+    put_tables(out, p, rdl_view_rebuilt_by, "; all rows when ", " or ");
+    rdl_buf_puts(out, rdl_view_rebuilt_by(p, 0) != NULL ? " changed" : "");
 }
 
 static void put_table(rdl_buf *out, const rdl_pipeline *p, const rdl_table *t)

@@ -10,6 +10,8 @@
  *   e."old:<t>"   rows that the epoch takes away from t (views and snapshots only).
  *   e."all:<t>"   the whole content of t at the end of this epoch (visible columns; for
  *                 streaming tables the identity columns too).
+ *   e."before:<t>"  the same before this epoch, e."moved:<t>" its new and old rows together: of
+ *                 inputs that move (below), for the texts that name them.
  *   e."touched:<v>"  columns k0, k1, ...: keys of view v that this epoch touches.
  *   e."states:<v>"   columns k0.., a0..: merged aggregate values of the touched groups.
  *
@@ -87,12 +89,29 @@ typedef struct rdl_slot {
     const rdl_type *type; /* of the partial's column and of the states relation's column */
 } rdl_slot;
 
+/*
+ * A place where the body reads a table that moves: its changes, like the driving input's, give
+ * the view's by these texts (lang/plan_moving.c).  They are of the mode's kind: rows (APPEND),
+ * partials (INCREMENTAL, where a key may come from several texts), or keys of touched groups.
+ */
+typedef struct rdl_view_step {
+    rdl_table *input;
+    rdl_str new_sql, old_sql; /* old_sql empty: nothing goes away */
+} rdl_view_step;
+
 struct rdl_view_plan {
     rdl_maintenance mode;
     rdl_str reason; /* one sentence for explain: what in the text forced the mode */
     rdl_pos reason_pos;
-    /* Changes of this input drive the view; changes of any other input force a rebuild. */
+    /*
+     * Changes of this input drive the view.  When another one changed, the steps whose inputs changed
+     * are added up, in this order, the driving input's among them; a change of an input without a
+     * step forces a rebuild.  No steps: the driving input alone.
+     */
     rdl_table *driving;   /* NULL for FULL without one */
+    rdl_view_step *steps;
+    size_t step_count;
+    rdl_str rebuild_why; /* one sentence for explain: why inputs without a step have none */
     bool may_subtract;    /* INCREMENTAL: old rows can be taken back (no MIN, MAX slot) */
     bool partial_repeats; /* INCREMENTAL: a partial may give a key more than once */
 
@@ -111,6 +130,11 @@ struct rdl_view_plan {
      * partial_new_sql over e."all:<driving>", for a build.
      */
     rdl_str partial_new_sql, partial_old_sql, partial_all_sql, final_sql, marked_sql;
+    /*
+     * INCREMENTAL, when a step takes rows away and a slot cannot: the steps give keys as in GROUPS,
+     * and this is partial_all_sql over the rows of e."touched:<v>" alone, whose states it replaces.
+     */
+    rdl_str partial_touched_sql;
     const rdl_type **key_types;
     size_t key_count;
     rdl_slot *slots;

@@ -23,7 +23,8 @@ _Static_assert(sizeof(rdl_alert) == 224, "a new field belongs into alert()");
 _Static_assert(sizeof(rdl_grant) == 64, "a new field belongs into grant()");
 _Static_assert(sizeof(rdl_fan) == 104, "a new field belongs into fan()");
 _Static_assert(sizeof(rdl_stream_plan) == 56, "a new field belongs into stream_plan()");
-_Static_assert(sizeof(rdl_view_plan) == 320, "a new field belongs into view_plan()");
+_Static_assert(sizeof(rdl_view_step) == 40, "a new field belongs into view_plan()");
+_Static_assert(sizeof(rdl_view_plan) == 368, "a new field belongs into view_plan()");
 #endif
 
 static const char magic[] = "rdl-plan 1\n";
@@ -114,6 +115,7 @@ static void view_texts(rdl_archive *x, rdl_view_plan *v)
         &v->batch_sql,       &v->unchecked_sql, &v->partial_new_sql, &v->partial_old_sql,
         &v->partial_all_sql, &v->final_sql,     &v->touched_sql,     &v->groups_sql,
         &v->row_new_sql,     &v->row_old_sql,   &v->checked_sql,     &v->marked_sql,
+        &v->partial_touched_sql, &v->rebuild_why,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         rdl_archive_text(x, texts[i]);
@@ -126,6 +128,12 @@ static void view_plan(rdl_archive *x, rdl_view_plan *v, const rdl_table *t, size
     rdl_archive_place(x, &v->reason_pos);
     if (rdl_archive_present(x, v->driving != NULL))
         rdl_archive_reference(x, &v->driving, index);
+    RDL_ARCHIVE_ARRAY(x, v->steps, v->step_count, rdl_view_step);
+    for (size_t i = 0; i < v->step_count && !x->bad; i++) {
+        rdl_archive_reference(x, &v->steps[i].input, index);
+        rdl_archive_text(x, &v->steps[i].new_sql);
+        rdl_archive_text(x, &v->steps[i].old_sql);
+    }
     RDL_ARCHIVE_FLAG(x, v->may_subtract);
     RDL_ARCHIVE_FLAG(x, v->partial_repeats);
     view_texts(x, v);

@@ -178,31 +178,58 @@ static rdl_code cast_keys(rdl_planner *pl, rdl_view_plan *plan, json_t *select, 
     return RDL_OK;
 }
 
+/* The keys of the touched groups; select's FROM is not threaded yet. */
+typedef struct touching {
+    rdl_planner *pl;
+    const rdl_view_plan *plan;
+    json_t *select, *list;
+    size_t n;
+} touching;
+
+static rdl_code keys_text(const touching *t, json_t *query, const char *prefix, rdl_str *out,
+                          rdl_err *err)
+{
+    rdl_thread th = {.pl = t->pl, .driving = t->plan->driving, .prefix = prefix};
+    RDL_TRY(rdl_plan_thread_bottom(&th, query, 0, err));
+    if (t->pl->refusal.why != NULL)
+        return RDL_OK;
+    rdl_plan_read_all(t->pl, query);
+    return rdl_tree_print(&t->pl->tree, query, out, err);
+}
+
+static rdl_code keys_at(void *arg, size_t step, bool after, rdl_str *out, rdl_err *err)
+{
+    const touching *t = arg;
+    json_t *query = rdl_plan_select_keys(t->pl, t->select, t->list, t->n);
+    const char *prefix = rdl_moving_stand(t->pl, query, step, after);
+    return keys_text(t, query, prefix, out, err);
+}
+
 static rdl_code touched_text(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
                              json_t *const *keys, size_t n, rdl_err *err)
 {
-    json_t *list = rdl_tree_keep(&pl->tree, json_array());
+    touching t = {.pl = pl,
+                  .plan = plan,
+                  .select = select,
+                  .list = rdl_tree_keep(&pl->tree, json_array()),
+                  .n = n};
     for (size_t i = 0; i < n; i++)
-        json_array_append(list, keys[i]);
-    json_t *query = rdl_plan_select_keys(pl, select, list, n);
-    rdl_thread th = {.pl = pl, .driving = plan->driving, .prefix = "new:"};
-    RDL_TRY(rdl_plan_thread_bottom(&th, query, 0, err));
+        json_array_append(t.list, keys[i]);
+    rdl_str text = {0};
+    RDL_TRY(keys_text(&t, rdl_plan_select_keys(pl, select, t.list, n), "new:", &text, err));
     if (pl->refusal.why != NULL)
         return RDL_OK;
-    rdl_plan_read_all(pl, query);
-    rdl_str text;
-    RDL_TRY(rdl_tree_print(&pl->tree, query, &text, err));
     plan->touched_sql = text;
     if (plan->driving->kind == RDL_TABLE_VIEW || plan->driving->kind == RDL_TABLE_SNAPSHOT) {
         rdl_str old = rdl_plan_retarget(pl, text, "new:", "old:", plan->driving);
         plan->touched_sql = rdl_str_of(rdl_arena_printf(pl->arena, "%s UNION %s", text.p, old.p));
     }
-    return RDL_OK;
+    return rdl_plan_steps(pl, plan, keys_at, &t, err);
 }
 
 /* FROM (what it was) SEMI JOIN touched ON keys are equal, NULLs too. */
-static rdl_code restrict_from(rdl_planner *pl, json_t *select, json_t *const *keys, size_t n,
-                              rdl_err *err)
+rdl_code rdl_plan_restrict_from(rdl_planner *pl, json_t *select, json_t *const *keys, size_t n,
+                                rdl_err *err)
 {
     rdl_buf b = {0};
     rdl_buf_puts(&b, "SELECT 1 FROM x SEMI JOIN (SELECT ");
@@ -245,7 +272,7 @@ static rdl_code groups_text(rdl_planner *pl, rdl_view_plan *plan, json_t *query,
     if (pl->refusal.why != NULL)
         return RDL_OK;
     rdl_plan_read_all(pl, copy);
-    RDL_TRY(restrict_from(pl, select, keys, n, err));
+    RDL_TRY(rdl_plan_restrict_from(pl, select, keys, n, err));
     rdl_str text;
     RDL_TRY(rdl_tree_print(&pl->tree, copy, &text, err));
     plan->groups_sql = rdl_plan_cast_columns(pl, text);

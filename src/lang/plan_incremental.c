@@ -153,6 +153,82 @@ static rdl_code plan_keys(rdl_planner *pl, rdl_view_plan *plan, json_t *select, 
     return RDL_OK;
 }
 
+/* The partial query of one view; select's FROM is not threaded yet. */
+typedef struct partial {
+    rdl_planner *pl;
+    rdl_view_plan *plan;
+    json_t *select, *list; /* k0.., n, s0.. */
+    rdl_thread_identity identity;
+    bool keys_alone;
+} partial;
+
+static rdl_code partial_at(void *arg, size_t step, bool after, rdl_str *out, rdl_err *err)
+{
+    const partial *p = arg;
+    rdl_planner *pl = p->pl;
+    bool repeats;
+    json_t *list = p->list;
+    if (p->keys_alone) {
+        list = rdl_tree_keep(&pl->tree, json_array());
+        for (size_t i = 0; i < p->plan->key_count; i++)
+            json_array_append(list, json_array_get(p->list, i));
+    }
+    json_t *query = rdl_plan_select_keys(pl, p->select, list, p->plan->key_count);
+    rdl_thread th = {.pl = pl,
+                     .driving = p->plan->driving,
+                     .prefix = rdl_moving_stand(pl, query, step, after),
+                     .identity = p->identity};
+    RDL_TRY(rdl_plan_thread_bottom(&th, query, 0, err));
+    if (pl->refusal.why != NULL)
+        return RDL_OK;
+    rdl_plan_read_all(pl, query);
+    return p->keys_alone ? rdl_tree_print(&pl->tree, query, out, err)
+                         : rdl_plan_spread(pl, p->select, query, out, &repeats, err);
+}
+
+/* partial_all_sql over the rows of touched groups alone. */
+static rdl_code plan_touched_partial(const partial *p, rdl_err *err)
+{
+    rdl_planner *pl = p->pl;
+    bool repeats;
+    json_t *query = rdl_plan_select_keys(pl, p->select, p->list, p->plan->key_count);
+    json_t **keys = RDL_NEWN(pl->arena, json_t *, p->plan->key_count + 1);
+    for (size_t i = 0; i < p->plan->key_count; i++) {
+        keys[i] = rdl_tree_clone(&pl->tree, json_array_get(p->list, i));
+        rdl_tree_alias(keys[i], "");
+    }
+    rdl_thread th = {
+        .pl = pl, .driving = p->plan->driving, .prefix = "all:", .identity = p->identity};
+    RDL_TRY(rdl_plan_thread_bottom(&th, query, 0, err));
+    if (pl->refusal.why != NULL)
+        return RDL_OK;
+    rdl_plan_read_all(pl, query);
+    RDL_TRY(rdl_plan_restrict_from(pl, query, keys, p->plan->key_count, err));
+    return rdl_plan_spread(pl, p->select, query, &p->plan->partial_touched_sql, &repeats, err);
+}
+
+/* What a moving input changes; where slots cannot take rows back, which groups it touches. */
+static rdl_code plan_partial_steps(partial *p, rdl_err *err)
+{
+    RDL_TRY(rdl_plan_steps(p->pl, p->plan, partial_at, p, err));
+    if (p->plan->may_subtract || !rdl_plan_steps_lose(p->plan))
+        return RDL_OK;
+    if (p->plan->key_count == 0 || rdl_tree_find_call(p->select, "unnest") != NULL) {
+        p->plan->step_count = 0; /* one group, or lists: computed again whole */
+        p->plan->rebuild_why =
+            RDL_STR("min, max, first and the like cannot take back the rows that "
+                    "such a change takes away");
+        if (rdl_plan_stream_count(p->pl) > 1)
+            rdl_plan_refuse(p->pl, "STREAM", NULL,
+                            "two streams drive it, and an aggregate cannot take back the rows "
+                            "that their join takes away");
+        return RDL_OK;
+    }
+    p->keys_alone = true;
+    RDL_TRY(rdl_plan_steps(p->pl, p->plan, partial_at, p, err));
+    return p->pl->refusal.why == NULL ? plan_touched_partial(p, err) : RDL_OK;
+}
+
 static rdl_code plan_partial(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
                              const key_texts *keys, const rdl_decomposed *parts,
                              rdl_thread_identity identity, rdl_err *err)
@@ -167,19 +243,20 @@ static rdl_code plan_partial(rdl_planner *pl, rdl_view_plan *plan, json_t *selec
         rdl_tree_alias(parts->slot_exprs.v[i], rdl_arena_printf(pl->arena, "s%zu", i));
         json_array_append(list, parts->slot_exprs.v[i]);
     }
-    json_t *partial = rdl_plan_select_keys(pl, select, list, plan->key_count);
+    json_t *query = rdl_plan_select_keys(pl, select, list, plan->key_count);
     rdl_thread th = {.pl = pl, .driving = plan->driving, .prefix = "new:", .identity = identity};
-    RDL_TRY(rdl_plan_thread_bottom(&th, partial, 0, err));
+    RDL_TRY(rdl_plan_thread_bottom(&th, query, 0, err));
     if (pl->refusal.why != NULL)
         return RDL_OK;
-    rdl_plan_read_all(pl, partial);
+    rdl_plan_read_all(pl, query);
     RDL_TRY(
-        rdl_plan_spread(pl, select, partial, &plan->partial_new_sql, &plan->partial_repeats, err));
+        rdl_plan_spread(pl, select, query, &plan->partial_new_sql, &plan->partial_repeats, err));
     plan->partial_old_sql =
         rdl_plan_retarget(pl, plan->partial_new_sql, "new:", "old:", plan->driving);
     plan->partial_all_sql =
         rdl_plan_retarget(pl, plan->partial_new_sql, "new:", "all:", plan->driving);
-    return RDL_OK;
+    partial p = {.pl = pl, .plan = plan, .select = select, .list = list, .identity = identity};
+    return plan_partial_steps(&p, err);
 }
 
 static rdl_code plan_final(rdl_planner *pl, rdl_view_plan *plan, json_t *select,
@@ -250,9 +327,7 @@ rdl_code rdl_plan_incremental(rdl_planner *pl, rdl_view_plan *plan, json_t *sele
         RDL_TRY(plan_keys(pl, plan, select, &keys, err));
     if (pl->refusal.why == NULL)
         RDL_TRY(plan_final(pl, plan, select, &keys, &parts, err));
-    if (pl->refusal.why == NULL)
-        RDL_TRY(plan_partial(pl, plan, select, &keys, &parts, identity, err));
-    if (pl->refusal.why == NULL)
-        take_slots(plan, &parts);
-    return RDL_OK;
+    take_slots(plan, &parts);
+    return pl->refusal.why == NULL ? plan_partial(pl, plan, select, &keys, &parts, identity, err)
+                                   : RDL_OK;
 }

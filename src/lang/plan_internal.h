@@ -18,6 +18,7 @@
  *   plan_spread.c     a fold over a list that is written out
  *   plan_groups.c     keys by which a view can be recomputed piece by piece
  *   plan_check.c      constraints as SQL
+ *   plan_moving.c     joins of inputs that all change
  *   plan_fanout.c     joins that may multiply rows, and how to see whether they do
  */
 #ifndef RDL_LANG_PLAN_INTERNAL_H
@@ -38,6 +39,21 @@ typedef struct rdl_known_type {
     const char *type;    /* "" when it does not bind */
 } rdl_known_type;
 
+/* A place where the body reads a table whose changes need no rebuild (plan_moving.c). */
+typedef struct rdl_place {
+    rdl_table *table;
+    json_int_t mark; /* of its node */
+    json_int_t join; /* of the join whose left rows it affects; 0: the body is linear in it */
+    bool driving;
+} rdl_place;
+
+enum { RDL_MOVING_MAX = 16, RDL_MARK_DRIVING = 1 };
+
+typedef struct rdl_moving {
+    rdl_place v[RDL_MOVING_MAX]; /* in the order in which their changes are taken */
+    size_t n;                    /* 0: only the driving input's changes need no rebuild */
+} rdl_moving;
+
 typedef struct rdl_planner {
     rdl_arena *arena;
     rdl_conn *conn;
@@ -49,6 +65,8 @@ typedef struct rdl_planner {
     json_t *flat; /* CTEs put in place, schema-qualified columns shortened; never changed */
     rdl_plan_refusal refusal;
     RDL_VEC(rdl_known_type) types;
+    bool marked;       /* one place of the driving table drives, and bears RDL_MARK_DRIVING */
+    rdl_moving moving; /* of a view */
 } rdl_planner;
 
 /* plan.c */
@@ -156,6 +174,25 @@ bool rdl_plan_needs_order(json_t *select);
 /* select with this list, a FROM and a WHERE alone, and GROUP BY its first `keys` items. */
 json_t *rdl_plan_select_keys(rdl_planner *pl, json_t *select, json_t *list, size_t keys);
 
+/*
+ * plan_moving.c.  find: the places below the FROM of `bottom`, a level of query; marks them.
+ * stand: a copy of query (or of a part with its FROM), in place, while one step's table changes,
+ * as after that (or as before); gives the role in which the driving place is then to be threaded.
+ * steps: every step's texts, made by `text`, into plan.
+ */
+RDL_MUST rdl_code rdl_plan_find_moving(rdl_planner *pl, json_t *query, json_t *bottom,
+                                       rdl_err *err);
+bool rdl_plan_moves(const rdl_planner *pl, const rdl_table *t);
+size_t rdl_plan_stream_count(const rdl_planner *pl); /* inputs that the body calls STREAM */
+const char *rdl_moving_stand(rdl_planner *pl, json_t *query, size_t step, bool after);
+typedef rdl_code (*rdl_step_text)(void *arg, size_t step, bool after, rdl_str *out, rdl_err *err);
+RDL_MUST rdl_code rdl_plan_steps(rdl_planner *pl, rdl_view_plan *plan, rdl_step_text text,
+                                 void *arg, rdl_err *err);
+bool rdl_plan_steps_lose(const rdl_view_plan *plan); /* some step takes rows away */
+/* The node that drives bears the mark from now on. */
+bool rdl_plan_drives(const json_t *base);
+bool rdl_plan_mark_driving(rdl_planner *pl, json_t *query, const rdl_table *driving);
+
 /* plan_fanout.c: the joins of the body that may give a stream's row more than once */
 RDL_MUST rdl_code rdl_plan_fans(rdl_planner *pl, rdl_fan **out, size_t *out_count, rdl_err *err);
 
@@ -200,5 +237,8 @@ RDL_MUST rdl_code rdl_plan_thread_bottom(rdl_thread *th, json_t *query, int bott
  * *done false: no keys; a refusal is left in pl. */
 RDL_MUST rdl_code rdl_plan_groups(rdl_planner *pl, rdl_view_plan *plan, json_t *query,
                                   rdl_thread_identity identity, bool *done, rdl_err *err);
+/* select's FROM, its tables named already, where the keys are in e."touched:<v>". */
+RDL_MUST rdl_code rdl_plan_restrict_from(rdl_planner *pl, json_t *select, json_t *const *keys,
+                                         size_t n, rdl_err *err);
 
 #endif

@@ -37,8 +37,9 @@ static bool drives(const rdl_thread *th, const json_t *base)
     const rdl_input *in = rdl_plan_input_of(th->pl, base);
     if (in == NULL)
         return false;
-    return th->driving != NULL ? in->table == th->driving
-                               : rdl_plan_is_stream_input(th->pl, in->table);
+    if (th->driving == NULL)
+        return rdl_plan_is_stream_input(th->pl, in->table);
+    return in->table == th->driving && (!th->pl->marked || rdl_plan_drives(base));
 }
 
 typedef struct holding {

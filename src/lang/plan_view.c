@@ -26,24 +26,12 @@ static bool keeps_rows(const rdl_table *t)
     return t->kind == RDL_TABLE_STREAMING || t->kind == RDL_TABLE_SOURCE;
 }
 
-/* The one STREAM input; without STREAM the first table that the FROM reads. */
+/* The first STREAM input; without STREAM the first table that the FROM reads. */
 static rdl_table *choose_driving(rdl_planner *pl)
 {
-    rdl_table *found = NULL;
-    for (size_t i = 0; i < pl->table->input_count; i++) {
-        const rdl_input *in = &pl->table->inputs[i];
-        if (!in->stream || in->table == found)
-            continue;
-        if (found != NULL) {
-            rdl_plan_refuse(pl, "STREAM", NULL, "two streams drive it: %.*s and %.*s",
-                            (int)found->full.n, found->full.p, (int)in->table->full.n,
-                            in->table->full.p);
-            return NULL;
-        }
-        found = in->table;
-    }
-    if (found != NULL)
-        return found;
+    for (size_t i = 0; i < pl->table->input_count; i++)
+        if (pl->table->inputs[i].stream)
+            return pl->table->inputs[i].table;
     json_t *node = pl->flat;
     while (node != NULL && !rdl_tree_is(node, "BASE_TABLE")) {
         if (rdl_tree_is(node, "SELECT_NODE"))
@@ -64,15 +52,51 @@ static rdl_table *choose_driving(rdl_planner *pl)
     return in != NULL ? in->table : NULL;
 }
 
-/* Resolve the levels, see that the driving table is read once and through FROM alone. */
+static void refuse_repeated(rdl_planner *pl, const rdl_table *d)
+{
+    const char *name = rdl_arena_strndup(pl->arena, d->name.p, d->name.n);
+    rdl_plan_refuse(pl, name, NULL,
+                    "%.*s is read more than once, and not in joins of one FROM alone",
+                    (int)d->full.n, d->full.p);
+}
+
+/* Which inputs move; every STREAM must, and each place where the driving table is read. */
+static rdl_code look_for_moving(viewing *v, bool repeated, rdl_err *err)
+{
+    rdl_planner *pl = v->pl;
+    const rdl_table *d = v->plan->driving;
+    json_t *bottom = v->chain.level[v->chain.bottom >= 0 ? v->chain.bottom : 0];
+    RDL_TRY(rdl_plan_find_moving(pl, v->query, bottom, err));
+    if (repeated && !rdl_plan_moves(pl, d))
+        refuse_repeated(pl, d);
+    for (size_t i = 0; i < pl->table->input_count; i++) {
+        const rdl_input *in = &pl->table->inputs[i];
+        if (!in->stream || in->table == d)
+            continue;
+        if (!rdl_plan_moves(pl, in->table))
+            rdl_plan_refuse(
+                pl, "STREAM", NULL,
+                "two streams drive it, and %.*s is not in a join with %.*s whose changes "
+                "can be added up",
+                (int)in->table->full.n, in->table->full.p, (int)d->full.n, d->full.p);
+        if (v->identity != RDL_THREAD_NONE)
+            rdl_plan_refuse(pl, "STREAM", NULL,
+                            "two streams drive it, and an aggregate chooses among rows by their "
+                            "arrival, which a joined row has two of");
+    }
+    return RDL_OK;
+}
+
+/* Resolve the levels, see that the driving table is reached through FROM alone. */
 static rdl_code look_at_chain(viewing *v, rdl_err *err)
 {
     rdl_planner *pl = v->pl;
     rdl_thread th = {.pl = pl, .driving = v->plan->driving, .prefix = "new:"};
     const rdl_table *d = v->plan->driving;
-    if (rdl_plan_count_driving(&th, v->query) != 1) {
-        const char *name = rdl_arena_strndup(pl->arena, d->name.p, d->name.n);
-        rdl_plan_refuse(pl, name, NULL, "%.*s is read more than once", (int)d->full.n, d->full.p);
+    bool repeated = rdl_plan_count_driving(&th, v->query) != 1;
+    bool placed = rdl_plan_mark_driving(pl, v->query, d);
+    if (repeated && (!placed || !rdl_plan_chain(&th, v->query, &v->chain))) {
+        refuse_repeated(pl, d);
         return RDL_OK;
     }
     if (!rdl_plan_chain(&th, v->query, &v->chain)) {
@@ -91,7 +115,7 @@ static rdl_code look_at_chain(viewing *v, rdl_err *err)
     v->identity = bottom == NULL || !rdl_plan_needs_order(bottom) ? RDL_THREAD_NONE
                   : keeps_rows(d)                                 ? RDL_THREAD_IDENTITY
                                                                   : RDL_THREAD_ROW;
-    return RDL_OK;
+    return pl->refusal.why == NULL ? look_for_moving(v, repeated, err) : RDL_OK;
 }
 
 static const char *put_names(rdl_planner *pl, const size_t *columns, size_t n)
@@ -147,6 +171,23 @@ static void pass_key_on(viewing *v, const rdl_thread *th)
     t->primary_key_count = d->primary_key_count;
 }
 
+static rdl_code rows_at(void *arg, size_t step, bool after, rdl_str *out, rdl_err *err)
+{
+    viewing *v = arg;
+    rdl_planner *pl = v->pl;
+    json_t *query = rdl_tree_clone(&pl->tree, v->query);
+    rdl_thread th = {
+        .pl = pl, .driving = v->plan->driving, .prefix = rdl_moving_stand(pl, query, step, after)};
+    RDL_TRY(rdl_thread_query(&th, query, err));
+    if (pl->refusal.why != NULL)
+        return RDL_OK;
+    rdl_plan_read_all(pl, query);
+    rdl_str text;
+    RDL_TRY(rdl_tree_print(&pl->tree, query, &text, err));
+    *out = rdl_plan_cast_columns(pl, text);
+    return RDL_OK;
+}
+
 static rdl_code plan_append(viewing *v, rdl_err *err)
 {
     rdl_planner *pl = v->pl;
@@ -166,6 +207,9 @@ static rdl_code plan_append(viewing *v, rdl_err *err)
         pl, rdl_plan_retarget(pl, v->plan->row_new_sql, "new:", "all:", v->plan->driving));
     v->plan->unchecked_sql = v->plan->batch_sql;
     v->plan->mode = RDL_MAINTAIN_APPEND;
+    RDL_TRY(rdl_plan_steps(pl, v->plan, rows_at, v, err));
+    if (pl->refusal.why != NULL)
+        return RDL_OK;
     give_reason(v, "FROM",
                 rdl_arena_printf(pl->arena, "each row comes from one row of %.*s",
                                  (int)v->plan->driving->full.n, v->plan->driving->full.p));
@@ -201,7 +245,15 @@ static rdl_code plan_merge(viewing *v, rdl_err *err)
             rdl_plan_refuse(pl, "SELECT", NULL, "the aggregation stands in a subquery");
         return RDL_OK;
     }
+    rdl_moving moving = pl->moving;
+    if (v->identity != RDL_THREAD_NONE)
+        pl->moving.n = 0;
+    if (v->identity != RDL_THREAD_NONE)
+        plan->rebuild_why =
+            RDL_STR("first, last, arg_min and the like choose by the arrival of rows "
+                    "of the driving input");
     RDL_TRY(rdl_plan_incremental(pl, plan, select, v->identity, err));
+    pl->moving = moving;
     if (pl->refusal.why != NULL)
         return RDL_OK;
     if (!plan->may_subtract && !keeps_rows(plan->driving)) {
@@ -337,6 +389,10 @@ static rdl_code choose_mode(viewing *v, rdl_err *err)
         RDL_TRY(plan_pieces(v, err));
     if (pl->refusal.why != NULL)
         plan_whole(v);
+    else if (v->plan->rebuild_why.n == 0)
+        v->plan->rebuild_why = RDL_STR(
+            "they are read beside the joins that a row comes from: in a subquery that folds or that an "
+            "expression holds, above a fold, or in a RIGHT, FULL, NATURAL or POSITIONAL join");
     return RDL_OK;
 }
 

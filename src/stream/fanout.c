@@ -78,7 +78,7 @@ rdl_code rdl_view_check_fans(rdl_engine *e, rdl_work *w, rdl_table *v, bool whol
         run->fans = RDL_NEWN(&e->arena, rdl_fan_known, p->fan_count);
     for (size_t i = 0; i < p->fan_count; i++) {
         const rdl_fan *f = &p->fans[i];
-        bool all = whole || f->stream != p->driving, unique = false;
+        bool all = whole || f->stream != p->driving || !rdl_view_is_still(w, v), unique = false;
         if (all)
             run->fans[i] = RDL_FAN_UNKNOWN;
         for (size_t j = 0; all && j < v->input_count; j++)

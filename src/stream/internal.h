@@ -10,6 +10,8 @@
  *   judge.c      each row's one fate; reindex.c when its keys are new
  *   quarantine.c rejected rows with their bytes and reasons
  *   view.c       pairs of old and new rows of a view; merge.c, merge_add.c merge keyed state
+ *   view_rows.c  constraints and keys of its rows
+ *   moving.c     which texts give a view's changes when several of its inputs changed
  *   parking.c    a table or source that fails is put aside
  *   replay.c     rows of a quarantine judged again
  *   decide.c     decision tables: rows that are added once
@@ -312,6 +314,27 @@ RDL_MUST rdl_code rdl_view_create(rdl_engine *e, const rdl_work *w, const char *
                                   rdl_err *err);
 RDL_MUST rdl_code rdl_view_create_empty(rdl_engine *e, const char *role, const rdl_table *v,
                                         rdl_err *err);
+/* view_rows.c: `what` over e."<role><v>". */
+RDL_MUST rdl_code rdl_view_count(rdl_engine *e, const char *role, const rdl_table *v,
+                                 const char *what, int64_t *out, rdl_err *err);
+/* Rows of `select` into e."<role><v>", constraints applied; counted when they are the new rows. */
+RDL_MUST rdl_code rdl_view_put_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const char *role,
+                                    const char *select, bool counted, uint64_t *out_rows,
+                                    rdl_err *err);
+RDL_MUST rdl_code rdl_view_check_key(rdl_engine *e, const rdl_table *v, bool against_content,
+                                     rdl_err *err);
+RDL_MUST rdl_code rdl_view_check_unique(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err);
+/*
+ * moving.c: what the epoch's changes of a view's inputs do to it (lang/plan_moving.c).
+ * A view moves in an epoch when an input changed that is not the driving one, and all that changed
+ * have steps.  texts makes the relations that the chosen steps read, and gives each kind's texts as
+ * one (UNION ALL), NULL: none.
+ */
+bool rdl_view_joins_itself(const rdl_table *v); /* the driving input, with itself */
+bool rdl_view_is_still(const rdl_work *w, const rdl_table *v); /* nothing but the driving input moved */
+bool rdl_view_moves(const rdl_work *w, const rdl_table *v);
+RDL_MUST rdl_code rdl_view_moving_texts(rdl_engine *e, rdl_work *w, rdl_table *v, const char **new_sql,
+                                        const char **old_sql, rdl_err *err);
 /* decide.c: leaves e."new:<t>" and an empty e."old:<t>". */
 enum { RDL_DECISION_COLUMNS = 3 }; /* _decided_at, _decided_epoch, _decided_by */
 RDL_MUST rdl_code rdl_decide(rdl_engine *e, rdl_work *w, rdl_table *t, uint64_t *out_rows,
@@ -320,8 +343,12 @@ RDL_MUST rdl_code rdl_decide(rdl_engine *e, rdl_work *w, rdl_table *t, uint64_t 
 bool rdl_decision_is_due(rdl_engine *e, const rdl_table *t);
 /* merge.c: see there. */
 typedef struct rdl_touched rdl_touched;
-RDL_MUST rdl_code rdl_merge_partials(rdl_engine *e, rdl_work *w, const rdl_table *v,
-                                     const char *partial_new, const char *partial_old,
+typedef struct rdl_partials {
+    const char *new_sql, *old_sql; /* NULL: none */
+    bool repeat;                   /* a key may come more than once */
+    bool afresh;                   /* the groups that come are computed anew, not added to */
+} rdl_partials;
+RDL_MUST rdl_code rdl_merge_partials(rdl_engine *e, const rdl_table *v, const rdl_partials *from,
                                      rdl_touched **out, rdl_err *err);
 /* Fills e."states:<v>", or another role's, with the groups' state before (or after) the merge. */
 const char *rdl_touched_role(const rdl_touched *t, bool before);
@@ -363,6 +390,9 @@ RDL_MUST rdl_code rdl_relation_text(rdl_engine *e, rdl_arena *a, const char *sql
 RDL_MUST rdl_code rdl_relations_end(rdl_engine *e, rdl_err *err);   /* of an epoch: C2 */
 RDL_MUST rdl_code rdl_relations_reset(rdl_engine *e, rdl_err *err); /* of one that failed */
 RDL_MUST rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
+/* e."before:<t>", the content before this epoch, and e."moved:<t>", its new and old rows. */
+RDL_MUST rdl_code rdl_relation_before(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err);
+RDL_MUST rdl_code rdl_relation_moved(rdl_engine *e, const rdl_table *t, rdl_err *err);
 /* The content before this epoch as c."<t>"; loads it from the lake and segments when needed. */
 bool rdl_cache_is_empty(const rdl_engine *e, const rdl_table *t); /* loaded, and without rows */
 RDL_MUST rdl_code rdl_cache_load(rdl_engine *e, rdl_table *t, rdl_err *err);

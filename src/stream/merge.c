@@ -157,7 +157,8 @@ static rdl_touched_group *group_of(rdl_engine *e, rdl_touched *t, rdl_str key, r
     t->known += found;
     if (found)
         g.before = (rdl_str){rdl_arena_strndup(&t->arena, value.p, value.n), value.n};
-    g.after = g.before;
+    if (!t->afresh)
+        g.after = g.before;
     RDL_PUSH(&t->arena, &t->groups) = g;
     if (t->indexed)
         rdl_map_put(&t->index, g.key, (void *)(uintptr_t)t->groups.n);
@@ -231,36 +232,37 @@ static rdl_code store(rdl_engine *e, rdl_touched *t, rdl_err *err)
 }
 
 /* Rows are only added, no key comes twice, and no slot holds a choice. */
-static bool only_adds(const rdl_view_plan *p, const char *partial_new, const char *partial_old)
+static bool only_adds(const rdl_view_plan *p, const rdl_partials *from)
 {
-    bool adds = partial_new != NULL && partial_old == NULL && !p->partial_repeats;
+    bool adds = from->new_sql != NULL && from->old_sql == NULL && !p->partial_repeats &&
+                !from->repeat && !from->afresh;
     for (size_t i = 0; i < p->slot_count; i++)
         adds = adds && (p->slots[i].kind == RDL_SLOT_ADD_INT ||
                         p->slots[i].kind == RDL_SLOT_ADD_EXACT);
     return adds;
 }
 
-rdl_code rdl_merge_partials(rdl_engine *e, rdl_work *w, const rdl_table *v, const char *partial_new,
-                            const char *partial_old, rdl_touched **out, rdl_err *err)
+rdl_code rdl_merge_partials(rdl_engine *e, const rdl_table *v, const rdl_partials *from,
+                            rdl_touched **out, rdl_err *err)
 {
-    (void)w;
     rdl_touched *t = calloc(1, sizeof *t); /* allow: lives as long as the view's step */
     if (t == NULL)
         return rdl_err_nomem(err);
     t->v = v;
     rdl_arena_init(&t->arena, 0);
     rdl_map_init(&t->index, &t->arena);
-    t->indexed = partial_old != NULL || v->view_plan->partial_repeats;
+    t->indexed = from->old_sql != NULL || from->repeat || v->view_plan->partial_repeats;
+    t->afresh = from->afresh;
     *out = t;
     if (v->view_plan->slot_count > 64)
         return rdl_err_set(err, RDL_ELIMIT, 0, "\"%.*s\" has more than 64 aggregates",
                            (int)v->full.n, v->full.p);
-    if (only_adds(v->view_plan, partial_new, partial_old))
-        return rdl_merge_in_place(e, t, partial_new, err);
-    if (partial_new != NULL)
-        RDL_TRY(merge_query(e, t, partial_new, 1, err));
-    if (partial_old != NULL)
-        RDL_TRY(merge_query(e, t, partial_old, -1, err));
+    if (only_adds(v->view_plan, from))
+        return rdl_merge_in_place(e, t, from->new_sql, err);
+    if (from->new_sql != NULL)
+        RDL_TRY(merge_query(e, t, from->new_sql, 1, err));
+    if (from->old_sql != NULL)
+        RDL_TRY(merge_query(e, t, from->old_sql, -1, err));
     t->count = t->groups.n;
     return store(e, t, err);
 }

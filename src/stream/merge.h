@@ -21,6 +21,7 @@ struct rdl_touched {
     RDL_VEC(rdl_touched_group) groups; /* in_place: those that were there before */
     rdl_map index; /* key -> index + 1; only when a key may come twice */
     bool indexed;
+    bool afresh;   /* states begin empty, whatever was there before */
     bool in_place; /* e."states:<v>" holds the merged states already */
     size_t count, gone, known;
 };

@@ -72,7 +72,7 @@ uint64_t rdl_held_rows_max(const rdl_engine *e)
 /* Does the text read tables of DuckDB's, or files, or scans that are registered for one time? */
 static bool reads_tables(const char *sql)
 {
-    static const char *const marks[] = {"e.\"all:", "read_parquet", "rdl_scan", "rdl_packed"};
+    static const char *const marks[] = {"e.\"all:", "e.\"before:", "read_parquet", "rdl_scan", "rdl_packed"};
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         if (strstr(sql, marks[i]) != NULL)
             return true;
@@ -476,13 +476,20 @@ rdl_code rdl_caches_drop(rdl_engine *e, rdl_err *err)
     return RDL_OK;
 }
 
-/* Streaming tables are never kept: what is sealed, and this epoch's new rows. */
-static rdl_code put_stream_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_buf *sql, rdl_err *err)
+/* Streaming tables are never kept: what is sealed. */
+static rdl_code put_stream_before(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_buf *sql,
+                                  rdl_err *err)
 {
     rdl_cut cut;
-    rdl_schema schema;
     rdl_cut_init(&cut, &w->arena, &e->root, e->pipeline, &e->history, e->uuid, e->history.epoch);
-    RDL_TRY(rdl_cut_select(&cut, t, true, sql, err));
+    return rdl_cut_select(&cut, t, true, sql, err);
+}
+
+/* What is sealed, and this epoch's new rows. */
+static rdl_code put_stream_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_buf *sql, rdl_err *err)
+{
+    rdl_schema schema;
+    RDL_TRY(put_stream_before(e, w, t, sql, err));
     if (!w->changed[t->index])
         return RDL_OK;
     rdl_table_lake_schema(&w->arena, t, &schema);
@@ -519,4 +526,81 @@ rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err
     w->all_made[t->index] = rc == RDL_OK;
     rdl_buf_fini(&sql);
     return rdl_err_in(rc, err, "content of %.*s", (int)t->full.n, t->full.p);
+}
+
+/* FROM c."<t>" <kind> JOIN its new rows, by the key or by the whole row (NULLs equal). */
+static void put_beside_new(rdl_buf *sql, const rdl_table *t, const char *kind)
+{
+    size_t n = t->primary_key_count > 0 ? t->primary_key_count : t->columns.n;
+    rdl_buf_puts(sql, "SELECT ");
+    rdl_put_columns(sql, "h.", &t->columns);
+    rdl_buf_puts(sql, " FROM ");
+    rdl_put_relation(sql, "c", "", t->full);
+    rdl_buf_printf(sql, " h %s JOIN ", kind);
+    rdl_put_relation(sql, "e", "new:", t->full);
+    rdl_buf_puts(sql, " n ON ");
+    for (size_t i = 0; i < n; i++) {
+        rdl_str name = t->columns.v[t->primary_key_count > 0 ? t->primary_key[i] : i].name;
+        rdl_buf_puts(sql, i > 0 ? " AND h." : "h.");
+        rdl_buf_put_sql_ident(sql, name);
+        rdl_buf_puts(sql, " IS NOT DISTINCT FROM n.");
+        rdl_buf_put_sql_ident(sql, name);
+    }
+}
+
+/* What is there now less the new rows (of equal ones as many as came), and the old rows. */
+static void put_undone(rdl_buf *sql, const rdl_table *t)
+{
+    put_beside_new(sql, t, "ANTI");
+    if (t->primary_key_count == 0) {
+        rdl_buf_puts(sql, " UNION ALL (");
+        put_beside_new(sql, t, "SEMI");
+        rdl_buf_puts(sql, " EXCEPT ALL SELECT ");
+        rdl_put_columns(sql, "", &t->columns);
+        rdl_buf_puts(sql, " FROM ");
+        rdl_put_relation(sql, "e", "new:", t->full);
+        rdl_buf_puts(sql, ")");
+    }
+    rdl_buf_puts(sql, " UNION ALL SELECT ");
+    rdl_put_columns(sql, "", &t->columns);
+    rdl_buf_puts(sql, " FROM ");
+    rdl_put_relation(sql, "e", "old:", t->full);
+}
+
+rdl_code rdl_relation_before(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_code rc = RDL_OK;
+    if (t->kind == RDL_TABLE_STREAMING) {
+        rc = put_stream_before(e, w, t, &sql, err);
+    } else if (w->changed[t->index]) {
+        rc = load_now(e, w, t, err);
+        put_undone(&sql, t);
+    } else {
+        rc = rdl_relation_all(e, w, t, err);
+        rdl_buf_puts(&sql, "SELECT * FROM ");
+        rdl_put_relation(&sql, "e", "all:", t->full);
+    }
+    if (rc == RDL_OK)
+        rc = rdl_relation_view(e, "before:", t->full, rdl_buf_str(&sql), false, err);
+    rdl_buf_fini(&sql);
+    return rdl_err_in(rc, err, "content of %.*s", (int)t->full.n, t->full.p);
+}
+
+rdl_code rdl_relation_moved(rdl_engine *e, const rdl_table *t, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    bool stream = t->kind == RDL_TABLE_STREAMING;
+    for (size_t i = 0; i < (stream ? 1 : 2); i++) {
+        rdl_buf_puts(&sql, i == 0 ? "SELECT " : " UNION ALL SELECT ");
+        if (stream)
+            rdl_buf_putc(&sql, '*');
+        else
+            rdl_put_columns(&sql, "", &t->columns);
+        rdl_buf_puts(&sql, " FROM ");
+        rdl_put_relation(&sql, "e", i == 0 ? "new:" : "old:", t->full);
+    }
+    rdl_code rc = rdl_relation_view(e, "moved:", t->full, rdl_buf_str(&sql), false, err);
+    rdl_buf_fini(&sql);
+    return rc;
 }

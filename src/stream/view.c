@@ -96,8 +96,8 @@ static action choose(rdl_engine *e, rdl_work *w, const rdl_table *v)
         return rdl_view_missed_at_hand(e, w, v) ? ACTION_CATCH_UP : ACTION_BUILD;
     if (!changed)
         return ACTION_NONE;
-    return p->mode == RDL_MAINTAIN_FULL || any_changed(w, v, p->driving) ? ACTION_BUILD
-                                                                         : ACTION_MAINTAIN;
+    bool kept = p->mode != RDL_MAINTAIN_FULL && (rdl_view_is_still(w, v) || rdl_view_moves(w, v));
+    return kept ? ACTION_MAINTAIN : ACTION_BUILD;
 }
 
 /* ---- small SQL steps ---- */
@@ -120,163 +120,6 @@ rdl_code rdl_view_create_empty(rdl_engine *e, const char *role, const rdl_table 
     return rdl_relation_hold(e, role, v->full, &v->columns, &none, err);
 }
 
-static rdl_code count_rows(rdl_engine *e, const char *role, const rdl_table *v, const char *what,
-                           int64_t *out, rdl_err *err)
-{
-    rdl_buf sql = {0};
-    rdl_buf_printf(&sql, "SELECT %s FROM ", what);
-    rdl_put_relation(&sql, "e", role, v->full);
-    rdl_code rc = rdl_relation_i64(e, rdl_buf_str(&sql), out, err);
-    rdl_buf_fini(&sql);
-    return rc;
-}
-
-/* ---- constraints of views ---- */
-
-static bool rejects(const rdl_constraint *k)
-{
-    return k->action == RDL_VIOLATION_DROP_ROW || k->action == RDL_VIOLATION_QUARANTINE;
-}
-
-static void put_rejected(rdl_buf *sql, const rdl_table *v)
-{
-    rdl_buf_puts(sql, "(false");
-    for (size_t i = 0; i < v->constraint_count; i++) {
-        if (rejects(&v->constraints[i]) && v->constraints[i].unique_count == 0)
-            rdl_buf_printf(sql, " OR _c%zu", i);
-    }
-    rdl_buf_puts(sql, ")");
-}
-
-static void put_quarantined(rdl_buf *sql, const rdl_table *v)
-{
-    rdl_buf_puts(sql, "(false");
-    for (size_t i = 0; i < v->constraint_count; i++) {
-        if (v->constraints[i].action == RDL_VIOLATION_QUARANTINE &&
-            v->constraints[i].unique_count == 0)
-            rdl_buf_printf(sql, " OR _c%zu", i);
-    }
-    rdl_buf_puts(sql, ")");
-}
-
-static rdl_code fail_view(const rdl_table *v, size_t i, int64_t n, rdl_err *err)
-{
-    const rdl_constraint *k = &v->constraints[i];
-    rdl_err_set(err, RDL_EDATA, 0,
-                "constraint \"%.*s\" of \"%.*s\" says FAIL UPDATE, and %" PRId64
-                " rows violate it",
-                (int)k->name.n, k->name.p, (int)v->full.n, v->full.p, n);
-    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
-}
-
-static rdl_code count_constraints(rdl_engine *e, rdl_work *w, const rdl_table *v, rdl_err *err)
-{
-    rdl_table_report *report = &w->reports[v->index];
-    for (size_t i = 0; i < v->constraint_count; i++) {
-        int64_t n = 0;
-        char what[48];
-        if (v->constraints[i].unique_count > 0)
-            continue;
-        snprintf(what, sizeof what, "count(*) FILTER (_c%zu)", i);
-        RDL_TRY(count_rows(e, "checked:", v, what, &n, err));
-        report->violations[i] += (uint64_t)n;
-        if (v->constraints[i].action == RDL_VIOLATION_IMPUTE)
-            report->ledger.imputed += (uint64_t)n;
-        if (v->constraints[i].action == RDL_VIOLATION_KEEP)
-            report->ledger.kept += (uint64_t)n;
-        if (v->constraints[i].action == RDL_VIOLATION_FAIL && n > 0)
-            return fail_view(v, i, n, err);
-    }
-    return RDL_OK;
-}
-
-/* Rows of a view have no source record: they are kept as they came out of the body. */
-static rdl_code quarantine_view_rows(rdl_engine *e, rdl_work *w, const rdl_table *v,
-                                     uint64_t *out_rows, rdl_err *err)
-{
-    rdl_buf sql = {0};
-    char pipeline[33];
-    rdl_hash128_hex(e->pipeline->fingerprint, pipeline);
-    rdl_buf_printf(&sql, "SELECT %" PRIu64 "::BIGINT AS _epoch, -1::INTEGER AS _source_partition, "
-                         "row_number() OVER (ORDER BY rdl_key(",
-                   w->epoch);
-    rdl_put_columns(&sql, "", &v->columns);
-    rdl_buf_puts(&sql, ")) - 1 AS _source_offset, 0::BIGINT AS _ordinal, ");
-    rdl_buf_put_sql_text(&sql, v->full);
-    rdl_buf_puts(&sql, " AS source, ''::TEXT AS source_file, list_filter([");
-    for (size_t i = 0; i < v->constraint_count; i++) {
-        rdl_buf_printf(&sql, "%sCASE WHEN _c%zu THEN ", i == 0 ? "" : ", ", i);
-        rdl_buf_put_sql_text(&sql, v->constraints[i].name);
-        rdl_buf_puts(&sql, " END");
-    }
-    rdl_buf_puts(&sql, "], lambda x: x IS NOT NULL) AS reasons, 'row of a view'::TEXT AS detail, "
-                       "NULL::BLOB AS raw, to_json(struct_pack(");
-    for (size_t i = 0; i < v->columns.n; i++) {
-        rdl_buf_puts(&sql, i == 0 ? "" : ", ");
-        rdl_buf_put_sql_ident(&sql, v->columns.v[i].name);
-        rdl_buf_puts(&sql, " := ");
-        rdl_buf_put_sql_ident(&sql, v->columns.v[i].name);
-    }
-    rdl_buf_printf(&sql, ")) AS record, CAST(make_timestamp(%" PRId64
-                         "::BIGINT) AS TIMESTAMPTZ) AS ingest_ts, '%s'::TEXT AS pipeline, "
-                         "NULL::BIGINT AS replayed_epoch FROM ",
-                   w->ts_us, pipeline);
-    rdl_put_relation(&sql, "e", "checked:", v->full);
-    rdl_buf_puts(&sql, " WHERE ");
-    put_quarantined(&sql, v);
-    rdl_code rc = rdl_view_create(e, w, "quarantine:", v, rdl_buf_str(&sql), out_rows, err);
-    if (rc == RDL_OK && *out_rows > 0) {
-        rdl_buf_clear(&sql);
-        rdl_buf_puts(&sql, "COPY ");
-        rdl_put_relation(&sql, "e", "quarantine:", v->full);
-        rdl_buf_puts(&sql, " TO ");
-        rdl_buf_put_sql_text(&sql, rdl_str_of(rdl_root_segment(&w->arena, &e->root, w->epoch,
-                                                               v->full,
-                                                               RDL_SEGMENT_QUARANTINE)));
-        rdl_buf_puts(&sql, " (FORMAT parquet)");
-        rc = rdl_exec(e->conn, rdl_buf_str(&sql), err);
-    }
-    rdl_buf_fini(&sql);
-    return rc;
-}
-
-/* Rows of `select` into e."<role><v>", constraints applied; counted when they are the new rows. */
-static rdl_code put_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const char *role,
-                         const char *select, bool counted, uint64_t *out_rows, rdl_err *err)
-{
-    const rdl_view_plan *p = v->view_plan;
-    if (v->constraint_count == 0 || p->checked_sql.n == 0)
-        return rdl_view_create(e, w, role, v, select, out_rows, err);
-    rdl_buf sql = {0};
-    rdl_ledger *l = &w->reports[v->index].ledger;
-    uint64_t in = 0, out = 0, quarantined = 0;
-    rdl_code rc = rdl_view_create(e, w, "unchecked:", v, select, NULL, err);
-    if (rc == RDL_OK)
-        rc = rdl_view_create(e, w, "checked:", v, p->checked_sql.p, &in, err);
-    if (rc == RDL_OK && counted)
-        rc = count_constraints(e, w, v, err);
-    rdl_buf_puts(&sql, "SELECT ");
-    rdl_put_columns(&sql, "", &v->columns);
-    rdl_buf_puts(&sql, " FROM ");
-    rdl_put_relation(&sql, "e", "checked:", v->full);
-    rdl_buf_puts(&sql, " WHERE NOT ");
-    put_rejected(&sql, v);
-    if (rc == RDL_OK)
-        rc = rdl_view_create(e, w, role, v, rdl_buf_str(&sql), &out, err);
-    rdl_buf_fini(&sql);
-    if (rc == RDL_OK && counted) {
-        if (in > out)
-            rc = quarantine_view_rows(e, w, v, &quarantined, err);
-        l->read = in;
-        l->written = out;
-        l->quarantined = quarantined;
-        l->dropped = in - out - quarantined;
-    }
-    if (out_rows != NULL)
-        *out_rows = out;
-    return rc;
-}
-
 /* ---- the modes ---- */
 
 /* What a step gave: how many rows are new and old, and whether any may replace one that was there. */
@@ -297,7 +140,7 @@ static rdl_code put_old_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const cha
         rdl_buf_printf(&sql, "\"%s", role);
     }
     rdl_buf_puts(&sql, p);
-    rdl_code rc = put_rows(e, w, v, "old:", rdl_buf_str(&sql), false, &g->rows_old, err);
+    rdl_code rc = rdl_view_put_rows(e, w, v, "old:", rdl_buf_str(&sql), false, &g->rows_old, err);
     rdl_buf_fini(&sql);
     return rc;
 }
@@ -313,10 +156,10 @@ static rdl_code states_to_rows(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_tou
     bool only_gone = v->primary_key_count > 0 && !r->old_needed;
     bool marked = only_gone && r->published && v->constraint_count == 0;
     RDL_TRY(rdl_touched_expose(e, touched, false, false, err));
-    RDL_TRY(put_rows(e, w, v, "new:", marked ? p->marked_sql.p : p->final_sql.p, true, &g->rows_new,
+    RDL_TRY(rdl_view_put_rows(e, w, v, "new:", marked ? p->marked_sql.p : p->final_sql.p, true, &g->rows_new,
                      err));
     if (marked && g->replaces)
-        RDL_TRY(count_rows(e, "new:", v, "count(*) FILTER (_was)", &replaced, err));
+        RDL_TRY(rdl_view_count(e, "new:", v, "count(*) FILTER (_was)", &replaced, err));
     only_gone = only_gone && (marked || !r->published) &&
                 g->rows_new == rdl_touched_count(touched) - rdl_touched_gone(touched);
     if (marked) {
@@ -340,17 +183,69 @@ static bool driving_changed(const rdl_work *w, const rdl_table *v)
     return w->missed == v || w->changed[v->view_plan->driving->index];
 }
 
+/* The keys that the steps' texts give, as e."touched:<v>". */
+static rdl_code put_touched(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
+{
+    const char *new_sql, *old_sql;
+    rdl_buf sql = {0};
+    RDL_TRY(rdl_view_moving_texts(e, w, v, &new_sql, &old_sql, err));
+    rdl_buf_puts(&sql, "SELECT DISTINCT * FROM (");
+    rdl_buf_puts(&sql, new_sql != NULL ? new_sql : old_sql);
+    if (new_sql != NULL && old_sql != NULL)
+        rdl_buf_printf(&sql, " UNION ALL %s", old_sql);
+    rdl_buf_puts(&sql, ")");
+    rdl_code rc = rdl_view_create(e, w, "touched:", v, rdl_buf_str(&sql), NULL, err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+/* The states of touched groups as they are now; a group that has no rows any more is named too. */
+static void put_afresh(rdl_buf *sql, const rdl_table *v)
+{
+    const rdl_view_plan *p = v->view_plan;
+    rdl_buf_printf(sql, "%s UNION ALL SELECT ", p->partial_touched_sql.p);
+    for (size_t i = 0; i < p->key_count; i++)
+        rdl_buf_printf(sql, "k%zu, ", i);
+    rdl_buf_puts(sql, "0::BIGINT");
+    for (size_t i = 0; i < p->slot_count; i++)
+        rdl_buf_puts(sql, ", NULL");
+    rdl_buf_puts(sql, " FROM ");
+    rdl_put_relation(sql, "e", "touched:", v->full);
+}
+
+static rdl_code merge_changes(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_touched **out,
+                              rdl_err *err)
+{
+    const rdl_view_plan *p = v->view_plan;
+    rdl_partials from = {0};
+    if (!rdl_view_moves(w, v)) {
+        bool changed = driving_changed(w, v), retract = changed && has_old(p->driving);
+        from.new_sql = changed ? rdl_view_missed_text(w, v, p->partial_new_sql.p) : NULL;
+        from.old_sql = retract ? rdl_view_missed_text(w, v, p->partial_old_sql.p) : NULL;
+        return rdl_merge_partials(e, v, &from, out, err);
+    }
+    from.repeat = true;
+    if (p->partial_touched_sql.n == 0) {
+        RDL_TRY(rdl_view_moving_texts(e, w, v, &from.new_sql, &from.old_sql, err));
+        return rdl_merge_partials(e, v, &from, out, err);
+    }
+    rdl_buf sql = {0};
+    rdl_code rc = put_touched(e, w, v, err);
+    if (rc == RDL_OK)
+        rc = rdl_relation_all(e, w, p->driving, err);
+    put_afresh(&sql, v);
+    from = (rdl_partials){.new_sql = rdl_buf_str(&sql), .repeat = true, .afresh = true};
+    if (rc == RDL_OK)
+        rc = rdl_merge_partials(e, v, &from, out, err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
 static rdl_code maintain_incremental(rdl_engine *e, rdl_work *w, rdl_table *v, given *g,
                                      rdl_err *err)
 {
-    const rdl_view_plan *p = v->view_plan;
     rdl_touched *touched = NULL;
-    bool changed = driving_changed(w, v);
-    bool retract = has_old(p->driving) && changed;
-    const char *add = rdl_view_missed_text(w, v, p->partial_new_sql.p);
-    const char *take_back = rdl_view_missed_text(w, v, p->partial_old_sql.p);
-    rdl_code rc = rdl_merge_partials(e, w, v, changed ? add : NULL, retract ? take_back : NULL,
-                                     &touched, err);
+    rdl_code rc = merge_changes(e, w, v, &touched, err);
     if (rc == RDL_OK)
         rc = states_to_rows(e, w, v, touched, g, err);
     rdl_touched_free(touched);
@@ -364,11 +259,12 @@ static rdl_code build_incremental(rdl_engine *e, rdl_work *w, rdl_table *v, cons
     rdl_touched *touched = NULL;
     RDL_TRY(rdl_relation_all(e, w, p->driving, err));
     RDL_TRY(rdl_state_clear(e->state, e->tables[v->index].space, err));
-    rdl_code rc = rdl_merge_partials(e, w, v, p->partial_all_sql.p, NULL, &touched, err);
+    const rdl_partials all = {.new_sql = p->partial_all_sql.p};
+    rdl_code rc = rdl_merge_partials(e, v, &all, &touched, err);
     if (rc == RDL_OK)
         rc = rdl_touched_expose(e, touched, false, false, err);
     if (rc == RDL_OK)
-        rc = put_rows(e, w, v, role, p->final_sql.p, true, out_rows, err);
+        rc = rdl_view_put_rows(e, w, v, role, p->final_sql.p, true, out_rows, err);
     rdl_touched_free(touched);
     return rc;
 }
@@ -396,18 +292,22 @@ static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, given 
 {
     const rdl_view_plan *p = v->view_plan;
     rdl_buf sql = {0};
-    if (!driving_changed(w, v)) { /* the first look, and nothing has come yet */
+    bool moves = rdl_view_moves(w, v);
+    if (!moves && !driving_changed(w, v)) { /* the first look, and nothing has come yet */
         RDL_TRY(rdl_view_create_empty(e, "new:", v, err));
         return rdl_view_create_empty(e, "old:", v, err);
     }
-    RDL_TRY(rdl_view_create(e, w, "touched:", v, rdl_view_missed_text(w, v, p->touched_sql.p), NULL,
-                            err));
+    if (moves)
+        RDL_TRY(put_touched(e, w, v, err));
+    else
+        RDL_TRY(rdl_view_create(e, w, "touched:", v, rdl_view_missed_text(w, v, p->touched_sql.p),
+                                NULL, err));
     RDL_TRY(rdl_relation_all(e, w, p->driving, err));
     if (rdl_cache_is_empty(e, v)) {
-        RDL_TRY(put_rows(e, w, v, "new:", p->groups_sql.p, true, &g->rows_new, err));
+        RDL_TRY(rdl_view_put_rows(e, w, v, "new:", p->groups_sql.p, true, &g->rows_new, err));
         return rdl_view_create_empty(e, "old:", v, err);
     }
-    RDL_TRY(put_rows(e, w, v, "now:", p->groups_sql.p, true, NULL, err));
+    RDL_TRY(rdl_view_put_rows(e, w, v, "now:", p->groups_sql.p, true, NULL, err));
     rdl_buf_puts(&sql, "SELECT ");
     rdl_put_columns(&sql, "", &v->columns);
     rdl_buf_puts(&sql, " FROM ");
@@ -428,19 +328,54 @@ static rdl_code maintain_groups(rdl_engine *e, rdl_work *w, rdl_table *v, given 
     return subtract(e, w, v, "old:", "e", "was:", "e", "now:", &g->rows_old, err);
 }
 
+/* Rows less others, both made by texts; a row that one step gives and another takes is in neither. */
+static rdl_code put_net(rdl_engine *e, rdl_work *w, rdl_table *v, bool of_new, given *g, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    const char *roles[] = {of_new ? "now:" : "was:", of_new ? "was:" : "now:"};
+    for (size_t i = 0; i < 2; i++) {
+        rdl_buf_puts(&sql, i == 0 ? "SELECT " : " EXCEPT ALL SELECT ");
+        rdl_put_columns(&sql, "", &v->columns);
+        rdl_buf_puts(&sql, " FROM ");
+        rdl_put_relation(&sql, "e", roles[i], v->full);
+    }
+    rdl_code rc = rdl_view_put_rows(e, w, v, of_new ? "new:" : "old:", rdl_buf_str(&sql), of_new,
+                           of_new ? &g->rows_new : &g->rows_old, err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+static rdl_code append_moving(rdl_engine *e, rdl_work *w, rdl_table *v, given *g, rdl_err *err)
+{
+    const char *texts[2] = {NULL, NULL};
+    RDL_TRY(rdl_view_moving_texts(e, w, v, &texts[0], &texts[1], err));
+    for (size_t i = 0; i < 2; i++) {
+        const char *role = i == 0 ? "now:" : "was:";
+        if (texts[i] == NULL)
+            RDL_TRY(rdl_view_create_empty(e, role, v, err));
+        else
+            RDL_TRY(rdl_view_create(e, w, role, v, texts[i], NULL, err));
+    }
+    g->replaces = v->primary_key_count > 0 || texts[1] != NULL;
+    RDL_TRY(put_net(e, w, v, true, g, err));
+    return put_net(e, w, v, false, g, err);
+}
+
 static rdl_code maintain_append(rdl_engine *e, rdl_work *w, rdl_table *v, given *g, rdl_err *err)
 {
     const rdl_view_plan *p = v->view_plan;
+    if (rdl_view_moves(w, v))
+        return append_moving(e, w, v, g, err);
     const char *add = rdl_view_missed_text(w, v, p->row_new_sql.p);
     if (!driving_changed(w, v))
         RDL_TRY(rdl_view_create_empty(e, "new:", v, err));
     else
-        RDL_TRY(put_rows(e, w, v, "new:", add, true, &g->rows_new, err));
+        RDL_TRY(rdl_view_put_rows(e, w, v, "new:", add, true, &g->rows_new, err));
     g->replaces = v->primary_key_count > 0; /* a repeated key is an error, found later */
     if (!has_old(p->driving) || !driving_changed(w, v))
         return rdl_view_create_empty(e, "old:", v, err);
     g->replaces = true;
-    return put_rows(e, w, v, "old:", rdl_view_missed_text(w, v, p->row_old_sql.p), false,
+    return rdl_view_put_rows(e, w, v, "old:", rdl_view_missed_text(w, v, p->row_old_sql.p), false,
                     &g->rows_old, err);
 }
 
@@ -488,7 +423,7 @@ static rdl_code build(rdl_engine *e, rdl_work *w, rdl_table *v, bool reset, give
     else if (p->mode == RDL_MAINTAIN_INCREMENTAL)
         RDL_TRY(build_incremental(e, w, v, role, &rows, err));
     else
-        RDL_TRY(put_rows(e, w, v, role, p->unchecked_sql.p, true, &rows, err));
+        RDL_TRY(rdl_view_put_rows(e, w, v, role, p->unchecked_sql.p, true, &rows, err));
     g->replaces = true;
     g->rows_new = rows;
     if (all_new)
@@ -530,7 +465,7 @@ static rdl_code build_range(rdl_engine *e, rdl_work *w, rdl_table *v, given *g, 
     RDL_TRY(rdl_cache_load(e, v, err));
     rdl_buf_printf(&sql, "SELECT * FROM (%s)", v->view_plan->unchecked_sql.p);
     put_range(&sql, w, v);
-    rdl_code rc = put_rows(e, w, v, "now:", rdl_buf_str(&sql), true, NULL, err);
+    rdl_code rc = rdl_view_put_rows(e, w, v, "now:", rdl_buf_str(&sql), true, NULL, err);
     rdl_buf_clear(&sql);
     rdl_buf_puts(&sql, "SELECT ");
     rdl_put_columns(&sql, "", &v->columns);
@@ -546,78 +481,6 @@ static rdl_code build_range(rdl_engine *e, rdl_work *w, rdl_table *v, given *g, 
     return rc == RDL_OK
                ? subtract(e, w, v, "old:", "e", "was:", "e", "now:", &g->rows_old, err)
                : rc;
-}
-
-/* ---- keys ---- */
-
-static rdl_code duplicate_key(const rdl_table *v, const char *values, rdl_err *err)
-{
-    rdl_buf key = {0};
-    rdl_put_key(&key, "", &v->columns, v->primary_key, v->primary_key_count);
-    rdl_err_set(err, RDL_EDATA, 0, "the key (%s) of \"%.*s\" is not unique and not null: %.300s",
-                rdl_buf_str(&key), (int)v->full.n, v->full.p, values != NULL ? values : "");
-    rdl_err_hint(err, "Aggregate the rows, or name more columns in PRIMARY KEY.");
-    rdl_buf_fini(&key);
-    return rdl_err_area(RDL_EDATA, err, RDL_AREA_SOURCE);
-}
-
-/* A key that the plan did not prove: twice among the new rows, or there already and not replaced. */
-static rdl_code check_key(rdl_engine *e, const rdl_table *v, bool against_content, rdl_err *err)
-{
-    rdl_arena a;
-    rdl_buf sql = {0}, key = {0};
-    char *found = NULL;
-    rdl_arena_init(&a, 0);
-    rdl_put_key(&key, "", &v->columns, v->primary_key, v->primary_key_count);
-    rdl_buf_printf(&sql, "SELECT (%s)::VARCHAR FROM (SELECT %s FROM ", rdl_buf_str(&key),
-                   rdl_buf_str(&key));
-    rdl_put_relation(&sql, "e", "new:", v->full);
-    if (against_content) {
-        rdl_buf_printf(&sql, " UNION ALL SELECT %s FROM ", rdl_buf_str(&key));
-        rdl_put_relation(&sql, "c", "", v->full);
-        rdl_buf_printf(&sql, " WHERE rdl_key(%s) NOT IN (SELECT rdl_key(%s) FROM ",
-                       rdl_buf_str(&key), rdl_buf_str(&key));
-        rdl_put_relation(&sql, "e", "old:", v->full);
-        rdl_buf_printf(&sql, ") AND rdl_key(%s) IN (SELECT rdl_key(%s) FROM ", rdl_buf_str(&key),
-                       rdl_buf_str(&key));
-        rdl_put_relation(&sql, "e", "new:", v->full);
-        rdl_buf_puts(&sql, ")");
-    }
-    rdl_buf_printf(&sql, ") GROUP BY %s HAVING count(*) > 1 LIMIT 1", rdl_buf_str(&key));
-    rdl_code rc = rdl_relation_text(e, &a, rdl_buf_str(&sql), &found, err);
-    if (rc == RDL_OK && found != NULL)
-        rc = duplicate_key(v, found, err);
-    rdl_buf_fini(&sql);
-    rdl_buf_fini(&key);
-    rdl_arena_fini(&a);
-    return rc;
-}
-
-/* EXPECT UNIQUE on a view is checked whole: rows that share a key are counted, or fail the epoch. */
-static rdl_code check_unique(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *err)
-{
-    for (size_t i = 0; i < v->constraint_count; i++) {
-        const rdl_constraint *k = &v->constraints[i];
-        rdl_buf sql = {0}, key = {0};
-        int64_t n = 0;
-        if (k->unique_count == 0)
-            continue;
-        rdl_put_key(&key, "", &v->columns, k->unique, k->unique_count);
-        rdl_buf_printf(&sql, "SELECT coalesce(sum(n - 1), 0)::BIGINT FROM (SELECT count(*) AS n "
-                             "FROM ");
-        rdl_put_relation(&sql, "e", "all:", v->full);
-        rdl_buf_printf(&sql, " GROUP BY %s)", rdl_buf_str(&key));
-        rdl_code rc = rdl_relation_all(e, w, v, err);
-        if (rc == RDL_OK)
-            rc = rdl_query_i64(e->conn, rdl_buf_str(&sql), &n, err);
-        rdl_buf_fini(&sql);
-        rdl_buf_fini(&key);
-        RDL_TRY(rc);
-        w->reports[v->index].violations[i] += (uint64_t)n;
-        if (n > 0 && k->action == RDL_VIOLATION_FAIL)
-            return fail_view(v, i, n, err);
-    }
-    return RDL_OK;
 }
 
 /* A refresh that was asked for replaces content that is damaged or gone. */
@@ -660,7 +523,7 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
     w->building = false;
     w->missed = NULL;
     if (rc == RDL_OK && v->primary_key_count > 0 && !proved)
-        rc = check_key(e, v, e->tables[v->index].cached && !rdl_cache_is_empty(e, v) && what != ACTION_RESET, err);
+        rc = rdl_view_check_key(e, v, e->tables[v->index].cached && !rdl_cache_is_empty(e, v) && what != ACTION_RESET, err);
     w->rows_new[v->index] = g.rows_new;
     w->replaces[v->index] = g.replaces;
     if (rc == RDL_OK && (what == ACTION_RESET || g.rows_new + g.rows_old > 0))
@@ -677,5 +540,5 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
     w->reports[v->index].rows_new = s->rows_new;
     w->reports[v->index].rows_old = s->rows_old;
     w->changed[v->index] = g.rows_new > 0 || g.rows_old > 0 || s->reset;
-    return rdl_err_in(check_unique(e, w, v, err), err, "view %s", v->full.p);
+    return rdl_err_in(rdl_view_check_unique(e, w, v, err), err, "view %s", v->full.p);
 }

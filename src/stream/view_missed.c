@@ -9,7 +9,8 @@
  *                last evaluation, as multisets; rows that came and went again are in neither.
  *
  * A pipeline's text that changed meanwhile may have left out old rows (nobody read them): the view
- * is built whole then, as it is where another input moved, or where a segment is gone.
+ * is built whole then, as it is where another input moved, or where a segment is gone; so is one that
+ * joins its driving input with itself, whose own change is not told by the input's alone.
  */
 #include <inttypes.h>
 
@@ -34,7 +35,8 @@ static bool at_hand(rdl_engine *e, const rdl_table *v)
     const rdl_view_plan *p = v->view_plan;
     const rdl_table_history *h = rdl_history_table(&e->history, v->full);
     if (v->model != NULL || v->decision || p->mode == RDL_MAINTAIN_FULL || p->driving == NULL ||
-        (p->driving->kind != RDL_TABLE_STREAMING && p->driving->kind != RDL_TABLE_VIEW))
+        (p->driving->kind != RDL_TABLE_STREAMING && p->driving->kind != RDL_TABLE_VIEW) ||
+        rdl_view_joins_itself(v))
         return false;
     if (!h->exists || !rdl_hash128_eq(h->fingerprint, v->fingerprint) ||
         h->last_evaluated < e->history.pipeline_since || h->last_evaluated == 0 ||

@@ -127,7 +127,8 @@ static void a_table_tells_its_mode_and_what_forced_it(void **state)
     rdl_buf_clear(&b);
     assert_int_equal(rdl_explain(f->pipeline, RDL_STR("gold.plans"), RDL_EXPLAIN_TEXT, &b, &err),
                      RDL_OK);
-    has(&b, "one state entry per group that they touch; all rows when silver.orgs changed\n");
+    has(&b, "one state entry per group that they touch; the rows that a change meets "
+            "when silver.orgs changed\n");
     rdl_buf_clear(&b);
     assert_int_equal(rdl_explain(f->pipeline, RDL_STR("silver.events"), RDL_EXPLAIN_TEXT, &b, &err),
                      RDL_OK);
