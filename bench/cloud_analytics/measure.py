@@ -63,7 +63,9 @@ def main():
         results = {name: [] for name in todo}
         for round_ in range(args.rounds):
             for name, command in todo.items():
-                shutil.rmtree(f"{work}/{name}", ignore_errors=True)
+                # What an earlier round left goes at the end: a file system is slow to make files where some were just removed.
+                if os.path.exists(f"{work}/{name}"):
+                    os.rename(f"{work}/{name}", f"{work}/{name}.{round_}")
                 results[name].append(run(command, f"{work}/{name}.log"))
                 wall, cpu, peak = results[name][-1]
                 print(f"round {round_ + 1}  {name:8} {wall:8.2f} s  {cpu:7.1f} CPU s  {peak:6.0f} MB", flush=True)
