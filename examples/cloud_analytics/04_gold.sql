@@ -164,10 +164,10 @@ SELECT
 FROM scored
 GROUP BY org_id, usage_date, service;
 
--- The same judgement of single events, one row for each event of silver.usage_events.
-CREATE MATERIALIZED VIEW silver.usage_event_outliers
-  PRIMARY KEY (event_id)
-  SCHEDULE EVERY INTERVAL ${ANOMALY_REFRESH:-15 MINUTES}
+-- The same judgement of single events, one row for each event of silver.usage_events.  It is not kept: what is
+-- usual moves with every refresh of the baseline, and with it the score of every event there ever was, so that
+-- keeping them up to date would cost the whole history each time.  A question computes what it asks for.
+CREATE VIEW silver.usage_event_outliers
 AS WITH scored AS (
   SELECT
     e.event_id, e.org_id, e.event_date, e.service, e.metric, e.cost_usd_increment,

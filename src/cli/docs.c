@@ -25,6 +25,12 @@ static bool shown(const writer *w, const rdl_table *t)
     return !t->internal || rdl_cli_has(w->cli, RDL_CLI_INTERNAL);
 }
 
+/* Tables, then plain views. */
+static const rdl_table *table_at(const rdl_pipeline *p, size_t i)
+{
+    return i < p->table_count ? p->tables[i] : p->views[i - p->table_count];
+}
+
 static rdl_str column_comment(const rdl_table *t, size_t i)
 {
     return t->column_comments != NULL ? t->column_comments[i] : (rdl_str){"", 0};
@@ -166,8 +172,8 @@ static void markdown_constraints(writer *w, const rdl_table *t)
 static void put_markdown(writer *w)
 {
     rdl_buf_printf(&w->b, "# Data dictionary of %s\n\n", w->p->name);
-    for (size_t i = 0; i < w->p->table_count; i++) {
-        const rdl_table *t = w->p->tables[i];
+    for (size_t i = 0; i < w->p->table_count + w->p->view_count; i++) {
+        const rdl_table *t = table_at(w->p, i);
         if (!shown(w, t))
             continue;
         rdl_buf_printf(&w->b, "## %.*s\n\n*%s*\n\n", (int)t->full.n, t->full.p,
@@ -221,7 +227,7 @@ static void json_root(writer *w, const rdl_table *t)
 {
     const rdl_docs_table *d = &w->root.tables[t->index];
     const rdl_table_status *s = &d->status;
-    if (!w->root.there || t->kind < RDL_TABLE_STREAMING)
+    if (!w->root.there || t->kind < RDL_TABLE_STREAMING || t->kind == RDL_TABLE_PLAIN)
         return;
     rdl_buf_printf(&w->b,
                    ", \"rows\": %" PRIu64 ", \"files\": %" PRIu64 ", \"bytes\": %" PRIu64
@@ -273,8 +279,8 @@ static void put_json(writer *w)
     if (w->root.there)
         rdl_buf_printf(&w->b, ", \"epoch\": %" PRIu64, w->root.epoch);
     rdl_buf_puts(&w->b, ", \"tables\": [");
-    for (size_t i = 0; i < w->p->table_count; i++) {
-        const rdl_table *t = w->p->tables[i];
+    for (size_t i = 0; i < w->p->table_count + w->p->view_count; i++) {
+        const rdl_table *t = table_at(w->p, i);
         if (!shown(w, t))
             continue;
         rdl_str comment = rdl_docs_comment(&w->cli->arena, t->comment);

@@ -132,6 +132,16 @@ static rdl_code show_tables(session *s, rdl_err *err)
         rdl_row_u64(&row, p->tables[i]->columns.n);
         rdl_output_row(o, row.cells);
     }
+    for (size_t i = 0; i < p->view_count; i++) {
+        rdl_row row;
+        if (p->views[i]->body.n == 0)
+            continue;
+        rdl_row_begin(&row, &s->cli->arena);
+        rdl_row_str(&row, p->views[i]->full);
+        rdl_row_text(&row, rdl_table_kind_name(p->views[i]));
+        rdl_row_u64(&row, p->views[i]->columns.n);
+        rdl_output_row(o, row.cells);
+    }
     return rdl_output_finish(o, err);
 }
 

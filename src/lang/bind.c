@@ -352,6 +352,7 @@ static void bind_all(rdl_binder *b, const rdl_script *script)
     for (size_t i = 0; i < script->list.n; i++)
         declare(b, script->list.v[i]);
     p->models = RDL_NEWN(b->arena, rdl_model *, script->list.n + 1);
+    p->views = RDL_NEWN(b->arena, rdl_table *, script->list.n + 1);
     for (size_t i = 0; i < script->list.n; i++)
         if (script->list.v[i]->kind == RDL_STMT_MODEL)
             rdl_bind_training(b, script->list.v[i]);

@@ -275,6 +275,23 @@ bool rdl_bind_table(rdl_binder *b, rdl_symbol *s)
     return bind_constraints(b, t, ast) && ok && rdl_bind_finish(b, t);
 }
 
+/* For questions by its name. */
+static void add_plain(rdl_binder *b, const rdl_symbol *s, const rdl_body *body, rdl_schema columns)
+{
+    rdl_table *t = rdl_bind_new_table(b, s, RDL_TABLE_PLAIN);
+    bool kept = true;
+    t->columns = columns;
+    t->inputs = body->inputs.list.v;
+    t->input_count = body->inputs.list.n;
+    t->body_text = s->stmt->u.body.sql.text;
+    t->body_pos = s->stmt->u.body.sql.pos;
+    for (size_t i = 0; i < t->input_count; i++)
+        kept = kept && t->inputs[i].table->source == NULL;
+    t->body = kept ? body->text : (rdl_str){"", 0};
+    rdl_bind_comments(b, t);
+    b->pipeline->views[b->pipeline->view_count++] = t;
+}
+
 bool rdl_bind_view(rdl_binder *b, rdl_symbol *s)
 {
     const rdl_ast_body *ast = &s->stmt->u.body;
@@ -294,7 +311,10 @@ bool rdl_bind_view(rdl_binder *b, rdl_symbol *s)
     s->inputs = body.inputs;
     s->query = query;
     json_t *check = rdl_tree_clone(&b->tree, query);
-    return rdl_body_describe(&body, &check, &columns);
+    if (!rdl_body_describe(&body, &check, &columns))
+        return false;
+    add_plain(b, s, &body, columns);
+    return true;
 }
 
 typedef struct function_names {

@@ -92,7 +92,7 @@ bool rdl_grant_covers(const rdl_grant *g, const rdl_table *t)
            (g->name.n == 0 || rdl_str_eq_nocase(g->name, t->name));
 }
 
-static const char *kind_of(const rdl_table *t, const char *const names[4])
+static const char *kind_of(const rdl_table *t, const char *const names[5])
 {
     return t->model != NULL ? "model table" : t->decision ? "decision table" : names[t->kind];
 }
@@ -100,13 +100,13 @@ static const char *kind_of(const rdl_table *t, const char *const names[4])
 const char *rdl_table_kind_name(const rdl_table *t)
 {
     static const char *const names[] = {"source", "snapshot source", "streaming table",
-                                        "materialized view"};
+                                        "materialized view", "view"};
     return kind_of(t, names);
 }
 
 const char *rdl_table_kind_short(const rdl_table *t)
 {
-    static const char *const names[] = {"source", "snapshot", "streaming table", "view"};
+    static const char *const names[] = {"source", "snapshot", "streaming table", "view", "plain view"};
     return kind_of(t, names);
 }
 

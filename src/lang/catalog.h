@@ -21,6 +21,7 @@ typedef enum rdl_table_kind {
     RDL_TABLE_SNAPSHOT,  /* a source whose content is the whole state of the thing */
     RDL_TABLE_STREAMING, /* append-only lake table */
     RDL_TABLE_VIEW,      /* materialized view: a lake table kept equal to its body */
+    RDL_TABLE_PLAIN,     /* CREATE VIEW: nothing is kept; in pipeline->views, never in ->tables */
 } rdl_table_kind;
 
 typedef enum rdl_violation {
@@ -175,7 +176,7 @@ struct rdl_table {
 
     rdl_source_def *source; /* SOURCE, SNAPSHOT */
 
-    /* STREAMING and VIEW: the body, views and functions inlined, STREAM words taken out,
+    /* STREAMING, VIEW and PLAIN (empty where that reads a source, whose rows are not kept): the body, views and functions inlined, STREAM words taken out,
      * table names written "schema"."name" (sources "main"."name"). */
     rdl_str body;
     rdl_str body_text; /* as the user wrote it */
@@ -379,6 +380,8 @@ struct rdl_pipeline {
     const char *name;   /* last part of dir */
     rdl_table **tables; /* graph order: inputs first */
     size_t table_count;
+    rdl_table **views; /* PLAIN: tables read them by having them put in; questions read them by name */
+    size_t view_count;
     rdl_publication **publications;
     size_t publication_count;
     /* SEED: the table is a SNAPSHOT of a file, and none of `tables`. */

@@ -75,6 +75,8 @@ const char *rdl_explain_kind(const rdl_table *t)
         return "snapshot";
     case RDL_TABLE_STREAMING:
         return "streaming";
+    case RDL_TABLE_PLAIN:
+        return "plain view";
     case RDL_TABLE_VIEW:
         return "view";
     }

@@ -171,7 +171,7 @@ static void inputs(rdl_archive *x, rdl_table *t, size_t index)
 
 static void table_names(rdl_archive *x, rdl_table *t)
 {
-    RDL_ARCHIVE_SMALL(x, t->kind, RDL_TABLE_VIEW + 1);
+    RDL_ARCHIVE_SMALL(x, t->kind, RDL_TABLE_PLAIN + 1);
     rdl_archive_text(x, &t->schema);
     rdl_archive_text(x, &t->name);
     rdl_archive_text(x, &t->full);
@@ -422,6 +422,12 @@ static void pipeline(rdl_archive *x)
         if (x->reading)
             p->tables[i] = RDL_NEW(p->arena, rdl_table);
         table(x, p->tables[i], i);
+    }
+    RDL_ARCHIVE_ARRAY(x, p->views, p->view_count, rdl_table *);
+    for (size_t i = 0; i < p->view_count && !x->bad; i++) {
+        if (x->reading)
+            p->views[i] = RDL_NEW(p->arena, rdl_table);
+        table(x, p->views[i], p->table_count);
     }
     RDL_ARCHIVE_ARRAY(x, p->models, p->model_count, rdl_model *);
     for (size_t i = 0; i < p->model_count && !x->bad; i++) {

@@ -108,6 +108,18 @@ static rdl_code define_table(rdl_reader *r, const rdl_table *t, rdl_err *err)
     return rdl_err_in(rc, err, "table %s", t->full.p);
 }
 
+/* CREATE VIEW, over the views of tables above. */
+static rdl_code define_plain(rdl_reader *r, const rdl_table *v, rdl_err *err)
+{
+    rdl_buf select = {0};
+    if (v->body.n == 0)
+        return RDL_OK;
+    rdl_buf_put(&select, v->body.p, v->body.n);
+    rdl_code rc = make_view(r, v->schema, v->name, "", &select, err);
+    rdl_buf_fini(&select);
+    return rdl_err_in(rc, err, "view %s", v->full.p);
+}
+
 static rdl_code load(rdl_reader *r, const rdl_reader_config *config, rdl_diags *diags, rdl_err *err)
 {
     const char *dir = config->root != NULL ? config->root
@@ -139,6 +151,8 @@ static rdl_code load(rdl_reader *r, const rdl_reader_config *config, rdl_diags *
     r->cut.beside = true;
     for (size_t i = 0; i < r->pipeline->table_count; i++)
         RDL_TRY(define_table(r, r->pipeline->tables[i], err));
+    for (size_t i = 0; i < r->pipeline->view_count; i++)
+        RDL_TRY(define_plain(r, r->pipeline->views[i], err));
     return RDL_OK;
 }
 
