@@ -140,11 +140,17 @@ void rdl_buf_putc(rdl_buf *b, char c)
 
 void rdl_buf_printf(rdl_buf *b, const char *fmt, ...)
 {
-    va_list ap, again;
+    va_list ap;
     va_start(ap, fmt);
+    rdl_buf_vprintf(b, fmt, ap);
+    va_end(ap);
+}
+
+void rdl_buf_vprintf(rdl_buf *b, const char *fmt, va_list ap)
+{
+    va_list again;
     va_copy(again, ap);
     int n = vsnprintf(NULL, 0, fmt, ap);
-    va_end(ap);
     if (n > 0) {
         rdl_buf_reserve(b, (size_t)n);
         vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);

@@ -29,12 +29,26 @@ rdl_code rdl_cli_print(const rdl_buf *b, rdl_err *err)
     return RDL_OK;
 }
 
+/* To stderr.  Messages name files and columns of the input, which must not command a terminal. */
+static void put_harmless(const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+        if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f)
+            fprintf(stderr, "\\x%02X", *p);
+        else
+            fputc(*p, stderr);
+    }
+}
+
 void rdl_cli_note(const char *fmt, ...)
 {
+    rdl_buf text = {0};
     va_list ap;
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    rdl_buf_vprintf(&text, fmt, ap);
     va_end(ap);
+    put_harmless(rdl_buf_str(&text));
+    rdl_buf_fini(&text);
     fputc('\n', stderr);
 }
 
@@ -47,15 +61,16 @@ void rdl_cli_print_error(const rdl_err *err)
         fprintf(stderr, "raudal: %sBUG:%s %s\n", red, plain, err->msg);
         fprintf(stderr, "hint: Please report this with `raudal doctor` and what you ran.\n");
     } else if (err->line != 0) {
-        fprintf(stderr, "%s:%u:%u: %serror:%s %s\n", err->file, err->line, err->col, red, plain,
-                err->msg);
+        fprintf(stderr, "%s:%u:%u: %serror:%s ", err->file, err->line, err->col, red, plain);
+        rdl_cli_note("%s", err->msg);
     } else {
-        fprintf(stderr, "raudal: %serror:%s %s\n", red, plain, err->msg);
+        fprintf(stderr, "raudal: %serror:%s ", red, plain);
+        rdl_cli_note("%s", err->msg);
     }
     if (err->hint[0] != '\0')
-        fprintf(stderr, "hint: %s\n", err->hint);
+        rdl_cli_note("hint: %s", err->hint);
     if (err->path[0] != '\0')
-        fprintf(stderr, "in: %s\n", err->path);
+        rdl_cli_note("in: %s", err->path);
 }
 
 void rdl_cli_print_diags(const rdl_diags *diags)

@@ -341,6 +341,7 @@ rdl_code rdl_pipeline_load(rdl_arena *a, rdl_conn *conn, const char *dir,
     loader l;
     rdl_names names;
     rdl_stat st;
+    bool any = false;
     RDL_TRY(rdl_fs_stat(dir, &st, err));
     if (!st.exists || !st.is_dir) {
         rdl_err_set(err, RDL_EIO, 0, "could not open pipeline \"%s\": %s", dir,
@@ -358,6 +359,13 @@ rdl_code rdl_pipeline_load(rdl_arena *a, rdl_conn *conn, const char *dir,
             continue;
         RDL_TRY(read_text(a, path, &text, err));
         add_text(&l, names.v[i], text);
+        any = true;
+    }
+    if (!any) { /* a volume that is not mounted, a name mistyped: not a run that has nothing to do */
+        rdl_err_set(err, RDL_EUSAGE, 0, "could not load pipeline \"%s\": no *.sql file lies in the folder",
+                    dir);
+        rdl_err_hint(err, "Is it the right folder, and mounted?  raudal init makes one with a first pipeline.");
+        return rdl_err_area(RDL_EUSAGE, err, RDL_AREA_TEXT);
     }
     RDL_TRY(load_queries(&l, err));
     return finish(&l, conn, options, out, err);

@@ -74,6 +74,19 @@ agree
 run
 expect 0 "0 read"
 
+begin "names that would command a terminal"
+printf 'id\x1b[31m,k\rx\n1,2\n' >"$p/in/c.csv"
+sed -i "s|'in/\*.jsonl' FORMAT JSON|'in/*.csv' FORMAT CSV|" "$p/p.sql"
+run
+expect 4 'its header has no column' 'id\x1B[31m, k\x0Dx'
+[ -z "$(tr -d '\n\t -~' <"$work/err" | tr -d '\200-\377')" ] || fail "control bytes reach the terminal"
+
+begin "a folder without pipeline text"
+rm -f "$p/p.sql"
+run
+expect 2 "no *.sql file lies in the folder" "raudal init"
+[ ! -e "$root" ] || fail "a root was made"
+
 begin "a line of 100 MB"
 { printf '{"id":"big","k":"'; head -c 100000000 /dev/zero | tr '\0' x; printf '"}\n'; events 50 50; } >"$p/in/c.jsonl"
 run
