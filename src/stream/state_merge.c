@@ -100,11 +100,12 @@ static void place_entries(rdl_source_layer *l, const rdl_memtable *t, uint32_t o
 {
     rdl_memtable_walk w = {.table = t};
     for (const rdl_entry *e = rdl_memtable_next(&w); e != NULL; e = rdl_memtable_next(&w)) {
+        rdl_str key = rdl_entry_key(e);
         if (only == UINT32_MAX || e->space == only)
-            l->sorted[p->v[e->space]++].entry = e;
+            l->sorted[p->v[e->space]++] = (rdl_sort_key){.p = key.p, .n = (uint32_t)key.n};
     }
     for (size_t i = 0, from = 0; i < l->part_count; from = l->parts[i++].end)
-        rdl_state_sort(l->sorted + from, l->parts[i].end - from);
+        rdl_key_sort(l->sorted + from, l->parts[i].end - from);
 }
 
 rdl_code rdl_merge_add_table(rdl_merge *m,
@@ -150,14 +151,14 @@ static void show(rdl_source_layer *l)
     l->done = l->at == l->n;
     if (l->done)
         return;
-    const rdl_sorted_entry *s = &l->sorted[l->at];
+    const rdl_entry *e = rdl_entry_of_key(l->sorted[l->at].p);
     while (l->at >= l->parts[l->part].end)
         l->part++;
     l->entry = (rdl_run_entry){.space = l->parts[l->part].space,
-                               .epoch = l->epoch_base + s->entry->epoch,
-                               .key = rdl_entry_key(s->entry),
-                               .value = rdl_entry_value(s->entry),
-                               .tombstone = rdl_entry_is_tombstone(s->entry)};
+                               .epoch = l->epoch_base + e->epoch,
+                               .key = rdl_entry_key(e),
+                               .value = rdl_entry_value(e),
+                               .tombstone = rdl_entry_is_tombstone(e)};
 }
 
 rdl_code rdl_merge_start(rdl_merge *m, const uint64_t *space, rdl_err *err)

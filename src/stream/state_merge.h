@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "base/key_sort.h"
 #include "stream/state_run.h"
 #include "stream/state_table.h"
 
@@ -15,14 +16,6 @@
 typedef struct rdl_space_view {
     uint64_t id, cleared_at;
 } rdl_space_view;
-
-typedef struct rdl_sorted_entry {
-    uint64_t high, low; /* 16 bytes of the key, as numbers (state_sort.c) */
-    const rdl_entry *entry;
-} rdl_sorted_entry;
-
-/* state_sort.c: entries of one space by key; fills high and low. */
-void rdl_state_sort(rdl_sorted_entry *v, size_t n);
 
 /* Entries of one space within a sorted layer. */
 typedef struct rdl_layer_part {
@@ -34,7 +27,7 @@ typedef struct rdl_layer_part {
 typedef struct rdl_source_layer {
     bool is_run;
     rdl_run_cursor cursor;
-    rdl_sorted_entry *sorted;
+    rdl_sort_key *sorted; /* keys of entries: each lies behind its own */
     size_t n, at;
     rdl_layer_part *parts; /* in the order of their spaces; `part` is that of `at` */
     size_t part_count, part;

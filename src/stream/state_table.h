@@ -95,6 +95,12 @@ static inline rdl_str rdl_entry_key(const rdl_entry *e)
     return (rdl_str){(const char *)(e + 1), e->key & RDL_ENTRY_KEY_MASK};
 }
 
+/* The entry whose key this is: it lies before its key. */
+static inline const rdl_entry *rdl_entry_of_key(const char *key)
+{
+    return (const rdl_entry *)(const void *)key - 1;
+}
+
 static inline rdl_str rdl_entry_value(const rdl_entry *e)
 {
     return (rdl_str){(const char *)(e + 1) + (e->key & RDL_ENTRY_KEY_MASK), e->value_bytes};
