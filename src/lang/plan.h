@@ -44,6 +44,13 @@ typedef struct rdl_fan {
      * It reads e."new:<stream>", copies_all_sql the same over e."all:<stream>".
      */
     rdl_str repeats_sql, copies_sql, copies_all_sql;
+    /*
+     * When the dimension alone changed: the same, of keys in e."new:<side>".  What was sealed holds
+     * the law, so a row that meets two now meets a new one.  side NULL: there are no such texts;
+     * copies_moved_sql empty: copies_all_sql must be asked.
+     */
+    rdl_table *side;
+    rdl_str repeats_moved_sql, copies_moved_sql;
 } rdl_fan;
 
 /* A streaming table. */

@@ -21,7 +21,7 @@ _Static_assert(sizeof(rdl_publication) == 128, "a new field belongs into publica
 _Static_assert(sizeof(rdl_report) == 472, "a new field belongs into report()");
 _Static_assert(sizeof(rdl_alert) == 224, "a new field belongs into alert()");
 _Static_assert(sizeof(rdl_grant) == 64, "a new field belongs into grant()");
-_Static_assert(sizeof(rdl_fan) == 104, "a new field belongs into fan()");
+_Static_assert(sizeof(rdl_fan) == 144, "a new field belongs into fan()");
 _Static_assert(sizeof(rdl_stream_plan) == 56, "a new field belongs into stream_plan()");
 _Static_assert(sizeof(rdl_view_step) == 40, "a new field belongs into view_plan()");
 _Static_assert(sizeof(rdl_view_plan) == 368, "a new field belongs into view_plan()");
@@ -94,6 +94,10 @@ static void fan(rdl_archive *x, rdl_fan *f, size_t index)
     rdl_archive_text(x, &f->repeats_sql);
     rdl_archive_text(x, &f->copies_sql);
     rdl_archive_text(x, &f->copies_all_sql);
+    if (rdl_archive_present(x, f->side != NULL))
+        rdl_archive_reference(x, &f->side, index);
+    rdl_archive_text(x, &f->repeats_moved_sql);
+    rdl_archive_text(x, &f->copies_moved_sql);
 }
 
 static void stream_plan(rdl_archive *x, rdl_stream_plan *s, size_t index)

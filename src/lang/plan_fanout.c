@@ -191,9 +191,55 @@ static rdl_code finish_text(rdl_planner *pl, json_t *query, rdl_str *out, rdl_er
     return rdl_tree_print(&pl->tree, query, out, err);
 }
 
+/*
+ * side SEMI JOIN (its new rows' keys) ON exprs = these keys; exprs are the pairs' own or other.  The
+ * tables of `ref` may have their own names still.
+ */
+static rdl_code restrict_to_moved(rdl_planner *pl, json_t *ref, json_t *side, rdl_table *t,
+                                  const equalities *eq, bool own, json_t **out, rdl_err *err)
+{
+    rdl_buf b = {0};
+    json_t *keys = NULL, *query = NULL, *args[KEYS_MAX], *owns[KEYS_MAX];
+    rdl_buf_puts(&b, "SELECT ");
+    for (size_t i = 0; i < eq->n; i++) {
+        owns[i] = eq->pair[i].own;
+        args[i] = own ? eq->pair[i].own : eq->pair[i].other;
+        rdl_buf_printf(&b, "%s\"$%zu\" AS __rdl_k%zu", i > 0 ? ", " : "", i + 1, i);
+    }
+    rdl_buf_puts(&b, " FROM x");
+    rdl_code rc = rdl_tree_parse(&pl->tree, rdl_buf_str(&b), &keys, err);
+    rdl_buf_clear(&b);
+    rdl_buf_puts(&b, "SELECT 1 FROM x SEMI JOIN y AS __rdl_moved ON true");
+    for (size_t i = 0; i < eq->n; i++)
+        rdl_buf_printf(&b, " AND \"$%zu\" = __rdl_moved.__rdl_k%zu", i + 1, i);
+    if (rc == RDL_OK)
+        rc = rdl_tree_parse(&pl->tree, rdl_buf_str(&b), &query, err);
+    rdl_buf_fini(&b);
+    RDL_TRY(rc);
+    keys = rdl_tree_bind(&pl->tree, keys, owns, eq->n);
+    json_object_set(keys, "from_table", rdl_plan_relation(pl, side, t, "new:", NULL));
+    *out = json_object_get(query, "from_table");
+    json_object_set(*out, "condition",
+                    rdl_tree_bind(&pl->tree, json_object_get(*out, "condition"), args, eq->n));
+    json_object_set(*out, "left", rdl_tree_clone(&pl->tree, ref));
+    json_object_set(*out, "right", rdl_tree_subquery(&pl->tree, keys, "__rdl_moved"));
+    return RDL_OK;
+}
+
+/* The dimension that a change of rows can be asked of: one table, joined by keys that are not NULL. */
+static rdl_table *moved_side(const rdl_planner *pl, json_t *side, const equalities *eq)
+{
+    const rdl_input *in = rdl_plan_input_of(pl, side);
+    bool fits = in != NULL && eq->n > 0 &&
+                (in->table->kind == RDL_TABLE_VIEW || in->table->kind == RDL_TABLE_SNAPSHOT);
+    for (size_t i = 0; fits && i < eq->n; i++)
+        fits = !eq->pair[i].nulls;
+    return fits ? in->table : NULL;
+}
+
 /* SELECT 1 FROM side WHERE keys IS NOT NULL GROUP BY keys HAVING count(*) > 1 LIMIT 1 */
 static rdl_code plan_repeats(rdl_planner *pl, json_t *side, const equalities *eq, rdl_str *out,
-                             rdl_err *err)
+                             rdl_table *moved, rdl_str *out_moved, rdl_err *err)
 {
     rdl_buf b = {0};
     json_t *query = NULL, *args[KEYS_MAX];
@@ -214,14 +260,22 @@ static rdl_code plan_repeats(rdl_planner *pl, json_t *side, const equalities *eq
     RDL_TRY(rc);
     query = rdl_tree_bind(&pl->tree, query, args, eq->n);
     json_object_set(query, "from_table", rdl_tree_clone(&pl->tree, side));
-    return finish_text(pl, query, out, err);
+    json_t *again = rdl_tree_clone(&pl->tree, query), *from = NULL;
+    RDL_TRY(finish_text(pl, query, out, err));
+    if (moved == NULL || out->n == 0)
+        return RDL_OK;
+    RDL_TRY(restrict_to_moved(pl, side, side, moved, eq, true, &from, err));
+    json_object_set(again, "from_table", from);
+    rdl_plan_read_all(pl, again);
+    return rdl_tree_print(&pl->tree, again, out_moved, err);
 }
 
 /* A copy of a FROM while its tables get numbers; leaves of `side` are the dimension's. */
 typedef struct numbering {
     rdl_planner *pl;
-    json_t *join, *side; /* in the FROM as it was */
-    json_t *number;      /* row_number() OVER () */
+    json_t *join, *side;  /* in the FROM as it was */
+    json_t *number;       /* row_number() OVER () */
+    json_t *stream, *met; /* met: what stands for `stream`; NULL: itself */
     bool in_join, in_side, full;
     size_t n;
     bool of_stream[LEAVES_MAX], of_side[LEAVES_MAX];
@@ -243,7 +297,8 @@ static json_t *number_leaf(numbering *nr, json_t *ref)
     json_t *number = rdl_tree_clone(tr, nr->number);
     rdl_tree_alias(number, rdl_arena_printf(nr->pl->arena, "__rdl_n%zu", nr->n));
     json_array_append(json_object_get(inner, "select_list"), number);
-    json_object_set(inner, "from_table", rdl_tree_clone(tr, ref));
+    json_t *from = nr->met != NULL && ref == nr->stream ? nr->met : rdl_tree_clone(tr, ref);
+    json_object_set(inner, "from_table", from);
     nr->of_side[nr->n] = nr->in_side;
     nr->of_stream[nr->n++] = nr->in_join && !nr->in_side;
     return rdl_tree_subquery(tr, inner, rdl_plan_ref_name(ref));
@@ -294,28 +349,28 @@ static void put_key_text(rdl_planner *pl, const equalities *eq, rdl_buf *b)
     rdl_buf_puts(b, eq->n > 0 ? "))" : ", ''))");
 }
 
-static rdl_code plan_copies(rdl_planner *pl, json_t *select, json_t *where, json_t *join,
-                            json_t *side, const equalities *eq, rdl_str *out, rdl_err *err)
+/* The question of one FROM; nr says what is numbered. */
+static rdl_code copies_query(rdl_planner *pl, json_t *select, json_t *where, numbering *nr,
+                             const equalities *eq, json_t **out, rdl_err *err)
 {
     const char *number = "row_number() OVER ()";
-    numbering nr = {.pl = pl, .join = join, .side = side};
     json_t *query = NULL, *args[KEYS_MAX];
     rdl_buf b = {0};
-    *out = RDL_STR("");
-    RDL_TRY(rdl_tree_exprs(&pl->tree, &number, 1, &nr.number, err));
-    json_t *from = number_from(&nr, json_object_get(select, "from_table"));
-    if (nr.full)
+    *out = NULL;
+    RDL_TRY(rdl_tree_exprs(&pl->tree, &number, 1, &nr->number, err));
+    json_t *from = number_from(nr, json_object_get(select, "from_table"));
+    if (nr->full)
         return RDL_OK;
     for (size_t i = 0; i < eq->n; i++)
         args[i] = eq->pair[i].own;
     rdl_buf_puts(&b, "SELECT ");
     put_key_text(pl, eq, &b);
     rdl_buf_puts(&b, " AS k, count(DISTINCT row(");
-    put_numbers(&nr, true, &b);
+    put_numbers(nr, true, &b);
     rdl_buf_puts(&b, ")) AS n FROM x GROUP BY ");
-    put_numbers(&nr, false, &b);
+    put_numbers(nr, false, &b);
     rdl_buf_puts(&b, " HAVING count(*) > 1 AND count(DISTINCT row(");
-    put_numbers(&nr, true, &b);
+    put_numbers(nr, true, &b);
     rdl_buf_puts(&b, ")) > 1 ORDER BY k LIMIT 1");
     rdl_code rc = rdl_tree_parse(&pl->tree, rdl_buf_str(&b), &query, err);
     rdl_buf_fini(&b);
@@ -324,7 +379,28 @@ static rdl_code plan_copies(rdl_planner *pl, json_t *select, json_t *where, json
     json_object_set(query, "from_table", from);
     if (where != NULL)
         json_object_set(query, "where_clause", rdl_tree_clone(&pl->tree, where));
-    return finish_text(pl, query, out, err);
+    *out = query;
+    return RDL_OK;
+}
+
+static rdl_code plan_copies(rdl_planner *pl, json_t *select, json_t *where, json_t *join,
+                            json_t *stream, json_t *side, const equalities *eq, rdl_fan *fan,
+                            rdl_err *err)
+{
+    numbering nr = {.pl = pl, .join = join, .side = side};
+    json_t *query = NULL;
+    RDL_TRY(copies_query(pl, select, where, &nr, eq, &query, err));
+    if (query == NULL)
+        return RDL_OK;
+    RDL_TRY(finish_text(pl, query, &fan->copies_all_sql, err));
+    fan->copies_sql = rdl_plan_retarget(pl, fan->copies_all_sql, "all:", "new:", fan->stream);
+    if (fan->side == NULL || fan->copies_all_sql.n == 0 || rdl_plan_input_of(pl, stream) == NULL)
+        return RDL_OK; /* keys of several tables: their rows are counted whole */
+    numbering met = {.pl = pl, .join = join, .side = side, .stream = stream};
+    RDL_TRY(restrict_to_moved(pl, stream, side, fan->side, eq, false, &met.met, err));
+    RDL_TRY(copies_query(pl, select, where, &met, eq, &query, err));
+    rdl_plan_read_all(pl, query);
+    return rdl_tree_print(&pl->tree, query, &fan->copies_moved_sql, err);
 }
 
 /* ---- joins ---- */
@@ -352,9 +428,11 @@ static rdl_code plan_join(fanning *f, json_t *select, json_t *join, bool stream_
     RDL_TRY(find_equalities(pl, join, stream, side, where, &eq, err));
     fan.stream_key = key_names(pl, &eq, false);
     fan.key = key_names(pl, &eq, true);
-    RDL_TRY(plan_repeats(pl, side, &eq, &fan.repeats_sql, err));
-    RDL_TRY(plan_copies(pl, select, where, join, side, &eq, &fan.copies_all_sql, err));
-    fan.copies_sql = rdl_plan_retarget(pl, fan.copies_all_sql, "all:", "new:", fan.stream);
+    fan.side = moved_side(pl, side, &eq);
+    RDL_TRY(plan_repeats(pl, side, &eq, &fan.repeats_sql, fan.side, &fan.repeats_moved_sql, err));
+    RDL_TRY(plan_copies(pl, select, where, join, stream, side, &eq, &fan, err));
+    if (fan.repeats_moved_sql.n == 0)
+        fan.side = NULL;
     if (fan.copies_all_sql.n > 0)
         RDL_PUSH(pl->arena, &f->list) = fan;
     return RDL_OK;

@@ -405,7 +405,8 @@ RDL_MUST rdl_code rdl_folders_check(rdl_engine *e, rdl_work *w, const rdl_table 
 RDL_MUST rdl_code rdl_view_check_fans(rdl_engine *e, rdl_work *w, rdl_table *v, bool whole,
                                       rdl_err *err);
 /* A row met twice is the error; otherwise nothing. */
-RDL_MUST rdl_code rdl_fan_look(rdl_engine *e, const rdl_fan *f, bool all, rdl_err *err);
+RDL_MUST rdl_code rdl_fan_look(rdl_engine *e, const char *copies_sql, const rdl_fan *f,
+                               rdl_err *err);
 void rdl_fans_forget(rdl_engine *e);
 void rdl_caches_forget(rdl_engine *e, const rdl_work *w); /* those that an aborted epoch touched */
 RDL_MUST rdl_code rdl_caches_drop(rdl_engine *e, rdl_err *err); /* all of them, for their memory */

@@ -456,7 +456,7 @@ static rdl_code blame_join(rdl_engine *e, const rdl_table *t, uint64_t copies, r
 {
     for (size_t i = 0; i < t->stream_plan->fan_count; i++) {
         rdl_err why = {0};
-        if (rdl_fan_look(e, &t->stream_plan->fans[i], false, &why) != RDL_EDATA)
+        if (rdl_fan_look(e, t->stream_plan->fans[i].copies_sql.p, &t->stream_plan->fans[i], &why) != RDL_EDATA)
             continue;
         rdl_err_set(err, RDL_EDATA, 0, "the body of \"%.*s\" made %" PRIu64 " rows too many: %s",
                     (int)t->full.n, t->full.p, copies, why.msg);
