@@ -5,10 +5,10 @@
  *   nothing      its inputs did not change, or it waits: a whole-table view over streamed rows, and
  *                what reads one, is brought up on a schedule and at the end of --once, not by
  *                every epoch; or its schedule holds it (schedule.h)
- *   maintain     by its plan's mode, from the changes of its driving input
+ *   maintain     by its plan's mode, from the changes of its driving input, or of all that move it (moving.c)
  *   catch up     the same, from the net of the epochs that it sat out (view_missed.c)
  *   decide       a decision table: undecided keys are added (decide.c)
- *   build        its text is new, another input than the driving one changed, or it missed epochs:
+ *   build        its text is new, an input changed that does not move it, or it missed epochs:
  *                computed whole.  Same text: compared with what is there, so that readers see pairs;
  *                other text: `reset`, the new rows are the whole content.
  *
