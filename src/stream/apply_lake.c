@@ -178,16 +178,16 @@ void rdl_table_in_lake(rdl_arena *a, const rdl_root *root, const char *app_id, c
 
 /* ---- adopting ---- */
 
-/* The parts of every segment that the lake has not taken; false in *fit: some have other columns. */
-static rdl_code parts_after(const rdl_apply *p, rdl_arena *a, const rdl_lake_table *lake,
-                            const rdl_table_history *h, uint64_t after, part_list *out, bool *fit,
-                            rdl_err *err)
+/* The parts of every segment of (after, upto]; false in *fit: some have other columns. */
+static rdl_code parts_between(const rdl_apply *p, rdl_arena *a, const rdl_lake_table *lake,
+                              const rdl_table_history *h, uint64_t after, uint64_t upto,
+                              part_list *out, bool *fit, rdl_err *err)
 {
     *fit = true;
     for (size_t i = 0; i < h->segments.n; i++) {
         const rdl_segment_ref *s = &h->segments.v[i];
         rdl_parts parts;
-        if (s->epoch <= after || s->parts.n == 0)
+        if (s->epoch <= after || s->epoch > upto || s->parts.n == 0)
             continue;
         RDL_TRY(rdl_parts_read(a, &p->e->root, s, h->table, &parts, err));
         for (size_t k = 0; k < parts.n; k++) {
@@ -199,11 +199,11 @@ static rdl_code parts_after(const rdl_apply *p, rdl_arena *a, const rdl_lake_tab
 }
 
 /* Rows that lie in no part. */
-static bool any_row_apart_from_parts(const rdl_table_history *h, uint64_t after)
+static bool any_row_apart_from_parts(const rdl_table_history *h, uint64_t after, uint64_t upto)
 {
     for (size_t i = 0; i < h->segments.n; i++) {
         const rdl_segment_ref *s = &h->segments.v[i];
-        if (s->epoch > after && s->rows_new > s->rows_apart)
+        if (s->epoch > after && s->epoch <= upto && s->rows_new > s->rows_apart)
             return true;
     }
     return false;
@@ -219,11 +219,11 @@ static rdl_code append_stream(const rdl_apply *p, rdl_cut *cut, const rdl_table 
     part_list parts = {0};
     bool fit = true, rest = true;
     if (!quarantine)
-        RDL_TRY(parts_after(p, cut->arena, lake, h, after, &parts, &fit, err));
+        RDL_TRY(parts_between(p, cut->arena, lake, h, after, cut->epoch, &parts, &fit, err));
     if (!fit) /* the table grew since: all rows are written again */
         parts.n = 0;
     if (parts.n > 0)
-        rest = any_row_apart_from_parts(h, after);
+        rest = any_row_apart_from_parts(h, after, cut->epoch);
     rdl_code rc = quarantine ? rdl_cut_segments_quarantine(cut, t, &select, err)
                              : rdl_cut_segments(cut, t, parts.n > 0, &select, err);
     if (t->decision && !quarantine)
@@ -377,6 +377,67 @@ static rdl_code look(lake_job *job, rdl_arena *a, rdl_err *err)
 
 /* ---- take ---- */
 
+/* The epoch in the middle of the segments of (after, upto], so that some lie on each side; 0: there is none. */
+static uint64_t middle_of(const rdl_table_history *h, uint64_t after, uint64_t upto)
+{
+    size_t first = 0, end = h->segments.n;
+    while (first < end && h->segments.v[first].epoch <= after)
+        first++;
+    while (end > first && h->segments.v[end - 1].epoch > upto)
+        end--;
+    return end - first < 2 ? 0 : h->segments.v[first + (end - first) / 2 - 1].epoch;
+}
+
+/* One commit of the rows of (what the lake has, upto]. */
+static rdl_code append_upto(const rdl_apply *p, const rdl_table *t, const rdl_lake_table *lake,
+                            const rdl_lake_commit_info *info, uint64_t upto, uint64_t *out_after,
+                            rdl_err *err)
+{
+    rdl_arena a;
+    rdl_cut cut;
+    const rdl_lake_snapshot *now;
+    rdl_lake_result result;
+    rdl_lake_commit_info some = *info;
+    some.epoch = upto;
+    rdl_arena_init(&a, 0);
+    rdl_cut_init(&cut, &a, &p->e->root, p->e->pipeline, p->history, p->e->uuid, upto);
+    rdl_code rc = rdl_cut_lake(&cut, t, &now, err);
+    if (rc == RDL_OK) {
+        *out_after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
+        rc = append_stream(p, &cut, t, lake, *out_after, &some, &result, false, err);
+    }
+    rdl_arena_fini(&a);
+    return rc;
+}
+
+/*
+ * All at once; where memory does not do for that, half of the epochs first, and so on.  The lake then has a
+ * sealed epoch between, as after any commit, and goes on from there.
+ */
+static rdl_code append_in_turns(const rdl_apply *p, const rdl_table *t, const rdl_lake_table *lake,
+                                const rdl_lake_commit_info *info, rdl_err *err)
+{
+    const rdl_table_history *h = rdl_history_table(p->history, t->full);
+    uint64_t upto = info->epoch, after = 0;
+    for (;;) {
+        rdl_code rc = append_upto(p, t, lake, info, upto, &after, err);
+        uint64_t middle = rc == RDL_ELIMIT ? middle_of(h, after, upto) : 0;
+        if (rc != RDL_OK && middle == 0)
+            return rc;
+        if (rc == RDL_OK && upto == info->epoch)
+            return RDL_OK;
+        if (rc == RDL_OK) {
+            upto = info->epoch;
+            continue;
+        }
+        rdl_log(RDL_LOG_INFO, "lake", "append_halved",
+                "table=%s after=%" PRIu64 " upto=%" PRIu64 " now=%" PRIu64, t->full.p, after, upto,
+                middle);
+        *err = (rdl_err){0};
+        upto = middle;
+    }
+}
+
 static rdl_code take_table(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
                            const rdl_lake_commit_info *info, rdl_err *err)
 {
@@ -390,7 +451,7 @@ static rdl_code take_table(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
     rdl_table_in_lake(cut->arena, &p->e->root, p->e->uuid, t, &lake);
     RDL_TRY(t->kind == RDL_TABLE_VIEW && !t->decision
                 ? replace_view(p, cut, t, &lake, now, info, &result, err)
-                : append_stream(p, cut, t, &lake, after, info, &result, false, err));
+                : append_in_turns(p, t, &lake, info, err));
     return finish_lake(p, &lake, err);
 }
 

@@ -14,8 +14,9 @@
 #include "stream/schedule.h"
 
 enum {
-    EPOCH_SHARE = 16, /* of the memory: an epoch's input */
-    EPOCH_BYTES_MIN = 64 << 20,
+    BASE_MEMORY = 128 << 20,
+    EPOCH_SHARE = 16, /* of the memory but that: an epoch's input */
+    EPOCH_BYTES_MIN = 4 << 20,
     PENDING_MAX = 512,
 };
 
@@ -86,11 +87,12 @@ static bool is_set(const rdl_engine *e, const char *name)
     return rdl_pipeline_setting(e->pipeline, name, "").n > 0;
 }
 
-/* Where nobody said how large: an epoch whose rows are held in memory (relation.c), and no smaller
- * than what is worth files of its own. */
+/* Where nobody said how large: an epoch whose rows, and the groups that they touch, fit beside what the
+ * program needs without any. */
 static void fit_bytes(rdl_engine *e)
 {
-    uint64_t share = e->memory_bytes / EPOCH_SHARE;
+    uint64_t rest = e->memory_bytes > BASE_MEMORY ? e->memory_bytes - BASE_MEMORY : 0;
+    uint64_t share = rest / EPOCH_SHARE;
     share = share > EPOCH_BYTES_MIN ? share : EPOCH_BYTES_MIN;
     if (!is_set(e, "max_bytes_per_epoch") && share < e->bytes_max)
         e->bytes_max = share;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # memory_test.sh RAUDAL - a view whose changed rows are many times what DuckDB may hold goes to the lake with a
 # small --memory: the same rows as with plenty, and a peak that is the budget and what the program
-# needs without rows.  So do a million records of which none is one.
+# needs without rows.  So do a million records of which none is one, and many small epochs of wide rows, which
+# the lake takes in several commits then.
 set -euo pipefail
 raudal=$1
 work=$(mktemp -d)
@@ -60,3 +61,20 @@ wait $run || { cat "$work/q.out"; say "the run over what is no record failed"; }
 "$raudal" sql "$work/q" --format csv 'SELECT count(*), count(DISTINCT _source_offset) FROM quarantine.b_t' | grep -q '^1000000,1000000$' ||
     say "not a million rows in quarantine"
 [ "$peak_kb" -le $(((budget_mb + overhead_mb) * 1024)) ] || say "a peak of $peak_kb KB with $budget_mb MB over what is no record"
+
+mkdir -p "$work/w/in"
+for file in {10..49}; do
+    awk -v f=$file 'BEGIN { srand(f)
+        for (i = 0; i < 5000; i++)
+            printf "{\"id\":\"%s-%s-some-wide-identifier-%d\",\"day\":\"2026-01-%02d\",\"a\":\"text %d of a width that counts\",\"b\":\"another text, %d, also wide\",\"c\":\"%d a third one of them, wide\"}\n", f, i, rand() * 1e9, 1 + i % 28, rand() * 1e9, rand() * 1e9, rand() * 1e9
+    }' >"$work/w/in/$file.jsonl"
+done
+cat >"$work/w/p.sql" <<'SQL'
+CREATE SOURCE s (id TEXT, day DATE, a TEXT, b TEXT, c TEXT) FROM 'in/' FORMAT JSON;
+CREATE STREAMING TABLE b.wide PARTITIONED BY (day) AS SELECT * FROM STREAM s;
+SQL
+"$raudal" run "$work/w" --once --memory 96MB --set max_files_per_epoch=1 --log-level info >"$work/w.out" 2>&1 ||
+    { cat "$work/w.out"; say "the run over many epochs of wide rows failed"; }
+"$raudal" sql "$work/w" --format csv 'SELECT count(*), count(DISTINCT id), count(DISTINCT day) FROM b.wide' | grep -q '^200000,200000,28$' ||
+    say "other wide rows than were written"
+grep -q 'append_halved' "$work/w.out" || say "memory did for all at once: the test shows nothing"
