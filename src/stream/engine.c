@@ -421,8 +421,23 @@ static rdl_code roll_stores(rdl_engine *e, rdl_err *err)
     return RDL_OK;
 }
 
+/* What a kill left of a durable write into state/ itself (base/fs.c names it so). */
+static rdl_code remove_temporaries(rdl_engine *e, rdl_err *err)
+{
+    rdl_arena a;
+    rdl_names names;
+    rdl_arena_init(&a, 0);
+    rdl_code rc = rdl_fs_list(&a, e->root.state, &names, err);
+    for (size_t i = 0; rc == RDL_OK && i < names.n; i++)
+        if (names.v[i][0] == '.' && rdl_str_ends(rdl_str_of(names.v[i]), ".tmp"))
+            rc = rdl_fs_unlink(rdl_path_join(&a, e->root.state, names.v[i]), err);
+    rdl_arena_fini(&a);
+    return rc;
+}
+
 static rdl_code roll_forward(rdl_engine *e, rdl_err *err)
 {
+    RDL_TRY(remove_temporaries(e, err));
     RDL_TRY(rdl_fs_remove_tree(e->root.tmp, err));
     RDL_TRY(rdl_fs_mkdirs(e->root.tmp, err));
     if (e->unclean)

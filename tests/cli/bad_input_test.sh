@@ -87,6 +87,14 @@ run
 expect 2 "no *.sql file lies in the folder" "raudal init"
 [ ! -e "$root" ] || fail "a root was made"
 
+begin "what a kill left of a write into state"
+run
+expect 0
+: >"$root/state/.plan.cache.4711-2.tmp"
+run
+expect 0
+[ -z "$(ls -A "$root/state" | grep '\.tmp$')" ] || fail "it is still there: $(ls -A "$root/state")"
+
 begin "a line of 100 MB"
 { printf '{"id":"big","k":"'; head -c 100000000 /dev/zero | tr '\0' x; printf '"}\n'; events 50 50; } >"$p/in/c.jsonl"
 run
