@@ -106,7 +106,8 @@ const char *rdl_table_kind_name(const rdl_table *t)
 
 const char *rdl_table_kind_short(const rdl_table *t)
 {
-    static const char *const names[] = {"source", "snapshot", "streaming table", "view", "plain view"};
+    static const char *const names[] = {"source", "snapshot", "streaming table", "view",
+                                        "plain view"};
     return kind_of(t, names);
 }
 

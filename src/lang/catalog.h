@@ -380,7 +380,8 @@ struct rdl_pipeline {
     const char *name;   /* last part of dir */
     rdl_table **tables; /* graph order: inputs first */
     size_t table_count;
-    rdl_table **views; /* PLAIN: tables read them by having them put in; questions read them by name */
+    rdl_table *
+        *views; /* PLAIN: tables read them by having them put in; questions read them by name */
     size_t view_count;
     rdl_publication **publications;
     size_t publication_count;

@@ -116,9 +116,9 @@ static void stream_plan(rdl_archive *x, rdl_stream_plan *s, size_t index)
 static void view_texts(rdl_archive *x, rdl_view_plan *v)
 {
     rdl_str *const texts[] = {
-        &v->batch_sql,       &v->unchecked_sql, &v->partial_new_sql, &v->partial_old_sql,
-        &v->partial_all_sql, &v->final_sql,     &v->touched_sql,     &v->groups_sql,
-        &v->row_new_sql,     &v->row_old_sql,   &v->checked_sql,     &v->marked_sql,
+        &v->batch_sql,           &v->unchecked_sql, &v->partial_new_sql, &v->partial_old_sql,
+        &v->partial_all_sql,     &v->final_sql,     &v->touched_sql,     &v->groups_sql,
+        &v->row_new_sql,         &v->row_old_sql,   &v->checked_sql,     &v->marked_sql,
         &v->partial_touched_sql, &v->rebuild_why,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
