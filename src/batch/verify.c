@@ -207,7 +207,7 @@ static rdl_code check_view(rdl_verifying *c, const rdl_table *t, rdl_verify_item
     if (waits(c, t)) {
         const rdl_table_history *h = rdl_history_table(c->cut.history, t->full);
         item->against = rdl_arena_printf(
-            c->a, "nothing: it waits, and shows epoch %" PRIu64, h->last_evaluated);
+            c->a, "batch not yet: it waits, and shows epoch %" PRIu64, h->last_evaluated);
         RDL_TRY(rdl_verify_fill_content(c, t, "have", err));
         return rdl_verify_count(c, "SELECT count(*) FROM v.have", &item->rows, err);
     }

@@ -128,7 +128,8 @@ static void put_quality(rdl_buf *sql, const rdl_ast_alert *a, const watched *w)
 {
     rdl_buf_puts(sql,
                  "WITH q AS (SELECT CAST(sum(written) AS DOUBLE) AS good, "
-                 "CAST(sum(quarantined + late_diverted + late_dropped + dropped) AS DOUBLE) AS bad "
+                 "CAST(greatest(0, sum(quarantined + late_diverted + late_dropped + dropped - replayed)) "
+                 "AS DOUBLE) AS bad "
                  "FROM raudal.ledger WHERE table_name = ");
     put_name(sql, w->full);
     rdl_buf_printf(sql,

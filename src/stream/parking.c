@@ -107,7 +107,9 @@ static void choose(rdl_engine *e)
             p->chosen[i] && (!p->out[i] || e->pipeline->tables[i]->source != NULL);
     for (size_t i = 0; i < e->feed_count; i++) {
         const rdl_table *s = e->feeds[i].table;
-        e->feeds[i].wanted = p->wanted[i] && !p->out[s->index] && has_reader(e, s);
+        /* The next version of a whole state may be what mends its readers. */
+        e->feeds[i].wanted = p->wanted[i] && !p->out[s->index] &&
+                             (has_reader(e, s) || s->kind == RDL_TABLE_SNAPSHOT);
     }
 }
 

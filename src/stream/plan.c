@@ -311,12 +311,13 @@ rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl
         w->catch_up = !w->barrier;
         any = true;
     }
-    if (e->history.epoch > 0 && plan_builds(e, w))
-        any = true;
+    bool builds = e->history.epoch > 0 && plan_builds(e, w);
     bool deferred_due = !last && (now - e->last_deferred_us >= e->lake_interval_us ||
                                   rdl_time_is_ahead(e->last_deferred_us, now));
+    /* With a build, since a new version may be what it needs. */
     if (!any)
         RDL_TRY(plan_snapshots(e, w, &any, err));
+    any |= builds;
     /* A source that never pauses must not starve what waits. */
     if (!any && deferred_due)
         any = mark_deferred(e, w, now);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "sink/sink.h"
 #include "stream/cut.h"
 #include "stream/damage.h"
@@ -115,9 +116,17 @@ static rdl_code define_plain(rdl_reader *r, const rdl_table *v, rdl_err *err)
     if (v->body.n == 0)
         return RDL_OK;
     rdl_buf_put(&select, v->body.p, v->body.n);
-    rdl_code rc = make_view(r, v->schema, v->name, "", &select, err);
+    rdl_str schema = v->schema.n > 0 ? v->schema : RDL_STR("main");
+    rdl_err why = {0};
+    rdl_code rc = make_view(r, schema, v->name, "", &select, &why);
     rdl_buf_fini(&select);
-    return rdl_err_in(rc, err, "view %s", v->full.p);
+    if (rc == RDL_OK || rc == RDL_EIO || rc == RDL_ENOMEM) {
+        *err = why;
+        return rc;
+    }
+    /* A system column that bodies have and tables lack: the others can be asked all the same. */
+    rdl_log(RDL_LOG_WARN, "view", "cannot_be_asked", "view=%s because=\"%s\"", v->full.p, why.msg);
+    return RDL_OK;
 }
 
 static rdl_code load(rdl_reader *r, const rdl_reader_config *config, rdl_diags *diags, rdl_err *err)

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/url.h"
 #include "stream/damage.h"
 #include "stream/landing.h"
 #include "stream/model.h"
@@ -285,9 +286,24 @@ void rdl_run_begin(rdl_engine *e)
     rdl_warn_of_unread(e);
 }
 
+/* A state that never came is an empty one to its readers: joins find nothing. */
+static void warn_absent(rdl_engine *e)
+{
+    for (size_t i = 0; i < e->feed_count; i++) {
+        const rdl_table *t = e->feeds[i].table;
+        if (t->kind != RDL_TABLE_SNAPSHOT || !e->feeds[i].wanted ||
+            rdl_history_snapshot(&e->history, t->full) != NULL)
+            continue;
+        rdl_str place = rdl_url_shown(&e->arena, t->source->url);
+        rdl_engine_warn(e, "%s is empty: nothing was found at its place yet (%.*s)", t->full.p,
+                        (int)place.n, place.p);
+    }
+}
+
 void rdl_run_end(rdl_engine *e, rdl_run_report *out)
 {
     warn_late(e);
+    warn_absent(e);
     warn_rejected(e);
     e->report.stopped = e->stop != 0;
     e->report.seconds = (double)(rdl_monotonic_us() - e->began_us) / 1e6;

@@ -26,6 +26,7 @@ CREATE MODEL TABLE g.m (id TEXT, n INTEGER) AS TRANSFORM (SELECT id, n FROM b.ev
 CREATE ALERT rejected SEVERITY CRITICAL WHEN QUALITY OF b.ev < 0.9 OVER INTERVAL 1 DAY
   MESSAGE 'só {quality} das linhas'
   NOTIFY 'mailto:ops@example.org, boss@example.org', '${HOOK}', 'cat >>told; echo >>told';
+CREATE ALERT most SEVERITY INFO WHEN QUALITY OF b.ev < 0.3 OVER INTERVAL 1 DAY NOTIFY 'true';
 CREATE ALERT broken WHEN FAILURE OF g.m NOTIFY 'cat >>told; echo >>told';
 CREATE ALERT any_failure SEVERITY INFO WHEN FAILURE NOTIFY 'true';
 SQL
@@ -76,6 +77,13 @@ done
 wants "mails" "$(taken mail)" 1
 wants "hooks" "$(taken hook)" 1
 wants "the command, told once" "$(told active rejected)" 1
+
+# A row that is judged again and rejected again is one rejected row.
+for _ in 1 2 3; do
+    "$RAUDAL" quarantine replay "$p" b.ev >"$room/out" 2>&1 || fail "a replay: $(cat "$room/out")"
+done
+"$RAUDAL" alerts "$p" --check >/dev/null 2>&1 || true
+wants "two of three, judged again" "$(state most)" quiet
 python3 - "$room" <<'PY' || fail "what was told"
 import email, email.policy, json, pathlib, sys
 room = pathlib.Path(sys.argv[1])
