@@ -510,6 +510,7 @@ rdl_code rdl_state_commit(rdl_state *s, rdl_err *err)
 {
     assert(s->open_epoch != 0);
     uint64_t epoch = s->open_epoch;
+    s->committed = true;
     rdl_code rc = commit(s, err);
     end_epoch(s);
     if (rc != RDL_OK)

@@ -314,7 +314,8 @@ static void start_merge(rdl_state *s)
     rdl_err err = {0};
     size_t first = 0, n = 0;
     uint64_t base = UINT64_MAX;
-    if (!pick_merge(s, &first, &n))
+    /* A process that adds nothing may end before a merge does: each such one would begin it anew. */
+    if (!s->committed || !pick_merge(s, &first, &n))
         return;
     rdl_state_job *j = calloc(1, sizeof *j); /* allow: lives as the job */
     rdl_code rc = j == NULL ? rdl_err_nomem(&err) : RDL_OK;

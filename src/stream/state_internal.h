@@ -55,6 +55,7 @@ struct rdl_state {
 
     rdl_memtable *frozen;   /* NULL: none */
     uint64_t frozen_covers; /* newest epoch in it */
+    bool committed;         /* an epoch, by this process */
     uint64_t live_epochs;   /* commits and replays since the last freeze */
     rdl_run **runs;         /* newest first */
     size_t run_count, run_cap;

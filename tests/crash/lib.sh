@@ -127,8 +127,7 @@ same_as_reference() {
 }
 
 # A run with nothing to do changes no file.  The first ones may still finish what the last process left
-# to the background when it ended (merges of state runs, with their checkpoints; on a busy machine a run
-# may end before its merge does): there is an end to it.
+# (a checkpoint, a prune); merges of state runs are begun by processes that seal epochs alone.
 rests() {
     local try
     for try in 1 2 3 4 5; do
