@@ -27,13 +27,19 @@ typedef struct decode_run {
     rdl_buf rows;
 } decode_run;
 
-static inline void run_open(decode_run *r)
+static inline void run_open_threads(decode_run *r, unsigned threads)
 {
+    rdl_duck_config config = {.threads = threads};
     *r = (decode_run){0};
     rdl_arena_init(&r->arena, 0);
     rdl_decode_spec_init(&r->spec);
-    assert_int_equal(rdl_duck_open(&(rdl_duck_config){.threads = 4}, &r->duck, &r->err), RDL_OK);
+    assert_int_equal(rdl_duck_open(&config, &r->duck, &r->err), RDL_OK);
     assert_int_equal(rdl_conn_open(r->duck, &r->conn, &r->err), RDL_OK);
+}
+
+static inline void run_open(decode_run *r)
+{
+    run_open_threads(r, 4);
 }
 
 static inline void run_close(decode_run *r)

@@ -529,6 +529,29 @@ static void a_scan_is_read_any_number_of_times(void **state)
     run_close(&r);
 }
 
+static void wide_lines_of_every_size_are_read_by_one_thread(void **state)
+{
+    (void)state;
+    static const int sizes[] = {10, 3000, 60000, 4090, 1, 30000, 700000};
+    decode_run r;
+    int64_t bytes = 0;
+    run_open_threads(&r, 1);
+    run_columns(&r, "c INTEGER; note TEXT");
+    rdl_buf text = {0};
+    for (int i = 0; i < 200; i++) {
+        rdl_buf_printf(&text, "{\"c\": %d, \"note\": \"%0*d\"}\n", i, sizes[i % 7], i);
+        bytes += i < 10 || sizes[i % 7] > 2 ? sizes[i % 7] : i < 100 ? 2 : 3;
+    }
+    rdl_decode_input in = {.bytes = {text.p, text.n}, .shown = "memory"};
+    assert_int_equal(rdl_decode_register(r.duck, "t", &r.spec, &in, 1, &r.job, &r.err), RDL_OK);
+    assert_int_equal(rdl_exec(r.conn, "CREATE TABLE o AS SELECT * FROM rdl_scan('t')", &r.err),
+                     RDL_OK);
+    assert_int_equal(number_of(&r, "SELECT count(*) FROM o WHERE right(note, 3)::INTEGER = c"), 200);
+    assert_int_equal(number_of(&r, "SELECT sum(length(note))::BIGINT FROM o"), bytes);
+    rdl_buf_fini(&text);
+    run_close(&r);
+}
+
 static void a_reading_that_stops_early_is_no_whole_one(void **state)
 {
     (void)state;
@@ -571,6 +594,7 @@ int main(void)
         cmocka_unit_test(two_columns_may_read_one_field),
         cmocka_unit_test(many_small_files_share_chunks),
         cmocka_unit_test(a_scan_is_read_any_number_of_times),
+        cmocka_unit_test(wide_lines_of_every_size_are_read_by_one_thread),
         cmocka_unit_test(a_reading_that_stops_early_is_no_whole_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -182,8 +182,7 @@ typedef struct rdl_worker {
     bool hungry;          /* the bytes from p on are an incomplete record */
     rdl_array_state array_state;
     uint64_t record, line; /* of the next record; from 0 */
-    void *retired[8];      /* buffers that the chunk may still point into */
-    size_t retired_count;
+    void *retired;         /* a former buffer that rows of the chunk point into, or NULL */
 
     /* JSON. */
     bool multiline;    /* a newline is white space */

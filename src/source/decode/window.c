@@ -8,6 +8,7 @@
  */
 #include "source/decode/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,9 +16,8 @@ enum { SLACK = 4096 };
 
 void rdl_window_chunk(rdl_worker *w)
 {
-    for (size_t i = 0; i < w->retired_count; i++)
-        free(w->retired[i]); /* allow: the worker's own buffer */
-    w->retired_count = 0;
+    free(w->retired); /* allow: the worker's own buffer */
+    w->retired = NULL;
     w->tail = w->in != NULL && !w->first ? (size_t)(w->base + w->n - w->buf) + RDL_DECODE_PAD : 0;
 }
 
@@ -33,15 +33,17 @@ void rdl_window_finish(rdl_worker *w)
     w->in = NULL;
 }
 
-/* Room for n bytes (and the padding) from w->base on; the base may move. */
+/*
+ * Room for n bytes (and the padding) from w->base on; the base may move.  Rows of this
+ * chunk lie before the base, and never in a buffer whose front it is: at most one buffer
+ * is kept for them, because no other input is begun while one is.
+ */
 static rdl_code room(rdl_worker *w, size_t n, rdl_err *err)
 {
     size_t at = w->buf != NULL ? (size_t)(w->base - w->buf) : 0;
     size_t need = at + n + RDL_DECODE_PAD + 1;
     if (need <= w->cap)
         return RDL_OK;
-    if (w->retired_count == sizeof w->retired / sizeof *w->retired)
-        return rdl_err_set(err, RDL_EBUG, 0, "could not grow a window: too many are in use");
     need = n + RDL_DECODE_PAD + 1;
     size_t cap = w->cap == 0 ? 2 * w->job->window_bytes + 4 * SLACK : w->cap;
     while (cap < need)
@@ -51,8 +53,12 @@ static rdl_code room(rdl_worker *w, size_t n, rdl_err *err)
         return rdl_err_nomem(err);
     if (w->n > 0)
         memcpy(buf, w->base, w->n);
-    if (w->buf != NULL)
-        w->retired[w->retired_count++] = w->buf;
+    if (w->row > 0 && w->base > w->buf) {
+        assert(w->retired == NULL);
+        w->retired = w->buf;
+    } else {
+        free(w->buf); /* allow: as above */
+    }
     w->buf = w->base = buf;
     w->cap = cap;
     return RDL_OK;
@@ -376,7 +382,8 @@ rdl_code rdl_window_next(rdl_worker *w, rdl_fill *out, rdl_err *err)
         carry(w);
         return fill_stream(w, err);
     }
-    if (w->row > 0 && !w->job->of_messages && w->cap < w->tail + w->job->piece_bytes + 2 * SLACK) {
+    bool room_left = w->cap >= w->tail + w->job->piece_bytes + 2 * SLACK;
+    if (w->row > 0 && !w->job->of_messages && (w->retired != NULL || !room_left)) {
         *out = RDL_FILL_FLUSH;
         return RDL_OK;
     }
