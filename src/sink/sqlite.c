@@ -344,6 +344,40 @@ static rdl_code create(rdl_sqlite *s, const rdl_sink_table *t, rdl_err *err)
     return rc;
 }
 
+/* The statements that made the table's indexes and triggers, each ended by ";". */
+static rdl_code read_extras(rdl_sqlite *s, const char *name, rdl_buf *out, rdl_err *err)
+{
+    sqlite3_stmt *st = NULL;
+    int step;
+    RDL_TRY(rdl_sqlite_prepare(s,
+                               "SELECT sql FROM sqlite_master WHERE type IN ('index', 'trigger') "
+                               "AND lower(tbl_name) = lower(?1) AND sql IS NOT NULL",
+                               &st, "read the catalog", err));
+    rdl_sqlite_bind_text(st, 1, name);
+    while ((step = sqlite3_step(st)) == SQLITE_ROW)
+        rdl_buf_printf(out, "%s;", (const char *)sqlite3_column_text(st, 0));
+    sqlite3_finalize(st);
+    return step == SQLITE_DONE ? RDL_OK : rdl_sqlite_fail(s, s->db, err, "read the catalog");
+}
+
+/* The table of an earlier version is made anew, empty, with the indexes that it had. */
+static rdl_code remake(rdl_sqlite *s, const rdl_sink_table *t, rdl_err *err)
+{
+    rdl_buf sql = {0}, extras = {0};
+    rdl_code rc = read_extras(s, t->name, &extras, err);
+    rdl_buf_puts(&sql, "DROP TABLE ");
+    rdl_buf_put_sql_ident(&sql, rdl_str_of(t->name));
+    if (rc == RDL_OK)
+        rc = exec(s, rdl_buf_str(&sql), "drop a table of an earlier version", err);
+    if (rc == RDL_OK)
+        rc = create(s, t, err);
+    if (rc == RDL_OK && extras.n > 0)
+        rc = exec(s, rdl_buf_str(&extras), "make the table's indexes again", err);
+    rdl_buf_fini(&sql);
+    rdl_buf_fini(&extras);
+    return rc;
+}
+
 /* Under BEGIN IMMEDIATE, so that what was looked up still holds when it is acted on. */
 static rdl_code prepare_locked(rdl_sqlite *s, const rdl_sink_table *t, int64_t *out_epoch,
                                rdl_err *err)
@@ -354,11 +388,14 @@ static rdl_code prepare_locked(rdl_sqlite *s, const rdl_sink_table *t, int64_t *
     if (!s->adopt)
         RDL_TRY(check_owner(s, t->name, &f, err));
     bool ours = f.owner && strcmp(f.root, s->root_uuid) == 0;
+    bool remade = false;
     if (f.table)
-        RDL_TRY(rdl_sqlite_check_fit(s, t, err));
-    else
+        RDL_TRY(rdl_sqlite_check_fit(s, t, &remade, err));
+    if (remade)
+        RDL_TRY(remake(s, t, err));
+    else if (!f.table)
         RDL_TRY(create(s, t, err));
-    if (!f.table || !ours) { /* K3; progress without a table is progress of nothing */
+    if (!f.table || !ours || remade) { /* K3; progress without a table is progress of nothing */
         RDL_TRY(own(s, t->name, err));
         f.epoch = -1;
     }
@@ -382,7 +419,8 @@ static rdl_code prepare_read_only(rdl_sqlite *s, const rdl_sink_table *t, int64_
     if (!f.table)
         return RDL_OK;
     RDL_TRY(check_owner(s, t->name, &f, err));
-    RDL_TRY(rdl_sqlite_check_fit(s, t, err));
+    bool text_decimals; /* can be read */
+    RDL_TRY(rdl_sqlite_check_fit(s, t, &text_decimals, err));
     *out_epoch = f.epoch;
     return RDL_OK;
 }
@@ -426,7 +464,7 @@ static rdl_code provision(rdl_sqlite *s, const rdl_sink_table *t, rdl_sink_say s
     if (!f.progress)
         RDL_TRY(say_and_run(s, progress_ddl, say, arg, err));
     if (f.table)
-        return rdl_sqlite_check_fit(s, t, err);
+        return rdl_sqlite_check_fit(s, t, NULL, err);
     rdl_sqlite_put_create(&sql, t);
     rdl_code rc = say_and_run(s, rdl_buf_str(&sql), say, arg, err);
     rdl_buf_fini(&sql);

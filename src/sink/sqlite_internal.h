@@ -1,7 +1,8 @@
 /*
  * sink/sqlite_internal.h - what the files of the SQLite sink share: sqlite.c (opening,
  * ownership, progress, transactions), sqlite_table.c (types, and whether a table fits),
- * sqlite_rows.c (values in and out), sqlite_query.c (users' queries).
+ * sqlite_rows.c (values in and out), sqlite_decimal.c (decimals among them), sqlite_query.c
+ * (users' queries).
  *
  * Thread: one at a time for a sink.
  */
@@ -11,6 +12,7 @@
 #include <sqlite3.h>
 
 #include "sink/sink.h"
+#include "sink/text_value.h"
 
 enum { RDL_SQLITE_DOUBLE_DIGITS = 15 }; /* a decimal of so many digits fits in a double */
 
@@ -48,8 +50,21 @@ static inline void rdl_sqlite_bind_text(sqlite3_stmt *st, int at, const char *te
 
 /* CREATE TABLE with the types, key and order that the pipeline says. */
 void rdl_sqlite_put_create(rdl_buf *b, const rdl_sink_table *t);
-/* RDL_ESCHEMA with all that does not fit: a column, its type, NOT NULL, the key. */
-RDL_MUST rdl_code rdl_sqlite_check_fit(rdl_sqlite *s, const rdl_sink_table *t, rdl_err *err);
+/*
+ * RDL_ESCHEMA with all that does not fit: a column, its type, NOT NULL, the key.
+ * out_text_decimals, unless NULL: it fits but for decimals that an earlier version made TEXT,
+ * which can be read and not written.
+ */
+RDL_MUST rdl_code rdl_sqlite_check_fit(rdl_sqlite *s, const rdl_sink_table *t,
+                                       bool *out_text_decimals, rdl_err *err);
+
+/* SQLite's code of the binding. */
+int rdl_sqlite_bind_decimal(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_t row);
+/* False when the cell does not hold what we write. */
+bool rdl_sqlite_read_decimal(sqlite3_stmt *st, int at, rdl_vector *v, size_t row,
+                             rdl_text_slot *slot);
+/* The digits of a cell that is text or bytes; until the next step. */
+rdl_str rdl_sqlite_decimal_digits(sqlite3_stmt *st, int at);
 
 RDL_MUST rdl_code rdl_sqlite_upsert(rdl_sink *sink, const rdl_chunk *rows, rdl_err *err);
 RDL_MUST rdl_code rdl_sqlite_remove(rdl_sink *sink, const rdl_chunk *keys, rdl_err *err);

@@ -171,7 +171,7 @@ static int scale_of(const char *declared)
     unsigned precision, scale;
     if (declared == NULL || sscanf(declared, "DECIMAL(%u,%u)", &precision, &scale) != 2)
         return -1;
-    return precision <= RDL_SQLITE_DOUBLE_DIGITS && scale <= precision ? (int)scale : -1;
+    return scale <= precision ? (int)scale : -1;
 }
 
 static void print_scalar(rdl_type_kind kind, void *data, rdl_buf *out)
@@ -202,7 +202,7 @@ static bool print_cell(sqlite3_stmt *st, int at, int scale, bool *numeric, rdl_b
         *numeric = true;
         x = sqlite3_column_double(st, at);
         whole = sqlite3_column_int64(st, at);
-        if (scale >= 0)
+        if (scale > 0 || (scale == 0 && sqlite3_column_type(st, at) == SQLITE_FLOAT))
             rdl_buf_printf(out, "%.*f", scale, x);
         else if (sqlite3_column_type(st, at) == SQLITE_INTEGER)
             print_scalar(RDL_TYPE_BIGINT, &whole, out);
@@ -211,6 +211,12 @@ static bool print_cell(sqlite3_stmt *st, int at, int scale, bool *numeric, rdl_b
         *numeric = isfinite(x);
         return true;
     case SQLITE_BLOB:
+        if (scale >= 0) { /* more digits than a double has */
+            rdl_str digits = rdl_sqlite_decimal_digits(st, at);
+            rdl_buf_put(out, digits.p, digits.n);
+            *numeric = true;
+            return true;
+        }
         print_blob(st, at, out);
         return true;
     default:

@@ -1,5 +1,5 @@
 /*
- * sink/sqlite_rows.c - rows into SQLite and back; the types are at the top of sqlite.c.
+ * sink/sqlite_rows.c - rows into SQLite and back; the types are at the top of sqlite_table.c.
  *
  * A value that is not as we write it is an error when read back, never a guess.
  */
@@ -10,27 +10,6 @@
 #include "sink/text_value.h"
 
 /* ---- writing rows ---- */
-
-static double ten_to(unsigned n)
-{
-    double x = 1;
-    while (n-- > 0)
-        x *= 10; /* exact up to 10^22 */
-    return x;
-}
-
-static int bind_decimal(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_t row)
-{
-    rdl_i128 d = rdl_vector_decimal(v, row);
-    if (v->type->precision > RDL_SQLITE_DOUBLE_DIGITS) {
-        rdl_buf_clear(&s->text);
-        rdl_vector_print(v, row, &s->text);
-        return sqlite3_bind_text(st, at, s->text.p, (int)s->text.n, SQLITE_TRANSIENT);
-    }
-    if (v->type->scale == 0)
-        return sqlite3_bind_int64(st, at, (int64_t)d);
-    return sqlite3_bind_double(st, at, (double)(int64_t)d / ten_to(v->type->scale));
-}
 
 /* Times get SQLite's offset: rdl_vector_print's ends in +00. */
 static int bind_printed(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector *v, size_t row)
@@ -65,7 +44,7 @@ static int bind_value(rdl_sqlite *s, sqlite3_stmt *st, int at, const rdl_vector 
         return isnan(x) ? sqlite3_bind_text(st, at, "nan", 3, SQLITE_STATIC)
                         : sqlite3_bind_double(st, at, x);
     case RDL_TYPE_DECIMAL:
-        return bind_decimal(s, st, at, v, row);
+        return rdl_sqlite_bind_decimal(s, st, at, v, row);
     case RDL_TYPE_TEXT:
     case RDL_TYPE_JSON:
         text = rdl_vector_str(v, row);
@@ -224,18 +203,6 @@ static bool is_number(sqlite3_stmt *st, int at)
     return type == SQLITE_INTEGER || type == SQLITE_FLOAT;
 }
 
-static bool read_short_decimal(sqlite3_stmt *st, int at, rdl_vector *v, size_t row)
-{
-    double scale = ten_to(v->type->scale);
-    if (!is_number(st, at))
-        return false;
-    double x = nearbyint(sqlite3_column_double(st, at) * scale);
-    if (!(fabs(x) < ten_to(v->type->precision)) || x / scale != sqlite3_column_double(st, at))
-        return false; /* more digits than the column's type has */
-    rdl_vector_set_decimal(v, row, (rdl_i128)x);
-    return true;
-}
-
 static bool read_bytes(sqlite3_stmt *st, int at, rdl_vector *v, size_t row)
 {
     const void *p = sqlite3_column_blob(st, at);
@@ -257,8 +224,8 @@ static bool read_cell(sqlite3_stmt *st, int at, rdl_vector *v, size_t row, rdl_t
         return read_int(st, at, v, row);
     if (kind == RDL_TYPE_BLOB)
         return read_bytes(st, at, v, row);
-    if (kind == RDL_TYPE_DECIMAL && v->type->precision <= RDL_SQLITE_DOUBLE_DIGITS)
-        return read_short_decimal(st, at, v, row);
+    if (kind == RDL_TYPE_DECIMAL)
+        return rdl_sqlite_read_decimal(st, at, v, row, slot);
     if (kind == RDL_TYPE_DOUBLE && is_number(st, at)) {
         RDL_VECTOR_AT(v, double, row) = sqlite3_column_double(st, at);
         return true;

@@ -7,9 +7,8 @@
  *   BOOLEAN, INTEGER, BIGINT
  *                 INTEGER (0 and 1)
  *   DOUBLE        REAL; NaN, which SQLite has not, as the text 'nan'
- *   DECIMAL(p,s)  p <= 15: DECIMAL(p,s), which has NUMERIC affinity: the nearest double,
- *                 from which the decimal is read back exactly (15 digits always fit)
- *                 p > 15: TEXT, all its digits; CAST before comparing by size
+ *   DECIMAL(p,s)  DECIMAL(p,s), which has NUMERIC affinity: a number where 15 digits do
+ *                 (sqlite_decimal.c)
  *   DATE          TEXT YYYY-MM-DD
  *   TIMESTAMPTZ   TEXT YYYY-MM-DD HH:MM:SS[.f]+00:00, 1 to 6 decimals, UTC: sorts by time
  *                 ('+' is before '.' and digits), and SQLite's date functions read it
@@ -37,10 +36,7 @@ static void put_type(rdl_buf *b, const rdl_type *t)
         rdl_buf_puts(b, "REAL");
         break;
     case RDL_TYPE_DECIMAL:
-        if (t->precision > RDL_SQLITE_DOUBLE_DIGITS)
-            rdl_buf_puts(b, "TEXT");
-        else
-            rdl_buf_printf(b, "DECIMAL(%u,%u)", t->precision, t->scale);
+        rdl_buf_printf(b, "DECIMAL(%u,%u)", t->precision, t->scale);
         break;
     case RDL_TYPE_BLOB:
         rdl_buf_puts(b, "BLOB");
@@ -133,6 +129,7 @@ typedef struct fit {
     size_t *key;      /* found: column of key part i; key_found of them */
     size_t key_found; /* parts of the store's key */
     bool key_differs;
+    bool text_decimals; /* decimals as an earlier version made them */
     rdl_buf wrong; /* what does not fit, separated by "; " */
 } fit;
 
@@ -150,9 +147,13 @@ static void fit_column(fit *f, const char *name, const char *declared, bool not_
         return;
     }
     f->seen[at] = true;
-    put_type(&wanted, t->columns.v[at].type);
+    const rdl_type *type = t->columns.v[at].type;
+    put_type(&wanted, type);
     affinity w = affinity_of(rdl_buf_str(&wanted)), is = affinity_of(declared);
-    if (!affinity_fits(w, is))
+    if (type->kind == RDL_TYPE_DECIMAL && type->precision > RDL_SQLITE_DOUBLE_DIGITS &&
+        is == AFFINITY_TEXT)
+        f->text_decimals = true;
+    else if (!affinity_fits(w, is))
         rdl_sink_misfit(&f->wrong, "column \"%s\" is of type \"%s\" (%s affinity), not %s", name,
                         declared, affinity_names[is], rdl_buf_str(&wanted));
     if (not_null && !rdl_sink_is_key(t, (size_t)at))
@@ -174,7 +175,8 @@ static void fit_key(fit *f)
     rdl_buf_fini(&key);
 }
 
-rdl_code rdl_sqlite_check_fit(rdl_sqlite *s, const rdl_sink_table *t, rdl_err *err)
+rdl_code rdl_sqlite_check_fit(rdl_sqlite *s, const rdl_sink_table *t, bool *out_text_decimals,
+                              rdl_err *err)
 {
     rdl_arena a;
     sqlite3_stmt *st = NULL;
@@ -199,6 +201,10 @@ rdl_code rdl_sqlite_check_fit(rdl_sqlite *s, const rdl_sink_table *t, rdl_err *e
             rdl_sink_misfit(&f.wrong, "column \"%.*s\" is missing", (int)t->columns.v[i].name.n,
                             t->columns.v[i].name.p);
     fit_key(&f);
+    if (out_text_decimals != NULL)
+        *out_text_decimals = f.text_decimals;
+    else if (f.text_decimals)
+        rdl_sink_misfit(&f.wrong, "decimals of more than 15 digits are TEXT there");
     if (f.wrong.n != 0) {
         rdl_err_set(err, RDL_ESCHEMA, 0, "cannot publish to table \"%s\" of \"%s\": %s", t->name,
                     s->path, rdl_buf_str(&f.wrong));

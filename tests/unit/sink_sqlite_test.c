@@ -189,7 +189,7 @@ static void a_table_has_the_key_the_order_and_the_types_of_the_pipeline(void **s
     (void)progress(s, &wide);
     assert_string_equal(raw_row("SELECT sql FROM sqlite_master WHERE name = 'cost'"),
                         "CREATE TABLE \"cost\" (\"org\" TEXT NOT NULL, \"day\" TEXT NOT NULL, "
-                        "\"n\" DECIMAL(15,2), \"big\" TEXT, \"at\" TEXT, \"ok\" INTEGER, "
+                        "\"n\" DECIMAL(15,2), \"big\" DECIMAL(16,2), \"at\" TEXT, \"ok\" INTEGER, "
                         "PRIMARY KEY (\"org\", \"day\" DESC)) WITHOUT ROWID");
     assert_string_equal(raw_row("SELECT sql FROM sqlite_master WHERE name = 'wide'"),
                         "CREATE TABLE \"wide\" (\"id\" INTEGER NOT NULL, \"doc\" TEXT, "
@@ -200,14 +200,59 @@ static void a_table_has_the_key_the_order_and_the_types_of_the_pipeline(void **s
                           "2025-01-01 10:00:00.25+00|true\n"
                           "a|2025-01-02|0.10|0.10|2025-01-01 10:00:00+00|false"},
                  &err));
-    assert_string_equal(raw_row("SELECT sum(n), typeof(n), typeof(big), max(at), min(at), ok, "
+    assert_string_equal(raw_row("SELECT sum(n), typeof(n), max(typeof(big)), max(at), min(at), ok, "
                                 "date(at), strftime('%s', at) FROM cost"),
-                        "1234567890123.55|real|text|2025-01-01 10:00:00.25+00:00|"
+                        "1234567890123.55|real|real|2025-01-01 10:00:00.25+00:00|"
                         "2025-01-01 10:00:00+00:00|0|2025-01-01|1735725600");
     assert_string_equal(
         ask(u, s, "SELECT n, big, n * 2 FROM cost ORDER BY day DESC", 0, NULL, NULL),
-        "n|big|n * 2\n0.10#|0.10|0.2#\n1234567890123.45#|12345678901234.56|"
+        "n|big|n * 2\n0.10#|0.10#|0.2#\n1234567890123.45#|12345678901234.56#|"
         "2469135780246.9#");
+    u->ops->close(s);
+}
+
+static void decimals_order_as_numbers_and_keep_their_digits(void **state)
+{
+    static const char rows[] =
+        "1|9.50|9|0.00000000000000000000000000000000000001\n"
+        "2|100.10|10|0.5\n3|-20.05|-9223372036854775808|-0.5\n4|NULL|NULL|NULL\n"
+        "5|12345678901234567.89|9223372036854775808|0.10000000000000000000000000000000000001\n"
+        "6|9999999999999.99|9223372036854775807|0.000000000000009\n"
+        "7|999999999999999999999999999999999999.99|99999999999999999999999999999999999999|0.7\n"
+        "8|10000000000000.00|1|-0.99999999999999999999999999999999999999";
+    sink_under_test *u = *state;
+    rdl_err err;
+    rdl_sink *s = open_as(u, ROOT_A, false, false);
+    rdl_sink_table t = table_of(&u->arena, "sums",
+                                "id INTEGER, v DECIMAL(38,2), n DECIMAL(38,0), small "
+                                "DECIMAL(38,38)",
+                                1);
+    (void)progress(s, &t);
+    OK(write_all(u, s, &t, (change){-1, 1, true, NULL, rows}, &err));
+    assert_string_equal(raw_row("SELECT group_concat(id, ' ') FROM (SELECT id FROM sums WHERE v "
+                                "IS NOT NULL ORDER BY v)"),
+                        "3 1 2 6 8 5 7");
+    assert_string_equal(raw_row("SELECT group_concat(id, ' ') FROM (SELECT id FROM sums WHERE n "
+                                "> 9 ORDER BY n)"),
+                        "2 6 5 7");
+    assert_string_equal(raw_row("SELECT group_concat(id, ' ') FROM (SELECT id FROM sums WHERE "
+                                "small + 0 < 0.5 ORDER BY small + 0)"),
+                        "8 3 1 6 5");
+    assert_string_equal(ask(u, s, "SELECT v, n FROM sums WHERE id IN (5, 7) ORDER BY v", 0, NULL,
+                            NULL),
+                        "v|n\n12345678901234567.89#|9223372036854775808#\n"
+                        "999999999999999999999999999999999999.99#|"
+                        "99999999999999999999999999999999999999#");
+    EXPECT(s, &t,
+           "1|9.50|9|0.00000000000000000000000000000000000001\n"
+           "2|100.10|10|0.50000000000000000000000000000000000000\n"
+           "3|-20.05|-9223372036854775808|-0.50000000000000000000000000000000000000\n"
+           "4|NULL|NULL|NULL\n"
+           "5|12345678901234567.89|9223372036854775808|0.10000000000000000000000000000000000001\n"
+           "6|9999999999999.99|9223372036854775807|0.00000000000000900000000000000000000000\n"
+           "7|999999999999999999999999999999999999.99|99999999999999999999999999999999999999|"
+           "0.70000000000000000000000000000000000000\n"
+           "8|10000000000000.00|1|-0.99999999999999999999999999999999999999");
     u->ops->close(s);
 }
 
@@ -303,6 +348,7 @@ int main(void)
         SINK_TEST(a_locked_database_is_an_error_that_may_pass),
         SINK_TEST(readers_outside_are_never_blocked),
         SINK_TEST(a_table_has_the_key_the_order_and_the_types_of_the_pipeline),
+        SINK_TEST(decimals_order_as_numbers_and_keep_their_digits),
         SINK_TEST(rows_that_no_pipeline_wrote_are_not_touched),
         SINK_TEST(a_table_that_was_dropped_is_made_and_filled_again),
         SINK_TEST(what_others_changed_is_not_guessed_at),
