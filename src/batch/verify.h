@@ -28,6 +28,7 @@ typedef struct rdl_verify_item {
     const rdl_table *table;
     const rdl_publication *publication; /* NULL: the lake table itself */
     const char *against;                /* "batch definition", "ledger", "lake" */
+    const char *not_compared; /* why nobody looked at the rows; NULL: they were compared */
     uint64_t rows, differences;
     rdl_difference *samples; /* at most samples_max */
     size_t sample_count;

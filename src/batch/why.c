@@ -10,7 +10,7 @@
 #include "stream/cut.h"
 #include "stream/root.h"
 
-enum { ROWS_DEFAULT = 5, DEPTH_MAX = 32 };
+enum { ROWS_DEFAULT = 5, DEPTH_MAX = 32, KEY_MAX = 16 };
 
 const char *rdl_whereabouts_name(rdl_whereabouts w)
 {
@@ -297,6 +297,54 @@ static rdl_code backward(rdl_why_trace *t, const rdl_table *table, const rdl_why
     return RDL_OK;
 }
 
+/* Is the column one of the question's, and is what is asked for no NULL? */
+static const char *asked_value(const rdl_why_question *q, rdl_str column)
+{
+    for (size_t i = 0; i < q->n; i++)
+        if (rdl_str_eq_nocase(rdl_str_of(q->names[i]), column))
+            return q->values[i];
+    return NULL;
+}
+
+/* The question's condition on the deduplication key alone; false: it does not name all of it. */
+static bool put_key_question(rdl_buf *where, rdl_why_trace *t, const rdl_table *table)
+{
+    const char *names[KEY_MAX], *values[KEY_MAX];
+    if (table->dedup_count == 0 || table->dedup_count > KEY_MAX)
+        return false;
+    for (size_t i = 0; i < table->dedup_count; i++) {
+        rdl_str column = table->columns.v[table->dedup[i]].name;
+        names[i] = rdl_arena_strndup(t->a, column.p, column.n);
+        values[i] = asked_value(t->q, column);
+        if (values[i] == NULL)
+            return false;
+    }
+    rdl_why_question key = {table, names, values, table->dedup_count, t->q->rows_max};
+    rdl_why_trace of_key = *t;
+    of_key.q = &key;
+    return rdl_why_put_question(where, &of_key, table);
+}
+
+/* A duplicate is counted and kept nowhere, but the first row of its key is here. */
+static rdl_code look_for_key(rdl_why_trace *t, const rdl_table *table, size_t *out_n, rdl_err *err)
+{
+    rdl_why_found *rows = NULL;
+    rdl_buf where = {0};
+    rdl_code rc = RDL_OK;
+    *out_n = 0;
+    if (put_key_question(&where, t, table))
+        rc = rdl_why_find_in(t, table, rdl_buf_str(&where), &rows, out_n, err);
+    rdl_buf_fini(&where);
+    if (rc == RDL_OK && *out_n > 0)
+        rdl_why_say(t, 0, table, RDL_WHY_DUPLICATE,
+                    rdl_arena_printf(t->a,
+                                     "no such row is held; the first of its key came as %s, and later "
+                                     "ones are duplicates: counted, not kept",
+                                     rdl_why_place(t, &rows[0].id)),
+                    rows[0].row);
+    return rc;
+}
+
 /* No row here: does a table upstream hold one that the question fits, and what became of it? */
 static rdl_code look_upstream(rdl_why_trace *t, const rdl_table *table, size_t *out_n, rdl_err *err)
 {
@@ -324,6 +372,8 @@ static rdl_code look_upstream(rdl_why_trace *t, const rdl_table *table, size_t *
                                  rdl_why_where_identity(t, &rows[k].id), rows[k].id.ordinal);
             RDL_TRY(forward(t, 1, in, self, &rows[k].id, err));
         }
+        if (n + rejected == 0 && in->kind == RDL_TABLE_STREAMING)
+            RDL_TRY(look_for_key(t, in, &n, err));
         *out_n += n + rejected;
         if (n + rejected == 0 && in->kind == RDL_TABLE_STREAMING)
             RDL_TRY(look_upstream(t, in, out_n, err));
@@ -380,10 +430,16 @@ static rdl_code trace_streaming(rdl_why_trace *t, const char *where, rdl_err *er
     if (n + rejected == 0)
         RDL_TRY(look_upstream(t, table, &n, err));
     if (n + rejected == 0)
+        RDL_TRY(look_for_key(t, table, &n, err));
+    if (n + rejected == 0)
         rdl_why_say(
             t, 0, table, RDL_WHY_ABSENT,
-            "no table and no quarantine on the way here holds such a row; one that the first body "
-            "filtered or dropped, or that no source gave, leaves none",
+            table->dedup_count > 0
+                ? "no table and no quarantine on the way here holds such a row; one that the first "
+                  "body filtered or dropped, or that no source gave, leaves none (of a duplicate "
+                  "ask by its whole key)"
+                : "no table and no quarantine on the way here holds such a row; one that the first "
+                  "body filtered or dropped, or that no source gave, leaves none",
             NULL);
     return RDL_OK;
 }

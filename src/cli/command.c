@@ -150,7 +150,8 @@ const rdl_command rdl_commands[] = {
               "compared key by key, every streaming table is compared with its ledger, "
               "every published table with the lake.  Beside a run a store that is behind is "
               "compared as of its own epoch, or, if that is no longer known, without the rows "
-              "that later epochs change.  Prints the keys that differ and "
+              "that later epochs change.  A view that waits for its time, and the result of a "
+              "program, are told as not compared.  Prints the keys that differ and "
               "exits 1 when there is any.  --repair then computes views again and fills "
               "stores again, and verifies once more.",
      .examples = "raudal verify shop\n"
@@ -165,7 +166,7 @@ const rdl_command rdl_commands[] = {
      .about = "Names a row by values of its columns.  Says which record of which source "
               "it was, what each table made of it (written, quarantined and why, "
               "duplicate of which row, filtered, dropped) and which row of each view "
-              "counts it.",
+              "counts it.  A duplicate is kept nowhere: name it by its whole deduplication key.",
      .examples = "raudal why shop bronze.sales sale_id=s4\n"
                  "raudal why shop gold.sales_by_day product=tea sale_date=2025-08-01",
      .options = READER | BIT(LIMIT),

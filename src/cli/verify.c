@@ -10,8 +10,12 @@
 #include "base/url.h"
 #include "cli/errand.h"
 #include "cli/output.h"
+#include "ops/catalog.h"
 
-enum { SAMPLES_DEFAULT = 10 };
+enum {
+    SAMPLES_DEFAULT = 10,
+    RUNS_READ = 1000,
+};
 
 static const char *kind_word(rdl_difference_kind kind)
 {
@@ -22,6 +26,14 @@ static const char *kind_word(rdl_difference_kind kind)
 static bool agrees(const rdl_verify_item *i)
 {
     return i->differences == 0 && i->problem[0] == '\0';
+}
+
+static size_t passed_over(const rdl_verify_item *items, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += items[i].not_compared != NULL ? 1 : 0;
+    return count;
 }
 
 /* "gold.x" or "gold.x in sqlite:serving.db". */
@@ -36,6 +48,14 @@ static void put_name(rdl_buf *b, const rdl_verify_item *i)
 
 /* ---- JSON ---- */
 
+static void put_text_json(rdl_buf *b, const char *text)
+{
+    if (text != NULL)
+        rdl_buf_put_json_text(b, rdl_str_of(text));
+    else
+        rdl_buf_puts(b, "null");
+}
+
 static void put_sample_json(rdl_buf *b, const rdl_difference *d)
 {
     const char *const texts[] = {d->key, d->expected, d->got};
@@ -43,10 +63,7 @@ static void put_sample_json(rdl_buf *b, const rdl_difference *d)
     rdl_buf_printf(b, "{\"kind\": \"%s\"", kind_word(d->kind));
     for (size_t i = 0; i < 3; i++) {
         rdl_buf_printf(b, ", \"%s\": ", names[i]);
-        if (texts[i] != NULL)
-            rdl_buf_put_json_text(b, rdl_str_of(texts[i]));
-        else
-            rdl_buf_puts(b, "null");
+        put_text_json(b, texts[i]);
     }
     rdl_buf_putc(b, '}');
 }
@@ -62,12 +79,11 @@ static void put_item_json(rdl_buf *b, const rdl_verify_item *i)
         rdl_buf_puts(b, "null");
     rdl_buf_printf(b,
                    ", \"against\": \"%s\", \"rows\": %" PRIu64 ", \"differences\": %" PRIu64
-                   ", \"hash\": \"%s\", \"seconds\": %.3f, \"problem\": ",
+                   ", \"hash\": \"%s\", \"seconds\": %.3f, \"not_compared\": ",
                    i->against, i->rows, i->differences, i->hash, i->seconds);
-    if (i->problem[0] != '\0')
-        rdl_buf_put_json_text(b, rdl_str_of(i->problem));
-    else
-        rdl_buf_puts(b, "null");
+    put_text_json(b, i->not_compared);
+    rdl_buf_puts(b, ", \"problem\": ");
+    put_text_json(b, i->problem[0] != '\0' ? i->problem : NULL);
     rdl_buf_puts(b, ", \"samples\": [");
     for (size_t k = 0; k < i->sample_count; k++) {
         rdl_buf_puts(b, k != 0 ? ", " : "");
@@ -78,7 +94,9 @@ static void put_item_json(rdl_buf *b, const rdl_verify_item *i)
 
 static void put_json(rdl_buf *b, const rdl_verify_item *items, size_t n, size_t bad)
 {
-    rdl_buf_printf(b, "{\"checks\": %zu, \"differing\": %zu, \"items\": [", n, bad);
+    rdl_buf_printf(b,
+                   "{\"checks\": %zu, \"differing\": %zu, \"not_compared\": %zu, \"items\": [", n,
+                   bad, passed_over(items, n));
     for (size_t i = 0; i < n; i++) {
         rdl_buf_puts(b, i != 0 ? ",\n  " : "\n  ");
         put_item_json(b, &items[i]);
@@ -100,20 +118,27 @@ static void put_sample(rdl_buf *b, const rdl_difference *d)
 static void put_item(rdl_buf *b, const rdl_verify_item *i, size_t name_width, bool color)
 {
     rdl_buf name = {0}, count = {0}, took = {0};
-    bool ok = agrees(i);
+    bool ok = agrees(i), over = i->not_compared != NULL;
     put_name(&name, i);
     rdl_put_seconds(&took, i->seconds);
     rdl_buf_printf(b, " %s%s%s  ",
                    !color ? ""
-                   : ok   ? "\033[32m"
-                          : "\033[1;31m",
-                   ok ? "ok     " : "DIFFERS", color ? "\033[0m" : "");
+                   : !ok  ? "\033[1;31m"
+                   : over ? "\033[33m"
+                          : "\033[32m",
+                   !ok    ? "DIFFERS"
+                   : over ? "--     "
+                          : "ok     ",
+                   color ? "\033[0m" : "");
     rdl_put_padded(b, (rdl_str){name.p, name.n}, name_width, false);
     rdl_buf_puts(b, "  ");
     rdl_buf_printf(&count, "%" PRIu64, i->rows);
     rdl_put_padded(b, (rdl_str){count.p, count.n}, 9, true);
-    rdl_buf_printf(b, " rows against the %s, %" PRIu64 " difference%s, %s\n", i->against,
-                   i->differences, i->differences == 1 ? "" : "s", rdl_buf_str(&took));
+    if (over)
+        rdl_buf_printf(b, " rows, not compared: %s\n", i->not_compared);
+    else
+        rdl_buf_printf(b, " rows against the %s, %" PRIu64 " difference%s, %s\n", i->against,
+                       i->differences, i->differences == 1 ? "" : "s", rdl_buf_str(&took));
     if (i->problem[0] != '\0')
         rdl_buf_printf(b, "         %s\n", i->problem);
     for (size_t k = 0; k < i->sample_count; k++)
@@ -139,12 +164,16 @@ static void put_text(rdl_buf *b, const rdl_verify_item *items, size_t n, size_t 
     }
     for (size_t i = 0; i < n; i++)
         put_item(b, &items[i], width, rdl_cli_color(STDOUT_FILENO));
+    size_t over = passed_over(items, n);
     if (bad == 0)
-        rdl_buf_printf(b, " %zu check%s, 0 differences: stream, batch and stores agree\n", n,
-                       n == 1 ? "" : "s");
+        rdl_buf_printf(b, " %zu check%s, 0 differences: stream, batch and stores agree", n - over,
+                       n - over == 1 ? "" : "s");
     else
-        rdl_buf_printf(b, " %zu of %zu check%s failed, %" PRIu64 " difference%s\n", bad, n,
-                       n == 1 ? "" : "s", differences, differences == 1 ? "" : "s");
+        rdl_buf_printf(b, " %zu of %zu check%s failed, %" PRIu64 " difference%s", bad, n - over,
+                       n - over == 1 ? "" : "s", differences, differences == 1 ? "" : "s");
+    if (over > 0)
+        rdl_buf_printf(b, "; %zu table%s not compared", over, over == 1 ? " was" : "s were");
+    rdl_buf_putc(b, '\n');
 }
 
 /* ---- repair ---- */
@@ -192,6 +221,38 @@ static rdl_code repair(rdl_cli *cli, const broken *b, rdl_err *err)
     return rc;
 }
 
+/* ---- what was put aside ---- */
+
+/* The newest run of "table <name>", if it failed: why; else NULL. */
+static const char *aside(const rdl_catalog_run *runs, size_t n, const char *table)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(runs[i].kind, "table ", 6) == 0 && strcmp(runs[i].kind + 6, table) == 0)
+            return strcmp(runs[i].outcome, "failed") == 0 ? runs[i].message : NULL;
+    return NULL;
+}
+
+/* A view that waits may do so because it failed.  The catalog is for people: without one it waits. */
+static void tell_aside(rdl_cli *cli, rdl_verify_item *items, size_t n)
+{
+    rdl_catalog *c = NULL;
+    rdl_catalog_run *runs = NULL;
+    size_t run_count = 0;
+    rdl_err ignored;
+    if (passed_over(items, n) == 0)
+        return;
+    if (rdl_catalog_open(rdl_cli_root(cli), true, &c, &ignored) != RDL_OK ||
+        rdl_catalog_runs(c, &cli->arena, RUNS_READ, &runs, &run_count, &ignored) != RDL_OK)
+        run_count = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *why = aside(runs, run_count, items[i].table->full.p);
+        if (items[i].not_compared != NULL && why != NULL)
+            items[i].not_compared = rdl_arena_printf(&cli->arena, "%s; it was put aside: %s",
+                                                     items[i].not_compared, why);
+    }
+    rdl_catalog_close(c);
+}
+
 /* ---- the command ---- */
 
 static rdl_code reopen(void *cli, rdl_reader **out, rdl_err *err)
@@ -224,6 +285,7 @@ static rdl_code verify(rdl_cli *cli, rdl_reader *r, broken *out, rdl_err *err)
         if (!agrees(&items[i]))
             note_broken(&cli->arena, out, &items[i]);
     }
+    tell_aside(cli, items, n);
     if (format == RDL_OUTPUT_TABLE)
         put_text(&b, items, n, bad);
     else

@@ -81,6 +81,33 @@ static rdl_code make_view(rdl_reader *r, rdl_str schema, rdl_str name, const cha
     return rc;
 }
 
+/* A snapshot's newest version; as "s$rows" with where each row came from, and what did not fit. */
+static rdl_code define_snapshot(rdl_reader *r, const rdl_table *t, rdl_err *err)
+{
+    const rdl_snapshot_history *h = rdl_history_snapshot(&r->history, t->full);
+    rdl_buf from = {0}, select = {0};
+    rdl_code rc = RDL_OK;
+    if (h == NULL)
+        return RDL_OK;
+    rdl_buf_puts(&from, " FROM read_parquet(");
+    rdl_buf_put_sql_text(&from, rdl_str_of(rdl_root_snapshot(&r->arena, &r->root, h->source, h->epoch)));
+    rdl_buf_putc(&from, ')');
+    rdl_buf_puts(&select, "SELECT ");
+    rdl_put_columns(&select, "", &t->columns);
+    rdl_buf_puts(&select, rdl_buf_str(&from));
+    rc = make_view(r, t->schema, t->name, "", &select, err);
+    rdl_buf_clear(&select);
+    rdl_buf_puts(&select, "SELECT ");
+    rdl_put_columns(&select, "", &t->columns);
+    rdl_buf_printf(&select, ", _epoch, _source_partition, _source_offset, _source_file, _ingest_ts, "
+                            "_rescued%s", rdl_buf_str(&from));
+    if (rc == RDL_OK)
+        rc = make_view(r, t->schema, t->name, "$rows", &select, err);
+    rdl_buf_fini(&from);
+    rdl_buf_fini(&select);
+    return rc;
+}
+
 static rdl_code define_table(rdl_reader *r, const rdl_table *t, rdl_err *err)
 {
     rdl_buf select = {0};
@@ -91,6 +118,8 @@ static rdl_code define_table(rdl_reader *r, const rdl_table *t, rdl_err *err)
         if (rc == RDL_OK)
             rc = make_view(r, t->schema, t->name, "", &select, err);
     }
+    if (t->kind == RDL_TABLE_SNAPSHOT)
+        rc = define_snapshot(r, t, err);
     if (rc == RDL_OK && t->kind == RDL_TABLE_STREAMING) {
         rdl_buf_clear(&select);
         rc = rdl_cut_select(&r->cut, t, true, &select, err);

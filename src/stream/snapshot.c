@@ -9,6 +9,7 @@
  */
 #include <inttypes.h>
 
+#include "base/log.h"
 #include "stream/damage.h"
 #include "stream/internal.h"
 #include "stream/source_spec.h"
@@ -194,6 +195,54 @@ static rdl_code keep_one_of_each(rdl_engine *e, rdl_work *w, const rdl_table *t,
     return RDL_OK;
 }
 
+/* ---- values that do not fit ---- */
+
+/* The fields of the data that a value was declared for. */
+static void put_fields(rdl_buf *sql, const rdl_source_def *s)
+{
+    const char *sep = "";
+    for (size_t i = 0; i < s->column_count; i++) {
+        if (s->columns[i].computed.n > 0)
+            continue;
+        rdl_buf_puts(sql, sep);
+        rdl_buf_put_sql_text(sql, s->columns[i].field);
+        sep = ", ";
+    }
+}
+
+/*
+ * No constraint stands between a snapshot and its readers: who reads NULL is told here which value
+ * did not fit.  Rows that did not change were told with the version that brought them.
+ */
+static rdl_code tell_misfits(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    char *text = NULL;
+    if (w->reports[t->index].ledger.rescued == 0)
+        return RDL_OK;
+    rdl_buf_puts(&sql, "SELECT CASE WHEN count(*) > 0 THEN format('{} value{} not fit the type of the "
+                       "column and {} NULL; {}{} = {} in record {} of {}', count(*), CASE count(*) WHEN 1 THEN "
+                       "' does' ELSE 's do' END, CASE count(*) WHEN 1 THEN 'is' ELSE 'are' END, CASE "
+                       "count(*) WHEN 1 THEN '' ELSE 'the first: ' END, arg_min(k, _at), "
+                       "arg_min(left(v, 60), _at), arg_min(_source_offset, _at) + 1, "
+                       "arg_min(_source_file, _at)) END FROM (SELECT k, (_rescued->k)::VARCHAR AS v, "
+                       "_source_file, _source_offset, (_source_file, _source_offset, k) AS _at FROM (SELECT "
+                       "_rescued, _source_file, _source_offset, unnest(json_keys(_rescued)) AS k FROM ");
+    rdl_put_relation(&sql, "e", "new:", t->full);
+    rdl_buf_puts(&sql, " WHERE _rescued IS NOT NULL) WHERE k IN (");
+    put_fields(&sql, t->source);
+    rdl_buf_puts(&sql, "))");
+    rdl_code rc = rdl_relation_text(e, &w->arena, rdl_buf_str(&sql), &text, err);
+    rdl_buf_fini(&sql);
+    if (rc != RDL_OK || text == NULL)
+        return rc;
+    rdl_engine_warn(e, "snapshot %s: %s (_rescued in \"%s$rows\" has them)", t->full.p, text,
+                    t->full.p);
+    rdl_log(RDL_LOG_INFO, "snapshot", "values_do_not_fit",
+            "source=%s epoch=%" PRIu64 " message=\"%s\"", t->full.p, w->epoch, text);
+    return RDL_OK;
+}
+
 static rdl_code land(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_hash128 *out_file,
                      rdl_err *err)
 {
@@ -254,6 +303,7 @@ rdl_code rdl_ingest_snapshot(rdl_engine *e, rdl_work *w, rdl_feed *f, rdl_err *e
                              (int64_t)now, err));
     RDL_TRY(refuse_unreadable(f, w->reports[t->index].ledger.malformed, (int64_t)gone,
                               (int64_t)added, err));
+    RDL_TRY(tell_misfits(e, w, t, err));
     w->changed[t->index] = gone != 0 || added != 0;
     w->rows_new[t->index] = added;
     RDL_TRY(rdl_cache_update(e, w, t, false, err));

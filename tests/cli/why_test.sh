@@ -13,6 +13,8 @@ AS SELECT id, ts, kind, n FROM STREAM ev;
 CREATE STREAMING TABLE s.once (CONSTRAINT small EXPECT (n < 100) ON VIOLATION DROP ROW)
   DEDUPLICATE ON (id)
 AS SELECT id, ts, n FROM STREAM b.ev WHERE kind = 'sale';
+CREATE STREAMING TABLE b.first DEDUPLICATE ON (id) AS SELECT id, ts, n FROM STREAM ev;
+CREATE STREAMING TABLE s.of_first AS SELECT id, n FROM STREAM b.first WHERE n < 1000;
 CREATE STREAMING TABLE s.punctual ON LATE DROP AS SELECT id, ts, n FROM STREAM b.ev;
 CREATE MATERIALIZED VIEW g.by_hour PRIMARY KEY (hour)
 AS SELECT date_trunc('hour', ts) AS hour, count(*) AS rows, sum(n) AS n FROM STREAM s.once GROUP BY 1;
@@ -47,6 +49,11 @@ expect b.ev id=d 'ev +read +record 4 of a.jsonl, in epoch 1' 'b.ev +held' '  s.o
     '    g.by_hour +counted' '"rows":1,"n":3' '      g.named +counted' '"name":"hour 9"' \
     '        g.by_day +counted' '"day":"2025-08-01","n":4' '      s.joined +unknown +it joins the view as it stands' '  s.punctual +dropped +behind the watermark'
 expect s.once "id=a n=7" 'b.ev +held' 's.once +duplicate +the first of its key came as record 0' '"n":1'
+# Over a source no table holds the duplicate: the first of its key is told.
+expect b.first "id=a n=7" 'b.first +duplicate +no such row is held; the first of its key came as record 0 of a.jsonl, in epoch 1' '"id":"a".*"n":1'
+expect s.of_first "id=a n=7" 'b.first +duplicate +no such row is held; the first of its key came as record 0'
+expect b.first "id=nobody n=7" 'b.first +absent'
+expect b.first n=7 'b.first +absent .*of a duplicate ask by its whole key'
 expect s.once id=b 'b.ev +held' 's.once +filtered'
 expect s.once id=c 's.once +dropped +constraint small'
 expect s.once id=e 'b.ev +quarantined +positive .*record 5 of a.jsonl'
