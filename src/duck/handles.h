@@ -104,6 +104,8 @@ void rdl_helds_free(rdl_duck *d);
 RDL_MUST rdl_code rdl_packed_function_register(rdl_duck *d, duckdb_connection c, rdl_err *err);
 duckdb_data_chunk rdl_held_chunk(const rdl_held *h, size_t i); /* borrowed */
 int rdl_held_column(const rdl_held *h, rdl_str name, duckdb_logical_type *out_borrowed);
+/* Which held column each wanted one is; false: one is missing or would change its type. */
+bool rdl_held_match(rdl_arena *a, const rdl_held *h, const rdl_schema *columns, size_t *from);
 /* The chunk's own handle; the rest of it is freed. */
 duckdb_data_chunk rdl_chunk_take(rdl_chunk *taken);
 

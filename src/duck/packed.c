@@ -38,7 +38,7 @@ static void put_validity(const rdl_vector *v, const size_t *rows, size_t n, rdl_
     bool nulls = false;
     for (size_t i = 0; i < n && !nulls; i++)
         nulls = !rdl_vector_valid(v, rows[i]);
-    rdl_buf_putc(out, nulls ? 1 : 0);
+    rdl_buf_putc(out, nulls ? RDL_PACKED_NULLS : 0);
     for (size_t i = 0; nulls && i < n; i += 8) {
         unsigned bits = 0;
         for (size_t j = i; j < n && j < i + 8; j++)
@@ -125,8 +125,8 @@ void rdl_packed_put_chunk(const rdl_chunk *c, rdl_buf *out)
     rdl_arena_fini(&a);
 }
 
-void rdl_packed_put_head(const char *name, const rdl_schema *schema, uint64_t rows, size_t body,
-                         rdl_buf *out)
+static void put_head(const char *name, const rdl_schema *schema, uint64_t rows, size_t body,
+                     rdl_buf *out)
 {
     rdl_buf head = {0}, type = {0};
     put_text(&head, rdl_str_of(name));
@@ -143,6 +143,15 @@ void rdl_packed_put_head(const char *name, const rdl_schema *schema, uint64_t ro
     rdl_buf_put(out, head.p, head.n);
     rdl_buf_fini(&head);
     rdl_buf_fini(&type);
+}
+
+void rdl_packed_put_block(const char *name, const rdl_schema *schema, uint64_t rows,
+                          const rdl_buf *body, rdl_buf *out)
+{
+    size_t at = out->n + 4;
+    put_head(name, schema, rows, body->n, out);
+    rdl_buf_put(out, body->p, body->n);
+    put_int(out, rdl_hash64(out->p + at, out->n - at), 8);
 }
 
 /* ---- reading ---- */
@@ -189,8 +198,6 @@ static bool get_vector(cursor *c, rdl_vector *v, size_t n);
 
 static void set_nulls(cursor *c, rdl_vector *v, size_t n)
 {
-    if (take_int(c, 1) == 0)
-        return;
     const char *bits = take(c, (n + 7) / 8);
     for (size_t i = 0; bits != NULL && i < n; i++) {
         if (((unsigned char)bits[i / 8] >> (i & 7) & 1) == 0)
@@ -210,6 +217,39 @@ static void get_strings(cursor *c, rdl_vector *v, size_t n)
         if (rdl_vector_valid(v, i))
             rdl_vector_set_str(v, i, p, length);
     }
+}
+
+/* Each after the one before it: `text` holds that one. */
+static void get_shared(cursor *c, rdl_vector *v, size_t n)
+{
+    const uint8_t *shared = (const uint8_t *)take(c, n), *rest = (const uint8_t *)take(c, n);
+    rdl_buf text = {0};
+    for (size_t i = 0; rest != NULL && i < n; i++) {
+        if (!rdl_vector_valid(v, i))
+            continue;
+        size_t more = rest[i] < UINT8_MAX ? rest[i] : take_int(c, 4);
+        const char *p = take(c, more);
+        c->bad = c->bad || shared[i] > text.n;
+        if (c->bad)
+            break;
+        text.n = shared[i];
+        rdl_buf_put(&text, p, more);
+        rdl_vector_set_str(v, i, rdl_buf_str(&text), text.n);
+    }
+    rdl_buf_fini(&text);
+}
+
+static void get_values(cursor *c, rdl_vector *v, size_t n, size_t width, bool same)
+{
+    const char *p = take(c, same && n > 0 ? width : n * width);
+    if (p == NULL || n == 0)
+        return;
+    if (!same) {
+        memcpy(v->data, p, n * width);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        memcpy((char *)v->data + i * width, p, width);
 }
 
 static void get_lists(cursor *c, rdl_vector *v, size_t n)
@@ -235,16 +275,18 @@ static void get_lists(cursor *c, rdl_vector *v, size_t n)
 static bool get_vector(cursor *c, rdl_vector *v, size_t n)
 {
     size_t width = rdl_vector_width(v->type);
-    set_nulls(c, v, n);
+    unsigned flags = (unsigned)take_int(c, 1);
+    if ((flags & RDL_PACKED_NULLS) != 0)
+        set_nulls(c, v, n);
     if (width > 0) {
-        const char *p = take(c, n * width);
-        if (p != NULL && n > 0)
-            memcpy(v->data, p, n * width);
+        get_values(c, v, n, width, (flags & RDL_PACKED_SAME) != 0);
     } else if (v->type->kind == RDL_TYPE_LIST || v->type->kind == RDL_TYPE_MAP) {
         get_lists(c, v, n);
     } else if (v->type->kind == RDL_TYPE_STRUCT) {
         for (size_t i = 0; i < v->child_count; i++)
             (void)get_vector(c, &v->children[i], n);
+    } else if ((flags & RDL_PACKED_SHARED) != 0) {
+        get_shared(c, v, n);
     } else {
         get_strings(c, v, n);
     }
@@ -299,7 +341,8 @@ static rdl_code find_block(rdl_packed *p, rdl_err *err)
 {
     cursor c = {p->file.p, p->file.n, 0, false};
     const char *magic = take(&c, strlen(RDL_PACKED_MAGIC));
-    if (magic == NULL || memcmp(magic, RDL_PACKED_MAGIC, strlen(RDL_PACKED_MAGIC)) != 0)
+    if (magic == NULL || (memcmp(magic, RDL_PACKED_MAGIC, strlen(RDL_PACKED_MAGIC)) != 0 &&
+                          memcmp(magic, RDL_PACKED_MAGIC_1, strlen(RDL_PACKED_MAGIC_1)) != 0))
         return damaged(p, "it is no file of rows", err);
     while (c.at < c.n) {
         size_t bytes = take_int(&c, 4);

@@ -3,15 +3,13 @@
  */
 #include <stdlib.h>
 
-#include "base/hash.h"
 #include "duck/handles.h"
 #include "duck/held.h"
 #include "duck/packed.h"
 
 /* ---- writing ---- */
 
-/* Which held column each wanted one is; false: one is missing or would change its type. */
-static bool match_columns(rdl_arena *a, const rdl_held *h, const rdl_schema *columns, size_t *from)
+bool rdl_held_match(rdl_arena *a, const rdl_held *h, const rdl_schema *columns, size_t *from)
 {
     for (size_t i = 0; i < columns->n; i++) {
         duckdb_logical_type t;
@@ -34,7 +32,7 @@ bool rdl_held_pack(const rdl_held *h, const char *name, const rdl_schema *column
     rdl_arena_init(&a, 0);
     size_t *from = RDL_NEWN(&a, size_t, columns->n + 1);
     rdl_chunk c = {.n = columns->n, .v = RDL_NEWN(&a, rdl_vector, columns->n + 1)};
-    bool fits = match_columns(&a, h, columns, from);
+    bool fits = rdl_held_match(&a, h, columns, from);
     for (size_t i = 0; i < columns->n && fits; i++)
         rdl_vector_shape(&a, columns->v[i].type, &c.v[i]);
     for (size_t i = 0; i < rdl_held_chunks(h) && fits; i++) {
@@ -44,13 +42,8 @@ bool rdl_held_pack(const rdl_held *h, const char *name, const rdl_schema *column
         c.rows = duckdb_data_chunk_get_size(k);
         rdl_packed_put_chunk(&c, &body);
     }
-    if (fits) {
-        size_t at = out->n + 4;
-        rdl_packed_put_head(name, columns, rdl_held_rows(h), body.n, out);
-        rdl_buf_put(out, rdl_buf_str(&body), body.n);
-        uint64_t sum = rdl_hash64(out->p + at, out->n - at);
-        rdl_buf_put(out, (const char *)&sum, sizeof sum);
-    }
+    if (fits)
+        rdl_packed_put_block(name, columns, rdl_held_rows(h), &body, out);
     rdl_buf_fini(&body);
     rdl_arena_fini(&a);
     return fits;

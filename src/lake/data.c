@@ -256,6 +256,23 @@ out:
     return rc;
 }
 
+static rdl_code write_given(rdl_data_writer *w, const rdl_lake_rows *rows, rdl_err *err)
+{
+    rdl_parquet *p = NULL;
+    const rdl_chunk *chunk;
+    rdl_code rc = RDL_OK;
+    RDL_TRY_OUT(rdl_parquet_new(&w->stored, false, &p, err));
+    RDL_TRY_OUT(rows->next(rows->arg, &chunk, err));
+    while (chunk->rows > 0) {
+        RDL_TRY_OUT(put_chunk(w, p, chunk, err));
+        RDL_TRY_OUT(rows->next(rows->arg, &chunk, err));
+    }
+    rc = end_file(w, p, err);
+out:
+    rdl_parquet_free(p);
+    return rc;
+}
+
 /* ---- the whole ---- */
 
 void rdl_data_discard(rdl_arena *a, const char *dir, const rdl_data_files *files)
@@ -278,6 +295,38 @@ rdl_data_files rdl_data_made(const rdl_data_writer *w)
     return made;
 }
 
+/* What is written becomes durable, or goes. */
+static rdl_code finish(rdl_data_writer *w, rdl_code rc, rdl_data_files *out, rdl_err *err)
+{
+    if (rc == RDL_OK && w->sync.n > 0)
+        rc = rdl_fs_sync_many(w->sync.v, w->sync.n, err);
+    *out = rdl_data_made(w);
+    if (rc == RDL_OK) {
+        const int fault =
+            w->compaction ? RDL_FAULT_AT(LAKE_COMPACT_DATA) : RDL_FAULT_AT(LAKE_AFTER_DATA);
+        if (fault != 0)
+            rc = rdl_err_set(err, RDL_EIO, RDL_ERR_REPLAY,
+                             "could not write data files of \"%s\": fault", w->table->dir);
+    }
+    if (rc != RDL_OK)
+        rdl_data_discard(w->arena, w->table->dir, out);
+    return rdl_err_area(rc, err, RDL_AREA_STORE);
+}
+
+rdl_code rdl_data_write_rows(rdl_arena *a,
+                             const rdl_lake_table *t,
+                             const rdl_lake_rows *rows,
+                             const rdl_lake_commit_info *info,
+                             rdl_data_files *out,
+                             rdl_err *err)
+{
+    rdl_data_writer w = {.arena = a, .table = t, .info = info};
+    *out = (rdl_data_files){0};
+    rdl_data_split(&w);
+    RDL_TRY(rdl_err_area(rdl_fs_mkdirs(t->dir, err), err, RDL_AREA_STORE));
+    return finish(&w, write_given(&w, rows, err), out, err);
+}
+
 rdl_code rdl_data_write(rdl_conn *conn,
                         rdl_arena *a,
                         const rdl_lake_table *t,
@@ -294,17 +343,5 @@ rdl_code rdl_data_write(rdl_conn *conn,
     RDL_TRY(rdl_err_area(rdl_fs_mkdirs(t->dir, err), err, RDL_AREA_STORE));
     rdl_code rc = compaction ? rdl_data_copy(&w, conn, select, order_by, err)
                              : write_rows(&w, conn, select, order_by, err);
-    if (rc == RDL_OK && w.sync.n > 0)
-        rc = rdl_fs_sync_many(w.sync.v, w.sync.n, err);
-    *out = rdl_data_made(&w);
-    if (rc == RDL_OK) {
-        const int fault =
-            compaction ? RDL_FAULT_AT(LAKE_COMPACT_DATA) : RDL_FAULT_AT(LAKE_AFTER_DATA);
-        if (fault != 0)
-            rc = rdl_err_set(err, RDL_EIO, RDL_ERR_REPLAY,
-                             "could not write data files of \"%s\": fault", t->dir);
-    }
-    if (rc != RDL_OK)
-        rdl_data_discard(a, t->dir, out);
-    return rdl_err_area(rc, err, RDL_AREA_STORE);
+    return finish(&w, rc, out, err);
 }

@@ -203,6 +203,13 @@ typedef struct rdl_data_files {
     size_t n;
     uint64_t rows, bytes;
 } rdl_data_files;
+/* The same of rows that come as the files have them (rdl_lake_rows_fit). */
+RDL_MUST rdl_code rdl_data_write_rows(rdl_arena *a,
+                                      const rdl_lake_table *t,
+                                      const rdl_lake_rows *rows,
+                                      const rdl_lake_commit_info *info,
+                                      rdl_data_files *out,
+                                      rdl_err *err);
 RDL_MUST rdl_code rdl_data_write(rdl_conn *conn,
                                  rdl_arena *a,
                                  const rdl_lake_table *t,

@@ -152,6 +152,19 @@ RDL_MUST rdl_code rdl_lake_replace(rdl_conn *conn, const rdl_lake_table *t, cons
                                    const rdl_lake_commit_info *info, rdl_lake_result *out,
                                    rdl_err *err);
 
+/* Rows that no SELECT gives: chunks of the schema's columns, each valid until the next call; rows 0 at
+ * the end. */
+typedef struct rdl_lake_rows {
+    rdl_code (*next)(void *arg, const rdl_chunk **out, rdl_err *err);
+    void *arg;
+} rdl_lake_rows;
+/* Whether rows lie in the table's files as they come: no partitions, and no JSON. */
+bool rdl_lake_rows_fit(const rdl_lake_table *t);
+/* Replace the whole table, of which that is true, by these rows. */
+RDL_MUST rdl_code rdl_lake_replace_all(const rdl_lake_table *t, const rdl_lake_rows *rows,
+                                       const rdl_lake_commit_info *info, rdl_lake_result *out,
+                                       rdl_err *err);
+
 typedef struct rdl_lake_compact_options {
     uint64_t small_bytes;  /* files below this are merged; default 32 MiB */
     uint64_t target_bytes; /* default 128 MiB */

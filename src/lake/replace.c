@@ -100,9 +100,11 @@ check_inside(const replacement *r, const rdl_data_files *files, rdl_err *err)
     return rc;
 }
 
+/* rows: instead of a select of the whole table. */
 static rdl_code replace(rdl_arena *a,
                         rdl_conn *conn,
                         const rdl_lake_table *t,
+                        const rdl_lake_rows *rows,
                         const char *select,
                         const char *touched,
                         const char *order_by,
@@ -130,7 +132,9 @@ static rdl_code replace(rdl_arena *a,
     if (!all)
         RDL_TRY(read_touched(&r, conn, touched, err));
     choose_removes(&r, all);
-    RDL_TRY(rdl_data_write(conn, a, t, select, order_by, info, false, &files, err));
+    RDL_TRY(rows != NULL
+                ? rdl_data_write_rows(a, t, rows, info, &files, err)
+                : rdl_data_write(conn, a, t, select, order_by, info, false, &files, err));
     rdl_code rc = all ? RDL_OK : check_inside(&r, &files, err);
     const rdl_delta_change change = {.table = t,
                                      .info = info,
@@ -164,7 +168,29 @@ rdl_code rdl_lake_replace(rdl_conn *conn,
 {
     rdl_arena call;
     rdl_arena_init(&call, 0);
-    const rdl_code rc = replace(&call, conn, t, select, touched, order_by, info, out, err);
+    const rdl_code rc = replace(&call, conn, t, NULL, select, touched, order_by, info, out, err);
+    rdl_arena_fini(&call);
+    return rdl_err_in(rc, err, "table %s", t->name != NULL ? t->name : t->dir);
+}
+
+bool rdl_lake_rows_fit(const rdl_lake_table *t)
+{
+    bool fit = t->partition_count == 0;
+    for (size_t i = 0; i < t->schema.n; i++)
+        fit = fit && rdl_type_is_scalar(t->schema.v[i].type) &&
+              t->schema.v[i].type->kind != RDL_TYPE_JSON;
+    return fit;
+}
+
+rdl_code rdl_lake_replace_all(const rdl_lake_table *t,
+                              const rdl_lake_rows *rows,
+                              const rdl_lake_commit_info *info,
+                              rdl_lake_result *out,
+                              rdl_err *err)
+{
+    rdl_arena call;
+    rdl_arena_init(&call, 0);
+    const rdl_code rc = replace(&call, NULL, t, rows, NULL, NULL, NULL, info, out, err);
     rdl_arena_fini(&call);
     return rdl_err_in(rc, err, "table %s", t->name != NULL ? t->name : t->dir);
 }

@@ -201,6 +201,34 @@ static rdl_code send(const rdl_apply *p, rdl_sink *s, const char *select,
     return rc;
 }
 
+static rdl_code send_ordered(rdl_sink *s, rdl_ordered *rows, rdl_ordered_rows which,
+                             rdl_code (*take)(rdl_sink *s, const rdl_chunk *c, rdl_err *err),
+                             rdl_err *err)
+{
+    const rdl_chunk *k;
+    RDL_TRY(rdl_ordered_begin(rows, which, err));
+    RDL_TRY(rdl_ordered_next(rows, &k, err));
+    while (k->rows > 0) {
+        RDL_TRY(take(s, k, err));
+        RDL_TRY(rdl_ordered_next(rows, &k, err));
+    }
+    return RDL_OK;
+}
+
+static rdl_code send_merged(rdl_sink *s, const rdl_changes *c, bool upsert, rdl_err *err)
+{
+    rdl_code rc = RDL_OK;
+    if (c->whole)
+        return send_ordered(s, c->ordered, RDL_ORDERED_ALL,
+                            upsert ? s->ops->upsert : s->ops->insert, err);
+    if (c->any_fresh)
+        rc = send_ordered(s, c->ordered, RDL_ORDERED_FRESH,
+                          upsert ? s->ops->upsert : s->ops->insert, err);
+    if (rc == RDL_OK && c->any_known)
+        rc = send_ordered(s, c->ordered, RDL_ORDERED_KNOWN, s->ops->upsert, err);
+    return rc;
+}
+
 static rdl_code send_all(const rdl_apply *p, rdl_destination *d, const rdl_changes *c, bool upsert,
                          rdl_err *err)
 {
@@ -219,6 +247,8 @@ static rdl_code send_all(const rdl_apply *p, rdl_destination *d, const rdl_chang
         rc = send(p, s, c->inserts.p, upsert ? s->ops->upsert : s->ops->insert, err);
     if (rc == RDL_OK && c->updates.n > 0)
         rc = send(p, s, c->updates.p, s->ops->upsert, err);
+    if (rc == RDL_OK && c->ordered != NULL)
+        rc = send_merged(s, c, upsert, err);
     if (rc == RDL_OK && c->finish.n > 0)
         rc = rdl_exec(p->conn, c->finish.p, err);
     if (rc == RDL_OK)

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "stream/damage.h"
+#include "stream/ordered.h"
 #include "stream/parts.h"
 
 enum {
@@ -117,6 +118,33 @@ static bool reset_after(const rdl_table_history *h, uint64_t after)
 
 typedef RDL_VEC(rdl_lake_part) part_list;
 
+static rdl_code next_ordered(void *arg, const rdl_chunk **out, rdl_err *err)
+{
+    return rdl_ordered_next(arg, out, err);
+}
+
+/* A view that is not in the lake yet and whose segments are sorted: they are merged. */
+static bool comes_ordered(const rdl_cut *cut, const rdl_table *t, const rdl_table_history *h,
+                          const rdl_lake_table *lake, const rdl_lake_snapshot *now)
+{
+    return now->version < 0 && h->pruned_changed == 0 && rdl_lake_rows_fit(lake) &&
+           rdl_ordered_fits(t, h, 0, cut->epoch);
+}
+
+static rdl_code fill_ordered(rdl_cut *cut, const rdl_table *t, const rdl_table_history *h,
+                             const rdl_lake_table *lake, const rdl_lake_commit_info *info,
+                             rdl_lake_result *out, rdl_err *err)
+{
+    rdl_ordered *rows = NULL;
+    RDL_TRY(rdl_ordered_open(cut->root, t, h, 0, cut->epoch, &rows, err));
+    const rdl_lake_rows given = {next_ordered, rows};
+    rdl_code rc = rdl_ordered_begin(rows, RDL_ORDERED_ALL, err);
+    if (rc == RDL_OK)
+        rc = rdl_lake_replace_all(lake, &given, info, out, err);
+    rdl_ordered_free(rows);
+    return rc;
+}
+
 static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
                              const rdl_lake_table *lake, const rdl_lake_snapshot *now,
                              const rdl_lake_commit_info *info, rdl_lake_result *out, rdl_err *err)
@@ -124,6 +152,8 @@ static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *
     const rdl_table_history *h = rdl_history_table(p->history, t->full);
     uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
     rdl_buf select = {0}, touched = {0}, order = {0};
+    if (comes_ordered(cut, t, h, lake, now))
+        return fill_ordered(cut, t, h, lake, info, out, err);
     cut->stage = p->conn;
     cut->stage_rows = p->e->memory_bytes / STAGE_ROW_MEMORY;
     rdl_code rc = rdl_cut_select(cut, t, false, &select, err);

@@ -30,6 +30,7 @@ void rdl_changes_fini(rdl_changes *c)
     rdl_buf_fini(&c->inserts);
     rdl_buf_fini(&c->updates);
     rdl_buf_fini(&c->finish);
+    rdl_ordered_free(c->ordered);
     *c = (rdl_changes){0};
 }
 
@@ -244,6 +245,28 @@ static void several_segments(const range *r, rdl_changes *out)
         put_net_removals(r, &out->removals, rows_new > 0);
 }
 
+/* ---- sorted segments ---- */
+
+static bool comes_ordered(const range *r)
+{
+    bool same = r->key_count == r->table->primary_key_count;
+    for (size_t i = 0; same && i < r->key_count; i++)
+        same = r->key[i] == r->table->primary_key[i];
+    return same && rdl_ordered_fits(r->table, r->history, r->from, r->to);
+}
+
+static rdl_code put_ordered(const range *r, rdl_changes *out, rdl_err *err)
+{
+    for (size_t i = 0; i < r->history->segments.n; i++) {
+        const rdl_segment_ref *s = &r->history->segments.v[i];
+        if (!covers(r, s))
+            continue;
+        out->any_fresh |= !s->marked || s->rows_fresh > 0;
+        out->any_known |= s->marked && s->rows_fresh < s->rows_new;
+    }
+    return rdl_ordered_open(r->cut->root, r->table, r->history, r->from, r->to, &out->ordered, err);
+}
+
 void rdl_changes_named(rdl_cut *c, const rdl_table *t, const size_t *key, size_t key_count,
                        uint64_t from, uint64_t to, rdl_buf *out, bool *out_known)
 {
@@ -297,6 +320,8 @@ rdl_code rdl_changes_between(rdl_cut *c, const rdl_table *t, const size_t *key, 
     }
     if (out->whole)
         return rdl_changes_whole(c, t, key, key_count, out, err);
+    if (n > 0 && comes_ordered(&r))
+        return put_ordered(&r, out, err);
     if (n == 1)
         one_segment(&r, only, out);
     else if (n > 1)
@@ -309,9 +334,16 @@ rdl_code rdl_changes_between(rdl_cut *c, const rdl_table *t, const size_t *key, 
 rdl_code rdl_changes_whole(rdl_cut *c, const rdl_table *t, const size_t *key, size_t key_count,
                            rdl_changes *out, rdl_err *err)
 {
-    const range r = {.cut = c, .table = t, .key = key, .key_count = key_count};
+    const range r = {.cut = c,
+                     .table = t,
+                     .history = rdl_history_table(c->history, t->full),
+                     .key = key,
+                     .key_count = key_count,
+                     .to = c->epoch};
     rdl_buf all = {0};
     *out = (rdl_changes){.any = true, .whole = true};
+    if (r.history->pruned_changed == 0 && comes_ordered(&r))
+        return put_ordered(&r, out, err);
     rdl_code rc = rdl_cut_select(c, t, false, &all, err);
     if (rc == RDL_OK) {
         rdl_buf_puts(&out->inserts, "SELECT * FROM (");

@@ -10,7 +10,7 @@
  * the key: a store's index takes them three to four times cheaper than in no order.
  *
  * INVARIANT  N1  Of one batch, no key is in two of the three; applied to the content of `from` they
- *                give the content of `to` (tests/slt/stores/net_changes.slt).
+ *                give the content of `to` (tests/slt/publish/net_changes.slt).
  *
  * Thread: the cut's.
  */
@@ -18,12 +18,16 @@
 #define RDL_STREAM_CHANGES_H
 
 #include "stream/cut.h"
+#include "stream/ordered.h"
 
 typedef struct rdl_changes {
     bool any;   /* something happened */
     bool whole; /* a reset lies between: what is there goes, inserts are all rows */
     /* n 0: none.  prepare is run before inserts and updates, finish after them, on one connection. */
     rdl_buf prepare, removals, inserts, updates, finish;
+    /* Where the segments are sorted, inserts and updates come from here instead, as the counts say. */
+    rdl_ordered *ordered;
+    bool any_fresh, any_known;
 } rdl_changes;
 
 void rdl_changes_fini(rdl_changes *c);

@@ -95,6 +95,7 @@ static void add_table(rdl_history *h, uint64_t epoch, int64_t ts_us, const rdl_s
             .rows_apart = s->rows_apart,
             .reset = s->reset,
             .packed = s->packed,
+            .sorted = s->sorted,
             .marked = s->marked};
 }
 

@@ -19,7 +19,7 @@ typedef struct rdl_segment_ref {
     rdl_hash128 sums[3]; /* see rdl_sealed_table */
     rdl_str parts;       /* the same; the history holds each list once */
     uint64_t rows_apart;
-    bool reset, marked, packed;
+    bool reset, marked, packed, sorted;
 } rdl_segment_ref;
 
 typedef struct rdl_table_history {

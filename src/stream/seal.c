@@ -181,6 +181,8 @@ static json_t *table_to_json(const rdl_sealed_table *t)
     rdl_json_put_int(o, "quarantined", t->rows_quarantined);
     if (t->packed)
         json_object_set_new(o, "packed", json_true());
+    if (t->sorted)
+        json_object_set_new(o, "sorted", json_true());
     rdl_parts_to_json(t->parts, t->rows_apart, o);
     if (t->marked)
         rdl_json_put_int(o, "fresh", t->rows_fresh);
@@ -370,6 +372,7 @@ static void get_table(rdl_arena *a, const json_t *e, rdl_sealed_table *out)
         .parts = rdl_parts_of_json(a, e),
         .rows_apart = rdl_json_get_int(e, "apart"),
         .packed = json_is_true(json_object_get(e, "packed")),
+        .sorted = json_is_true(json_object_get(e, "sorted")),
         .marked = json_object_get(e, "fresh") != NULL,
         .reset = json_is_true(json_object_get(e, "reset")),
         .evaluated = json_is_true(json_object_get(e, "evaluated")),

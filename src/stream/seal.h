@@ -53,6 +53,7 @@ typedef struct rdl_sealed_table {
     rdl_str parts;           /* partitions whose rows lie in files of their own (stream/parts.h); n 0: none */
     uint64_t rows_apart;     /* of rows_new: in these files */
     bool packed;             /* new and old rows are blocks of the epoch's one file of rows */
+    bool sorted;             /* packed, and the new rows lie in the order of the primary key */
     bool marked;             /* the new rows' segment has _was; old rows name removals alone */
     bool reset;              /* new rows are the whole content; what was before is gone */
     bool evaluated;          /* a view that is up to date with its inputs as of this epoch */

@@ -3,7 +3,8 @@
  *
  * A table's rows lie in one of three ways, which its entry in the seal says:
  *
- *   packed   a block of the epoch's one file of rows: few rows, held beside DuckDB
+ *   packed   a block of the epoch's one file of rows: few rows, held beside DuckDB; or a view's new rows in
+ *            the order of its key (sorted), which ordered.h merges
  *   parts    a file for each large partition, as the lake wants it (parts.c), and the rest as below
  *   plain    a Parquet file of all rows
  */
@@ -12,7 +13,10 @@
 #include "stream/damage.h"
 #include "stream/parts.h"
 
-enum { PACKED_BYTES_MAX = 32 << 20 };
+enum {
+    PACKED_BYTES_MAX = 32 << 20,
+    SORTED_ROW_MEMORY = 1024, /* of the budget, for each row that is sorted */
+};
 
 static rdl_code note_content(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_sealed_table *s,
                              rdl_err *err)
@@ -93,9 +97,17 @@ static rdl_code write_segment(rdl_engine *e, rdl_work *w, const rdl_table *t,
     return rdl_err_in(rc, err, "segment of %s", t->full.p);
 }
 
+/* A view's new rows in the order of its key. */
+static bool pack_sorted(rdl_engine *e, const rdl_table *t, const rdl_held *h, const char *name,
+                        const rdl_schema *schema, rdl_buf *file)
+{
+    return t->kind == RDL_TABLE_VIEW && t->primary_key_count > 0 &&
+           rdl_held_rows(h) <= e->memory_bytes / SORTED_ROW_MEMORY &&
+           rdl_held_pack_sorted(h, name, schema, t->primary_key, t->primary_key_count, file);
+}
+
 /* Both kinds of a table's rows into the epoch's one file; false: they go into files of their own. */
-static bool pack(rdl_engine *e, rdl_work *w, const rdl_table *t, const rdl_sealed_table *s,
-                 rdl_buf *file)
+static bool pack(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_sealed_table *s, rdl_buf *file)
 {
     const uint64_t rows[] = {s->rows_new, s->rows_old};
     size_t before = file->n;
@@ -105,9 +117,14 @@ static bool pack(rdl_engine *e, rdl_work *w, const rdl_table *t, const rdl_seale
         if (rows[kind] == 0)
             continue;
         segment_schema(&w->arena, t, s, kind, &schema);
-        if (h == NULL || rdl_held_rows(h) != rows[kind] ||
-            rdl_held_rows(h) > rdl_held_rows_max(e) || file->n > PACKED_BYTES_MAX ||
-            !rdl_held_pack(h, rdl_root_packed_name(&w->arena, t->full, kind), &schema, file)) {
+        const char *name = rdl_root_packed_name(&w->arena, t->full, kind);
+        bool fits = h != NULL && rdl_held_rows(h) == rows[kind] && file->n <= PACKED_BYTES_MAX;
+        s->sorted |= fits && kind == RDL_SEGMENT_NEW && pack_sorted(e, t, h, name, &schema, file);
+        if (s->sorted && kind == RDL_SEGMENT_NEW)
+            continue;
+        if (!fits || rdl_held_rows(h) > rdl_held_rows_max(e) ||
+            !rdl_held_pack(h, name, &schema, file)) {
+            s->sorted = false;
             file->n = before;
             return false;
         }

@@ -33,6 +33,8 @@ static json_t *segment_json(const rdl_segment_ref *s)
         json_object_set_new(o, "reset", json_true());
     if (s->packed)
         json_object_set_new(o, "packed", json_true());
+    if (s->sorted)
+        json_object_set_new(o, "sorted", json_true());
     rdl_parts_to_json(s->parts, s->rows_apart, o);
     rdl_sums_to_json(s->sums, o);
     return o;
@@ -231,6 +233,7 @@ static void read_table(rdl_history *h, rdl_arena *a, const json_t *o)
             .rows_apart = rdl_json_get_int(e, "apart"),
             .reset = json_is_true(json_object_get(e, "reset")),
             .packed = json_is_true(json_object_get(e, "packed")),
+            .sorted = json_is_true(json_object_get(e, "sorted")),
         };
         rdl_sums_of_json(e, s.sums);
         RDL_PUSH(h->arena, &t->segments) = s;

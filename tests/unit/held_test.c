@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "duck/codec.h"
 #include "duck/packed.h"
 
 static int64_t kept_number(fixture *f, const char *sql)
@@ -204,6 +205,89 @@ static void packed_rows_come_back_as_they_were(void **state)
     rdl_buf_fini(&file);
 }
 
+/* Every scalar type, texts that share much and little, NULLs, and more rows than a chunk holds. */
+static const char every_scalar[] =
+    "SELECT 4999 - i AS n, i % 3 = 0 AS b, DATE '2025-01-01' + (i % 9)::INTEGER AS d, "
+    "make_timestamp(i * 1000000 // 999 * 999)::TIMESTAMPTZ AS ts, i / 7 AS f, "
+    "CASE WHEN i % 5 = 0 THEN NULL ELSE (i / 100)::DECIMAL(12,2) END AS p, "
+    "(i * 1000000007)::DECIMAL(38,0) AS w, 'same for all of the rows' AS kind, "
+    "CASE WHEN i % 11 = 0 THEN NULL WHEN i % 13 = 0 THEN '' "
+    "ELSE printf('00000000-0000-%05d', (i * 7919 % 5000)) || repeat('x', (i % 400)::INTEGER) END AS t "
+    "FROM (SELECT range AS i FROM range(5000))";
+
+static void sorted_rows_come_back_in_the_order_of_the_key(void **state)
+{
+    fixture *f = *state;
+    bool new_shape;
+    rdl_buf file = {0}, last = {0}, key = {0};
+    rdl_schema all = schema_of(f, every_scalar);
+    static const size_t by[] = {7, 8, 0}; /* kind, t, n */
+    rdl_held *h = hold(f, "t", every_scalar, &new_shape);
+    rdl_buf_puts(&file, RDL_PACKED_MAGIC);
+    assert_true(rdl_held_pack(h, "as_they_lie", &all, &file));
+    size_t plain = file.n;
+    assert_true(rdl_held_pack_sorted(h, "sorted", &all, by, 3, &file));
+    assert_true(file.n - plain < plain);
+    char sql[400];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM (SELECT * FROM rdl_packed('%s', 'sorted') EXCEPT ALL "
+             "SELECT * EXCLUDE (rowid) FROM rdl_held('t'))",
+             write_file(f, &file));
+    assert_int_equal(kept_number(f, sql), 0);
+    rdl_packed *p = NULL;
+    rdl_chunk *k = NULL;
+    size_t rows = 0;
+    OK(rdl_packed_open(write_file(f, &file), "sorted", &p, &err));
+    OK(rdl_chunk_new(rdl_packed_schema(p), &k, &err));
+    for (;; rdl_chunk_reset(k)) {
+        OK(rdl_packed_next(p, NULL, k, &err));
+        for (size_t i = 0; i < k->rows; i++, rows++) {
+            rdl_buf_clear(&key);
+            rdl_codec_put_row(k, by, 3, i, &key);
+            assert_true(rows == 0 || rdl_str_cmp((rdl_str){last.p, last.n}, (rdl_str){key.p, key.n}) < 0);
+            rdl_buf_clear(&last);
+            rdl_buf_put(&last, key.p, key.n);
+        }
+        if (k->rows == 0)
+            break;
+    }
+    assert_int_equal(rows, 5000);
+    rdl_chunk_free(k);
+    rdl_packed_close(p);
+    rdl_buf_fini(&file);
+    rdl_buf_fini(&last);
+    rdl_buf_fini(&key);
+}
+
+static void nested_columns_are_not_sorted(void **state)
+{
+    fixture *f = *state;
+    bool new_shape;
+    rdl_buf file = {0};
+    rdl_schema all = schema_of(f, every_type);
+    static const size_t by[] = {0};
+    assert_false(rdl_held_pack_sorted(hold(f, "t", every_type, &new_shape), "t", &all, by, 1, &file));
+    assert_int_equal(file.n, 0);
+    rdl_buf_fini(&file);
+}
+
+static void a_file_of_the_first_format_is_read(void **state)
+{
+    fixture *f = *state;
+    bool new_shape;
+    rdl_buf file = {0};
+    rdl_schema all = schema_of(f, every_type);
+    rdl_buf_puts(&file, RDL_PACKED_MAGIC_1);
+    assert_true(rdl_held_pack(hold(f, "t", every_type, &new_shape), "t", &all, &file));
+    char sql[300];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM (SELECT * FROM rdl_packed('%s', 't') EXCEPT ALL "
+             "SELECT * EXCLUDE (rowid) FROM rdl_held('t'))",
+             write_file(f, &file));
+    assert_int_equal(kept_number(f, sql), 0);
+    rdl_buf_fini(&file);
+}
+
 static void columns_that_would_change_their_type_are_not_packed(void **state)
 {
     fixture *f = *state;
@@ -257,6 +341,10 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(more_rows_than_asked_for_are_not_held, setup, teardown),
         cmocka_unit_test_setup_teardown(packed_rows_come_back_as_they_were, setup, teardown),
+        cmocka_unit_test_setup_teardown(sorted_rows_come_back_in_the_order_of_the_key, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(nested_columns_are_not_sorted, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_of_the_first_format_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(columns_that_would_change_their_type_are_not_packed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(every_flipped_byte_of_a_packed_file_is_damage, setup,
