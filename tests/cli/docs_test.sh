@@ -26,7 +26,7 @@ cp -r shop front
 expect 'the pipeline "shop" is right' raudal check shop
 expect '6 read = 3 written + 1 duplicate + 2 quarantined' raudal run shop --once
 expect 'drinks    2026-01-01      1    2.50' raudal sql shop "FROM gold.sales_by_day ORDER BY ALL"
-expect 'other         1  4.00' raudal query shop day day=2026-01-01
+expect 'other         1    4.00' raudal query shop day day=2026-01-01
 expect 'line 6, byte 38: the text is not closed by a quote' raudal quarantine show shop bronze.sales
 expect '3 read = 2 written + 1 duplicate' bash -e <(block sh 2)
 expect '3 checks, 0 differences' raudal verify shop
