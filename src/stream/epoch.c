@@ -21,6 +21,7 @@
 
 #include "stream/damage.h"
 #include "stream/model.h"
+#include "stream/parts_aside.h"
 
 void rdl_work_init(rdl_engine *e, rdl_work *w)
 {
@@ -49,6 +50,7 @@ void rdl_work_init(rdl_engine *e, rdl_work *w)
 
 void rdl_work_fini(rdl_engine *e, rdl_work *w)
 {
+    rdl_parts_abandon(w);
     for (size_t i = 0; i < e->feed_count; i++)
         rdl_decode_free(w->decodes[i]);
     rdl_arena_fini(&w->arena);
@@ -240,7 +242,9 @@ static rdl_code run_table(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err
     if (!stream_input_changed(w, t))
         return RDL_OK;
     RDL_TRY(rdl_missing_inputs(e, w, t, err));
-    return rdl_judge(e, w, t, err);
+    RDL_TRY(rdl_judge(e, w, t, err));
+    rdl_parts_begin_aside(e, w, t);
+    return RDL_OK;
 }
 
 /* Only of tables that the seal names. */
@@ -382,6 +386,7 @@ static rdl_code move_on(rdl_engine *e, rdl_work *w, rdl_err *err)
 static void undo(rdl_engine *e, rdl_work *w)
 {
     rdl_err ignored;
+    rdl_parts_abandon(w);
     rdl_state_abort(e->state);
     rdl_caches_forget(e, w);
     rdl_fans_forget(e);

@@ -147,6 +147,8 @@ typedef struct rdl_passing {
 } rdl_passing;
 
 /* One epoch while it is made. */
+typedef struct rdl_parts_aside rdl_parts_aside;
+
 typedef struct rdl_work {
     uint64_t epoch;
     int64_t ts_us;
@@ -180,6 +182,7 @@ typedef struct rdl_work {
     rdl_table_report *reports;
     uint64_t rows, bytes;
     bool last; /* of a --once run: unfinished lines are read */
+    rdl_parts_aside *aside; /* parts_aside.h; NULL: none */
 } rdl_work;
 
 struct rdl_engine {

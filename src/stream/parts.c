@@ -65,7 +65,7 @@ static rdl_str list_of(rdl_arena *a, const rdl_lake_table *lake, const rdl_parts
 
 /* ---- writing ---- */
 
-static rdl_code write_parts(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_sealed_table *s,
+static rdl_code write_parts(rdl_engine *e, rdl_conn *conn, rdl_work *w, const rdl_table *t, rdl_sealed_table *s,
                             const rdl_lake_table *lake, const char *from, rdl_parts *out,
                             rdl_buf *where, rdl_err *err)
 {
@@ -73,7 +73,7 @@ static rdl_code write_parts(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_
     for (size_t i = 0; i < out->n; i++) {
         rdl_lake_part *p = &out->v[i];
         p->path = rdl_root_part(&w->arena, &e->root, w->epoch, t->full, i);
-        RDL_TRY(rdl_lake_part_write(e->conn, &w->arena, lake, from, p, err));
+        RDL_TRY(rdl_lake_part_write(conn, &w->arena, lake, from, p, err));
         (void)RDL_FAULT_AT(SEGMENT_WRITTEN);
         RDL_TRY(rdl_sealed_hash(p->path, &out->sums[i], err));
         s->rows_apart += p->rows;
@@ -88,8 +88,16 @@ static rdl_code write_parts(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_
                        (int)t->full.n, t->full.p, s->rows_apart, s->rows_new);
 }
 
-rdl_code rdl_parts_write(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_sealed_table *s,
-                         rdl_parts *out, rdl_buf *where, rdl_err *err)
+bool rdl_parts_may_have(const rdl_engine *e, rdl_work *w, const rdl_table *t,
+                        const rdl_sealed_table *s)
+{
+    rdl_lake_table lake;
+    rdl_table_in_lake(&w->arena, &e->root, e->uuid, t, &lake);
+    return may_have_parts(e, w, t, s, &lake);
+}
+
+rdl_code rdl_parts_write(rdl_engine *e, rdl_conn *conn, rdl_work *w, const rdl_table *t,
+                         rdl_sealed_table *s, rdl_parts *out, rdl_buf *where, rdl_err *err)
 {
     rdl_lake_table lake;
     rdl_buf from = {0};
@@ -98,10 +106,10 @@ rdl_code rdl_parts_write(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_sea
     if (!may_have_parts(e, w, t, s, &lake))
         return RDL_OK;
     rdl_put_relation(&from, "e", "new:", t->full);
-    rdl_code rc = rdl_lake_parts_choose(e->conn, &w->arena, &lake, rdl_buf_str(&from),
+    rdl_code rc = rdl_lake_parts_choose(conn, &w->arena, &lake, rdl_buf_str(&from),
                                         e->adopt_rows, PARTS_MAX, &out->v, &out->n, err);
     if (rc == RDL_OK && out->n > 0)
-        rc = write_parts(e, w, t, s, &lake, rdl_buf_str(&from), out, where, err);
+        rc = write_parts(e, conn, w, t, s, &lake, rdl_buf_str(&from), out, where, err);
     rdl_buf_fini(&from);
     return rdl_err_in(rc, err, "segment of %s", t->full.p);
 }

@@ -38,8 +38,11 @@ typedef struct rdl_parts {
  * Parts for the new rows of t, if its large partitions are worth it: s->parts and s->rows_apart say
  * so, and where becomes the predicate of the rest (empty: all rows).  Files are not synced.
  */
-RDL_MUST rdl_code rdl_parts_write(rdl_engine *e, rdl_work *w, const rdl_table *t,
+RDL_MUST rdl_code rdl_parts_write(rdl_engine *e, rdl_conn *conn, rdl_work *w, const rdl_table *t,
                                   rdl_sealed_table *s, rdl_parts *out, rdl_buf *where, rdl_err *err);
+/* Whether it may give any: the table is of the kind that has parts, and there are rows enough. */
+bool rdl_parts_may_have(const rdl_engine *e, rdl_work *w, const rdl_table *t,
+                        const rdl_sealed_table *s);
 /* After the rest was written: the JSON file, and its hash in s->sums. */
 RDL_MUST rdl_code rdl_parts_close(rdl_engine *e, rdl_work *w, const rdl_table *t,
                                   rdl_sealed_table *s, rdl_parts *parts, rdl_err *err);

@@ -11,7 +11,7 @@
 #include "duck/packed.h"
 #include "lake/parquet.h"
 #include "stream/damage.h"
-#include "stream/parts.h"
+#include "stream/parts_aside.h"
 
 enum {
     PACKED_BYTES_MAX = 32 << 20,
@@ -163,7 +163,9 @@ static rdl_code write_table(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_
         RDL_TRY(note_rejected(e, w, t, s, err));
     rdl_parts parts;
     rdl_buf where = {0};
-    rdl_code rc = rdl_parts_write(e, w, t, s, &parts, &where, err);
+    rdl_code rc = RDL_OK;
+    if (!rdl_parts_await(w, t, s, &parts, &where, &rc, err))
+        rc = rdl_parts_write(e, e->conn, w, t, s, &parts, &where, err);
     s->packed = s->rows_new + s->rows_old > 0 && parts.n == 0 && pack(e, w, t, s, file);
     if (rc == RDL_OK && !s->packed)
         rc = write_new(e, w, t, s, &parts, &where, err);
