@@ -12,7 +12,7 @@
  *   COPY keys into a temporary table; DELETE ... USING it                     removals
  *   SAVEPOINT; COPY rows straight into the table                              inserts
  *   COPY rows into a temporary table; INSERT ... ON CONFLICT DO UPDATE        updates
- *   COMMIT
+ *   COMMIT                                                                    in one message with it
  *
  * INVARIANTS (tests/services/sink_postgres.c, tests/services/postgres_*.sh)
  *
@@ -472,7 +472,7 @@ static void sink_abort(rdl_sink *sink)
         PQclear(PQexec(s->pg->conn, "ROLLBACK")); /* Q1 */
     }
     rdl_buf_clear(&s->out);
-    s->in_transaction = s->stage_new = s->gone_new = s->stage_used = false;
+    s->in_transaction = s->stage_new = s->gone_new = s->stage_used = s->unmerged = false;
     s->flow = RDL_PG_IDLE;
     s->table = NULL;
     s->at = NULL;
@@ -566,16 +566,11 @@ static rdl_code sink_commit(rdl_sink *sink, rdl_err *err)
 {
     rdl_postgres *s = rdl_postgres_of(sink);
     rdl_code rc = RDL_OK;
-    RDL_TRY_OUT(rdl_pg_settle(s, err));
+    RDL_TRY_OUT(rdl_pg_end_copy(s, err));
     int fault = RDL_FAULT_AT(SINK_BEFORE_COMMIT);
     if (fault != 0)
         RDL_TRY_OUT(injected(s, fault, err));
-    PGresult *r = PQexec(s->pg->conn, "COMMIT");
-    if (PQresultStatus(r) != PGRES_COMMAND_OK || strcmp(PQcmdStatus(r), "COMMIT") != 0) {
-        rc = rdl_pg_fail(s->pg, r, err, "commit");
-        goto out;
-    }
-    PQclear(r);
+    RDL_TRY_OUT(rdl_pg_commit(s, err));
     s->in_transaction = false;
     s->at->stage_made |= s->stage_new;
     s->at->gone_made |= s->gone_new;

@@ -68,12 +68,14 @@ static rdl_code need_gone(rdl_postgres *s, rdl_err *err)
 
 /* ---- one COPY ---- */
 
+static rdl_code settle(rdl_postgres *s, rdl_err *err);
+
 static rdl_code open_copy(rdl_postgres *s, rdl_pg_flow flow, rdl_err *err)
 {
     rdl_buf sql = {0};
     if (s->flow == flow)
         return RDL_OK;
-    RDL_TRY(rdl_pg_settle(s, err));
+    RDL_TRY(settle(s, err));
     if (flow == RDL_PG_COPY_STAGE)
         RDL_TRY(need_stage(s, err));
     if (flow == RDL_PG_COPY_GONE)
@@ -177,31 +179,53 @@ static void put_merge(rdl_postgres *s, bool last_of_each, rdl_buf *sql)
         rdl_buf_puts(sql, "NOTHING");
 }
 
-static rdl_code merge_stage(rdl_postgres *s, rdl_err *err)
+/* last: and COMMIT in the same round trip, which is not reached when the rows do not go in. */
+static rdl_code merge_stage(rdl_postgres *s, bool last, rdl_err *err)
 {
     rdl_buf sql = {0};
+    const char *then = last ? "; COMMIT" : "";
     rdl_buf_puts(&sql, "SAVEPOINT staged; ");
     put_merge(s, false, &sql);
+    rdl_buf_puts(&sql, then);
     rdl_code rc = rdl_pg_run(s->pg, rdl_buf_str(&sql), "update rows", err);
     if (rc != RDL_OK && strcmp(err->sqlstate, "21000") == 0) {
         rdl_buf_clear(&sql);
         rdl_buf_puts(&sql, "ROLLBACK TO staged; ");
         put_merge(s, true, &sql);
+        rdl_buf_puts(&sql, then);
         rc = rdl_pg_run(s->pg, rdl_buf_str(&sql), "update rows", err);
     }
     rdl_buf_fini(&sql);
+    s->unmerged = false;
     return rc;
 }
 
-rdl_code rdl_pg_settle(rdl_postgres *s, rdl_err *err)
+rdl_code rdl_pg_end_copy(rdl_postgres *s, rdl_err *err)
 {
     rdl_pg_flow flow = s->flow;
     if (flow == RDL_PG_IDLE)
         return RDL_OK;
     RDL_TRY(close_copy(s, err));
-    if (flow == RDL_PG_COPY_GONE)
-        return delete_gone(s, err);
-    return flow == RDL_PG_COPY_STAGE ? merge_stage(s, err) : RDL_OK;
+    s->unmerged = flow == RDL_PG_COPY_STAGE;
+    return flow == RDL_PG_COPY_GONE ? delete_gone(s, err) : RDL_OK;
+}
+
+/* What the rows of the last COPY ask for, before another. */
+static rdl_code settle(rdl_postgres *s, rdl_err *err)
+{
+    RDL_TRY(rdl_pg_end_copy(s, err));
+    return s->unmerged ? merge_stage(s, false, err) : RDL_OK;
+}
+
+rdl_code rdl_pg_commit(rdl_postgres *s, rdl_err *err)
+{
+    if (s->unmerged)
+        return merge_stage(s, true, err);
+    PGresult *r = PQexec(s->pg->conn, "COMMIT");
+    if (PQresultStatus(r) != PGRES_COMMAND_OK || strcmp(PQcmdStatus(r), "COMMIT") != 0)
+        return rdl_pg_fail(s->pg, r, err, "commit");
+    PQclear(r);
+    return RDL_OK;
 }
 
 /* ---- rows to bytes ---- */

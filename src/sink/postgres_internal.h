@@ -77,6 +77,7 @@ typedef struct rdl_postgres {
     rdl_pg_flow flow;
     bool stage_new, gone_new; /* made in this transaction */
     bool stage_used;
+    bool unmerged; /* the stage holds rows that the table does not have yet */
     rdl_buf out; /* COPY data not sent yet */
 } rdl_postgres;
 
@@ -127,8 +128,9 @@ bool rdl_pg_read_value(rdl_str bytes, const rdl_pg_type *t, rdl_vector *v, size_
 RDL_MUST rdl_code rdl_pg_remove(rdl_sink *sink, const rdl_chunk *keys, rdl_err *err);
 RDL_MUST rdl_code rdl_pg_insert(rdl_sink *sink, const rdl_chunk *rows, rdl_err *err);
 RDL_MUST rdl_code rdl_pg_upsert(rdl_sink *sink, const rdl_chunk *rows, rdl_err *err);
-/* Ends the COPY that is open and does what its rows ask for. */
-RDL_MUST rdl_code rdl_pg_settle(rdl_postgres *s, rdl_err *err);
+/* Ends the COPY that is open; then what is left is to merge the stage, in the COMMIT's round trip. */
+RDL_MUST rdl_code rdl_pg_end_copy(rdl_postgres *s, rdl_err *err);
+RDL_MUST rdl_code rdl_pg_commit(rdl_postgres *s, rdl_err *err);
 
 /* ---- postgres_read.c, postgres_query.c ---- */
 RDL_MUST rdl_code rdl_pg_scan(rdl_sink *sink, const rdl_sink_table *t,
