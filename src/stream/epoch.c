@@ -299,9 +299,9 @@ static rdl_code sync_all(rdl_engine *e, rdl_work *w, rdl_err *err)
         paths[n++] = rdl_path_dir(&w->arena, path);
     }
     (void)RDL_FAULT_AT(BEFORE_SYNC);
-    RDL_TRY(rdl_fs_sync_many(paths, n, err));
-    RDL_TRY(rdl_fs_sync_dir(dir, err));
-    RDL_TRY(rdl_fs_sync_dir(e->root.snapshots, err));
+    RDL_TRY(rdl_fs_sync_many(paths, n, err)); /* folders too; dir itself holds state.delta */
+    if (w->seal.snapshots.n > 0)
+        RDL_TRY(rdl_fs_sync_dir(e->root.snapshots, err));
     return rdl_fs_sync_dir(e->root.epochs, err);
 }
 
