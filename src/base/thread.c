@@ -7,7 +7,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+
+enum { WAY_NICE = 5 }; /* each step is a tenth less; what is lower already stays */
 
 struct rdl_thread {
     pthread_t id;
@@ -71,6 +74,15 @@ void *rdl_thread_join(rdl_thread *t)
     must(pthread_join(t->id, &result));
     free(t);
     return result;
+}
+
+/* On Linux a priority is a thread's, and 0 is the calling one. */
+void rdl_thread_give_way(void)
+{
+    errno = 0;
+    int now = getpriority(PRIO_PROCESS, 0);
+    if (errno == 0 && now < WAY_NICE)
+        (void)setpriority(PRIO_PROCESS, 0, WAY_NICE);
 }
 
 void rdl_mutex_init(rdl_mutex *m)

@@ -19,6 +19,8 @@ typedef struct rdl_thread rdl_thread;
 RDL_MUST rdl_code rdl_thread_start(const char *name, void *(*fn)(void *), void *arg,
                                    rdl_thread **out, rdl_err *err);
 void *rdl_thread_join(rdl_thread *t); /* frees it; NULL gives NULL */
+/* The calling thread has time: where processors are short it gets a third of another thread's share. */
+void rdl_thread_give_way(void);
 
 typedef pthread_mutex_t rdl_mutex;
 typedef pthread_cond_t rdl_cond; /* on the monotonic clock */

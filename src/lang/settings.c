@@ -8,9 +8,9 @@
 const rdl_setting rdl_settings[] = {
     {"trigger_interval", "1 second",
      "how long a row waits at most, about, until stores show it: while there is input an epoch begins "
-     "so long after the last one, less what an epoch and its way into the stores took lately; sooner "
-     "when an epoch's worth of rows or bytes waits; a changed folder or a message wakes an idle loop "
-     "at once"},
+     "so long after the last one, less what an epoch and its way into the stores took lately; later, "
+     "by a second at most, when the stores could not take it yet; sooner when an epoch's worth of rows "
+     "or bytes waits; a changed folder or a message wakes an idle loop at once"},
     {"lake_interval", "30 seconds",
      "how long sealed rows may stay in segments before the lake takes them; also how often waiting "
      "views are brought up when there is nothing to read"},

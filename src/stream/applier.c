@@ -9,7 +9,8 @@
  *   epoch thread   prunes what both say is settled; waits while max_pending_epochs are sealed and
  *                  not everywhere (back-pressure)
  *
- * A commit to the lake may take seconds, and what is served does not wait for it.  A budget that
+ * A commit to the lake may take seconds, and what is served does not wait for it: nor for a
+ * processor, which the lake thread leaves to the others when they are short.  A budget that
  * does not hold both at the same time (ASIDE_BYTES) has them take turns.
  *
  * A destination that fails is closed and tried again after 100 ms, 200 ms, .. 30 s; the others go
@@ -74,7 +75,6 @@ struct rdl_applier {
     rdl_applied applied;   /* under lock */
     rdl_code rc;           /* under lock: a failure that ends the run */
     rdl_err err;
-    int64_t stores_us; /* under lock: the last round of stores */
     /* The lake thread's own, but applied: */
     rdl_store lake_state; /* applied (under lock), failures, retry_us */
     int64_t lake_last_us; /* monotonic */
@@ -190,13 +190,33 @@ static int64_t stores_due_us(const worker *w)
     return at;
 }
 
+/* The epoch thread paces itself by them. */
+static void round_begins(worker *w, int64_t now)
+{
+    rdl_mutex_lock(&w->a->lock);
+    w->a->applied.round_us = now;
+    w->a->applied.round = w->now->history.epoch;
+    rdl_mutex_unlock(&w->a->lock);
+}
+
+static void round_ends(worker *w, bool any, bool ok)
+{
+    rdl_applied *at = &w->a->applied;
+    rdl_mutex_lock(&w->a->lock);
+    if (any)
+        at->stores_us = ok ? (at->stores_us + rdl_monotonic_us() - at->round_us) / 2 : 0;
+    at->round_us = 0;
+    rdl_mutex_unlock(&w->a->lock);
+}
+
 static void stores_round(worker *w, bool last)
 {
     rdl_applier *a = w->a;
     rdl_engine *e = a->e;
     const rdl_apply p = {e, w->conn, &w->now->history};
     int64_t began = rdl_monotonic_us();
-    bool any = false;
+    bool any = false, ok = true;
+    round_begins(w, began);
     for (size_t i = 0; i < e->store_count; i++) {
         rdl_store *s = &e->stores[i];
         rdl_err err = {0};
@@ -205,16 +225,15 @@ static void stores_round(worker *w, bool last)
             continue;
         any = true;
         rdl_code rc = rdl_apply_to_store(&p, s, &err);
+        ok &= rc == RDL_OK;
         if (rc == RDL_OK)
             succeeded(w, s);
         else
             failed(a, s, last, rc, &err);
     }
+    round_ends(w, any, ok);
     if (!any)
         return;
-    rdl_mutex_lock(&a->lock);
-    a->stores_us = rdl_monotonic_us() - began;
-    rdl_mutex_unlock(&a->lock);
     rdl_engine_note_step(e, RDL_STEP_SINKS, began, 0, 0);
 }
 
@@ -273,10 +292,9 @@ static bool tell(rdl_applier *a)
             least = a->e->stores[i].applied;
     }
     bool wake = a->rc != RDL_OK || (a->engine_waits && least > a->applied.everywhere);
-    a->applied = (rdl_applied){.everywhere = least,
-                               .settled = settled,
-                               .lake = a->lake_state.applied,
-                               .stores_us = a->stores_us};
+    a->applied.everywhere = least;
+    a->applied.settled = settled;
+    a->applied.lake = a->lake_state.applied;
     return wake;
 }
 
@@ -305,6 +323,8 @@ static void *run(void *arg)
     worker *w = arg;
     rdl_applier *a = w->a;
     bool last = false;
+    if (w == &a->lake)
+        rdl_thread_give_way();
     rdl_mutex_lock(&a->lock);
     while (!last && (a->rc == RDL_OK || a->closing)) {
         int64_t ms;

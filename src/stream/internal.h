@@ -476,7 +476,9 @@ typedef struct rdl_applied {
     uint64_t everywhere; /* the lake and every store have all up to this epoch */
     uint64_t settled;    /* no destination needs segments up to this one */
     uint64_t lake;       /* the lake has all up to this one */
-    int64_t stores_us;   /* what the last round of the stores took */
+    int64_t stores_us;   /* what a round of the stores takes, lately; 0: one failed */
+    int64_t round_us;    /* when the one at work began; 0: none */
+    uint64_t round;      /* the epoch that it brings them to */
 } rdl_applied;
 RDL_MUST rdl_code rdl_applier_start(rdl_engine *e, rdl_applier **out, rdl_err *err);
 void rdl_applier_hand(rdl_applier *a); /* after a seal */

@@ -5,7 +5,9 @@
  *   input       an epoch begins when the last one began trigger_interval ago, less what an epoch and
  *               its way into the stores take (at most half of it): so a row that just missed an epoch is
  *               visible within trigger_interval; at once when that is past already, and
- *               also when an epoch's worth (by rows or bytes) is waiting; else at the next trigger
+ *               also when an epoch's worth (by rows or bytes) is waiting; else at the next trigger.
+ *               While the stores have a round before them, an epoch that they could not take yet would
+ *               only cost: it begins so that it is sealed about when they are free (PATIENCE at most)
  *   no input    looked for when a watched folder changes or a topic's reader calls, and every
  *               trigger_interval for what cannot be watched; never more often than costs IDLE_SHARE of one processor, and after a
  *               change not more often than BUSY_SHARE
@@ -23,7 +25,9 @@
 enum {
     IDLE_SHARE = 100, /* looking may cost 1 / IDLE_SHARE of the time */
     BUSY_SHARE = 10,
+    LEAD_FADES = 32, /* a slow epoch is remembered for about so many */
     IDLE_MAX_US = 30 * 1000 * 1000,
+    PATIENCE_US = 1000 * 1000, /* the longest that stores hold back an epoch */
 };
 
 typedef struct loop {
@@ -34,6 +38,7 @@ typedef struct loop {
     uint64_t cleared_for;    /* lake's epoch when landing folders were last emptied */
     rdl_source_lag lag;      /* what is there and not read */
     int64_t epoch_us;        /* what an epoch takes, lately */
+    int64_t lead_us;         /* what an epoch and its way into the stores take, when it takes long */
 } loop;
 
 static void watch_sources(rdl_engine *e)
@@ -94,6 +99,16 @@ static bool source_is_ready(const rdl_engine *e)
 
 /* ---- turns ---- */
 
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* What the apply threads reached: removed where settled, waited for where too far behind. */
 static rdl_code keep_up(loop *l, rdl_err *err)
 {
@@ -127,7 +142,9 @@ static rdl_code turn(loop *l, bool *did, rdl_err *err)
     int64_t began = rdl_monotonic_us();
     RDL_TRY(rdl_run_epoch(e, false, did, err));
     if (*did) {
-        l->epoch_us = (3 * l->epoch_us + rdl_monotonic_us() - began) / 4;
+        int64_t took = rdl_monotonic_us() - began;
+        l->epoch_us = (3 * l->epoch_us + took) / 4;
+        l->lead_us = most(took + l->applied.stores_us, l->lead_us - l->lead_us / LEAD_FADES);
         rdl_applier_hand(l->applier);
         watch_sources(e);
         RDL_TRY(rdl_engine_measure_lag(e, &l->lag, err));
@@ -171,11 +188,6 @@ static bool pause_until(rdl_engine *e, int64_t until_us)
     }
 }
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* When a snapshot is to be looked at again. */
 static int64_t next_look(const rdl_engine *e)
 {
@@ -204,11 +216,16 @@ static void rest(rdl_engine *e, int64_t began_us, int64_t cost_us)
         (void)rdl_watch_wait(e->watch, (int)(least(left, IDLE_MAX_US) / 1000) + 1);
 }
 
-/* From one epoch's beginning to the next one's; a quarter more than it took is kept in hand. */
-static int64_t pace_us(const loop *l)
+/* When the next epoch begins that follows one begun then. */
+static int64_t next_begin(const loop *l, int64_t began_us)
 {
-    int64_t lead = (l->epoch_us + l->applied.stores_us) * 5 / 4;
-    return l->e->trigger_us - least(lead, l->e->trigger_us / 2);
+    int64_t now = rdl_monotonic_us(), trigger = l->e->trigger_us;
+    int64_t at = began_us + trigger - least(l->lead_us, trigger / 2);
+    const rdl_applied *a = &l->applied;
+    int64_t round_began = a->round_us > 0 ? a->round_us : now;
+    if (a->round_us > 0 && a->round < l->e->history.epoch) /* another follows this one */
+        round_began = most(now, a->round_us + a->stores_us);
+    return most(at, least(round_began + a->stores_us - l->epoch_us, now + PATIENCE_US));
 }
 
 static rdl_code run_for_ever(loop *l, rdl_err *err)
@@ -223,7 +240,7 @@ static rdl_code run_for_ever(loop *l, rdl_err *err)
         if (!did)
             rest(e, began, rdl_monotonic_us() - began);
         else if (!l->lag.ready && !source_is_ready(e))
-            (void)pause_until(e, began + pace_us(l));
+            (void)pause_until(e, next_begin(l, began));
     }
     return RDL_OK;
 }
