@@ -1,7 +1,7 @@
 """latency.py - from a message's append in the broker to its sum being visible in PostgreSQL (started by run.sh latency).
 
 The producer keeps to a rate and puts a probe of one byte into each partition in turn, under an app of its own, and writes
-down when the broker appended it (LogAppendTime).  A reader asks PostgreSQL for the probes' sums every few milliseconds: probe n
+down when the broker appended it (LogAppendTime).  A reader asks PostgreSQL for the probes' sums every ten milliseconds: probe n
 of a partition is visible when the sum is n.  What the reader's own look takes is in the figure.
 """
 import argparse
@@ -110,7 +110,7 @@ def one(args, servers, work, rate, trigger):
         command += ["--set", f"trigger_interval={trigger}"]
     with open(log, "wb") as f:
         engine = subprocess.Popen(command, stdout=f, stderr=f)
-    reader = Reader(servers.url, 0.004)
+    reader = Reader(servers.url, 0.01)
     try:
         wait_for_table(servers.url, log)
         time.sleep(3)

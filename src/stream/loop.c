@@ -3,7 +3,7 @@
  *
  * PACE
  *   input       an epoch begins when the last one began trigger_interval ago, less what an epoch and
- *               its way into the stores take (at most half of it): so a row that just missed an epoch is
+ *               its way into the stores take, but not so that epochs are made more than half of the time: a row that just missed one is
  *               visible within trigger_interval; at once when that is past already, and
  *               also when an epoch's worth (by rows or bytes) is waiting; else at the next trigger.
  *               While the stores have a round before them, an epoch that they could not take yet would
@@ -216,11 +216,19 @@ static void rest(rdl_engine *e, int64_t began_us, int64_t cost_us)
         (void)rdl_watch_wait(e->watch, (int)(least(left, IDLE_MAX_US) / 1000) + 1);
 }
 
+/* From one epoch's beginning to the next one's: a quarter more than it took is kept in hand, and epochs
+ * are made half of the time at most. */
+static int64_t pace_us(const loop *l)
+{
+    int64_t trigger = l->e->trigger_us;
+    int64_t least_us = most(trigger / 3, least(2 * l->epoch_us, trigger / 2));
+    return most(trigger - l->lead_us * 5 / 4, least_us);
+}
+
 /* When the next epoch begins that follows one begun then. */
 static int64_t next_begin(const loop *l, int64_t began_us)
 {
-    int64_t now = rdl_monotonic_us(), trigger = l->e->trigger_us;
-    int64_t at = began_us + trigger - least(l->lead_us, trigger / 2);
+    int64_t now = rdl_monotonic_us(), at = began_us + pace_us(l);
     const rdl_applied *a = &l->applied;
     int64_t round_began = a->round_us > 0 ? a->round_us : now;
     if (a->round_us > 0 && a->round < l->e->history.epoch) /* another follows this one */
