@@ -175,6 +175,16 @@ static void put_doubled(rdl_buf *b, rdl_str s, char quote)
     rdl_buf_putc(b, quote);
 }
 
+void rdl_buf_put_replaced(rdl_buf *b, const char *text, const char *from, const char *to)
+{
+    const char *at;
+    for (; (at = strstr(text, from)) != NULL; text = at + strlen(from)) {
+        rdl_buf_put(b, text, (size_t)(at - text));
+        rdl_buf_puts(b, to);
+    }
+    rdl_buf_puts(b, text);
+}
+
 void rdl_buf_put_sql_text(rdl_buf *b, rdl_str s)
 {
     put_doubled(b, s, '\'');

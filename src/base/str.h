@@ -52,6 +52,8 @@ void rdl_buf_puts(rdl_buf *b, const char *s);
 void rdl_buf_putc(rdl_buf *b, char c);
 void rdl_buf_printf(rdl_buf *b, const char *fmt, ...) RDL_PRINTF(2, 3);
 void rdl_buf_vprintf(rdl_buf *b, const char *fmt, va_list ap) RDL_PRINTF(2, 0);
+/* The text with `to` at every place of `from`. */
+void rdl_buf_put_replaced(rdl_buf *b, const char *text, const char *from, const char *to);
 const char *rdl_buf_str(const rdl_buf *b); /* "" when empty; valid until the next put */
 /* Append as SQL: 'it''s' and "a""b" (a dotted name is quoted part by part by _name). */
 void rdl_buf_put_sql_text(rdl_buf *b, rdl_str s);

@@ -85,12 +85,7 @@ static rdl_code sample(rdl_verifying *c, const rdl_table *t, const rdl_publicati
     rdl_buf_puts(&sql, ", w._w IS NOT NULL, h._h IS NOT NULL FROM (SELECT *, 1 AS _w FROM "
                        "v.missing) w FULL JOIN (SELECT *, 1 AS _h FROM v.extra) h ON ");
     rdl_buf_puts(&sql, key_count == 0 ? "false" : "");
-    for (size_t i = 0; i < key_count; i++) {
-        rdl_buf_puts(&sql, i == 0 ? "w." : " AND w.");
-        rdl_buf_put_sql_ident(&sql, t->columns.v[key[i]].name);
-        rdl_buf_puts(&sql, " IS NOT DISTINCT FROM h.");
-        rdl_buf_put_sql_ident(&sql, t->columns.v[key[i]].name);
-    }
+    rdl_put_same_key(&sql, "w", "h", &t->columns, key, key_count);
     rdl_code rc = rdl_query(c->conn, rdl_buf_str(&sql), &result, err);
     item->samples = RDL_NEWN(c->a, rdl_difference, c->options->samples_max + 1);
     size_t n = t->columns.n;

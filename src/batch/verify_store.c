@@ -222,14 +222,8 @@ static rdl_code compare_settled(rdl_verifying *c, const serving *s, const rdl_ta
         rc = rdl_execf(c->conn, err, "CREATE OR REPLACE TABLE v.coming AS %s", rdl_buf_str(&keys));
     for (size_t side = 0; *out_done && side < 2 && rc == RDL_OK; side++) {
         rdl_buf_clear(&sql);
-        rdl_buf_printf(&sql, "DELETE FROM v.%s a USING v.coming b WHERE true", sides[side]);
-        for (size_t i = 0; i < p->key_count; i++) {
-            rdl_str name = t->columns.v[p->key[i]].name;
-            rdl_buf_puts(&sql, " AND a.");
-            rdl_buf_put_sql_ident(&sql, name);
-            rdl_buf_puts(&sql, " IS NOT DISTINCT FROM b.");
-            rdl_buf_put_sql_ident(&sql, name);
-        }
+        rdl_buf_printf(&sql, "DELETE FROM v.%s a USING v.coming b WHERE ", sides[side]);
+        rdl_put_same_key(&sql, "a", "b", &t->columns, p->key, p->key_count);
         rc = rdl_exec(c->conn, rdl_buf_str(&sql), err);
     }
     rest.differences = 0;

@@ -117,30 +117,28 @@ static const char dot_help[] = ".tables            the tables and views, with th
                                ".quit              leave (or Control-D)\n"
                                "Anything else is SQL and ends in a semicolon.\n";
 
+static void add_table(session *s, rdl_output *o, const rdl_table *t)
+{
+    rdl_row row;
+    rdl_row_begin(&row, &s->cli->arena);
+    rdl_row_str(&row, t->full);
+    rdl_row_text(&row, rdl_table_kind_name(t));
+    rdl_row_u64(&row, t->columns.n);
+    rdl_output_row(o, row.cells);
+}
+
 static rdl_code show_tables(session *s, rdl_err *err)
 {
     static const char *const names[] = {"table", "kind", "columns"};
     const rdl_pipeline *p = rdl_reader_pipeline(s->reader);
     rdl_output *o = rdl_output_new(s->format, names, 3);
     for (size_t i = 0; i < p->table_count; i++) {
-        rdl_row row;
-        if (p->tables[i]->internal || p->tables[i]->kind < RDL_TABLE_STREAMING)
-            continue;
-        rdl_row_begin(&row, &s->cli->arena);
-        rdl_row_str(&row, p->tables[i]->full);
-        rdl_row_text(&row, rdl_table_kind_name(p->tables[i]));
-        rdl_row_u64(&row, p->tables[i]->columns.n);
-        rdl_output_row(o, row.cells);
+        if (!p->tables[i]->internal && p->tables[i]->kind >= RDL_TABLE_STREAMING)
+            add_table(s, o, p->tables[i]);
     }
     for (size_t i = 0; i < p->view_count; i++) {
-        rdl_row row;
-        if (p->views[i]->body.n == 0)
-            continue;
-        rdl_row_begin(&row, &s->cli->arena);
-        rdl_row_str(&row, p->views[i]->full);
-        rdl_row_text(&row, rdl_table_kind_name(p->views[i]));
-        rdl_row_u64(&row, p->views[i]->columns.n);
-        rdl_output_row(o, row.cells);
+        if (p->views[i]->body.n > 0)
+            add_table(s, o, p->views[i]);
     }
     return rdl_output_finish(o, err);
 }

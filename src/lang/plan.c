@@ -191,13 +191,7 @@ rdl_str rdl_plan_retarget(rdl_planner *pl, rdl_str sql, const char *from, const 
                           rdl_str_of(rdl_arena_printf(pl->arena, "%s%.*s", from, n, t->full.p)));
     rdl_buf_put_sql_ident(&now,
                           rdl_str_of(rdl_arena_printf(pl->arena, "%s%.*s", to, n, t->full.p)));
-    const char *p = sql.p, *at;
-    while ((at = strstr(p, rdl_buf_str(&old))) != NULL) {
-        rdl_buf_put(&out, p, (size_t)(at - p));
-        rdl_buf_puts(&out, rdl_buf_str(&now));
-        p = at + old.n;
-    }
-    rdl_buf_puts(&out, p);
+    rdl_buf_put_replaced(&out, sql.p, rdl_buf_str(&old), rdl_buf_str(&now));
     rdl_str done = rdl_str_of(rdl_arena_strdup(pl->arena, rdl_buf_str(&out)));
     rdl_buf_fini(&out);
     rdl_buf_fini(&old);

@@ -107,15 +107,6 @@ static void put_touched(rdl_buf *out, const rdl_apply *p, rdl_arena *a, const rd
     rdl_buf_puts(out, ")");
 }
 
-static bool reset_after(const rdl_table_history *h, uint64_t after)
-{
-    for (size_t i = 0; i < h->segments.n; i++) {
-        if (h->segments.v[i].epoch > after && h->segments.v[i].reset)
-            return true;
-    }
-    return false;
-}
-
 typedef RDL_VEC(rdl_lake_part) part_list;
 
 static rdl_code next_ordered(void *arg, const rdl_chunk **out, rdl_err *err)
@@ -157,7 +148,8 @@ static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *
     cut->stage = p->conn;
     cut->stage_rows = p->e->memory_bytes / STAGE_ROW_MEMORY;
     rdl_code rc = rdl_cut_select(cut, t, false, &select, err);
-    bool whole = t->partition_count == 0 || now->version < 0 || reset_after(h, after);
+    bool whole = t->partition_count == 0 || now->version < 0 ||
+                 rdl_history_last_reset(h, after, UINT64_MAX) > 0;
     rdl_lake_table as = *lake;
     as.overwrite_schema = whole;
     if (rc == RDL_OK && !whole) {

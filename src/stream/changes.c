@@ -50,16 +50,9 @@ static void put_key(const range *r, rdl_buf *out, const char *prefix)
     rdl_put_key(out, prefix, &r->table->columns, r->key, r->key_count);
 }
 
-/* a.k IS NOT DISTINCT FROM b.k, for every part of the key. */
 static void put_same_key(const range *r, rdl_buf *out)
 {
-    for (size_t i = 0; i < r->key_count; i++) {
-        rdl_str name = r->table->columns.v[r->key[i]].name;
-        rdl_buf_puts(out, i == 0 ? "a." : " AND a.");
-        rdl_buf_put_sql_ident(out, name);
-        rdl_buf_puts(out, " IS NOT DISTINCT FROM b.");
-        rdl_buf_put_sql_ident(out, name);
-    }
+    rdl_put_same_key(out, "a", "b", &r->table->columns, r->key, r->key_count);
 }
 
 /* In the order of the key: a store's index is then written from end to end, not here and there. */

@@ -99,6 +99,18 @@ void rdl_put_key(rdl_buf *out, const char *prefix, const rdl_schema *s, const si
     }
 }
 
+void rdl_put_same_key(rdl_buf *out, const char *a, const char *b, const rdl_schema *s,
+                      const size_t *key, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        rdl_str name = s->v[key != NULL ? key[i] : i].name;
+        rdl_buf_printf(out, i == 0 ? "%s." : " AND %s.", a);
+        rdl_buf_put_sql_ident(out, name);
+        rdl_buf_printf(out, " IS NOT DISTINCT FROM %s.", b);
+        rdl_buf_put_sql_ident(out, name);
+    }
+}
+
 void rdl_put_relation(rdl_buf *out, const char *schema, const char *role, rdl_str table)
 {
     rdl_buf name = {0};
@@ -192,18 +204,6 @@ static void put_segments(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
     put_some_segments(c, out, h, schema, from, to, kind, false);
 }
 
-/* The newest reset in (from, to], or 0. */
-static uint64_t last_reset(const rdl_table_history *h, uint64_t from, uint64_t to)
-{
-    uint64_t reset = 0;
-    for (size_t i = 0; i < h->segments.n; i++) {
-        const rdl_segment_ref *s = &h->segments.v[i];
-        if (s->reset && s->epoch > from && s->epoch <= to)
-            reset = s->epoch;
-    }
-    return reset;
-}
-
 static bool any_segment(const rdl_table_history *h, uint64_t from, uint64_t to)
 {
     for (size_t i = 0; i < h->segments.n; i++) {
@@ -241,16 +241,6 @@ static void put_named_keys(rdl_cut *c, rdl_buf *out, const rdl_table_history *h,
         rdl_buf_puts(out, "SELECT 0::BIGINT AS _e, * FROM (");
         put_template(out, &keys);
         rdl_buf_puts(out, ")");
-    }
-}
-
-static void put_same_key(rdl_buf *out, const rdl_table *t, const size_t *key, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        rdl_buf_puts(out, i == 0 ? "l." : " AND l.");
-        rdl_buf_put_sql_ident(out, t->columns.v[key[i]].name);
-        rdl_buf_puts(out, " IS NOT DISTINCT FROM m.");
-        rdl_buf_put_sql_ident(out, t->columns.v[key[i]].name);
     }
 }
 
@@ -297,7 +287,7 @@ static void put_newest(rdl_cut *c, rdl_buf *out, const rdl_table_history *h, con
     else
         put_newest_keys(c, out, h, t, key, key_count, from, to);
     rdl_buf_puts(out, ") m ON l._e = m._e AND ");
-    put_same_key(out, t, key, key_count);
+    rdl_put_same_key(out, "l", "m", &t->columns, key, key_count);
 }
 
 static rdl_code make_stage(rdl_cut *c, const char *name, const rdl_buf *select, rdl_err *err)
@@ -378,7 +368,7 @@ static rdl_code put_keyed(rdl_cut *c, rdl_buf *out, const rdl_buf *base, bool ha
     else
         put_named_keys(c, out, h, t, t->primary_key, t->primary_key_count, from, c->epoch);
     rdl_buf_puts(out, ") m ON ");
-    put_same_key(out, t, t->primary_key, t->primary_key_count);
+    rdl_put_same_key(out, "l", "m", &t->columns, t->primary_key, t->primary_key_count);
     rdl_buf_puts(out, " UNION ALL ");
     if (staged)
         rdl_buf_puts(out, "SELECT * FROM temp.rdl_cut_rows");
@@ -428,7 +418,7 @@ static rdl_code put_base(rdl_cut *c, const rdl_table *t, const rdl_table_history
     const rdl_lake_snapshot *lake;
     RDL_TRY(rdl_cut_lake(c, t, &lake, err));
     *from = lake->txn_version > 0 ? (uint64_t)lake->txn_version : 0;
-    uint64_t reset = last_reset(h, *from, c->epoch);
+    uint64_t reset = rdl_history_last_reset(h, *from, c->epoch);
     if (reset != 0) {
         *from = reset;
         *any = true;

@@ -86,6 +86,9 @@ void rdl_table_lake_schema(rdl_arena *a, const rdl_table *t, rdl_schema *out);
 void rdl_put_columns(rdl_buf *out, const char *prefix, const rdl_schema *s);
 void rdl_put_key(rdl_buf *out, const char *prefix, const rdl_schema *s, const size_t *key,
                  size_t n);
+/* a."k" IS NOT DISTINCT FROM b."k" AND .., of every part of a key; key NULL: of the first n columns. */
+void rdl_put_same_key(rdl_buf *out, const char *a, const char *b, const rdl_schema *s,
+                      const size_t *key, size_t n);
 
 /* A relation of an epoch, as e."new:bronze.events" (lang/plan.h); role may be empty. */
 void rdl_put_relation(rdl_buf *out, const char *schema, const char *role, rdl_str table);

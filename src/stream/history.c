@@ -353,3 +353,19 @@ int32_t rdl_history_partition(const rdl_history *h, rdl_str source, rdl_str name
     rdl_buf_fini(&b);
     return p != NULL ? p->number : -1;
 }
+
+uint64_t rdl_history_last_reset(const rdl_table_history *h, uint64_t from, uint64_t to)
+{
+    uint64_t reset = 0;
+    for (size_t i = 0; i < h->segments.n; i++) {
+        const rdl_segment_ref *s = &h->segments.v[i];
+        if (s->reset && s->epoch > from && s->epoch <= to)
+            reset = s->epoch;
+    }
+    return reset;
+}
+
+uint64_t rdl_history_pending(const rdl_history *h, uint64_t needless)
+{
+    return h->epoch - (needless > h->pruned ? needless : h->pruned);
+}

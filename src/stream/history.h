@@ -107,6 +107,10 @@ void rdl_history_add_watermark(rdl_history *h, const rdl_sealed_watermark *w);
 void rdl_history_add_snapshot(rdl_history *h, uint64_t epoch, const rdl_sealed_snapshot *s);
 /* Never NULL: a table that no seal names has exists false. */
 rdl_table_history *rdl_history_table(rdl_history *h, rdl_str table);
+/* The newest epoch in (from, to] that replaced the table's whole content; 0: none whose segment is there. */
+uint64_t rdl_history_last_reset(const rdl_table_history *h, uint64_t from, uint64_t to);
+/* Epochs whose segments may still lie on disk; `needless`: nobody reads those up to it any more. */
+uint64_t rdl_history_pending(const rdl_history *h, uint64_t needless);
 const rdl_snapshot_history *rdl_history_snapshot(const rdl_history *h, rdl_str source);
 /* INT64_MIN when there is none. */
 int64_t rdl_history_watermark(const rdl_history *h, rdl_str table, rdl_str partition);

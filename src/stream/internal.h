@@ -250,6 +250,8 @@ struct rdl_engine {
 rdl_source_limits rdl_plan_limits(const rdl_engine *e, const rdl_feed *f);
 /* False in *out_any when there is nothing to do. */
 RDL_MUST rdl_code rdl_plan_next(rdl_engine *e, rdl_work *w, bool last, bool *out_any, rdl_err *err);
+/* Did an input change in a sealed epoch that the view did not see? */
+bool rdl_view_is_behind(rdl_engine *e, const rdl_table *v);
 bool rdl_lags(rdl_engine *e, const rdl_table *t);
 bool rdl_is_scheduled(const rdl_table *t); /* a view (schedule.h) */
 /* epoch.c */

@@ -114,8 +114,7 @@ static rdl_code keep_up(loop *l, rdl_err *err)
 {
     rdl_engine *e = l->e;
     RDL_TRY(rdl_applier_progress(l->applier, &l->applied, err));
-    uint64_t done = e->needless > e->history.pruned ? e->needless : e->history.pruned;
-    bool full = e->history.epoch - done >= e->pending_max;
+    bool full = rdl_history_pending(&e->history, e->needless) >= e->pending_max;
     if (l->applied.lake > l->cleared_for) {
         l->cleared_for = l->applied.lake;
         RDL_TRY(rdl_landing_clear(e, l->applied.lake, err));

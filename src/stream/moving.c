@@ -58,14 +58,12 @@ static void put_text(rdl_buf *out, rdl_str sql)
 /* Do the texts read this relation of the table? */
 static bool reads(const char *const *texts, size_t n, const char *role, const rdl_table *t)
 {
-    rdl_buf name = {0}, quoted = {0};
+    rdl_buf name = {0};
     bool found = false;
-    rdl_buf_printf(&name, "%s%.*s", role, (int)t->full.n, t->full.p);
-    rdl_buf_put_sql_ident(&quoted, rdl_str_of(rdl_buf_str(&name)));
+    rdl_put_relation(&name, "e", role, t->full);
     for (size_t i = 0; i < n; i++)
-        found = found || (texts[i] != NULL && strstr(texts[i], rdl_buf_str(&quoted)) != NULL);
+        found = found || (texts[i] != NULL && strstr(texts[i], rdl_buf_str(&name)) != NULL);
     rdl_buf_fini(&name);
-    rdl_buf_fini(&quoted);
     return found;
 }
 

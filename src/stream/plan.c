@@ -29,8 +29,7 @@ static bool text_changed(rdl_engine *e, const rdl_table *t)
                          h->fingerprint.lo != t->fingerprint.lo);
 }
 
-/* Something to read was sealed before the view was, or an input moved without it. */
-static bool behind(rdl_engine *e, const rdl_table *v)
+bool rdl_view_is_behind(rdl_engine *e, const rdl_table *v)
 {
     const rdl_table_history *h = rdl_history_table(&e->history, v->full);
     for (size_t i = 0; i < v->input_count; i++) {
@@ -72,7 +71,7 @@ static bool plan_builds(rdl_engine *e, const rdl_work *w)
         if (t->kind != RDL_TABLE_VIEW || t->model != NULL || !e->tables[i].selected || t->waits ||
             rdl_schedule_holds(e, w, t))
             continue;
-        if (text_changed(e, t) || (e->history.epoch > 0 && behind(e, t)))
+        if (text_changed(e, t) || (e->history.epoch > 0 && rdl_view_is_behind(e, t)))
             return true;
     }
     return false;
@@ -87,7 +86,7 @@ static bool plan_deferred(rdl_engine *e, const rdl_work *w)
             (w->continuous && rdl_schedule_holds(e, w, t)))
             continue;
         bool other_text = text_changed(e, t) && !t->decision;
-        if (other_text || (e->history.epoch > 0 && behind(e, t)) || rdl_decision_is_due(e, t))
+        if (other_text || (e->history.epoch > 0 && rdl_view_is_behind(e, t)) || rdl_decision_is_due(e, t))
             return true;
     }
     return false;

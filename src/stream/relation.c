@@ -531,7 +531,7 @@ rdl_code rdl_relation_all(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err
 /* FROM c."<t>" <kind> JOIN its new rows, by the key or by the whole row (NULLs equal). */
 static void put_beside_new(rdl_buf *sql, const rdl_table *t, const char *kind)
 {
-    size_t n = t->primary_key_count > 0 ? t->primary_key_count : t->columns.n;
+    bool keyed = t->primary_key_count > 0;
     rdl_buf_puts(sql, "SELECT ");
     rdl_put_columns(sql, "h.", &t->columns);
     rdl_buf_puts(sql, " FROM ");
@@ -539,13 +539,8 @@ static void put_beside_new(rdl_buf *sql, const rdl_table *t, const char *kind)
     rdl_buf_printf(sql, " h %s JOIN ", kind);
     rdl_put_relation(sql, "e", "new:", t->full);
     rdl_buf_puts(sql, " n ON ");
-    for (size_t i = 0; i < n; i++) {
-        rdl_str name = t->columns.v[t->primary_key_count > 0 ? t->primary_key[i] : i].name;
-        rdl_buf_puts(sql, i > 0 ? " AND h." : "h.");
-        rdl_buf_put_sql_ident(sql, name);
-        rdl_buf_puts(sql, " IS NOT DISTINCT FROM n.");
-        rdl_buf_put_sql_ident(sql, name);
-    }
+    rdl_put_same_key(sql, "h", "n", &t->columns, keyed ? t->primary_key : NULL,
+                     keyed ? t->primary_key_count : t->columns.n);
 }
 
 /* What is there now less the new rows (of equal ones as many as came), and the old rows. */

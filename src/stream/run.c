@@ -310,17 +310,12 @@ void rdl_run_end(rdl_engine *e, rdl_run_report *out)
     *out = e->report;
 }
 
-static uint64_t pending_epochs(const rdl_engine *e)
-{
-    uint64_t done = e->needless > e->history.pruned ? e->needless : e->history.pruned;
-    return e->history.epoch - done;
-}
-
 /* What is sealed and not removed stays on disk, so that it is bounded; the lake is not asked again
  * before as many epochs are new to it. */
 static rdl_code flush_when_many(rdl_engine *e, uint64_t *flushed, rdl_err *err)
 {
-    if (pending_epochs(e) < e->pending_max || e->history.epoch - *flushed < e->pending_max)
+    if (rdl_history_pending(&e->history, e->needless) < e->pending_max ||
+        e->history.epoch - *flushed < e->pending_max)
         return RDL_OK;
     *flushed = e->history.epoch;
     rdl_code stores;
@@ -358,7 +353,8 @@ static rdl_code finish(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     RDL_TRY(rdl_apply_all(e, &rc, &stores, err));
     RDL_TRY(rdl_landing_clear(e, e->history.epoch, err));
     /* What a killed run left unpruned is tidied up by the next one, though it has nothing to read. */
-    RDL_TRY(rdl_prune(e, e->report.epochs > 0 || pending_epochs(e) > 0, err));
+    bool any = e->report.epochs > 0 || rdl_history_pending(&e->history, e->needless) > 0;
+    RDL_TRY(rdl_prune(e, any, err));
     if (e->report.epochs > 0)
         rdl_upkeep_round(&(rdl_apply){e, e->conn, &e->history});
     rdl_run_end(e, out);

@@ -29,21 +29,10 @@ typedef enum action {
     ACTION_DECIDE,
 } action;
 
-static bool any_changed(const rdl_work *w, const rdl_table *v, const rdl_table *but)
+static bool any_changed(const rdl_work *w, const rdl_table *v)
 {
     for (size_t i = 0; i < v->input_count; i++) {
-        if (v->inputs[i].table != but && w->changed[v->inputs[i].table->index])
-            return true;
-    }
-    return false;
-}
-
-/* Did an input change in a sealed epoch that the view did not see? */
-static bool missed_epochs(rdl_engine *e, const rdl_table *v, const rdl_table_history *h)
-{
-    for (size_t i = 0; i < v->input_count; i++) {
-        if (rdl_history_table(&e->history, v->inputs[i].table->full)->last_changed >
-            h->last_evaluated)
+        if (w->changed[v->inputs[i].table->index])
             return true;
     }
     return false;
@@ -68,8 +57,8 @@ static action choose(rdl_engine *e, rdl_work *w, const rdl_table *v)
     const rdl_table_history *h = rdl_history_table(&e->history, v->full);
     bool same_text = h->exists && h->fingerprint.hi == v->fingerprint.hi &&
                      h->fingerprint.lo == v->fingerprint.lo;
-    bool missed = missed_epochs(e, v, h);
-    bool changed = any_changed(w, v, NULL);
+    bool missed = rdl_view_is_behind(e, v);
+    bool changed = any_changed(w, v);
     bool asked = w->refresh != NULL && w->refresh[v->index];
     if (v->model != NULL)
         return rdl_models_result(w, v) == NULL ? ACTION_NONE
@@ -132,14 +121,10 @@ typedef struct given {
 static rdl_code put_old_rows(rdl_engine *e, rdl_work *w, rdl_table *v, const char *role, given *g,
                              rdl_err *err)
 {
-    static const char from[] = "\"states:";
-    const char *p = v->view_plan->final_sql.p, *at;
-    rdl_buf sql = {0};
-    for (; (at = strstr(p, from)) != NULL; p = at + sizeof from - 1) {
-        rdl_buf_put(&sql, p, (size_t)(at - p));
-        rdl_buf_printf(&sql, "\"%s", role);
-    }
-    rdl_buf_puts(&sql, p);
+    rdl_buf sql = {0}, to = {0};
+    rdl_buf_printf(&to, "\"%s", role);
+    rdl_buf_put_replaced(&sql, v->view_plan->final_sql.p, "\"states:", rdl_buf_str(&to));
+    rdl_buf_fini(&to);
     rdl_code rc = rdl_view_put_rows(e, w, v, "old:", rdl_buf_str(&sql), false, &g->rows_old, err);
     rdl_buf_fini(&sql);
     return rc;
@@ -507,7 +492,7 @@ rdl_code rdl_view_maintain(rdl_engine *e, rdl_work *w, rdl_table *v, rdl_err *er
         RDL_TRY(rdl_cache_load(e, v, err));
     /* What a range leaves out may be behind still: the view is, then. */
     bool range = w->range != NULL && w->refresh[v->index];
-    bool complete = !range || !missed_epochs(e, v, rdl_history_table(&e->history, v->full));
+    bool complete = !range || !rdl_view_is_behind(e, v);
     w->building = range || what != ACTION_MAINTAIN;
     RDL_TRY(rdl_view_check_fans(e, w, v, w->building, err));
     if (what == ACTION_CATCH_UP && !range)

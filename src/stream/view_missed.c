@@ -20,15 +20,6 @@
 /* Epochs that are held back for views: a minute's schedule over a trigger of a second, and some. */
 enum { HELD_EPOCHS_MAX = 256 };
 
-static bool reset_since(const rdl_table_history *h, uint64_t epoch)
-{
-    for (size_t i = h->segments.n; i > 0; i--) {
-        if (h->segments.v[i - 1].epoch > epoch && h->segments.v[i - 1].reset)
-            return true;
-    }
-    return false;
-}
-
 /* In sealed epochs: of the driving input alone, all of it on disk, each old row named. */
 static bool at_hand(rdl_engine *e, const rdl_table *v)
 {
@@ -47,7 +38,7 @@ static bool at_hand(rdl_engine *e, const rdl_table *v)
         const rdl_table_history *ih = rdl_history_table(&e->history, in->full);
         if (in != p->driving ? ih->last_changed > h->last_evaluated
                              : ih->pruned_changed > h->last_evaluated ||
-                                   reset_since(ih, h->last_evaluated))
+                                   rdl_history_last_reset(ih, h->last_evaluated, UINT64_MAX) > 0)
             return false;
     }
     return true;
@@ -55,11 +46,7 @@ static bool at_hand(rdl_engine *e, const rdl_table *v)
 
 bool rdl_view_missed_at_hand(rdl_engine *e, const rdl_work *w, const rdl_table *v)
 {
-    for (size_t i = 0; i < v->input_count; i++) {
-        if (v->inputs[i].table != v->view_plan->driving && w->changed[v->inputs[i].table->index])
-            return false;
-    }
-    return at_hand(e, v);
+    return rdl_view_is_still(w, v) && at_hand(e, v);
 }
 
 void rdl_view_missed_hold(rdl_engine *e, uint64_t *epoch)
@@ -128,16 +115,6 @@ rdl_code rdl_view_missed_expose(rdl_engine *e, rdl_work *w, const rdl_table *v, 
     return RDL_OK;
 }
 
-static void put_replaced(rdl_buf *out, const char *text, const char *from, const char *to)
-{
-    const char *at;
-    for (; (at = strstr(text, from)) != NULL; text = at + strlen(from)) {
-        rdl_buf_put(out, text, (size_t)(at - text));
-        rdl_buf_puts(out, to);
-    }
-    rdl_buf_puts(out, text);
-}
-
 const char *rdl_view_missed_text(rdl_work *w, const rdl_table *v, const char *sql)
 {
     static const char *const roles[][2] = {{"new:", "missed-new:"}, {"old:", "missed-old:"}};
@@ -147,7 +124,7 @@ const char *rdl_view_missed_text(rdl_work *w, const rdl_table *v, const char *sq
         rdl_buf from = {0}, to = {0}, out = {0};
         rdl_put_relation(&from, "e", roles[i][0], v->view_plan->driving->full);
         rdl_put_relation(&to, "e", roles[i][1], v->view_plan->driving->full);
-        put_replaced(&out, sql, rdl_buf_str(&from), rdl_buf_str(&to));
+        rdl_buf_put_replaced(&out, sql, rdl_buf_str(&from), rdl_buf_str(&to));
         sql = rdl_arena_strndup(&w->arena, rdl_buf_str(&out), out.n);
         rdl_buf_fini(&from);
         rdl_buf_fini(&to);
