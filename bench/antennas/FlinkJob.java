@@ -1,7 +1,7 @@
 /*
  * FlinkJob.java - the antennas job in Flink SQL, without raw rows: final windows only, upserted.
  *
- *   java -cp 'lib/*' FlinkJob.java BROKERS TOPIC JDBC_URL
+ *   java -cp 'lib/*' FlinkJob.java BROKERS TOPIC JDBC_URL CHECKPOINTS
  *
  * An embedded cluster of two slots reads the topic to the end that it has now.  What makes it fast: object reuse,
  * mini batches, two-phase windows, heap state, big batches of rewritten INSERTs.
@@ -20,6 +20,8 @@ public class FlinkJob {
         c.setString("taskmanager.memory.network.max", "128mb");
         c.setString("taskmanager.memory.managed.size", "512mb");
         c.setString("execution.checkpointing.interval", "10s");
+        c.setString("execution.checkpointing.dir", "file://" + args[3]); // in memory it takes no more than 5 MiB
+        c.setString("restart-strategy.type", "none"); // a failure is an answer: not tried for ever
         c.setString("table.local-time-zone", "UTC");
         c.setString("table.optimizer.agg-phase-strategy", "TWO_PHASE");
         TableEnvironment t = TableEnvironment.create(

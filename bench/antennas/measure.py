@@ -56,12 +56,12 @@ def engines(args, servers, topic, folder, work):
     if "flink" not in args.skip:
         out["flink"] = ("Kafka → PostgreSQL, final windows, no lake",
                         ["java", "-Xmx3g", "-XX:+UseG1GC", "-cp", f"{jars('flink', work)}/*", f"{HERE}/FlinkJob.java",
-                         servers.brokers, topic, servers.jdbc], True)
+                         servers.brokers, topic, servers.jdbc, f"{work}/flink"], True)
     return {name: row for name, row in out.items() if name not in args.skip and (not args.only or name in args.only)}
 
 
 def one_run(name, command, compare, servers, folder, work):
-    for leftover in ("raudal", "raudal-files", "duckdb", "spark"):
+    for leftover in ("raudal", "raudal-files", "duckdb", "spark", "flink"):
         shutil.rmtree(f"{work}/{leftover}", ignore_errors=True)
     servers.empty()
     if name == "flink":  # its sink makes no table
