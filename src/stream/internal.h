@@ -463,7 +463,12 @@ RDL_MUST rdl_code rdl_apply_settled_stores(const rdl_apply *p, uint64_t *out, rd
 RDL_MUST rdl_code rdl_apply_settled(const rdl_apply *p, uint64_t *out, rdl_err *err);
 /* drop.c: what a crash left of tables that were dropped. */
 RDL_MUST rdl_code rdl_drop_finish(rdl_engine *e, rdl_err *err);
-/* prune.c: removes what lies before it, as far as state and readers allow. */
+/*
+ * prune.c: the CHECKPOINT alone, if a run was written (force: of all that is sealed); merged runs and
+ * covered deltas go at once, though lake and stores lag.
+ */
+RDL_MUST rdl_code rdl_prune_state(rdl_engine *e, bool force, rdl_err *err);
+/* Removes what lies before it, as far as state and readers allow. */
 RDL_MUST rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err);
 RDL_MUST rdl_code rdl_prune(rdl_engine *e, bool force, rdl_err *err);
 /* apply_lake.c: the Delta table that holds t. */

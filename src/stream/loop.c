@@ -145,6 +145,7 @@ static rdl_code turn(loop *l, bool *did, rdl_err *err)
         l->epoch_us = (3 * l->epoch_us + took) / 4;
         l->lead_us = most(took + l->applied.stores_us, l->lead_us - l->lead_us / LEAD_FADES);
         rdl_applier_hand(l->applier);
+        RDL_TRY(rdl_prune_state(e, false, err));
         watch_sources(e);
         RDL_TRY(rdl_engine_measure_lag(e, &l->lag, err));
     }

@@ -84,7 +84,7 @@ static rdl_code remove_snapshots(rdl_engine *e, rdl_err *err)
     return rc;
 }
 
-static rdl_code checkpoint(rdl_engine *e, bool force, rdl_err *err)
+rdl_code rdl_prune_state(rdl_engine *e, bool force, rdl_err *err)
 {
     bool wanted = false;
     uint64_t covered = e->covered;
@@ -171,7 +171,7 @@ static rdl_code rotate_journal(rdl_engine *e, rdl_err *err)
 
 rdl_code rdl_prune_to(rdl_engine *e, uint64_t settled, bool force, rdl_err *err)
 {
-    RDL_TRY(checkpoint(e, force, err));
+    RDL_TRY(rdl_prune_state(e, force, err));
     uint64_t upto = settled < e->covered ? settled : e->covered;
     e->needless = upto > e->needless ? upto : e->needless;
     hold_for_readers(e, &upto);

@@ -376,6 +376,8 @@ rdl_code rdl_engine_run_once(rdl_engine *e, rdl_run_report *out, rdl_err *err)
     while (did && !e->stop) {
         RDL_TRY(rdl_run_epoch(e, true, &did, err));
         if (did)
+            RDL_TRY(rdl_prune_state(e, false, err));
+        if (did)
             RDL_TRY(flush_when_many(e, &flushed, err));
         else
             RDL_TRY(rdl_models_once(e, &did, err));
