@@ -61,6 +61,8 @@ static void sort_rows(sorting *s, const size_t *key, size_t key_count)
                                           .tag = (uint32_t)(i << PLACE_BITS | row)};
             at = s->bytes.n;
         }
+        if (i == 0 && n > 0) /* the others' keys are about as long */
+            rdl_buf_reserve(&s->bytes, s->bytes.n / n * (s->n - n) + s->bytes.n);
     }
     at = 0;
     for (size_t i = 0; i < s->n; i++) { /* the buffer has moved while it grew */
@@ -149,16 +151,31 @@ static void put_texts(const sorting *s, size_t n, bool nulls, rdl_buf *out)
     }
 }
 
+/*
+ * Where the rows' values lie in a column.  They lie anywhere: what is asked for ahead comes while the
+ * others are found.
+ */
+static void find_values(sorting *s, size_t first, size_t n, size_t column, size_t width)
+{
+    size_t bytes = width > 0 ? width : sizeof(rdl_duck_string);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t place = s->keys[first + i].tag;
+        s->from[i] = &s->chunks[place >> PLACE_BITS].v[column];
+        s->row[i] = place & (RDL_VECTOR_ROWS - 1);
+        __builtin_prefetch((const char *)s->from[i]->data + s->row[i] * bytes);
+    }
+    for (size_t i = 0; width == 0 && i < n; i++) {
+        if (rdl_vector_valid(s->from[i], s->row[i]))
+            __builtin_prefetch(rdl_vector_str(s->from[i], s->row[i]).p);
+    }
+}
+
 static void put_chunk(sorting *s, size_t first, size_t n, const rdl_schema *columns, rdl_buf *out)
 {
     rdl_buf_put(out, &(uint32_t){(uint32_t)n}, 4);
     for (size_t c = 0; c < columns->n; c++) {
         size_t at = out->n, width = rdl_vector_width(columns->v[c].type);
-        for (size_t i = 0; i < n; i++) {
-            uint32_t place = s->keys[first + i].tag;
-            s->from[i] = &s->chunks[place >> PLACE_BITS].v[c];
-            s->row[i] = place & (RDL_VECTOR_ROWS - 1);
-        }
+        find_values(s, first, n, c, width);
         bool nulls = any_null(s, n);
         rdl_buf_put(out, &(uint32_t){0}, 4);
         if (width > 0)
