@@ -206,6 +206,7 @@ rdl_code rdl_cli_table(const rdl_pipeline *p, const char *name, rdl_table **out,
     *out = rdl_pipeline_find(p, rdl_str_of(name));
     if (*out != NULL)
         return RDL_OK;
+    RDL_TRY(rdl_pipeline_refuse_plain(p, rdl_str_of(name), err));
     rdl_arena_init(&a, 0);
     const char **names = RDL_NEWN(&a, const char *, p->table_count + 1);
     for (size_t i = 0; i < p->table_count; i++)

@@ -186,6 +186,21 @@ static void check_whole_row(rdl_body *body, const rdl_scope *scope, const json_t
                            "\"%s\" is a table here, not a column", name);
 }
 
+/* _event_ts is how rows keep their time between tables; what is stored does not have it. */
+static void check_internal(rdl_body *body, const rdl_scope *scope, const json_t *node,
+                           const char *name)
+{
+    if (body->synthetic || strcasecmp(name, "_event_ts") != 0)
+        return;
+    for (const rdl_scope *s = scope; s != NULL; s = s->parent)
+        for (size_t i = 0; i < s->items.n; i++)
+            if (rdl_schema_find(&s->items.v[i].table->columns, rdl_str_of(name)) >= 0)
+                return;
+    rdl_body_error(body, node,
+                   "Name the column that the source's WATERMARK names, and bring it along.",
+                   "\"_event_ts\" is kept for rows on their way only and cannot be read");
+}
+
 /* schema.table.column of a table that has an alias now. */
 static void shorten_column(rdl_body *body, rdl_scope *scope, json_t *node)
 {
@@ -198,6 +213,8 @@ static void shorten_column(rdl_body *body, rdl_scope *scope, json_t *node)
         rdl_body_replace_clock(body, scope, node, first, date);
         return;
     }
+    const char *last = json_string_value(json_array_get(names, json_array_size(names) - 1));
+    check_internal(body, scope, node, last != NULL ? last : "");
     if (json_array_size(names) == 1)
         check_whole_row(body, scope, node, first);
     if (json_array_size(names) < 3)

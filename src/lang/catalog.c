@@ -34,6 +34,28 @@ rdl_table *rdl_pipeline_find(const rdl_pipeline *p, rdl_str full_name)
     return NULL;
 }
 
+rdl_code rdl_pipeline_refuse_plain(const rdl_pipeline *p, rdl_str name, rdl_err *err)
+{
+    for (size_t i = 0; i < p->view_count; i++) {
+        const rdl_table *v = p->views[i];
+        rdl_buf reads = {0};
+        if (!rdl_str_eq_nocase(v->full, name) && !rdl_str_eq_nocase(v->name, name))
+            continue;
+        for (size_t k = 0; k < v->input_count; k++)
+            rdl_buf_printf(&reads, "%s\"%.*s\"", k > 0 ? ", " : "", (int)v->inputs[k].table->full.n,
+                           v->inputs[k].table->full.p);
+        rdl_err_set(err, RDL_EUSAGE, 0,
+                    "\"%.*s\" is a plain view: it keeps no rows, and is put into the bodies that "
+                    "read it",
+                    (int)v->full.n, v->full.p);
+        rdl_err_hint(err, "It reads %s: ask about these; `raudal sql` computes the view.",
+                     reads.n > 0 ? rdl_buf_str(&reads) : "no table");
+        rdl_buf_fini(&reads);
+        return RDL_EUSAGE;
+    }
+    return RDL_OK;
+}
+
 const rdl_report *rdl_pipeline_report(const rdl_pipeline *p, rdl_str name)
 {
     for (size_t i = 0; i < p->report_count; i++)

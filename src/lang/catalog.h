@@ -444,6 +444,8 @@ const rdl_report *rdl_pipeline_report(const rdl_pipeline *p, rdl_str name); /* N
 /* Works out stream_fed and waits, once tables are planned. */
 void rdl_pipeline_relate(rdl_pipeline *p);
 rdl_table *rdl_pipeline_find(const rdl_pipeline *p, rdl_str full_name); /* without case */
+/* RDL_EUSAGE, with what it reads, when the name is a plain view's (with or without schema). */
+RDL_MUST rdl_code rdl_pipeline_refuse_plain(const rdl_pipeline *p, rdl_str name, rdl_err *err);
 /* A setting: --set, environment, raudal.env, else fallback.  Names as RAUDAL_MAX_FILES_PER_EPOCH
  * in the environment and max_files_per_epoch in raudal.env and --set. */
 rdl_str rdl_pipeline_setting(const rdl_pipeline *p, const char *name, const char *fallback);

@@ -193,6 +193,7 @@ size_t rdl_explain_texts(const rdl_table *t, rdl_named_text out[RDL_EXPLAIN_TEXT
 static rdl_code not_there(const rdl_pipeline *p, rdl_str table, rdl_err *err)
 {
     rdl_arena scratch;
+    RDL_TRY(rdl_pipeline_refuse_plain(p, table, err));
     rdl_arena_init(&scratch, 0);
     const char **names = RDL_NEWN(&scratch, const char *, p->table_count + 1);
     for (size_t i = 0; i < p->table_count; i++)
