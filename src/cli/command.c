@@ -337,6 +337,24 @@ const rdl_command rdl_commands[] = {
      .has_dir = true,
      .run = rdl_cmd_errand,
      .on_engine = rdl_errand_replay},
+    {.name = "quarantine dismiss",
+     .synopsis = "DIR TABLE",
+     .line = "Say of rejected rows that they wait no longer",
+     .about = "For rows that were mended at their origin and came again, or that nobody wants.  "
+              "They stay in the quarantine as they are, with \"dismissed\" among their reasons; "
+              "no replay takes them up, and the ledger counts them as replayed and dropped.  "
+              "--where says which: SQL over the quarantine's columns, true for all.  A run that "
+              "holds the root is asked to do it.",
+     .examples = "raudal quarantine dismiss shop bronze.sales --where \"record->>'sale_id' = "
+                 "'s3'\"\n"
+                 "raudal quarantine dismiss shop bronze.sales --where \"list_contains(reasons, "
+                 "'malformed')\"",
+     .options = ENGINE | BIT(ADOPT) | BIT(WHERE),
+     .args_min = 1,
+     .args_max = 1,
+     .has_dir = true,
+     .run = rdl_cmd_errand,
+     .on_engine = rdl_errand_dismiss},
     {.name = "docs",
      .synopsis = "[DIR]",
      .line = "Print the data dictionary, made from the SQL and its comments",

@@ -133,6 +133,7 @@ RDL_CLI_COMMAND(errand); /* refresh, publish, quarantine replay */
 RDL_CLI_ERRAND(refresh);
 RDL_CLI_ERRAND(publish);
 RDL_CLI_ERRAND(replay);
+RDL_CLI_ERRAND(dismiss);
 RDL_CLI_ERRAND(lake_compact);
 RDL_CLI_ERRAND(lake_vacuum);
 RDL_CLI_ERRAND(lake_drop);

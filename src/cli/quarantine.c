@@ -1,6 +1,6 @@
 /*
- * cli/quarantine.c - `raudal quarantine list`, `show` and `replay`: what was rejected and why;
- * and judging it again.
+ * cli/quarantine.c - `raudal quarantine list`, `show`, `replay` and `dismiss`: what was rejected and
+ * why; judging it again, and laying it aside.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,8 +43,9 @@ static rdl_code put_counts(rdl_cli *cli, rdl_reader *r, rdl_buf *sql, rdl_err *e
             continue;
         rdl_buf_puts(sql, sql->n != 0 ? " UNION ALL SELECT " : "SELECT ");
         rdl_buf_put_sql_text(sql, p->tables[i]->full);
-        rdl_buf_puts(sql, " AS \"table\", unnest(reasons) AS reason, source, ingest_ts, "
-                          "replayed_epoch FROM quarantine.");
+        rdl_buf_puts(sql, " AS \"table\", unnest(list_filter(reasons, x -> x <> 'dismissed')) AS "
+                          "reason, list_contains(reasons, 'dismissed') AS dismissed, source, "
+                          "ingest_ts, replayed_epoch FROM quarantine.");
         rdl_buf_put_sql_ident(sql, rdl_str_of(name));
     }
     return RDL_OK;
@@ -59,14 +60,15 @@ static rdl_code list(rdl_cli *cli, rdl_reader *r, rdl_err *err)
     RDL_TRY(rdl_output_choose(cli, RDL_OUTPUT_TABLE, &format, err));
     rdl_code rc = put_counts(cli, r, &parts, err);
     if (rc == RDL_OK && parts.n == 0)
-        rdl_buf_puts(&parts, "SELECT '' AS \"table\", '' AS reason, '' AS source, "
+        rdl_buf_puts(&parts, "SELECT '' AS \"table\", '' AS reason, false AS dismissed, '' AS source, "
                              "TIMESTAMPTZ '1970-01-01' AS ingest_ts, 0 AS replayed_epoch "
                              "WHERE false");
     if (rc == RDL_OK)
         rc = rdl_queryf(
             rdl_reader_conn(r), &result, err,
             "SELECT \"table\", reason, source, count(*) AS rows, "
-            "count(replayed_epoch) AS replayed, count(*) - count(replayed_epoch) AS waiting, "
+            "count(replayed_epoch) FILTER (NOT dismissed) AS replayed, "
+            "count(*) - count(replayed_epoch) AS waiting, count(*) FILTER (dismissed) AS dismissed, "
             "min(ingest_ts) AS first, "
             "max(ingest_ts) AS last FROM (%s) GROUP BY ALL ORDER BY ALL",
             rdl_buf_str(&parts));
@@ -158,5 +160,23 @@ rdl_code rdl_errand_replay(rdl_cli *cli, rdl_engine *e, rdl_buf *out, rdl_err *e
     RDL_TRY(rdl_cli_table(rdl_engine_pipeline(e), cli->args[0], &t, err));
     RDL_TRY(rdl_engine_replay(e, t, cli->values[RDL_CLI_WHERE], &l, err));
     say_replayed(cli->args[0], &l, out);
+    return RDL_OK;
+}
+
+rdl_code rdl_errand_dismiss(rdl_cli *cli, rdl_engine *e, rdl_buf *out, rdl_err *err)
+{
+    rdl_table *t;
+    rdl_ledger l;
+    RDL_TRY(rdl_cli_table(rdl_engine_pipeline(e), cli->args[0], &t, err));
+    if (!rdl_cli_has(cli, RDL_CLI_WHERE)) {
+        rdl_err_set(err, RDL_EUSAGE, 0, "cannot dismiss rows of \"%s\": which ones is not said",
+                    cli->args[0]);
+        return rdl_err_hint(err, "Add --where with a condition on the quarantine's columns, as in "
+                                 "--where \"record->>'order_id' = 'o17'\"; --where true takes all.");
+    }
+    RDL_TRY(rdl_engine_dismiss(e, t, cli->values[RDL_CLI_WHERE], &l, err));
+    rdl_buf_printf(out, "%s: %" PRIu64 " row%s dismissed%s\n", cli->args[0], l.replayed,
+                   l.replayed == 1 ? "" : "s",
+                   l.replayed == 0 ? "; nothing that was asked for waits there" : "");
     return RDL_OK;
 }

@@ -143,6 +143,12 @@ RDL_MUST rdl_code rdl_engine_refresh_range(rdl_engine *e, const rdl_table *t, co
 RDL_MUST rdl_code rdl_engine_replay(rdl_engine *e, const rdl_table *table, const char *where,
                                     rdl_ledger *out, rdl_err *err);
 /*
+ * They stay where they lie and wait no longer, as an epoch: replayed = dropped in its ledger, and the
+ * quarantine says "dismissed" among their reasons.
+ */
+RDL_MUST rdl_code rdl_engine_dismiss(rdl_engine *e, const rdl_table *table, const char *where,
+                                     rdl_ledger *out, rdl_err *err);
+/*
  * A table that left the text: its folders of the lake are removed and its past is forgotten (drop.c).
  * What was published of it stays in its store.  Texts in a.
  */

@@ -138,6 +138,7 @@ typedef struct rdl_refresh_range {
 typedef struct rdl_replay_request {
     rdl_table *table;
     const char *where; /* SQL over the quarantine's columns; NULL: all */
+    bool dismiss;      /* they wait no longer, and nothing is judged */
 } rdl_replay_request;
 
 /* Inputs that are decoded by whoever reads their rows (ingest.c). */

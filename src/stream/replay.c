@@ -12,6 +12,9 @@
  * are never late and move no watermark.  A row that still is rejected stays as it lies; for each other
  * the quarantine gets one more row with the same identity and replayed_epoch, in the same seal as the
  * rows written: readers of ours then show that one in the place of the first.
+ *
+ * A dismissal marks the rows in the same way, with "dismissed" among their reasons, and offers nothing:
+ * its ledger says replayed = dropped.
  */
 #include <inttypes.h>
 
@@ -60,7 +63,7 @@ static rdl_code put_waiting(rdl_engine *e, rdl_arena *a, const rdl_replay_reques
 /* The condition is the user's text: what DuckDB says of it is told as any other error in text. */
 static rdl_code condition_error(const rdl_replay_request *r, const rdl_err *why, rdl_err *err)
 {
-    rdl_err_set(err, RDL_EUSAGE, 0, "could not read the condition \"%.200s\" of \"%s\"'s replay: %.600s",
+    rdl_err_set(err, RDL_EUSAGE, 0, "could not read the condition \"%.200s\" of \"%s\"'s quarantine: %.600s",
                 r->where, r->table->full.p, why->msg);
     (void)rdl_err_hint(err, "It is SQL over the columns of the quarantine: _source_offset = 4, or "
                             "list_contains(reasons, 'late'); see raudal quarantine show.");
@@ -215,8 +218,35 @@ static rdl_code withdraw(rdl_engine *e, rdl_work *w, const rdl_table *t, rdl_err
     return RDL_OK;
 }
 
+static rdl_code dismiss(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
+{
+    rdl_ledger *l = &w->reports[t->index].ledger;
+    rdl_buf sql = {0};
+    uint64_t rows = 0;
+    RDL_TRY(rdl_reindex(e, w, t, err));
+    rdl_buf_printf(&sql, "SELECT * REPLACE (list_append(reasons, 'dismissed') AS reasons, %" PRIu64
+                         "::BIGINT AS replayed_epoch) FROM ",
+                   w->epoch);
+    rdl_put_relation(&sql, "e", "replay:", t->full);
+    rdl_code rc = rdl_relation_make(e, w, "quarantine:", t->full, rdl_buf_str(&sql), 0, &rows, err);
+    rdl_buf_fini(&sql);
+    if (rc == RDL_OK && rows > 0)
+        rc = rdl_quarantine_write(e, w, t, err);
+    RDL_TRY(rc);
+    l->replayed = l->dropped = rows;
+    rdl_sealed_table *s = rdl_work_seal_table(e, w, t);
+    s->ledger = *l;
+    s->rows_quarantined = rows;
+    s->evaluated = true;
+    s->keys = t->dedup_count > 0 ? rdl_key_identity("dedup", t, t->dedup, t->dedup_count)
+                                 : (rdl_hash128){0, 0};
+    return RDL_OK;
+}
+
 rdl_code rdl_replay_table(rdl_engine *e, rdl_work *w, rdl_table *t, rdl_err *err)
 {
+    if (w->replay->dismiss)
+        return dismiss(e, w, t, err);
     for (size_t i = 0; i < t->input_count; i++) {
         rdl_table *in = t->inputs[i].table;
         if (!t->inputs[i].stream)
@@ -296,12 +326,13 @@ rdl_code rdl_replay_mark(rdl_engine *e, rdl_work *w, const rdl_table *t, bool so
     return rc == RDL_OK && *out_rows > 0 ? rdl_quarantine_write(e, w, t, err) : rc;
 }
 
-rdl_code rdl_engine_replay(rdl_engine *e, const rdl_table *table, const char *where,
-                           rdl_ledger *out, rdl_err *err)
+static rdl_code take_up(rdl_engine *e, const rdl_table *table, const char *where, bool dismissed,
+                        rdl_ledger *out, rdl_err *err)
 {
     rdl_work w;
     int64_t now = rdl_now_us(e->clock), began = rdl_monotonic_us(), waiting = 0;
-    const rdl_replay_request request = {rdl_pipeline_find(e->pipeline, table->full), where};
+    const rdl_replay_request request = {rdl_pipeline_find(e->pipeline, table->full), where,
+                                        dismissed};
     memset(out, 0, sizeof *out);
     RDL_TRY(check_table(e, table, err));
     if (rdl_history_table(&e->history, table->full)->last_quarantined == 0)
@@ -318,4 +349,16 @@ rdl_code rdl_engine_replay(rdl_engine *e, const rdl_table *table, const char *wh
         rdl_note_sealed(e, &w, began);
     rdl_work_fini(e, &w);
     return rc == RDL_OK ? rdl_engine_flush(e, err) : rc;
+}
+
+rdl_code rdl_engine_replay(rdl_engine *e, const rdl_table *table, const char *where,
+                           rdl_ledger *out, rdl_err *err)
+{
+    return take_up(e, table, where, false, out, err);
+}
+
+rdl_code rdl_engine_dismiss(rdl_engine *e, const rdl_table *table, const char *where,
+                            rdl_ledger *out, rdl_err *err)
+{
+    return take_up(e, table, where, true, out, err);
 }

@@ -52,12 +52,29 @@ replay_all() { for t in b.ev s.ev s.each; do "$RAUDAL" quarantine replay "$1" $t
 p=$room/p
 make_pipeline "$p"
 says 'b.ev: 1 replayed = 1 still quarantined' "$RAUDAL" quarantine replay "$p" b.ev --where '_source_offset = 4'
-says 'could not read the condition "_ofset = 4" of "b.ev"'"'"'s replay' "$RAUDAL" quarantine replay "$p" b.ev --where '_ofset = 4'
+says 'could not read the condition "_ofset = 4" of "b.ev"'"'"'s quarantine' "$RAUDAL" quarantine replay "$p" b.ev --where '_ofset = 4'
 "$RAUDAL" quarantine replay "$p" b.ev --where '(1' >/dev/null 2>&1 && fail "a condition that is no SQL is taken"
 test $("$RAUDAL" quarantine replay "$p" b.ev --where '(1' >/dev/null 2>&1; echo $?) = 2 || fail "a wrong condition exits otherwise than 2"
 says 'b.ev: 3 replayed = 1 written + 1 duplicate + 1 still quarantined' "$RAUDAL" quarantine replay "$p" b.ev
 says 'b.ev: 1 replayed = 1 still quarantined' "$RAUDAL" quarantine replay "$p" b.ev
 says 'b.ev,positive,ev,3,2,1,' "$RAUDAL" quarantine list "$p" --format csv # one of three waits
+# What nobody mends is dismissed: it stays, waits no longer, and is counted.
+d=$room/d
+make_pipeline "$d"
+says 'which ones is not said' "$RAUDAL" quarantine dismiss "$d" b.ev
+says 'could not read the condition' "$RAUDAL" quarantine dismiss "$d" b.ev --where '_ofset = 4'
+says 'b.ev: 1 row dismissed' "$RAUDAL" quarantine dismiss "$d" b.ev --where "record->>'id' = 'd'"
+says 'b.ev: 0 rows dismissed; nothing' "$RAUDAL" quarantine dismiss "$d" b.ev --where "record->>'id' = 'd'"
+says 'b.ev,positive,ev,3,0,2,1,' "$RAUDAL" quarantine list "$d" --format csv
+says 'positive, dismissed' "$RAUDAL" why "$d" b.ev id=d
+says 'b.ev: 2 replayed = 1 written + 1 duplicate' "$RAUDAL" quarantine replay "$d" b.ev
+says 'b.ev,positive,ev,3,2,0,1,' "$RAUDAL" quarantine list "$d" --format csv
+says '1,1,true' "$RAUDAL" sql "$d" --format csv "SELECT replayed, dropped, balances FROM raudal.ledger WHERE table_name = 'b.ev' AND dropped > 0"
+says '0 differences: stream, batch and stores agree' "$RAUDAL" verify "$d"
+RDL_FAULT=epoch.after_seal:1:kill "$RAUDAL" quarantine dismiss "$d" b.ev --where true >/dev/null 2>&1 && fail "it was not killed"
+"$RAUDAL" run "$d" --once >/dev/null 2>&1 || fail "a run after a killed dismissal"
+says 'b.ev,malformed,ev,1,0,0,1,' "$RAUDAL" quarantine list "$d" --format csv
+says '0 differences: stream, batch and stores agree' "$RAUDAL" verify "$d"
 says 's.ev: 1 replayed = 1 written' "$RAUDAL" quarantine replay "$p" s.ev
 says 's.ev: 0 replayed; nothing' "$RAUDAL" quarantine replay "$p" s.ev
 # Of two copies one was written and one rejected: only that one comes; b came with both.
