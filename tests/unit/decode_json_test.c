@@ -101,6 +101,8 @@ static void malformed_records_name_the_byte(void **state)
         {"{\"a\":99999999999}", "line 1, byte 6: the number 99999999999 does not fit INTEGER"},
         {"{\"d\":1e400}", "line 1, byte 6: the number 1e400 does not fit DOUBLE"},
         {"12", "line 1, byte 1: an object is expected"},
+        {"\xff\xfe{", "line 1, byte 1: an object is expected, and this is the mark of UTF-16; convert "
+                      "the file to UTF-8"},
     };
     decode_run r;
     run_open(&r);

@@ -213,7 +213,10 @@ static bool keep_names(rdl_worker *w)
     for (size_t i = 0; i < w->csv.n; i++) {
         rdl_str s = field_text(w, &w->csv.v[i]);
         if (rdl_utf8_valid(s.p, s.n) < s.n) {
-            w->why = "a byte sequence is not UTF-8";
+            bool wide = s.n >= 2 && (memcmp(s.p, "\xff\xfe", 2) == 0 || memcmp(s.p, "\xfe\xff", 2) == 0);
+            w->why = i == 0 && wide ? "the file is UTF-16, by the mark that it begins with; convert it to "
+                                      "UTF-8"
+                                    : "a byte sequence is not UTF-8";
             return false;
         }
         char *copy = rdl_arena_strndup(&w->csv_arena, s.p, s.n);

@@ -409,6 +409,9 @@ const char *rdl_json_object(rdl_worker *w, const char *p)
 {
     const rdl_field *fields = w->job->fields;
     size_t got = 0, before = 0; /* before: column + 1 of the last key */
+    if (*p != '{' && (memcmp(p, "\xff\xfe", 2) == 0 || memcmp(p, "\xfe\xff", 2) == 0))
+        return rdl_json_bad(w, p, "an object is expected, and this is the mark of UTF-16; convert the "
+                                  "file to UTF-8");
     if (*p != '{')
         return rdl_json_bad(w, p, "an object is expected");
     w->serial++;
