@@ -6,8 +6,9 @@
  *               its way into the stores take, but not so that epochs are made more than half of the time: a row that just missed one is
  *               visible within trigger_interval; at once when that is past already, and
  *               also when an epoch's worth (by rows or bytes) is waiting; else at the next trigger.
- *               While the stores have a round before them, an epoch that they could not take yet would
- *               only cost: it begins so that it is sealed about when they are free (PATIENCE at most)
+ *               While the stores have a long round before them, an epoch that they could not take yet would
+ *               only cost: the next begins when AHEAD of them can be sealed before the stores are free
+ *               (PATIENCE at most), so that these never wait for rows
  *   no input    looked for when a watched folder changes or a topic's reader calls, and every
  *               trigger_interval for what cannot be watched; never more often than costs IDLE_SHARE of one processor, and after a
  *               change not more often than BUSY_SHARE
@@ -25,6 +26,7 @@
 enum {
     IDLE_SHARE = 100, /* looking may cost 1 / IDLE_SHARE of the time */
     BUSY_SHARE = 10,
+    AHEAD = 4,
     LEAD_FADES = 32, /* a slow epoch is remembered for about so many */
     IDLE_MAX_US = 30 * 1000 * 1000,
     PATIENCE_US = 1000 * 1000, /* the longest that stores hold back an epoch */
@@ -233,7 +235,7 @@ static int64_t next_begin(const loop *l, int64_t began_us)
     int64_t round_began = a->round_us > 0 ? a->round_us : now;
     if (a->round_us > 0 && a->round < l->e->history.epoch) /* another follows this one */
         round_began = most(now, a->round_us + a->stores_us);
-    return most(at, least(round_began + a->stores_us - l->epoch_us, now + PATIENCE_US));
+    return most(at, least(round_began + a->stores_us - AHEAD * l->epoch_us, now + PATIENCE_US));
 }
 
 static rdl_code run_for_ever(loop *l, rdl_err *err)
