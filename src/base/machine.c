@@ -125,6 +125,11 @@ uint64_t rdl_memory_resident(void)
     return proc_kilobytes("/proc/self/status", "VmRSS:");
 }
 
+uint64_t rdl_memory_anonymous(void)
+{
+    return proc_kilobytes("/proc/self/status", "RssAnon:");
+}
+
 uint64_t rdl_memory_peak(void)
 {
     struct rusage use;

@@ -14,9 +14,6 @@
 #include "stream/schedule.h"
 
 enum {
-    BASE_MEMORY = 128 << 20,
-    EPOCH_SHARE = 16, /* of the memory but that: an epoch's input */
-    EPOCH_BYTES_MIN = 4 << 20,
     PENDING_MAX = 512,
 };
 
@@ -87,17 +84,6 @@ static bool is_set(const rdl_engine *e, const char *name)
     return rdl_pipeline_setting(e->pipeline, name, "").n > 0;
 }
 
-/* Where nobody said how large: an epoch whose rows, and the groups that they touch, fit beside what the
- * program needs without any. */
-static void fit_bytes(rdl_engine *e)
-{
-    uint64_t rest = e->memory_bytes > BASE_MEMORY ? e->memory_bytes - BASE_MEMORY : 0;
-    uint64_t share = rest / EPOCH_SHARE;
-    share = share > EPOCH_BYTES_MIN ? share : EPOCH_BYTES_MIN;
-    if (!is_set(e, "max_bytes_per_epoch") && share < e->bytes_max)
-        e->bytes_max = share;
-}
-
 /* Where nobody said how many: what comes in two lake intervals, so that a short trigger does not make
  * the lake commit more often than it is asked to. */
 static void fit_pending(rdl_engine *e)
@@ -122,7 +108,7 @@ static rdl_code read_settings(rdl_engine *e, rdl_err *err)
     RDL_TRY(interval_setting(e, "lake_interval", "30 seconds", &e->lake_interval_us, err));
     RDL_TRY(interval_setting(e, "retry_interval", "1 minute", &e->retry_us, err));
     RDL_TRY(number_setting(e, "lake_adopt_rows", "200000", &e->adopt_rows, err));
-    fit_bytes(e);
+    rdl_fit_begin(e, is_set(e, "max_bytes_per_epoch"));
     fit_pending(e);
     return read_upkeep(e, err);
 }

@@ -266,6 +266,7 @@ static rdl_code run_tables(rdl_engine *e, rdl_work *w, rdl_err *err)
         int64_t began = rdl_monotonic_us() - w->decode_us;
         e->blame = t;
         RDL_TRY(run_table(e, w, t, err));
+        rdl_fit_look(e);
         RDL_TRY(rdl_keys_check(e, w, t, err));
         RDL_TRY(rdl_folders_check(e, w, t, err));
         e->blame = NULL;

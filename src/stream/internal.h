@@ -216,6 +216,8 @@ struct rdl_engine {
     size_t store_count;
     rdl_clock *clock;
     uint64_t files_max, rows_max, bytes_max;
+    uint64_t bytes_fit;    /* the share of memory that bytes_max began with (fit.c); 0: it stays */
+    uint64_t epoch_memory; /* the most that was looked at in this epoch */
     int64_t trigger_us, lake_interval_us, retry_us;
     int64_t last_lake_us, last_deferred_us;
     double row_bytes;             /* of a source record, lately; turns max_rows into bytes */
@@ -247,6 +249,10 @@ struct rdl_engine {
     bool *rejected_told;             /* by table: did its last epoch reject many? */
 };
 
+/* fit.c: bytes_max from memory; looked at within an epoch, set anew after it. */
+void rdl_fit_begin(rdl_engine *e, bool is_set);
+void rdl_fit_look(rdl_engine *e);
+void rdl_fit_epoch(rdl_engine *e);
 /* plan.c: what one epoch may take at most of a source. */
 rdl_source_limits rdl_plan_limits(const rdl_engine *e, const rdl_feed *f);
 /* False in *out_any when there is nothing to do. */

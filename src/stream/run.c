@@ -175,6 +175,7 @@ void rdl_note_sealed(rdl_engine *e, const rdl_work *w, int64_t began_us)
 {
     rdl_state_stats stats;
     rdl_state_get_stats(e->state, &stats);
+    rdl_fit_epoch(e);
     rdl_mutex_lock(&e->status_lock);
     e->status.epoch = w->epoch;
     e->status.epochs_sealed++;
