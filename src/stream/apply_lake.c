@@ -399,21 +399,32 @@ static rdl_code look(lake_job *job, rdl_arena *a, rdl_err *err)
 
 /* ---- take ---- */
 
-/* The epoch in the middle of the segments of (after, upto], so that some lie on each side; 0: there is none. */
-static uint64_t middle_of(const rdl_table_history *h, uint64_t after, uint64_t upto)
+static size_t segments_between(const rdl_table_history *h, uint64_t after, uint64_t upto)
 {
-    size_t first = 0, end = h->segments.n;
-    while (first < end && h->segments.v[first].epoch <= after)
-        first++;
-    while (end > first && h->segments.v[end - 1].epoch > upto)
-        end--;
-    return end - first < 2 ? 0 : h->segments.v[first + (end - first) / 2 - 1].epoch;
+    size_t n = 0;
+    for (size_t i = 0; i < h->segments.n; i++)
+        n += h->segments.v[i].epoch > after && h->segments.v[i].epoch <= upto;
+    return n;
 }
 
-/* One commit of the rows of (what the lake has, upto]. */
-static rdl_code append_upto(const rdl_apply *p, const rdl_table *t, const rdl_lake_table *lake,
-                            const rdl_lake_commit_info *info, uint64_t upto, uint64_t *out_after,
-                            rdl_err *err)
+/* The epoch of the n-th segment after an epoch; `last`, if there are not more than n. */
+static uint64_t end_of_turn(const rdl_table_history *h, uint64_t after, uint64_t last, size_t n)
+{
+    size_t seen = 0;
+    if (segments_between(h, after, last) <= n)
+        return last;
+    for (size_t i = 0; i < h->segments.n; i++) {
+        seen += h->segments.v[i].epoch > after;
+        if (seen == n)
+            return h->segments.v[i].epoch;
+    }
+    return last;
+}
+
+/* One commit of what was sealed behind what the lake has (*out_after), up to an epoch. */
+static rdl_code take_upto(const rdl_apply *p, const rdl_table *t, const rdl_lake_table *lake,
+                          const rdl_lake_commit_info *info, uint64_t upto, uint64_t *out_after,
+                          rdl_err *err)
 {
     rdl_arena a;
     rdl_cut cut;
@@ -426,37 +437,44 @@ static rdl_code append_upto(const rdl_apply *p, const rdl_table *t, const rdl_la
     rdl_code rc = rdl_cut_lake(&cut, t, &now, err);
     if (rc == RDL_OK) {
         *out_after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
-        rc = append_stream(p, &cut, t, lake, *out_after, &some, &result, false, err);
+        rc = t->kind == RDL_TABLE_VIEW && !t->decision
+                 ? replace_view(p, &cut, t, lake, now, &some, &result, err)
+                 : append_stream(p, &cut, t, lake, *out_after, &some, &result, false, err);
     }
     rdl_arena_fini(&a);
     return rc;
 }
 
 /*
- * All at once; where memory does not do for that, half of the epochs first, and so on.  The lake then has a
- * sealed epoch between, as after any commit, and goes on from there.
+ * All at once; where memory does not do for that, half of the epochs, and so on, then as many again.
+ * The lake has a sealed epoch in between, as after any commit, and goes on from there.
  */
-static rdl_code append_in_turns(const rdl_apply *p, const rdl_table *t, const rdl_lake_table *lake,
-                                const rdl_lake_commit_info *info, rdl_err *err)
+static rdl_code take_in_turns(const rdl_apply *p, const rdl_table *t, const rdl_lake_table *lake,
+                              const rdl_lake_commit_info *info, rdl_err *err)
 {
     const rdl_table_history *h = rdl_history_table(p->history, t->full);
     uint64_t upto = info->epoch, after = 0;
+    size_t turn = SIZE_MAX; /* segments */
     for (;;) {
-        rdl_code rc = append_upto(p, t, lake, info, upto, &after, err);
-        uint64_t middle = rc == RDL_ELIMIT ? middle_of(h, after, upto) : 0;
-        if (rc != RDL_OK && middle == 0)
-            return rc;
+        rdl_code rc = take_upto(p, t, lake, info, upto, &after, err);
         if (rc == RDL_OK && upto == info->epoch)
             return RDL_OK;
         if (rc == RDL_OK) {
-            upto = info->epoch;
+            upto = end_of_turn(h, upto, info->epoch, turn);
             continue;
         }
-        rdl_log(RDL_LOG_INFO, "lake", "append_halved",
-                "table=%s after=%" PRIu64 " upto=%" PRIu64 " now=%" PRIu64, t->full.p, after, upto,
-                middle);
+        /* What was there before a reset is of another text, and gone. */
+        uint64_t reset = rdl_history_last_reset(h, after, info->epoch);
+        uint64_t from = reset > after ? reset : after;
+        size_t n = upto > from ? segments_between(h, from, upto) : 0;
+        if (rc != RDL_ELIMIT || n < 2)
+            return rc;
+        turn = n / 2;
+        rdl_log(RDL_LOG_INFO, "lake", "commit_halved",
+                "table=%s after=%" PRIu64 " upto=%" PRIu64 " segments=%zu", t->full.p, after, upto,
+                turn);
         *err = (rdl_err){0};
-        upto = middle;
+        upto = end_of_turn(h, from, info->epoch, turn);
     }
 }
 
@@ -464,16 +482,13 @@ static rdl_code take_table(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
                            const rdl_lake_commit_info *info, rdl_err *err)
 {
     const rdl_lake_snapshot *now;
-    rdl_lake_result result;
     RDL_TRY(rdl_cut_lake(cut, t, &now, err));
     uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
     RDL_TRY(rdl_segments_check(cut->arena, &p->e->root, rdl_history_table(p->history, t->full),
                                after, false, err));
     rdl_lake_table lake;
     rdl_table_in_lake(cut->arena, &p->e->root, p->e->uuid, t, &lake);
-    RDL_TRY(t->kind == RDL_TABLE_VIEW && !t->decision
-                ? replace_view(p, cut, t, &lake, now, info, &result, err)
-                : append_in_turns(p, t, &lake, info, err));
+    RDL_TRY(take_in_turns(p, t, &lake, info, err));
     return finish_lake(p, &lake, err);
 }
 

@@ -77,4 +77,4 @@ SQL
     { cat "$work/w.out"; say "the run over many epochs of wide rows failed"; }
 "$raudal" sql "$work/w" --format csv 'SELECT count(*), count(DISTINCT id), count(DISTINCT day) FROM b.wide' | grep -q '^200000,200000,28$' ||
     say "other wide rows than were written"
-grep -q 'append_halved' "$work/w.out" || say "memory did for all at once: the test shows nothing"
+grep -q 'commit_halved' "$work/w.out" || say "memory did for all at once: the test shows nothing"
