@@ -114,25 +114,39 @@ static rdl_code next_ordered(void *arg, const rdl_chunk **out, rdl_err *err)
     return rdl_ordered_next(arg, out, err);
 }
 
-/* A view that is not in the lake yet and whose segments are sorted: they are merged. */
+/* A view whose segments are sorted: they are merged, with what the lake has. */
 static bool comes_ordered(const rdl_cut *cut, const rdl_table *t, const rdl_table_history *h,
-                          const rdl_lake_table *lake, const rdl_lake_snapshot *now)
+                          const rdl_lake_table *lake, uint64_t after)
 {
-    return now->version < 0 && h->pruned_changed == 0 && rdl_lake_rows_fit(lake) &&
-           rdl_ordered_fits(t, h, 0, cut->epoch);
+    return h->pruned_changed <= after && rdl_lake_rows_fit(lake) &&
+           rdl_ordered_fits(t, h, after, cut->epoch);
 }
 
-static rdl_code fill_ordered(rdl_cut *cut, const rdl_table *t, const rdl_table_history *h,
-                             const rdl_lake_table *lake, const rdl_lake_commit_info *info,
-                             rdl_lake_result *out, rdl_err *err)
+static rdl_code merge_ordered(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
+                              const rdl_table_history *h, const rdl_lake_table *lake,
+                              const rdl_lake_snapshot *now, uint64_t after,
+                              const rdl_lake_commit_info *info, rdl_lake_result *out, rdl_err *err)
 {
     rdl_ordered *rows = NULL;
-    RDL_TRY(rdl_ordered_open(cut->root, t, h, 0, cut->epoch, &rows, err));
+    rdl_buf base = {0};
+    RDL_TRY(rdl_ordered_open(cut->root, t, h, after, cut->epoch, &rows, err));
     const rdl_lake_rows given = {next_ordered, rows};
-    rdl_code rc = rdl_ordered_begin(rows, RDL_ORDERED_ALL, err);
+    rdl_code rc = RDL_OK;
+    if (now->version >= 0 && now->file_count > 0) {
+        rdl_buf_puts(&base, "SELECT ");
+        rdl_put_columns(&base, "", &t->columns);
+        rdl_buf_puts(&base, " FROM (");
+        rc = rdl_lake_select(cut->arena, lake->dir, now, &base, err);
+        rdl_buf_puts(&base, ")");
+        if (rc == RDL_OK)
+            rc = rdl_ordered_base(rows, p->conn, rdl_buf_str(&base), err);
+    }
+    if (rc == RDL_OK)
+        rc = rdl_ordered_begin(rows, RDL_ORDERED_ALL, err);
     if (rc == RDL_OK)
         rc = rdl_lake_replace_all(lake, &given, info, out, err);
     rdl_ordered_free(rows);
+    rdl_buf_fini(&base);
     return rc;
 }
 
@@ -143,8 +157,14 @@ static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *
     const rdl_table_history *h = rdl_history_table(p->history, t->full);
     uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
     rdl_buf select = {0}, touched = {0}, order = {0};
-    if (comes_ordered(cut, t, h, lake, now))
-        return fill_ordered(cut, t, h, lake, info, out, err);
+    if (comes_ordered(cut, t, h, lake, after)) {
+        rdl_code merged = merge_ordered(p, cut, t, h, lake, now, after, info, out, err);
+        /* Files that somebody else wrote, or compacted, may lie in any order: sorted below. */
+        if (merged != RDL_EDATA || now->file_count == 0)
+            return merged;
+        rdl_log(RDL_LOG_INFO, "lake", "not_merged", "table=%s reason=%s", t->full.p, err->msg);
+        *err = (rdl_err){0};
+    }
     cut->stage = p->conn;
     cut->stage_rows = p->e->memory_bytes / STAGE_ROW_MEMORY;
     rdl_code rc = rdl_cut_select(cut, t, false, &select, err);

@@ -1,7 +1,8 @@
 /*
  * stream/ordered.c - a merge of sorted segments.
  *
- *   input   a segment: its chunk at hand, and the keys of that chunk as bytes (duck/codec.h)
+ *   input   a segment, or what was there before all of them: its chunk at hand, and the keys of that chunk
+ *           as bytes (duck/codec.h)
  *   heap    of the inputs that have rows, by key, the older epoch first where keys are equal
  *
  * Rows of one key leave the heap one after the other, the newest last: each replaces the one before it
@@ -16,9 +17,11 @@
 #include "duck/packed.h"
 
 typedef struct input {
-    rdl_packed *file;
-    uint64_t epoch;
-    rdl_chunk *chunk;
+    rdl_packed *file;     /* NULL: the base */
+    rdl_result *base;
+    uint64_t epoch;       /* 0: the base, older than all */
+    rdl_chunk *own;       /* filled from the file */
+    const rdl_chunk *chunk; /* the one at hand */
     size_t *column; /* of each of the table's, in the chunk */
     size_t was;     /* the column; SIZE_MAX: no key was there */
     size_t row;     /* the next of the chunk */
@@ -65,6 +68,9 @@ static rdl_str key_at(const input *in, size_t row)
 
 static rdl_code not_sorted(const rdl_ordered *o, const input *in, rdl_err *err)
 {
+    if (in->file == NULL)
+        return rdl_err_set(err, RDL_EDATA, 0, "the rows of \"%.*s\" do not lie in the order of its key",
+                           (int)o->table->full.n, o->table->full.p);
     return rdl_err_set(err, RDL_EDATA, 0,
                        "could not read the segment of \"%.*s\" of epoch %" PRIu64
                        ": its keys do not ascend",
@@ -73,11 +79,36 @@ static rdl_code not_sorted(const rdl_ordered *o, const input *in, rdl_err *err)
 
 static void note_last(input *in)
 {
-    if (in->chunk->rows == 0)
+    if (in->chunk == NULL || in->chunk->rows == 0)
         return;
     rdl_str last = key_at(in, in->chunk->rows - 1);
     rdl_buf_clear(&in->last);
     rdl_buf_put(&in->last, last.p, last.n);
+}
+
+static rdl_code next_of_base(const rdl_ordered *o, input *in, rdl_err *err)
+{
+    const rdl_schema *want = &o->table->columns;
+    if (!rdl_result_next(in->base, &in->chunk)) {
+        rdl_chunk_reset(in->own);
+        in->chunk = in->own;
+        return rdl_result_end(in->base, err);
+    }
+    for (size_t i = 0; i < want->n; i++)
+        if (!rdl_type_eq(in->chunk->v[i].type, want->v[i].type))
+            return rdl_err_set(err, RDL_EDATA, 0, "column \"%.*s\" of \"%.*s\" has another type",
+                               (int)want->v[i].name.n, want->v[i].name.p, (int)o->table->full.n,
+                               o->table->full.p);
+    return RDL_OK;
+}
+
+static rdl_code next_chunk(const rdl_ordered *o, input *in, rdl_err *err)
+{
+    if (in->file == NULL)
+        return next_of_base(o, in, err);
+    rdl_chunk_reset(in->own);
+    in->chunk = in->own;
+    return rdl_packed_next(in->file, NULL, in->own, err);
 }
 
 /* The next chunk with its keys; rows 0 at the end. */
@@ -85,8 +116,7 @@ static rdl_code fill(rdl_ordered *o, input *in, rdl_err *err)
 {
     const rdl_table *t = o->table;
     note_last(in);
-    rdl_chunk_reset(in->chunk);
-    RDL_TRY(rdl_packed_next(in->file, NULL, in->chunk, err));
+    RDL_TRY(next_chunk(o, in, err));
     in->row = 0;
     rdl_buf_clear(&in->keys);
     rdl_str before = {rdl_buf_str(&in->last), in->last.n};
@@ -133,7 +163,19 @@ static rdl_code open_input(rdl_ordered *o, const rdl_root *root, const rdl_segme
                             rdl_root_packed_name(&o->arena, o->table->full, RDL_SEGMENT_NEW),
                             &in->file, err));
     RDL_TRY(match(o, in, err));
-    return rdl_chunk_new(rdl_packed_schema(in->file), &in->chunk, err);
+    return rdl_chunk_new(rdl_packed_schema(in->file), &in->own, err);
+}
+
+rdl_code rdl_ordered_base(rdl_ordered *o, rdl_conn *conn, const char *sql, rdl_err *err)
+{
+    input *in = RDL_NEW(&o->arena, input);
+    o->inputs[o->n++] = in;
+    in->was = SIZE_MAX;
+    in->column = RDL_NEWN(&o->arena, size_t, o->table->columns.n + 1);
+    for (size_t i = 0; i < o->table->columns.n; i++)
+        in->column[i] = i;
+    RDL_TRY(rdl_chunk_new(&o->table->columns, &in->own, err));
+    return rdl_query_stream(conn, sql, &in->base, err);
 }
 
 rdl_code rdl_ordered_open(const rdl_root *root, const rdl_table *t, const rdl_table_history *h,
@@ -144,8 +186,8 @@ rdl_code rdl_ordered_open(const rdl_root *root, const rdl_table *t, const rdl_ta
         return rdl_err_nomem(err);
     rdl_arena_init(&o->arena, 0);
     o->table = t;
-    o->inputs = RDL_NEWN(&o->arena, input *, h->segments.n + 1);
-    o->heap = RDL_NEWN(&o->arena, input *, h->segments.n + 1);
+    o->inputs = RDL_NEWN(&o->arena, input *, h->segments.n + 2); /* and the base */
+    o->heap = RDL_NEWN(&o->arena, input *, h->segments.n + 2);
     rdl_code rc = rdl_chunk_new(&t->columns, &o->out, err);
     for (size_t i = 0; i < h->segments.n && rc == RDL_OK; i++) {
         const rdl_segment_ref *s = &h->segments.v[i];
@@ -166,7 +208,8 @@ void rdl_ordered_free(rdl_ordered *o)
         return;
     for (size_t i = 0; i < o->n; i++) {
         rdl_packed_close(o->inputs[i]->file);
-        rdl_chunk_free(o->inputs[i]->chunk);
+        rdl_result_free(o->inputs[i]->base);
+        rdl_chunk_free(o->inputs[i]->own);
         rdl_buf_fini(&o->inputs[i]->keys);
         rdl_buf_fini(&o->inputs[i]->last);
     }
@@ -217,8 +260,9 @@ rdl_code rdl_ordered_begin(rdl_ordered *o, rdl_ordered_rows which, rdl_err *err)
     rdl_buf_clear(&o->key);
     for (size_t i = 0; i < o->n; i++) {
         input *in = o->inputs[i];
-        rdl_packed_rewind(in->file);
-        rdl_chunk_reset(in->chunk);
+        if (in->file != NULL)
+            rdl_packed_rewind(in->file);
+        in->chunk = NULL;
         rdl_buf_clear(&in->last);
         RDL_TRY(fill(o, in, err));
         if (in->chunk->rows > 0)

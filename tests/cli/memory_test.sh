@@ -78,3 +78,21 @@ SQL
 "$raudal" sql "$work/w" --format csv 'SELECT count(*), count(DISTINCT id), count(DISTINCT day) FROM b.wide' | grep -q '^200000,200000,28$' ||
     say "other wide rows than were written"
 grep -q 'commit_halved' "$work/w.out" || say "memory did for all at once: the test shows nothing"
+
+# A view of which the lake has rows already grows by many epochs: its rows are merged with those, not sorted again.
+mkdir -p "$work/v/in"
+cat >"$work/v/p.sql" <<'SQL'
+CREATE SOURCE s (id TEXT) FROM 'in/' FORMAT JSON;
+CREATE STREAMING TABLE b.s DEDUPLICATE ON (id) AS SELECT * FROM STREAM s;
+CREATE MATERIALIZED VIEW g.n PRIMARY KEY (id) AS SELECT id, count(*) AS n FROM b.s GROUP BY id;
+SQL
+file=0
+for upto in 1 28 41; do
+    while [ $file -lt $upto ]; do
+        file=$((file + 1))
+        awk -v f=$file 'BEGIN { for (i = 0; i < 12000; i++) printf "{\"id\": \"an event of file %d, number %d, whose name is long\"}\n", f, i }' >"$work/v/in/$file.jsonl"
+    done
+    "$raudal" run "$work/v" --once --memory 64MB --set max_files_per_epoch=1 >"$work/v.out" 2>&1 || { cat "$work/v.out"; say "a view of $upto files with 64 MB"; }
+done
+"$raudal" sql "$work/v" --format csv 'SELECT count(*), count(DISTINCT id), sum(n)::BIGINT FROM g.n' | grep -q '^492000,492000,492000$' || say "other rows in the view that grew"
+"$raudal" verify "$work/v" >"$work/v.out" 2>&1 || { cat "$work/v.out"; say "verify of the view that grew"; }
