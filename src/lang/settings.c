@@ -19,7 +19,8 @@ const rdl_setting rdl_settings[] = {
      "rows of all sources together, estimated from the bytes of earlier rows; 0: no limit"},
     {"max_bytes_per_epoch", "536870912",
      "bytes of each source; 0: no limit; unless it is set, no more than a sixteenth of `--memory` less "
-     "128 MiB, and at least 4 MiB"},
+     "128 MiB, down to an eighth of that where the epochs turn out to need more memory than there is, "
+     "and at least 4 MiB"},
     {"max_pending_epochs", "64",
      "sealed epochs that a store or the lake may lack before the loop applies them first; unless it "
      "is set, as many as two `lake_interval`s bring, up to 512"},
