@@ -390,7 +390,7 @@ static rdl_code prepare_locked(rdl_sqlite *s, const rdl_sink_table *t, int64_t *
     bool ours = f.owner && strcmp(f.root, s->root_uuid) == 0;
     bool remade = false;
     if (f.table)
-        RDL_TRY(rdl_sqlite_check_fit(s, t, &remade, err));
+        RDL_TRY(rdl_sqlite_check_fit(s, t, ours ? &remade : NULL, err)); /* nobody else's is dropped */
     if (remade)
         RDL_TRY(remake(s, t, err));
     else if (!f.table)

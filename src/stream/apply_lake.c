@@ -24,6 +24,10 @@
 enum {
     STAGE_ROW_MEMORY = 1024, /* of the budget for each changed row that one statement may bring in */
     HANDS_MAX = 4,
+    MERGED_COLUMN_MEMORY = 16, /* of a row that is merged, for each column, and beside them */
+    MERGED_ROW_MEMORY = 64,
+    ONE_ROW_GROUP = 100 * 1024, /* rows: a reader by several threads gives no more in order */
+    IN_ORDER_MEMORY = 64 << 20,
     HAND_MEMORY = 1 << 30, /* of the budget for each hand: what sorts does not spill at once */
 };
 
@@ -114,39 +118,87 @@ static rdl_code next_ordered(void *arg, const rdl_chunk **out, rdl_err *err)
     return rdl_ordered_next(arg, out, err);
 }
 
-/* A view whose segments are sorted: they are merged, with what the lake has. */
-static bool comes_ordered(const rdl_cut *cut, const rdl_table *t, const rdl_table_history *h,
-                          const rdl_lake_table *lake, uint64_t after)
+static size_t segments_between(const rdl_table_history *h, uint64_t after, uint64_t upto)
 {
+    size_t n = 0;
+    for (size_t i = 0; i < h->segments.n; i++)
+        n += h->segments.v[i].epoch > after && h->segments.v[i].epoch <= upto;
+    return n;
+}
+
+/* A view whose segments are sorted, and few enough to be open at once: they are merged, with what the
+ * lake has. */
+static bool comes_ordered(const rdl_apply *p, const rdl_cut *cut, const rdl_table *t,
+                          const rdl_table_history *h, const rdl_lake_table *lake, uint64_t after)
+{
+    uint64_t chunk = RDL_VECTOR_ROWS * (t->columns.n * MERGED_COLUMN_MEMORY + MERGED_ROW_MEMORY);
     return h->pruned_changed <= after && rdl_lake_rows_fit(lake) &&
+           segments_between(h, after, cut->epoch) * chunk <= p->e->memory_bytes / 4 &&
            rdl_ordered_fits(t, h, after, cut->epoch);
 }
 
+/* Where a table's rows are read in the order in which they lie: by one thread. */
+typedef struct in_order {
+    rdl_duck *duck;
+    rdl_conn *conn;
+} in_order;
+
+static rdl_code open_in_order(const rdl_apply *p, in_order *out, rdl_err *err)
+{
+    uint64_t memory = p->e->memory_bytes / 16;
+    const rdl_duck_config config = {
+        .threads = 1, .memory_bytes = memory > IN_ORDER_MEMORY ? memory : IN_ORDER_MEMORY};
+    RDL_TRY(rdl_duck_open(&config, &out->duck, err));
+    return rdl_conn_open(out->duck, &out->conn, err);
+}
+
+static void close_in_order(in_order *o)
+{
+    rdl_conn_close(o->conn);
+    rdl_duck_close(o->duck);
+}
+
+static rdl_code add_base(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
+                         const rdl_lake_table *lake, const rdl_lake_snapshot *now, in_order *o,
+                         rdl_ordered *rows, rdl_err *err)
+{
+    rdl_buf sql = {0};
+    rdl_code rc = RDL_OK;
+    if (now->file_count > 1 || now->rows > ONE_ROW_GROUP)
+        rc = open_in_order(p, o, err);
+    rdl_buf_puts(&sql, "SELECT ");
+    rdl_put_columns(&sql, "", &t->columns);
+    rdl_buf_puts(&sql, " FROM (");
+    if (rc == RDL_OK)
+        rc = rdl_lake_select(cut->arena, lake->dir, now, &sql, err);
+    rdl_buf_puts(&sql, ")");
+    if (rc == RDL_OK)
+        rc = rdl_ordered_base(rows, o->conn != NULL ? o->conn : p->conn, rdl_buf_str(&sql), err);
+    rdl_buf_fini(&sql);
+    return rc;
+}
+
+/* *unfit: the lake's rows lie in another order, or are of other types; nothing was done. */
 static rdl_code merge_ordered(const rdl_apply *p, rdl_cut *cut, const rdl_table *t,
                               const rdl_table_history *h, const rdl_lake_table *lake,
                               const rdl_lake_snapshot *now, uint64_t after,
-                              const rdl_lake_commit_info *info, rdl_lake_result *out, rdl_err *err)
+                              const rdl_lake_commit_info *info, rdl_lake_result *out, bool *unfit,
+                              rdl_err *err)
 {
     rdl_ordered *rows = NULL;
-    rdl_buf base = {0};
+    in_order base = {0};
     RDL_TRY(rdl_ordered_open(cut->root, t, h, after, cut->epoch, &rows, err));
     const rdl_lake_rows given = {next_ordered, rows};
     rdl_code rc = RDL_OK;
-    if (now->version >= 0 && now->file_count > 0) {
-        rdl_buf_puts(&base, "SELECT ");
-        rdl_put_columns(&base, "", &t->columns);
-        rdl_buf_puts(&base, " FROM (");
-        rc = rdl_lake_select(cut->arena, lake->dir, now, &base, err);
-        rdl_buf_puts(&base, ")");
-        if (rc == RDL_OK)
-            rc = rdl_ordered_base(rows, p->conn, rdl_buf_str(&base), err);
-    }
+    if (now->version >= 0 && now->file_count > 0)
+        rc = add_base(p, cut, t, lake, now, &base, rows, err);
     if (rc == RDL_OK)
         rc = rdl_ordered_begin(rows, RDL_ORDERED_ALL, err);
     if (rc == RDL_OK)
         rc = rdl_lake_replace_all(lake, &given, info, out, err);
+    *unfit = rdl_ordered_base_unfit(rows);
     rdl_ordered_free(rows);
-    rdl_buf_fini(&base);
+    close_in_order(&base);
     return rc;
 }
 
@@ -157,11 +209,12 @@ static rdl_code replace_view(const rdl_apply *p, rdl_cut *cut, const rdl_table *
     const rdl_table_history *h = rdl_history_table(p->history, t->full);
     uint64_t after = now->txn_version > 0 ? (uint64_t)now->txn_version : 0;
     rdl_buf select = {0}, touched = {0}, order = {0};
-    if (comes_ordered(cut, t, h, lake, after)) {
-        rdl_code merged = merge_ordered(p, cut, t, h, lake, now, after, info, out, err);
-        /* Files that somebody else wrote, or compacted, may lie in any order: sorted below. */
-        if (merged != RDL_EDATA || now->file_count == 0)
+    if (comes_ordered(p, cut, t, h, lake, after)) {
+        bool unfit = false;
+        rdl_code merged = merge_ordered(p, cut, t, h, lake, now, after, info, out, &unfit, err);
+        if (!unfit)
             return merged;
+        /* Somebody else wrote these files: sorted below. */
         rdl_log(RDL_LOG_INFO, "lake", "not_merged", "table=%s reason=%s", t->full.p, err->msg);
         *err = (rdl_err){0};
     }
@@ -418,14 +471,6 @@ static rdl_code look(lake_job *job, rdl_arena *a, rdl_err *err)
 }
 
 /* ---- take ---- */
-
-static size_t segments_between(const rdl_table_history *h, uint64_t after, uint64_t upto)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < h->segments.n; i++)
-        n += h->segments.v[i].epoch > after && h->segments.v[i].epoch <= upto;
-    return n;
-}
 
 /* The epoch of the n-th segment after an epoch; `last`, if there are not more than n. */
 static uint64_t end_of_turn(const rdl_table_history *h, uint64_t after, uint64_t last, size_t n)

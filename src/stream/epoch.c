@@ -354,6 +354,7 @@ static rdl_code work(rdl_engine *e, rdl_work *w, rdl_err *err)
     RDL_TRY(run_tables(e, w, err));
     int64_t began = rdl_monotonic_us();
     RDL_TRY(rdl_segments_write(e, w, err));
+    rdl_fit_look(e);
     RDL_TRY(sync_all(e, w, err));
     rdl_engine_note_step(e, RDL_STEP_SEGMENTS, began, 0, 0);
     return RDL_OK;
@@ -406,6 +407,7 @@ rdl_code rdl_epoch_run(rdl_engine *e, rdl_work *w, rdl_err *err)
     w->seal.took_us = rdl_monotonic_us() - began;
     if (rc != RDL_OK) {
         undo(e, w);
+        rdl_fit_failed(e, rc);
         return rdl_err_in(rc, err, "epoch %" PRIu64, w->epoch);
     }
     e->unsure = true;

@@ -4,7 +4,7 @@
  * Where nobody set max_bytes_per_epoch, an epoch's input is a share of --memory to begin with.  What
  * the groups that it touches take beside it is known only when they were there, so memory is looked
  * at after each table: an epoch that went over makes the next ones smaller, down to an eighth of the
- * share; one that stayed well below lets them grow again.  Answers do not depend on it: where epochs
+ * share; one that stayed well below lets them grow again; one that failed for memory halves them.  Answers do not depend on it: where epochs
  * are cut never changes what they give together.
  *
  * Memory is what is anonymous: pages of files that are mapped are the system's to take back.
@@ -37,19 +37,30 @@ void rdl_fit_look(rdl_engine *e)
     e->epoch_memory = now > e->epoch_memory ? now : e->epoch_memory;
 }
 
+static void set(rdl_engine *e, uint64_t bytes)
+{
+    uint64_t share = e->bytes_fit, least = share / SMALLEST;
+    least = least > EPOCH_BYTES_MIN ? least : EPOCH_BYTES_MIN;
+    e->bytes_max = bytes < least ? least : bytes > share ? share : bytes;
+}
+
+void rdl_fit_failed(rdl_engine *e, rdl_code rc)
+{
+    e->epoch_memory = 0;
+    if (e->bytes_fit > 0 && rc == RDL_ELIMIT)
+        set(e, e->bytes_max / 2);
+}
+
 void rdl_fit_epoch(rdl_engine *e)
 {
-    uint64_t used = e->epoch_memory, share = e->bytes_fit, least = share / SMALLEST;
-    uint64_t before = e->bytes_max;
+    uint64_t used = e->epoch_memory, before = e->bytes_max;
     e->epoch_memory = 0;
-    if (share == 0 || used == 0)
+    if (e->bytes_fit == 0 || used == 0)
         return;
-    least = least > EPOCH_BYTES_MIN ? least : EPOCH_BYTES_MIN;
     if (used > e->memory_bytes)
-        e->bytes_max = before - before / 4;
+        set(e, before - before / 4);
     else if (used < e->memory_bytes / 5 * 4)
-        e->bytes_max = before + before / 8;
-    e->bytes_max = e->bytes_max < least ? least : e->bytes_max > share ? share : e->bytes_max;
+        set(e, before + before / 8);
     if (e->bytes_max != before)
         rdl_log(RDL_LOG_DEBUG, "epoch", "fit", "memory=%" PRIu64 " bytes=%" PRIu64, used,
                 e->bytes_max);

@@ -253,6 +253,7 @@ struct rdl_engine {
 void rdl_fit_begin(rdl_engine *e, bool is_set);
 void rdl_fit_look(rdl_engine *e);
 void rdl_fit_epoch(rdl_engine *e);
+void rdl_fit_failed(rdl_engine *e, rdl_code rc);
 /* plan.c: what one epoch may take at most of a source. */
 rdl_source_limits rdl_plan_limits(const rdl_engine *e, const rdl_feed *f);
 /* False in *out_any when there is nothing to do. */

@@ -40,6 +40,7 @@ struct rdl_ordered {
     rdl_chunk *out;
     rdl_buf key;  /* of the newest row that was taken */
     bool wanted;  /* that row is in the chunk, as its last */
+    bool base_unfit;
 };
 
 bool rdl_ordered_fits(const rdl_table *t, const rdl_table_history *h, uint64_t from, uint64_t to)
@@ -66,8 +67,9 @@ static rdl_str key_at(const input *in, size_t row)
     return (rdl_str){rdl_buf_str(&in->keys) + at, in->ends[row] - at};
 }
 
-static rdl_code not_sorted(const rdl_ordered *o, const input *in, rdl_err *err)
+static rdl_code not_sorted(rdl_ordered *o, const input *in, rdl_err *err)
 {
+    o->base_unfit |= in->file == NULL;
     if (in->file == NULL)
         return rdl_err_set(err, RDL_EDATA, 0, "the rows of \"%.*s\" do not lie in the order of its key",
                            (int)o->table->full.n, o->table->full.p);
@@ -86,7 +88,7 @@ static void note_last(input *in)
     rdl_buf_put(&in->last, last.p, last.n);
 }
 
-static rdl_code next_of_base(const rdl_ordered *o, input *in, rdl_err *err)
+static rdl_code next_of_base(rdl_ordered *o, input *in, rdl_err *err)
 {
     const rdl_schema *want = &o->table->columns;
     if (!rdl_result_next(in->base, &in->chunk)) {
@@ -94,15 +96,22 @@ static rdl_code next_of_base(const rdl_ordered *o, input *in, rdl_err *err)
         in->chunk = in->own;
         return rdl_result_end(in->base, err);
     }
-    for (size_t i = 0; i < want->n; i++)
-        if (!rdl_type_eq(in->chunk->v[i].type, want->v[i].type))
+    for (size_t i = 0; i < want->n; i++) {
+        o->base_unfit |= !rdl_type_eq(in->chunk->v[i].type, want->v[i].type);
+        if (o->base_unfit)
             return rdl_err_set(err, RDL_EDATA, 0, "column \"%.*s\" of \"%.*s\" has another type",
                                (int)want->v[i].name.n, want->v[i].name.p, (int)o->table->full.n,
                                o->table->full.p);
+    }
     return RDL_OK;
 }
 
-static rdl_code next_chunk(const rdl_ordered *o, input *in, rdl_err *err)
+bool rdl_ordered_base_unfit(const rdl_ordered *o)
+{
+    return o->base_unfit;
+}
+
+static rdl_code next_chunk(rdl_ordered *o, input *in, rdl_err *err)
 {
     if (in->file == NULL)
         return next_of_base(o, in, err);

@@ -30,8 +30,10 @@ RDL_MUST rdl_code rdl_ordered_open(const rdl_root *root, const rdl_table *t,
                                    const rdl_table_history *h, uint64_t from, uint64_t to,
                                    rdl_ordered **out, rdl_err *err);
 /* Rows in that order that were there before the segments: of the table's columns, as a query gives them.
- * The connection runs nothing else until rdl_ordered_free; RDL_EDATA later, if they do not ascend. */
+ * The connection runs nothing else until rdl_ordered_free; RDL_EDATA later, if they do not ascend or are
+ * of other types: base_unfit says that it was for them. */
 RDL_MUST rdl_code rdl_ordered_base(rdl_ordered *o, rdl_conn *conn, const char *sql, rdl_err *err);
+bool rdl_ordered_base_unfit(const rdl_ordered *o);
 /* From the first row on; may be called again for others where there is no base. */
 RDL_MUST rdl_code rdl_ordered_begin(rdl_ordered *o, rdl_ordered_rows which, rdl_err *err);
 /* A chunk that is valid until the next call; rows 0 at the end. */
